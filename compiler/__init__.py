@@ -1,0 +1,1 @@
+"""From a quantised checkpoint to what the core reads: import, reinterpretation, packing."""

@@ -1,0 +1,181 @@
+"""Offline weight transformation: reinterpret, remap, and pack bit planes in tile order.
+
+The paper's equations 1 to 3 (reinterpretation) and 6 (remap). A packed slice is what the tile
+takes in one cycle: one bit plane of one step (``depth`` elements of K) of ``n`` columns.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.tensor import QuantTensor
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+
+
+def reinterpret_scales(scales: np.ndarray) -> np.ndarray:
+    """``s' = s / 2`` (equation 2): the scale of the reinterpreted weights."""
+    return scales / np.float32(2)
+
+
+def reinterpret_zero_points(zero_points: np.ndarray, bits: int) -> np.ndarray:
+    """``z' = 2 z + 1 - 2^b`` (equation 2) as int32: the zero point of the reinterpreted weights."""
+    return 2 * zero_points.astype(np.int32) + 1 - (1 << bits)
+
+
+def remap(codes: np.ndarray, k: int) -> np.ndarray:
+    """Offline remap of every plane at once (equation 6).
+
+    Where the top bit of a group's index is 1, its lower bits are inverted, so that the unit only
+    negates. A group is ``k`` neighbours of the last axis, the top bit its last element; XORing codes
+    does so in all planes.
+
+    Parameters
+    ----------
+    codes : uint8 [..., multiple of k]
+    """
+    groups = codes.reshape(*codes.shape[:-1], -1, k).copy()
+    groups[..., :-1] ^= groups[..., -1:]
+    return groups.reshape(codes.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """How K is cut into steps of ``depth``: scale groups, and in them runs, are padded to whole steps.
+
+    Attributes
+    ----------
+    columns : int64 [steps, depth]
+        K index of each element; K itself where an element is padding.
+    run : int64 [steps]
+        Accumulator run that a step belongs to, ascending.
+    group : int64 [runs]
+        Scale group of each run, ascending.
+    """
+
+    columns: np.ndarray
+    run: np.ndarray
+    group: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of steps."""
+        return len(self.run)
+
+    def is_first(self, step: int) -> bool:
+        """Whether a step starts a run."""
+        return step == 0 or self.run[step] != self.run[step - 1]
+
+    def is_last(self, step: int) -> bool:
+        """Whether a step ends a run."""
+        return step + 1 == self.count or self.run[step] != self.run[step + 1]
+
+    def gather(self, matrix: np.ndarray) -> np.ndarray:
+        """``[rows, K]`` to ``[steps, rows, depth]``, padding with 0."""
+        rows, k = matrix.shape
+        if (self.columns.ravel() == np.arange(k)).all() if self.columns.size == k else False:
+            spread = matrix
+        else:
+            spread = np.pad(matrix, ((0, 0), (0, 1)))[:, self.columns.ravel()]
+        return np.ascontiguousarray(spread.reshape(rows, *self.columns.shape).transpose(1, 0, 2))
+
+
+def cut_steps(config: CoreConfig, k: int, group_size: int) -> Steps:
+    """Cut a row of ``k`` elements with scale groups of ``group_size`` for ``config``."""
+    depth = config.depth
+    longest = config.run_length // depth * depth
+    columns, run, group = [], [], []
+    for g, start in enumerate(range(0, k, group_size)):
+        stop = min(start + group_size, k)
+        for low in range(start, stop, longest):
+            high = min(low + longest, stop)
+            steps = -(-(high - low) // depth)
+            index = low + np.arange(steps * depth)
+            columns.append(np.where(index < high, index, k).reshape(steps, depth))
+            run.append(np.full(steps, len(group)))
+            group.append(g)
+    return Steps(np.concatenate(columns), np.concatenate(run), np.array(group))
+
+
+@dataclass(frozen=True, eq=False)
+class PackedWeights:
+    """A weight tensor as the tile reads it.
+
+    Attributes
+    ----------
+    bits : int
+        Bit planes of every step.
+    shape : tuple of int
+        N, K of the tensor.
+    steps : Steps
+        How K was cut.
+    slices : uint8 [n_tiles, steps, bits, slice_bytes]
+        Bit planes, plane 0 first. Bit ``(n * lookups + l) * k + t`` of a slice (bit 0 = lowest bit of
+        byte 0) belongs to column n of the tile, lookup l, activation t; bits past
+        ``config.slice_bits`` and columns past N are 0.
+    scales : float32 [N, groups]
+        s' = s / 2.
+    zero_points : int32 [N, groups]
+        z' = 2 z + 1 - 2^b.
+    """
+
+    bits: int
+    shape: tuple[int, int]
+    steps: Steps
+    slices: np.ndarray
+    scales: np.ndarray
+    zero_points: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the packed planes."""
+        return self.slices.nbytes
+
+
+def _tiles(codes: np.ndarray, n: int) -> Iterator[np.ndarray]:
+    """Blocks of ``n`` rows, the last padded with zeros."""
+    for first in range(0, len(codes), n):
+        block = codes[first : first + n]
+        yield np.pad(block, ((0, n - len(block)), (0, 0)))
+
+
+def pack(config: CoreConfig, tensor: QuantTensor) -> PackedWeights:
+    """Pack a tensor for ``config``: all planes of all steps of all N tiles.
+
+    Raises
+    ------
+    InputError
+        The tensor has more bits or a longer K than the configuration was built for.
+    """
+    n, k = tensor.shape
+    where = f"tensor {tensor.name!r}"
+    if tensor.bits > config.max_weight_bits:
+        raise InputError(
+            f"{where} has {tensor.bits}-bit codes, {config.name} takes {config.max_weight_bits} "
+            f"at most: set max_weight_bits={tensor.bits}"
+        )
+    if k > config.max_k:
+        raise InputError(
+            f"{where} has K = {k}, {config.name} holds {config.max_k}: set max_k={k} or more"
+        )
+    steps = cut_steps(config, k, tensor.group_size)
+    slice_bytes = -(-config.slice_bits // 8)
+    tiles = -(-n // config.n)
+    slices = np.empty((tiles, steps.count, tensor.bits, slice_bytes), np.uint8)
+    for tile, block in enumerate(_tiles(tensor.codes, config.n)):
+        codes = steps.gather(block)
+        if config.table_form == "symmetric":
+            codes = remap(codes, config.k)
+        codes = codes.reshape(steps.count, config.slice_bits)
+        for plane in range(tensor.bits):
+            bits = (codes >> np.uint8(plane)) & np.uint8(1)
+            slices[tile, :, plane] = np.packbits(bits, axis=1, bitorder="little")
+    return PackedWeights(
+        bits=tensor.bits,
+        shape=(n, k),
+        steps=steps,
+        slices=slices,
+        scales=reinterpret_scales(tensor.scales),
+        zero_points=reinterpret_zero_points(tensor.zero_points, tensor.bits),
+    )

@@ -1,0 +1,97 @@
+"""A quantised weight tensor in the one form that everything downstream reads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hdl.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class QuantTensor:
+    """Weights ``w[n,k] = scales[n,g] * (codes[n,k] - zero_points[n,g]) + minimums[n,g]``.
+
+    Parameters
+    ----------
+    name : str
+        Name in the checkpoint.
+    kind : str
+        Quantisation type in the checkpoint's terms, e.g. ``TQ2_0``.
+    bits : int
+        Width b of the codes, 1..8.
+    codes : uint8 [N, K]
+        Unsigned codes, 0 .. 2^b - 1, K contiguous.
+    scales : float32 [N, G]
+        Scale of each group of ``group_size`` along K.
+    zero_points : int16 [N, G]
+        Integer zero points, 0 .. 2^b.
+    minimums : float32 [N, G] or None
+        Offset of formats whose zero point is no integer (Q4_1); their ``zero_points`` are 0.
+    group_size : int
+        Scale group along K; the last group of a row may be shorter.
+
+    Raises
+    ------
+    InputError
+        Shapes disagree, codes or zero points are out of range, or scales are not finite.
+    """
+
+    name: str
+    kind: str
+    bits: int
+    codes: np.ndarray
+    scales: np.ndarray
+    zero_points: np.ndarray
+    minimums: np.ndarray | None
+    group_size: int
+
+    def __post_init__(self) -> None:
+        where = f"tensor {self.name!r}"
+        if not 1 <= self.bits <= 8:
+            raise InputError(f"{where}: codes must have 1..8 bits, not {self.bits!r}")
+        if self.codes.ndim != 2 or self.codes.dtype != np.uint8 or 0 in self.codes.shape:
+            raise InputError(
+                f"{where}: codes must be a non-empty uint8 matrix, "
+                f"not {self.codes.dtype} {list(self.codes.shape)}"
+            )
+        if not 1 <= self.group_size:
+            raise InputError(f"{where}: group_size must be positive, not {self.group_size!r}")
+        n, k = self.codes.shape
+        grid = (n, -(-k // self.group_size))
+        for field in ("scales", "zero_points", "minimums"):
+            values = getattr(self, field)
+            if values is None and field == "minimums":
+                continue
+            if values.shape != grid:
+                raise InputError(
+                    f"{where}: {field} must have shape {list(grid)}, not {list(values.shape)}"
+                )
+            bad = np.argwhere(~np.isfinite(values))
+            if len(bad):
+                row, group = bad[0]
+                raise InputError(
+                    f"{where}: {field} must be finite, not {values[row, group]} "
+                    f"at row {row}, group {group}: the checkpoint is damaged"
+                )
+        if int(self.codes.max()) >> self.bits:
+            raise InputError(f"{where}: codes must fit {self.bits} bits, not {self.codes.max()}")
+        low, high = int(self.zero_points.min()), int(self.zero_points.max())
+        if low < 0 or high > 1 << self.bits:
+            raise InputError(
+                f"{where}: zero points must be in 0..{1 << self.bits}, not {low}..{high}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N, K."""
+        return self.codes.shape[0], self.codes.shape[1]
+
+    def dequantise(self) -> np.ndarray:
+        """Weights as float64 [N, K], computed from the definition."""
+
+        def spread(values: np.ndarray) -> np.ndarray:
+            wide = np.repeat(values.astype(np.float64), self.group_size, axis=1)
+            return wide[:, : self.codes.shape[1]]
+
+        weights = spread(self.scales) * (self.codes - spread(self.zero_points))
+        return weights if self.minimums is None else weights + spread(self.minimums)

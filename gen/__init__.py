@@ -1,0 +1,1 @@
+"""From a configuration to files and figures: Verilog, metadata, FuseSoC core, synthesis."""

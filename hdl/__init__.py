@@ -1,0 +1,1 @@
+"""What becomes hardware: configuration, tables, lookup, accumulation, tile (Amaranth)."""

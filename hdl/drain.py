@@ -1,0 +1,169 @@
+"""From captured accumulators to the result stream, while the next run is being summed."""
+
+from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.config import CoreConfig
+
+
+def results_layout(config: CoreConfig, dot_bits: int) -> data.StructLayout:
+    """One result beat: ``dot[m][drain_columns]``, ``row_sum[m]`` and ``last`` beat of the run."""
+    row = data.ArrayLayout(signed(dot_bits), config.drain_columns)
+    return data.StructLayout(
+        {
+            "dot": data.ArrayLayout(row, config.m),
+            "row_sum": data.ArrayLayout(signed(config.row_sum_bits), config.m),
+            "last": 1,
+        }
+    )
+
+
+def zero_points_layout(config: CoreConfig) -> data.ArrayLayout:
+    """Zero points z' of one result beat: ``[drain_columns]`` signed, first column lowest."""
+    return data.ArrayLayout(signed(config.zero_point_bits), config.drain_columns)
+
+
+def lanes(m: Module, packed: Value, bits: int, name: str) -> list[Value]:
+    """Signed fields of ``packed``, lowest first.
+
+    Through one flat signal: Amaranth's time for a slice of a slice grows with the outer width.
+    """
+    flat = Signal(len(packed), name=name)
+    m.d.comb += flat.eq(packed)
+    return [flat[low : low + bits].as_signed() for low in range(0, len(packed), bits)]
+
+
+class Drain(wiring.Component):
+    """Captures finished runs and sends them column block by column block.
+
+    Members
+    -------
+    done : In
+        A run's accumulators are final from this cycle until they are captured.
+    free : Out
+        A run that finishes next can be captured at once.
+    capture : Out
+        The columns copy their accumulators at the end of this cycle.
+    select : Out, one-hot of ``drain_beats``
+        Block of columns that ``dots`` must show.
+    dots : In, ``[drain_columns][m]`` signed of ``accumulator_bits``
+        Captured accumulators of the selected block.
+    sums, plane_sums : In
+        As :class:`~hdl.column.RowSums` gives them.
+    results : Out stream, :func:`results_layout` of ``raw_dot_bits``
+        D' = sum A q', column blocks in ascending order.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        columns = data.ArrayLayout(signed(config.accumulator_bits), config.m)
+        members = {
+            "done": In(1),
+            "free": Out(1),
+            "capture": Out(1),
+            "select": Out(config.drain_beats),
+            "dots": In(data.ArrayLayout(columns, config.drain_columns)),
+            "sums": In(data.ArrayLayout(signed(config.row_sum_bits), config.m)),
+            "results": Out(stream.Signature(results_layout(config, config.raw_dot_bits))),
+        }
+        if config.table_form == "subset":
+            members["plane_sums"] = In(columns)
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        """Step through the blocks."""
+        m = Module()
+        config = self._config
+
+        waiting = Signal()
+        last = self.select[-1]
+        sent = self.results.valid & self.results.ready
+        pending = self.done | waiting
+        m.d.comb += [
+            self.results.valid.eq(self.select.any()),
+            self.free.eq(~self.results.valid | (sent & last)),
+            self.capture.eq(pending & self.free),
+        ]
+        m.d.sync += waiting.eq(pending & ~self.capture)
+        with m.If(self.capture):
+            m.d.sync += self.select.eq(1)
+        with m.Elif(sent):
+            m.d.sync += self.select.eq(self.select << 1)
+
+        columns = lanes(m, self.dots.as_value(), config.accumulator_bits, "columns")
+        dots = []
+        for row in range(config.m):
+            for column in range(config.drain_columns):
+                value = columns[column * config.m + row]
+                if config.table_form == "subset":  # bits {0, 1} to {-1, +1}
+                    value = 2 * value - self.plane_sums[row]
+                dot = Signal(signed(config.raw_dot_bits), name=f"dot_{row}_{column}")
+                m.d.comb += dot.eq(value)
+                dots.append(dot)
+        m.d.comb += [
+            self.results.payload.dot.as_value().eq(Cat(*dots)),
+            self.results.payload.row_sum.eq(self.sums),
+            self.results.payload.last.eq(last),
+        ]
+        return m
+
+
+class ZeroPoints(wiring.Component):
+    """Subtracts zero points: ``P = D' - z' R``, registered.
+
+    Members
+    -------
+    raw : In stream, :func:`results_layout` of ``raw_dot_bits``
+    zero_points : In stream, :func:`zero_points_layout`
+        One beat for every beat of ``raw``.
+    results : Out stream, :func:`results_layout` of ``dot_bits``
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "raw": In(stream.Signature(results_layout(config, config.raw_dot_bits))),
+                "zero_points": In(stream.Signature(zero_points_layout(config))),
+                "results": Out(stream.Signature(results_layout(config, config.dot_bits))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Join the two streams; one small multiplier for each result of a beat."""
+        m = Module()
+        config = self._config
+        free = ~self.results.valid | self.results.ready
+        taken = self.raw.valid & self.zero_points.valid & free
+        m.d.comb += [
+            self.raw.ready.eq(self.zero_points.valid & free),
+            self.zero_points.ready.eq(self.raw.valid & free),
+        ]
+        raw = self.raw.payload
+        raw_dots = lanes(m, raw.dot.as_value(), config.raw_dot_bits, "raw_dots")
+        zero_points = lanes(
+            m, self.zero_points.payload.as_value(), config.zero_point_bits, "z_prime"
+        )
+        dots, differences = [], []
+        for i, raw_dot in enumerate(raw_dots):
+            row, column = divmod(i, config.drain_columns)
+            name = f"result_{row}_{column}"
+            dots.append(Signal(signed(config.dot_bits), name=name, reset_less=True))
+            differences.append(raw_dot - zero_points[column] * raw.row_sum[row])
+        row_sums = Signal.like(raw.row_sum.as_value(), name="row_sums", reset_less=True)
+        last = Signal(reset_less=True)
+        with m.If(free):
+            m.d.sync += self.results.valid.eq(taken)
+        with m.If(taken):
+            m.d.sync += [
+                *(dot.eq(difference) for dot, difference in zip(dots, differences, strict=True)),
+                row_sums.eq(raw.row_sum.as_value()),
+                last.eq(raw.last),
+            ]
+        m.d.comb += [
+            self.results.payload.dot.as_value().eq(Cat(*dots)),
+            self.results.payload.row_sum.as_value().eq(row_sums),
+            self.results.payload.last.eq(last),
+        ]
+        return m

@@ -1,0 +1,75 @@
+"""Select an entry by a weight index, and give it its sign: the unit that replaces a multiplier."""
+
+import functools
+import operator
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+
+from hdl.config import CoreConfig
+
+#: Up to this many entries a registered one-hot select and an AND-OR are smaller than a multiplexer
+#: tree; beyond it, the select registers alone would outweigh the saving.
+ONE_HOT_ENTRIES = 8
+
+
+class Select:
+    """Registered select of one lookup, decoded once and shared by all rows of a column.
+
+    ``index`` is the offline-remapped weight index of ``k`` bits (design: bit t belongs to
+    activation t, the top bit of the symmetric form is the sign).
+    """
+
+    def __init__(self, m: Module, config: CoreConfig, index: Value, name: str):
+        self._config = config
+        symmetric = config.table_form == "symmetric"
+        self.negate: Value | None = None
+        if symmetric:
+            self.negate = Signal(name=f"negate_{name}", reset_less=True)
+            m.d.sync += self.negate.eq(index[-1])
+            index = index[:-1]
+        #: Entry that each value of ``index`` selects; the subset form's index 0 selects none.
+        self._first = 0 if symmetric else 1
+        one_hot = config.entries <= ONE_HOT_ENTRIES
+        if one_hot:
+            self._select = Signal(config.entries, name=f"select_{name}", reset_less=True)
+            m.d.sync += self._select.eq(
+                Cat(index == self._first + e for e in range(config.entries))
+            )
+        else:
+            self._select = Signal(len(index), name=f"select_{name}", reset_less=True)
+            m.d.sync += self._select.eq(index)
+        self._one_hot = one_hot
+
+    def read(self, table: list[Value]) -> Value:
+        """Raw bits of the selected entry, its sign not yet applied (see :func:`negated`)."""
+        table = [entry.as_unsigned() for entry in table]
+        if self._one_hot:
+            gated = [
+                entry & bit.replicate(len(entry))
+                for entry, bit in zip(table, self._select, strict=True)
+            ]
+            return functools.reduce(operator.or_, gated)
+        options = [Const(0, len(table[0]))] * self._first + table
+        for bit in self._select:
+            options = [
+                Mux(bit, high, low) for low, high in zip(options[::2], options[1::2], strict=True)
+            ]
+        return options[0]
+
+
+def negated(value: Value, negate: Value | None) -> list[Value]:
+    """Terms that sum to ``-value`` where ``negate`` is 1: one's complement and a carry-in.
+
+    Returns a signed term, followed by the one-bit carry where there is a sign.
+    """
+    if negate is None:
+        return [value.as_signed()]
+    return [(value ^ negate.replicate(len(value))).as_signed(), negate]
+
+
+def tree_sum(terms: list[Value]) -> Value:
+    """Sum as a balanced tree: shallow expressions and narrow partial sums."""
+    while len(terms) > 1:
+        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = pairs + terms[len(pairs) * 2 :]
+    return terms[0]

@@ -1,0 +1,1 @@
+"""Golden model, cocotb benches and the regression runner."""

@@ -1,0 +1,31 @@
+"""Fields of stream payloads: arrays of integers to packed little-endian bits and back."""
+
+import numpy as np
+
+
+def pack_fields(values: np.ndarray, bits: int) -> np.ndarray:
+    """Integers [..., fields] to bits uint8 [..., fields * bits], two's complement, low bit first."""
+    spread = values.astype(np.int64)[..., None] >> np.arange(bits)
+    return (spread & 1).astype(np.uint8).reshape(*values.shape[:-1], -1)
+
+
+def unpack_fields(flat: np.ndarray, bits: int, signed: bool) -> np.ndarray:
+    """Inverse of :func:`pack_fields`: bits [..., fields * bits] to int64 [..., fields]."""
+    spread = flat.reshape(*flat.shape[:-1], -1, bits).astype(np.int64)
+    weights = np.int64(1) << np.arange(bits, dtype=np.int64)
+    if signed:
+        weights[-1] = -weights[-1]
+    return (spread * weights).sum(axis=-1)
+
+
+def to_words(flat: np.ndarray) -> list[int]:
+    """Bits [words, width] to one integer a word."""
+    packed = np.packbits(flat, axis=-1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def from_words(words: list[int], width: int) -> np.ndarray:
+    """Inverse of :func:`to_words`: uint8 [words, width]."""
+    size = -(-width // 8)
+    raw = np.frombuffer(b"".join(word.to_bytes(size, "little") for word in words), np.uint8)
+    return np.unpackbits(raw.reshape(len(words), size), axis=-1, bitorder="little")[:, :width]

