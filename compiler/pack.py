@@ -28,8 +28,8 @@ def remap(codes: np.ndarray, k: int) -> np.ndarray:
     """Offline remap of every plane at once (equation 6).
 
     Where the top bit of a group's index is 1, its lower bits are inverted, so that the unit only
-    negates. A group is ``k`` neighbours of the last axis, the top bit its last element; XORing codes
-    does so in all planes.
+    negates. A group is ``k`` neighbours of the last axis, the top bit its last element; XOR
+    of codes does so in all planes.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def remap(codes: np.ndarray, k: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """How K is cut into steps of ``depth``: scale groups, and in them runs, are padded to whole steps.
+    """How K is cut into steps of ``depth``; scale groups, and runs in them, are whole steps.
 
     Attributes
     ----------
@@ -74,11 +74,10 @@ class Steps:
     def gather(self, matrix: np.ndarray) -> np.ndarray:
         """``[rows, K]`` to ``[steps, rows, depth]``, padding with 0."""
         rows, k = matrix.shape
-        if (self.columns.ravel() == np.arange(k)).all() if self.columns.size == k else False:
-            spread = matrix
-        else:
-            spread = np.pad(matrix, ((0, 0), (0, 1)))[:, self.columns.ravel()]
-        return np.ascontiguousarray(spread.reshape(rows, *self.columns.shape).transpose(1, 0, 2))
+        columns = self.columns.ravel()
+        if not np.array_equal(columns, np.arange(k)):  # padding needs a copy
+            matrix = np.pad(matrix, ((0, 0), (0, 1)))[:, columns]
+        return np.ascontiguousarray(matrix.reshape(rows, *self.columns.shape).transpose(1, 0, 2))
 
 
 def cut_steps(config: CoreConfig, k: int, group_size: int) -> Steps:
@@ -111,8 +110,8 @@ class PackedWeights:
     steps : Steps
         How K was cut.
     slices : uint8 [n_tiles, steps, bits, slice_bytes]
-        Bit planes, plane 0 first. Bit ``(n * lookups + l) * k + t`` of a slice (bit 0 = lowest bit of
-        byte 0) belongs to column n of the tile, lookup l, activation t; bits past
+        Bit planes, plane 0 first. Bit ``(n * lookups + l) * k + t`` of a slice (bit 0 is the
+        lowest of byte 0) belongs to column n of the tile, lookup l, activation t; bits past
         ``config.slice_bits`` and columns past N are 0.
     scales : float32 [N, groups]
         s' = s / 2.

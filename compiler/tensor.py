@@ -58,10 +58,10 @@ class QuantTensor:
             raise InputError(f"{where}: group_size must be positive, not {self.group_size!r}")
         n, k = self.codes.shape
         grid = (n, -(-k // self.group_size))
-        for field in ("scales", "zero_points", "minimums"):
-            values = getattr(self, field)
-            if values is None and field == "minimums":
-                continue
+        fields = {"scales": self.scales, "zero_points": self.zero_points}
+        if self.minimums is not None:
+            fields["minimums"] = self.minimums
+        for field, values in fields.items():
             if values.shape != grid:
                 raise InputError(
                     f"{where}: {field} must have shape {list(grid)}, not {list(values.shape)}"

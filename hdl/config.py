@@ -15,6 +15,9 @@ ACTIVATIONS: dict[str, tuple[int, int]] = {"int8": (-128, 127), "int16": (-32768
 #: even one-bit groups of this size free of drain stalls.
 SHORTEST_GROUP = 32
 
+#: Most lookup units of one tile; a larger core is made of several tiles.
+MOST_UNITS = 8192
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "engine": ("lut",),
     "table_form": ("symmetric", "subset"),
@@ -114,6 +117,10 @@ class CoreConfig:
                 raise InputError(f"{field} must be an integer, not {value!r}")
             if not low <= value <= high:
                 raise InputError(f"{field} must be in {low}..{high}, not {value!r}")
+        if self.m * self.n > MOST_UNITS:
+            raise InputError(
+                f"a tile holds at most {MOST_UNITS} units, not m * n = {self.m * self.n}"
+            )
         if self.run_length < self.depth:
             field = "group_size" if self.group_size else "max_k"
             raise InputError(
@@ -160,7 +167,7 @@ class CoreConfig:
         """Weight bits of one slice: ``n * lookups * k``."""
         return self.n * self.depth
 
-    # Widths, each the exact range of what the signal can hold --------------------------------------
+    # Widths, each the exact range of what the signal can hold ------------------------------------
 
     @property
     def activation_range(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Lookup tables of signed sums of activations (paper, section 2.3 and equations 4-6)."""
 
+import itertools
 from collections.abc import Callable
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
@@ -91,8 +92,10 @@ class TableBuilder(wiring.Component):
         m = Module()
         config = self._config
 
+        numbers = itertools.count()
+
         def keep(value: Value) -> Value:
-            held = Signal(value.shape(), name="sum")
+            held = Signal(value.shape(), name=f"sum_{next(numbers)}")
             m.d.comb += held.eq(value)
             return held
 
@@ -118,8 +121,8 @@ class TableStage(wiring.Component):
     Members
     -------
     tables : In, :func:`tables_layout` of ``entry_bits``
-    plane : In
-        With one lookup, entries are shifted left by this much (see ``shifts_in_unit``).
+    plane : In, only where ``table_shift``
+        Entries are shifted left by this much.
     fire : In
         A slice is taken in this cycle.
     operands : Out, :func:`tables_layout` of ``operand_bits``
@@ -128,14 +131,14 @@ class TableStage(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        super().__init__(
-            {
-                "tables": In(tables_layout(config, config.entry_bits)),
-                "plane": In(range(config.table_shift + 1)),
-                "fire": In(1),
-                "operands": Out(tables_layout(config, config.operand_bits)),
-            }
-        )
+        members = {
+            "tables": In(tables_layout(config, config.entry_bits)),
+            "fire": In(1),
+            "operands": Out(tables_layout(config, config.operand_bits)),
+        }
+        if config.table_shift:
+            members["plane"] = In(config.plane_bits)
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         """Shift, gate, register."""
@@ -151,7 +154,8 @@ class TableStage(wiring.Component):
                         name=f"operand_{row}_{lookup}_{x}",
                         reset_less=True,
                     )
-                    m.d.sync += operand.eq(Mux(self.fire, entry << self.plane, 0))
+                    weighed = entry << self.plane if config.table_shift else entry
+                    m.d.sync += operand.eq(Mux(self.fire, weighed, 0))
                     operands.append(operand)
         m.d.comb += self.operands.as_value().eq(Cat(*operands))
         return m

@@ -32,13 +32,25 @@ def weights_layout(config: CoreConfig) -> data.StructLayout:
     """
     return data.StructLayout(
         {
-            "index": config.slice_bits,
+            "index": data.ArrayLayout(data.ArrayLayout(config.k, config.lookups), config.n),
             "plane": max(1, config.plane_bits),
             "first": 1,
             "last": 1,
             "advance": 1,
         }
     )
+
+
+def tile_signature(config: CoreConfig) -> wiring.Signature:
+    """Ports of :class:`Tile`."""
+    members = {
+        "activations": In(stream.Signature(activations_layout(config))),
+        "weights": In(stream.Signature(weights_layout(config))),
+        "results": Out(stream.Signature(results_layout(config, config.dot_bits))),
+    }
+    if config.zero_points == "column":
+        members["zero_points"] = In(stream.Signature(zero_points_layout(config)))
+    return wiring.Signature(members)
 
 
 class Tile(wiring.Component):
@@ -67,14 +79,7 @@ class Tile(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self.config = config
-        members = {
-            "activations": In(stream.Signature(activations_layout(config))),
-            "weights": In(stream.Signature(weights_layout(config))),
-            "results": Out(stream.Signature(results_layout(config, config.dot_bits))),
-        }
-        if config.zero_points == "column":
-            members["zero_points"] = In(stream.Signature(zero_points_layout(config)))
-        super().__init__(members)
+        super().__init__(tile_signature(config))
 
     def elaborate(self, platform: object) -> Module:
         """Issue control, and the stages of the datapath in order."""
@@ -131,10 +136,10 @@ class Tile(wiring.Component):
             ]
             if config.shifts_in_unit:
                 m.d.comb += consumer.plane.eq(slice_.plane)
-        block_bits = config.drain_columns * config.depth
+        index, block_bits = slice_.index.as_value(), config.drain_columns * config.depth
         for b, block in enumerate(blocks):
             m.d.comb += [
-                block.index.eq(slice_.index.word_select(b, block_bits)),
+                block.index.eq(index.word_select(b, block_bits)),
                 block.select.eq(drain.select[b]),
             ]
         selected = functools.reduce(operator.or_, (block.dots.as_value() for block in blocks))

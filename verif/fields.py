@@ -4,7 +4,7 @@ import numpy as np
 
 
 def pack_fields(values: np.ndarray, bits: int) -> np.ndarray:
-    """Integers [..., fields] to bits uint8 [..., fields * bits], two's complement, low bit first."""
+    """Integers [..., fields] to two's-complement bits uint8 [..., fields * bits], low bit first."""
     spread = values.astype(np.int64)[..., None] >> np.arange(bits)
     return (spread & 1).astype(np.uint8).reshape(*values.shape[:-1], -1)
 

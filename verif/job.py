@@ -148,6 +148,8 @@ def tile_job(
         The activations or the tensor do not fit the configuration.
     """
     k = tensor.shape[1]
+    if order not in PLANE_ORDERS:
+        raise InputError(f"plane order must be one of {', '.join(PLANE_ORDERS)}, not {order!r}")
     check_activations(config, activations, k)
     packed = pack(config, tensor)
     steps, rng = packed.steps, np.random.default_rng(seed)

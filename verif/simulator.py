@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from cocotb_tools.runner import get_results, get_runner
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
 from filelock import FileLock
 
 from hdl.config import CoreConfig
@@ -111,7 +112,7 @@ def check_simulator(name: str) -> None:
 
 
 def wave_format() -> str:
-    """``fst`` where the compiler finds lz4's header, which Verilator's FST writer needs, else ``vcd``."""
+    """``fst`` where the compiler finds lz4's header, which FST needs, else ``vcd``."""
     probe = subprocess.run(
         ["g++", "-E", "-x", "c++", "-"], input="#include <lz4.h>\n", capture_output=True, text=True
     )
@@ -145,7 +146,12 @@ def build(verilog: str, top: str, simulator: str = "verilator", waves: bool = Fa
     recipe = [verilog, top, simulator, str(trace), *_VERILATOR_FLAGS, *_COMPILER, *_versions()]
     folder = cache_folder() / "sim" / _digest(*recipe)
     result = Build(folder, simulator, top, trace)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the cache {folder.parent}: {error.strerror}: set LUTCORE_CACHE"
+        ) from error
     with FileLock(f"{folder}.lock"):
         if not (folder / "done").exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -193,6 +199,13 @@ def _compile(target: Build, source: Path) -> None:
                 shutil.copy2(compiled, partial)
             with contextlib.suppress(OSError):  # another process was faster
                 partial.rename(runtime)
+
+
+def _copy(dump: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(dump, target)
+    except OSError as error:
+        raise InputError(f"cannot write waveform {target}: {error.strerror}") from error
 
 
 def _tail(log: Path, lines: int = 15) -> str:
@@ -251,7 +264,7 @@ def run_jobs(
             failure = error
         if waves_to is not None:
             for dump in [*folder.glob("dump.*"), *built.folder.glob(f"{built.top}.fst")]:
-                shutil.copyfile(dump, waves_to)
+                _copy(dump, waves_to)
         if not verdicts.exists() or not results.exists():
             raise SimulationError(f"{built.simulator} did not finish: {_tail(log)}") from failure
         found = json.loads(verdicts.read_text())

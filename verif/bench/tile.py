@@ -1,7 +1,7 @@
 """cocotb test of the tile: plays jobs into the streams and judges what comes out.
 
-Environment: ``LUTCORE_JOBS`` names a JSON file ``{"config": ..., "jobs": [npz, ...]}``; verdicts go to
-``LUTCORE_VERDICTS``.
+Environment: ``LUTCORE_JOBS`` names a JSON file ``{"config": ..., "jobs": [npz, ...]}``; verdicts
+go to ``LUTCORE_VERDICTS``.
 """
 
 import json

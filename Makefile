@@ -1,0 +1,50 @@
+# Everything runs from .venv, which is made when pyproject.toml or the lock changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench docs check-tools clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(READY)  ## the main job: real quantised weights on generated RTL, checked and measured
+	$(BIN)/python examples/demo.py
+
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+lint: $(READY)  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## pyright
+	$(BIN)/pyright
+
+bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise
+	$(BIN)/python -m verif.benchmark
+
+docs: $(READY)  ## build the manual into docs/_build
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
+clean:  ## remove .venv and everything built
+	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Fails before anything is installed, with the remedy.
+check-tools:
+	@for tool in g++ make perl; do command -v $$tool >/dev/null || \
+	  { echo "$$tool is missing: apt-get install $$tool (or your system's package of it)" >&2; exit 2; }; done
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is missing: install it, or give its name: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 2; }
+
+$(READY): pyproject.toml requirements.lock | check-tools
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,docs]'
+	@touch $@

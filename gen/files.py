@@ -1,0 +1,34 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from hdl.errors import InputError
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write text files into ``folder``, making it if need be: all of them, or none.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as scratch:
+            for name, text in files.items():
+                (Path(scratch) / name).write_text(text, encoding="utf-8", newline="\n")
+            for name in files:
+                os.replace(Path(scratch) / name, folder / name)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # only if it was made here and stayed empty
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"cannot write to {folder}: {reason}: choose another folder with -o"
+        ) from error
+    return [folder / name for name in files]

@@ -1,0 +1,154 @@
+"""The command line as a user meets it: exit status, one clear line, JSON keys."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+MODEL = str(EXAMPLES / "minilm.gguf")
+SMALL = ("--set", "n=4", "--set", "max_k=256")
+
+
+def lutcore(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+
+
+def test_help_names_every_command():
+    result = lutcore("--help")
+    assert result.returncode == 0
+    for command in ("generate", "simulate", "synth", "doctor"):
+        assert command in result.stdout
+
+
+def test_generate_writes_and_reports(tmp_path):
+    result = lutcore("generate", "w2a8", *SMALL, "-o", tmp_path / "out", "--json")
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts["design"] == "w2a8" and facts["config"]["n"] == 4
+    assert sorted(p.suffix for p in (tmp_path / "out").iterdir()) == [
+        ".core",
+        ".json",
+        ".v",
+        ".vlt",
+    ]
+
+
+def test_simulate_json_has_the_documented_keys():
+    result = lutcore(
+        "simulate", "w2a8", *SMALL, "--shape", "2,5,70", "--seed", 3, "--stall", 0.2, "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    keys = "design config model tensor shape cycles slices mismatches max_abs_error seed simulator"
+    assert set(keys.split()) | {"seconds"} <= set(facts)
+    assert facts["shape"] == [2, 5, 70]
+    assert facts["mismatches"] == 0 and facts["max_abs_error"] == 0
+    assert facts["cycles"] >= facts["slices"] > 0
+
+
+def test_simulate_table_and_waveform(tmp_path):
+    arguments = ("--model", MODEL, "--tensor", "blk.0.ffn_down.weight", "--rows", 1)
+    result = lutcore(
+        "simulate", "w2a8", "--set", "max_k=2048", *arguments,
+        "--activations", EXAMPLES / "minilm-activations.npz",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "TQ2_0" in result.stdout
+    result = lutcore(
+        "simulate", "w2a8", *SMALL, "--shape", "1,4,16", "--waves", tmp_path / "wave.vcd", "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    waves = Path(json.loads(result.stdout)["waves"])
+    assert waves.suffix in (".vcd", ".fst") and waves.stat().st_size > 1000
+
+
+def test_a_mismatch_exits_1(monkeypatch, capsys):
+    """With a broken RTL the command itself fails."""
+    import gen.simulate
+    from cli import main
+
+    sound = gen.simulate.verilog
+    broken = lambda config: sound(config).replace("first_0 ?", "1'h0 ?")  # noqa: E731
+    monkeypatch.setattr(gen.simulate, "verilog", broken)
+    monkeypatch.setattr(sys, "argv", ["lutcore", "simulate", "w2a8", *SMALL, "--shape", "2,9,70"])
+    with pytest.raises(SystemExit) as stop:
+        main.main()
+    assert stop.value.code == 1
+    assert "mismatch: beat" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("generate", "w9a9", "-o", "x"), "'w9a9' is neither a preset nor a .toml file"),
+        (("generate", "w2a8", "--set", "k=9", "-o", "x"), "k must be in 1..6, not 9"),
+        (("generate", "w2a8", "-o", "/proc/none"), "cannot write to /proc/none"),
+        (("simulate", "w2a8", "--shape", "1,2"), "--shape takes M,N,K"),
+        (("simulate", "w2a8", "--bits", "4"), "set max_weight_bits=4"),
+        (("simulate", "w2a8", "--sim", "vcs"), "simulator must be one of verilator, icarus"),
+        (("simulate", "w2a8", "--tensor", "t"), "--tensor and --activations need --model"),
+        (("simulate", "w2a8", "--model", "no.gguf", "--tensor", "t"), "no.gguf: no such file"),
+        (("simulate", "w2a8", "--model", MODEL), "choose one with --tensor: blk.0.attn_q.weight"),
+        (
+            ("simulate", "w2a8", "--model", MODEL, "--tensor", "blk.0.ffn_down.bias"),
+            "no tensor 'blk.0.ffn_down.bias'; the nearest: blk.0.ffn_down.weight",
+        ),
+        (
+            ("simulate", "w2a8", "--model", MODEL, "--tensor", "blk.0.attn_q.weight"),
+            "has 8-bit codes, w2a8 takes 2 at most: set max_weight_bits=8",
+        ),
+        (("synth", "w2a8", "--target", "tsmc"), "--target must be asic, not 'tsmc'"),
+        (("synth", "w2a8", "--liberty", "no.lib"), "no.lib"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path):
+    result = lutcore(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_activation_files_are_named(tmp_path):
+    np.save(tmp_path / "wide.npy", np.full((1, 1536), 300))
+    (tmp_path / "junk.npy").write_bytes(b"junk")
+    np.savez(tmp_path / "other.npz", other=np.zeros((1, 1536), np.int8))
+    tensor = ("simulate", "w2a8", "--model", MODEL, "--tensor", "blk.0.ffn_down.weight")
+    for name, message in (
+        ("wide.npy", "activations must be int8 (-128..127), not 300 at row 0, column 0"),
+        ("junk.npy", "cannot read activations"),
+        ("other.npz", "no activations 'blk.0.ffn_down.weight'; there are: other"),
+    ):
+        result = lutcore(*tensor, "--activations", tmp_path / name)
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+        assert message in result.stderr
+
+
+def test_doctor_lists_tools():
+    result = lutcore("doctor", "--json")
+    tools = {tool["name"]: tool for tool in json.loads(result.stdout)}
+    assert result.returncode == 0
+    assert tools["g++"]["version"] and tools["verilator"]["version"]
+    assert all(tool["remedy"] for tool in tools.values())
+
+
+def test_doctor_reports_a_missing_tool(monkeypatch, capsys):
+    from cli import main
+    from gen import doctor
+
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["lutcore", "doctor"])
+    with pytest.raises(SystemExit) as stop:
+        main.main()
+    assert stop.value.code == 2
+    assert "apt-get install g++" in capsys.readouterr().out

@@ -1,0 +1,54 @@
+"""Shared fixtures: random problems, the example checkpoint, a runner of tile jobs."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compiler.gguf_file import GgufFile
+from compiler.tensor import QuantTensor
+from gen.rtl import verilog
+from gen.simulate import random_tensor
+from hdl.config import CoreConfig
+from verif.job import TileJob
+from verif.simulator import build, run_jobs
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+@pytest.fixture(scope="session")
+def example() -> GgufFile:
+    return GgufFile(EXAMPLES / "minilm.gguf")
+
+
+@pytest.fixture(scope="session")
+def example_activations() -> dict[str, np.ndarray]:
+    return dict(np.load(EXAMPLES / "minilm-activations.npz"))
+
+
+@pytest.fixture(scope="session")
+def make_tensor() -> Callable[..., QuantTensor]:
+    def make(n: int, k: int, bits: int, group: int = 64, seed: int = 0) -> QuantTensor:
+        return random_tensor((n, k), bits, group, np.random.default_rng(seed))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_tile() -> Callable[..., list[dict[str, Any]]]:
+    def run(
+        config: CoreConfig,
+        jobs: Sequence[TileJob],
+        edit: Callable[[str], str] | None = None,
+        simulator: str = "verilator",
+    ) -> list[dict[str, Any]]:
+        text = verilog(config)
+        if edit:
+            edited = edit(text)
+            assert edited != text, "the edit changed nothing"
+            text = edited
+        return run_jobs(build(text, config.name, simulator), config, jobs)
+
+    return run

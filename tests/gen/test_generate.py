@@ -1,0 +1,137 @@
+"""Emitted files: deterministic, lint-clean, self-describing, whole or absent."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from gen.generate import WAIVERS, generate
+from gen.rtl import verilog
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+from hdl.presets import PRESETS
+from verif.simulator import verilator_root
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_lint_clean(name, tmp_path):
+    """Verilator -Wall has nothing to say beyond the listed waivers."""
+    config = PRESETS[name]
+    generate(config, tmp_path)
+    root = verilator_root()
+    assert root is not None
+    environment = {**os.environ, "VERILATOR_ROOT": str(root)}
+    command = [root / "bin" / "verilator", "--lint-only", "-Wall", "--top-module", config.name]
+    result = subprocess.run(
+        [*map(str, command), f"{config.name}.vlt", f"{config.name}.v"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_every_waiver_has_a_reason_and_is_needed(tmp_path):
+    generate(PRESETS["w2a8"], tmp_path)
+    text = (tmp_path / "w2a8.vlt").read_text()
+    for rule, reason in WAIVERS.items():
+        assert f"// {reason}\nlint_off -rule {rule}" in text
+
+
+def test_same_bytes_in_another_process(tmp_path):
+    generate(PRESETS["ternary-a8"], tmp_path / "a")
+    script = (
+        "import sys; from pathlib import Path; from gen.generate import generate\n"
+        "from hdl.presets import PRESETS; generate(PRESETS['ternary-a8'], Path(sys.argv[1]))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "b")], check=True, env=environment)
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == sorted(f"ternary_a8{suffix}" for suffix in (".v", ".json", ".core", ".vlt"))
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_no_paths_and_readable_names():
+    text = verilog(PRESETS["w2a8"])
+    assert not re.search(r"/(home|root|usr|work|tmp|var)/", text)
+    assert "$" not in re.sub(r"\$signed", "", text)
+    for instance in ("table_builder", "table_stage", "block_3", "row_sums", "drain", "column_15"):
+        assert re.search(rf"^  \w+ {instance} \($", text, re.MULTILINE), instance
+
+
+def test_identical_columns_are_one_module():
+    """Verilog grows with the number of instances, not with their contents."""
+    assert len(re.findall(r"^module ", verilog(CoreConfig(n=64)), re.MULTILINE)) == 8
+    sizes = [len(verilog(CoreConfig(n=n, zero_points="external"))) for n in (64, 128, 256)]
+    assert sizes[2] - sizes[1] == pytest.approx(2 * (sizes[1] - sizes[0]), rel=0.1)
+
+
+def test_metadata_describes_the_verilog(tmp_path):
+    config = PRESETS["w4a8"]
+    generate(config, tmp_path)
+    text = (tmp_path / "w4a8.v").read_text()
+    facts = json.loads((tmp_path / "w4a8.json").read_text())
+    assert CoreConfig.from_dict(facts["config"]) == config
+    assert facts["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    top = text[: text.index("endmodule")]
+    declared = {
+        name: (direction, int(high or 0) + 1)
+        for direction, high, name in re.findall(
+            r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", top, re.MULTILINE
+        )
+    }
+    described = {p["name"]: (p["direction"], p["width"]) for p in facts["ports"]}
+    assert described == declared
+    for port in facts["ports"]:
+        end = 0
+        for leaf in port.get("fields", []):
+            assert leaf["offset"] == end
+            count = 1
+            for size in leaf["dims"]:
+                count *= size
+            end += leaf["width"] * count
+        assert end in (0, port["width"])
+
+
+def test_fusesoc_core_names_existing_files(tmp_path):
+    import yaml
+
+    generate(PRESETS["w1a8"], tmp_path)
+    text = (tmp_path / "w1a8.core").read_text()
+    assert text.startswith("CAPI=2:\n")
+    core = yaml.safe_load(text.split("\n", 1)[1])
+    for fileset in core["filesets"].values():
+        for entry in fileset["files"]:
+            assert (tmp_path / next(iter(entry))).exists()
+    assert core["targets"]["default"]["toplevel"] == "w1a8"
+
+
+def test_unwritable_folder_is_one_line_and_leaves_nothing(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(InputError, match=r"cannot write to .*choose another folder with -o"):
+        generate(CoreConfig(n=4), blocked / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_nothing_is_half_written(tmp_path, monkeypatch):
+    """A failure in the middle of writing leaves the folder as it was."""
+    from pathlib import Path
+
+    written = Path.write_text
+
+    def fail_on_core(self, *args, **kwargs):
+        if self.suffix == ".core":
+            raise OSError(28, "No space left on device")
+        return written(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", fail_on_core)
+    with pytest.raises(InputError, match="No space left on device"):
+        generate(CoreConfig(n=4), tmp_path / "out")
+    assert not list(tmp_path.iterdir())

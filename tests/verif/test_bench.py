@@ -1,0 +1,140 @@
+"""The bench itself: a scoreboard or a monitor that cannot fail would be worthless."""
+
+import re
+
+import numpy as np
+import pytest
+from cocotb.types import LogicArray
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+from verif.bench.scoreboard import judge
+from verif.bench.streams import ProtocolError, StreamMonitor
+from verif.fields import from_words, pack_fields, to_words, unpack_fields
+from verif.job import tile_job
+
+CONFIG = CoreConfig(m=1, n=2, k=4, max_k=64, result_columns=1)
+
+
+@given(st.lists(st.integers(-16, 15), min_size=1, max_size=9))
+def test_fields_survive_packing(values):
+    flat = pack_fields(np.array([values]), 5)
+    assert unpack_fields(from_words(to_words(flat), flat.shape[1]), 5, True).tolist() == [values]
+
+
+@pytest.fixture
+def expected():
+    return {
+        "dot": np.array([[[5]], [[-7]]]),
+        "used": np.array([[True], [True]]),
+        "row_sum": np.array([[3], [3]]),
+        "last": np.array([False, True]),
+    }
+
+
+def words(dots, sums, lasts):
+    flat = np.concatenate(
+        [
+            pack_fields(np.array(dots)[:, None], CONFIG.dot_bits),
+            pack_fields(np.array(sums)[:, None], CONFIG.row_sum_bits),
+            np.array(lasts, np.uint8)[:, None],
+        ],
+        axis=1,
+    )
+    return to_words(flat)
+
+
+def test_scoreboard_accepts_what_is_right(expected):
+    assert judge(CONFIG, words([5, -7], [3, 3], [0, 1]), expected).mismatches == 0
+
+
+@pytest.mark.parametrize(
+    ("received", "problem"),
+    [
+        (words([5, -6], [3, 3], [0, 1]), r"beat 1: dot\[0, 0\] is -6, expected -7"),
+        (words([5, -7], [3, 2], [0, 1]), r"beat 1: row_sum\[0\] is 2, expected 3"),
+        (words([5, -7], [3, 3], [1, 1]), r"beat 0: last\[0\] is 1, expected 0"),
+        (words([5], [3], [0]), "received 1 result beats, expected 2"),
+        (words([5, -7, 1], [3, 3, 3], [0, 1, 0]), "received 3 result beats, expected 2"),
+        ([], "received nothing"),
+    ],
+)
+def test_scoreboard_refuses_what_is_wrong(received, problem, expected):
+    verdict = judge(CONFIG, received, expected)
+    assert verdict.mismatches > 0
+    assert any(re.search(problem, p) for p in verdict.problems)
+
+
+def test_scoreboard_refuses_silence_even_if_nothing_is_expected(expected):
+    nothing = {name: values[:0] for name, values in expected.items()}
+    assert judge(CONFIG, [], nothing).mismatches > 0
+
+
+class Handle:
+    def __init__(self, bits):
+        self.value = LogicArray(bits)
+
+
+class Dut:
+    def __init__(self, payload="0101", valid="1", ready="0"):
+        self.s__payload, self.s__valid, self.s__ready = (
+            Handle(payload),
+            Handle(valid),
+            Handle(ready),
+        )
+
+
+def monitor(dut):
+    received = StreamMonitor(dut, "s", 0.0, "seed")
+    received.drive()
+    return received
+
+
+@pytest.mark.parametrize(
+    ("dut", "problem"),
+    [
+        (Dut(payload="01X1"), r"s\.payload is 01X1"),
+        (Dut(valid="X"), r"s\.valid is X"),
+    ],
+)
+def test_monitor_refuses_x(dut, problem):
+    with pytest.raises(ProtocolError, match=problem):
+        monitor(dut).sample()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [("s__valid", "0", "valid withdrawn"), ("s__payload", "0111", "payload changed")],
+)
+def test_monitor_refuses_broken_promises(name, value, problem):
+    dut = Dut()
+    stalled = StreamMonitor(dut, "s", 1.0, "seed")
+    stalled.drive()
+    assert not stalled.sample()
+    getattr(dut, name).value = LogicArray(value)
+    stalled.drive()
+    with pytest.raises(ProtocolError, match=problem):
+        stalled.sample()
+
+
+@pytest.mark.parametrize(
+    ("activations", "message"),
+    [
+        (np.full((1, 64), 128), r"activations must be int8 \(-128\.\.127\), not 128 at row 0"),
+        (np.full((1, 63), 1), r"activations have K = 63, the weights K = 64"),
+        (np.full((1, 64), 0.5), "activations must be a non-empty integer matrix"),
+        (np.zeros((0, 64), int), "activations must be a non-empty integer matrix"),
+    ],
+)
+def test_bad_activations_are_named(activations, message, make_tensor):
+    with pytest.raises(InputError, match=message):
+        tile_job(CONFIG, activations, make_tensor(2, 64, 2))
+
+
+def test_unknown_plane_order_is_named(make_tensor):
+    with pytest.raises(
+        InputError, match=r"plane order must be one of ascending, .*, not 'sideways'"
+    ):
+        tile_job(CONFIG, np.ones((1, 64), int), make_tensor(2, 64, 2), order="sideways")

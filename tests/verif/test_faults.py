@@ -1,0 +1,74 @@
+"""The regression notices a broken design: every fault injected into the Verilog makes it fail."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from gen.simulate import random_activations
+from hdl.config import CoreConfig
+from verif.job import Stalls, tile_job
+
+CONFIG = CoreConfig(name="faulty", m=2, n=4, k=4, max_k=256, result_columns=2)
+
+
+def substitute(pattern: str, replacement: str) -> Callable[[str], str]:
+    return lambda text: re.sub(pattern, replacement, text)
+
+
+FAULTS = {
+    "planes in wrong order": substitute(r"<< plane\b", "<< ~plane"),
+    "negation missing": substitute(r"(negate_0 <=) index\[3\]", r"\1 1'h0"),
+    "negation without carry-in": substitute(r"(\+ \$signed\(\{ 1'h0, )negate_0", r"\g<1>1'h0"),
+    "index off by one": substitute(r"select_0 <= (\{[^}]*\})", r"select_0 <= \1 << 1"),
+    "stale table after a stall": substitute(r"= fire \? ", "= 1'h1 ? "),
+    "accumulator never cleared": substitute(r"= first_0 \? ", "= 1'h0 ? "),
+    "row sum in every plane": substitute(r"counts_0 <= counts", "counts_0 <= 1'h1"),
+    "run captured a cycle early": substitute(r"(\.done\(done)_1\)", r"\1_0)"),
+    "drain does not wait": substitute(r"assign free = [^;]*;", "assign free = 1'h1;"),
+    "zero point ignored": substitute(r"(zero_points__payload\()zero_points__payload", r"\1 20'h0"),
+    "results never valid": substitute(r"(assign results__valid =)[^;]*;", r"\1 1'h0;"),
+}
+
+
+def jobs(make_tensor):
+    rng = np.random.default_rng(11)
+    return [
+        tile_job(
+            CONFIG,
+            random_activations(CONFIG, 4, 96, rng),
+            make_tensor(9, 96, 2, 32, seed),
+            stalls=stalls,
+            order=order,
+            seed=seed,
+        )
+        for seed, (stalls, order) in enumerate(
+            [
+                (Stalls(), "ascending"),
+                (Stalls(0.3, 0.3, 0.3, 0.3), "descending"),
+                (Stalls(results=0.9), "ascending"),
+            ]
+        )
+    ]
+
+
+def test_the_sound_design_passes(make_tensor, run_tile):
+    verdicts = run_tile(CONFIG, jobs(make_tensor))
+    assert [v["mismatches"] for v in verdicts] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_noticed(fault, make_tensor, run_tile):
+    verdicts = run_tile(CONFIG, jobs(make_tensor), edit=FAULTS[fault])
+    assert any(v["mismatches"] for v in verdicts)
+    assert all(v["problems"] for v in verdicts if v["mismatches"])
+
+
+def test_stale_table_needs_stalls_to_show(make_tensor, run_tile):
+    """The stall test is what finds it: without stalls the faulty design is right."""
+    steady, stalled, _ = run_tile(
+        CONFIG, jobs(make_tensor), edit=FAULTS["stale table after a stall"]
+    )
+    assert not steady["mismatches"]
+    assert stalled["mismatches"]

@@ -1,0 +1,143 @@
+"""The regression of the tile: every shape and table form, every weight width, under stalls."""
+
+import shutil
+from itertools import product
+
+import numpy as np
+import pytest
+
+from gen.simulate import random_activations
+from hdl.config import CoreConfig
+from verif.job import PLANE_ORDERS, Stalls, tile_job
+
+BUSY = Stalls(activations=0.2, weights=0.2, zero_points=0.3, results=0.3)
+SLOW_RESULTS = Stalls(results=0.9)
+SLOW_INPUTS = Stalls(activations=0.6, weights=0.1, zero_points=0.6)
+STALLS = (Stalls(), BUSY, SLOW_RESULTS, SLOW_INPUTS)
+
+SHAPES = {
+    "default-w2": CoreConfig(),
+    "n1": CoreConfig(m=1, n=1, k=4, max_weight_bits=8, max_k=512),
+    "n8-w8": CoreConfig(m=2, n=8, k=4, max_weight_bits=8, max_k=1024),
+    "n8-w8-subset": CoreConfig(m=2, n=8, k=4, max_weight_bits=8, max_k=1024, table_form="subset"),
+    "n256-w1": CoreConfig(m=1, n=256, k=4, max_weight_bits=1, max_k=512),
+    "m3-n6-k5": CoreConfig(m=3, n=6, k=5, max_weight_bits=3, max_k=300),
+    "lookups-subset": CoreConfig(
+        n=16, k=2, lookups=8, table_form="subset", max_weight_bits=4, group_size=32
+    ),
+    "lookups-symmetric": CoreConfig(
+        m=1, n=12, k=3, lookups=4, max_weight_bits=8, max_k=512, pipeline=1
+    ),
+    "lookups-w1": CoreConfig(m=1, n=4, k=2, lookups=3, max_weight_bits=1, max_k=256),
+    "pipeline-external": CoreConfig(n=8, k=4, zero_points="external", pipeline=1, max_k=512),
+    "external-subset": CoreConfig(
+        n=8, k=2, table_form="subset", zero_points="external", result_columns=2, max_k=512
+    ),
+    "int16": CoreConfig(m=1, n=8, k=4, activation="int16", max_weight_bits=4, max_k=512),
+}
+
+
+def check(config: CoreConfig, jobs, run_tile, simulator: str = "verilator") -> None:
+    verdicts = run_tile(config, jobs, simulator=simulator)
+    assert len(verdicts) == len(jobs)
+    for job, verdict in zip(jobs, verdicts, strict=True):
+        assert verdict["mismatches"] == 0, verdict["problems"]
+        assert verdict["beats"] == len(job.dot) > 0
+        assert verdict["slices"] == len(job.weights)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bit_exact(shape, make_tensor, run_tile):
+    """All weight widths, plane orders and groups; ragged M, N and K; random stalls."""
+    config = SHAPES[shape]
+    rng = np.random.default_rng(1)
+    jobs = []
+    cases = product(range(1, config.max_weight_bits + 1), (32, 64, 128, 150))
+    for seed, (bits, group) in enumerate(cases):
+        n = int(rng.integers(1, 2 * config.n + 2))
+        k = int(rng.integers(config.depth, 151))
+        m = int(rng.integers(1, 2 * config.m + 1))
+        tensor = make_tensor(n, k, bits, group, seed)
+        activations = random_activations(config, m, k, rng)
+        order, stalls = PLANE_ORDERS[seed % 4], STALLS[seed // 2 % 4]
+        jobs.append(tile_job(config, activations, tensor, order=order, stalls=stalls, seed=seed))
+    check(config, jobs, run_tile)
+
+
+@pytest.mark.parametrize("k", range(1, 7))
+@pytest.mark.parametrize("form", ["symmetric", "subset"])
+def test_every_table_size(k, form, make_tensor, run_tile):
+    """K = 1..6 in both table forms."""
+    config = CoreConfig(m=1, n=3, k=k, table_form=form, max_k=128)
+    rng = np.random.default_rng(k)
+    jobs = [
+        tile_job(
+            config,
+            random_activations(config, 2, 70, rng),
+            make_tensor(5, 70, bits, 32, bits),
+            stalls=stalls,
+        )
+        for bits, stalls in ((1, Stalls()), (2, BUSY))
+    ]
+    check(config, jobs, run_tile)
+
+
+@pytest.mark.parametrize("shape", ["n8-w8", "n8-w8-subset", "lookups-subset", "int16"])
+def test_extremes_fill_the_accumulator(shape, make_tensor, run_tile):
+    """Least and greatest activations times least and greatest codes over the longest run."""
+    config = SHAPES[shape]
+    low, high = config.activation_range
+    k, bits = config.run_length, config.max_weight_bits
+    jobs = []
+    for value, code, zero in product((low, high), (0, (1 << bits) - 1), (0, 1 << bits)):
+        tensor = make_tensor(config.n, k, bits, k)
+        tensor.codes[:] = code
+        tensor.zero_points[:] = zero
+        activations = np.full((1, k), value)
+        jobs.append(tile_job(config, activations, tensor))
+    check(config, jobs, run_tile)
+
+
+@pytest.mark.parametrize("shape", ["default-w2", "lookups-subset", "n8-w8", "pipeline-external"])
+def test_one_slice_every_cycle(shape, make_tensor, run_tile):
+    """No bubble at plane, step, run or result boundaries: slices issue back to back."""
+    config = SHAPES[shape]
+    rng = np.random.default_rng(3)
+    jobs = []
+    for bits in range(1, config.max_weight_bits + 1):
+        tensor = make_tensor(2 * config.n, 4 * 32, bits, 32, bits)
+        activations = random_activations(config, 2 * config.m, 4 * 32, rng)
+        jobs.append(tile_job(config, activations, tensor))
+        slices_of_a_run = 32 // config.depth * bits
+        assert slices_of_a_run >= config.full_rate_slices
+    for verdict in run_tile(config, jobs):
+        assert verdict["mismatches"] == 0, verdict["problems"]
+        assert verdict["issue_cycles"] == verdict["slices"]
+        assert verdict["cycles"] == verdict["slices"] + config.latency + config.drain_beats - 1
+
+
+def test_every_tensor_of_the_example(example, example_activations, run_tile):
+    """Real weights and activations, whole matrices, one 8-bit tile for all types."""
+    config = CoreConfig(m=2, n=64, max_weight_bits=8, max_k=2048)
+    names = example.names()
+    assert {example.kind(n) for n in names} >= {"TQ1_0", "TQ2_0", "Q4_0", "Q8_0"}
+    jobs = [tile_job(config, example_activations[name][:2], example.tensor(name)) for name in names]
+    check(config, jobs, run_tile)
+
+
+@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+@pytest.mark.parametrize("shape", ["n1", "pipeline-external", "external-subset"])
+def test_icarus_agrees_and_sees_no_x(shape, make_tensor, run_tile):
+    config = SHAPES[shape]
+    rng = np.random.default_rng(5)
+    jobs = [
+        tile_job(
+            config,
+            random_activations(config, config.m + 1, 70, rng),
+            make_tensor(config.n + 1, 70, config.max_weight_bits, 32),
+            stalls=stalls,
+            order="shuffled",
+        )
+        for stalls in (Stalls(), BUSY)
+    ]
+    check(config, jobs, run_tile, simulator="icarus")
