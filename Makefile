@@ -25,7 +25,7 @@ types: $(READY)  ## pyright
 	$(BIN)/pyright
 
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise
-	$(BIN)/python -m verif.benchmark
+	$(BIN)/python -m gen.benchmark
 
 docs: $(READY)  ## build the manual into docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build

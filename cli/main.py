@@ -122,7 +122,8 @@ def simulate(
     elif tensor is not None or activations is not None:
         raise InputError("--tensor and --activations need --model")
     else:
-        weights = random_tensor((n, k), bits or core.max_weight_bits, group, rng)
+        shared = core.zero_points == "shared"
+        weights = random_tensor((n, k), bits or core.max_weight_bits, group, rng, shared)
     if activations is not None:
         values = load_activations(activations, weights, core)
         if rows > len(values):

@@ -158,6 +158,10 @@ def pack(config: CoreConfig, tensor: QuantTensor) -> PackedWeights:
         raise InputError(
             f"{where} has K = {k}, {config.name} holds {config.max_k}: set max_k={k} or more"
         )
+    if config.zero_points == "shared" and (tensor.zero_points != tensor.zero_points[:1]).any():
+        raise InputError(
+            f"{where} has zero points that differ between columns: set zero_points=column"
+        )
     steps = cut_steps(config, k, tensor.group_size)
     slice_bytes = -(-config.slice_bits // 8)
     tiles = -(-n // config.n)

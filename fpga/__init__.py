@@ -1,1 +1,1 @@
-"""FPGA boards and bitstreams."""
+"""FPGA boards and bitstreams (to come)."""

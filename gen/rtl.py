@@ -1,5 +1,6 @@
 """From a configuration to RTLIL and Verilog: the same bytes on every run and machine."""
 
+import functools
 import subprocess
 import sys
 
@@ -21,6 +22,7 @@ def design_rtlil(config: CoreConfig) -> str:
     return "\n".join([top, *modules.rtlil.values()])
 
 
+@functools.lru_cache(maxsize=32)
 def verilog(config: CoreConfig) -> str:
     """Verilog of the tile, top module first."""
     script = f"read_rtlil <<rtlil\n{design_rtlil(config)}\nrtlil\n{_VERILOG_SCRIPT}\n"

@@ -21,8 +21,8 @@ class SimulationReport:
     """Outcome of :func:`simulate`.
 
     ``cycles`` counts from the first slice to the last result, ``issue_cycles`` to the last slice;
-    ``slices`` of them took one. ``mismatches`` counts wrong integers, ``max_abs_error`` is their
-    greatest distance from the golden model's.
+    ``slices`` of them took one. ``checked`` counts the integers compared, ``mismatches`` those that
+    are wrong, ``max_abs_error`` is their greatest distance from the golden model's.
     """
 
     design: str
@@ -32,6 +32,7 @@ class SimulationReport:
     shape: list[int]
     cycles: int
     slices: int
+    checked: int
     mismatches: int
     max_abs_error: int
     seed: int
@@ -49,18 +50,25 @@ class SimulationReport:
 
 
 def random_tensor(
-    shape: tuple[int, int], bits: int, group_size: int, rng: np.random.Generator
+    shape: tuple[int, int],
+    bits: int,
+    group_size: int,
+    rng: np.random.Generator,
+    shared: bool = False,
 ) -> QuantTensor:
-    """Random N x K weights with random zero points."""
+    """Random N x K weights with random zero points, ``shared`` by the columns of a group or not."""
     n, k = shape
     grid = (n, -(-k // group_size))
+    zero_points = rng.integers(0, (1 << bits) + 1, grid).astype(np.int16)
+    if shared:
+        zero_points[:] = zero_points[0]
     return QuantTensor(
         name=f"random-{n}x{k}",
         kind=f"W{bits}",
         bits=bits,
         codes=rng.integers(0, 1 << bits, shape, dtype=np.uint8),
         scales=rng.uniform(0.5, 2.0, grid).astype(np.float32),
-        zero_points=rng.integers(0, (1 << bits) + 1, grid).astype(np.int16),
+        zero_points=zero_points,
         minimums=None,
         group_size=group_size,
     )
@@ -143,6 +151,7 @@ def simulate(
         shape=[len(activations), *tensor.shape],
         cycles=verdict["cycles"],
         slices=verdict["slices"],
+        checked=verdict["checked"],
         mismatches=verdict["mismatches"],
         max_abs_error=verdict["max_abs_error"],
         seed=seed,

@@ -1,5 +1,6 @@
 """Area of a tile on a standard-cell library, block by block: Amaranth's RTLIL through Yosys."""
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
@@ -12,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.liberty import Cell, Library, parse, read_bytes
+from gen.liberty import PARITY3, Cell, Library, parse, read_bytes
 from gen.rtl import design_rtlil
 from hdl.config import CoreConfig
 from hdl.errors import InputError
@@ -83,7 +85,7 @@ module _10_fa (A, B, C, X, Y);
 			assign Y[i] = half ^ C[i];
 			assign X[i] = (A[i] & B[i]) | (C[i] & half);
 		end else
-			FULL_ADDER adder (.IN0(A[i]), .IN1(B[i]), .IN2(C[i]), .CARRY(X[i]), .SUM(Y[i]));
+			FULL_ADDER;
 	end endgenerate
 endmodule
 """
@@ -153,16 +155,21 @@ class AreaReport:
         return json.dumps(self.to_dict(), indent=2)
 
 
-def synthesise(config: CoreConfig, liberty: Path | None = None) -> AreaReport:
+def synthesise(
+    config: CoreConfig, liberty: Path | None = None, *, use_cache: bool = True
+) -> AreaReport:
     """Map a tile to standard cells for least area, or find that done, and report.
 
-    The clock is not constrained: adders are carry chains where these are smaller.
+    Time does not count: adders are carry chains of full-adder cells, and nothing is buffered or
+    sized for a clock. Blocks are mapped one by one; what two blocks could share stays double.
 
     Parameters
     ----------
     config : CoreConfig
     liberty : Path, optional
         Liberty file, plain or gzip; default :data:`NEUTRAL_CELLS`.
+    use_cache : bool
+        Take an earlier result; otherwise replace it.
 
     Raises
     ------
@@ -172,7 +179,7 @@ def synthesise(config: CoreConfig, liberty: Path | None = None) -> AreaReport:
         It failed.
     """
     library, content, where = _library(liberty)
-    mapped = _mapped(config, content, library, where)
+    mapped = _mapped(config, content, library, where, use_cache)
     counts = _count(mapped["modules"], config.name)
     areas = dict.fromkeys((block for block, _ in counts), 0.0)
     sequential = 0.0
@@ -199,7 +206,7 @@ def synthesise(config: CoreConfig, liberty: Path | None = None) -> AreaReport:
         period_ns=None,
         slack_ns=None,
         tool_versions={
-            "yosys": _yosys()[1],
+            "yosys": mapped["yosys"],
             **{name: importlib.metadata.version(name) for name in ("amaranth", "lut-tensor-core")},
         },
         seconds=mapped["seconds"],
@@ -245,13 +252,12 @@ def _count(modules: Mapping[str, Mapping[str, int]], top: str) -> Counter[tuple[
 
 def _full_adder_files(cell: Cell) -> dict[str, bytes]:
     """The cell as a black box, and the rules that map adders to it."""
-    total, carry = sorted(cell.tables, key=lambda pin: cell.tables[pin])
-    pins = {"SUM": total, "CARRY": carry} | {f"IN{i}": pin for i, pin in enumerate(cell.inputs)}
-    rules = _ADDERS.replace("FULL_ADDER", cell.name)
-    for port, pin in pins.items():
-        rules = rules.replace(f".{port}(", f".{pin}(")
+    nets = dict(zip(cell.inputs, ("A[i]", "B[i]", "C[i]"), strict=True))
+    nets |= {pin: "Y[i]" if table == PARITY3 else "X[i]" for pin, table in cell.tables.items()}
+    pins = ", ".join(f".{pin}({net})" for pin, net in nets.items())
     inputs, outputs = ", ".join(cell.inputs), ", ".join(cell.outputs)
     box = f"module {cell.name} (input {inputs}, output {outputs}); endmodule\n"
+    rules = _ADDERS.replace("FULL_ADDER", f"{cell.name} adder ({pins})")
     return {"full_adder.v": box.encode(), "adders.v": rules.encode()}
 
 
@@ -273,8 +279,10 @@ def _script(top: str, full_adder: bool) -> str:
     )
 
 
-def _mapped(config: CoreConfig, content: bytes, library: Library, where: str) -> dict[str, Any]:
-    """``modules`` (name -> cell -> count), ``netlist`` and ``seconds`` of a mapped tile."""
+def _mapped(
+    config: CoreConfig, content: bytes, library: Library, where: str, use_cache: bool = True
+) -> dict[str, Any]:
+    """``modules`` (name -> cell -> count), ``netlist``, ``yosys`` and ``seconds`` of a tile."""
     start = time.perf_counter()
     rtlil = design_rtlil(config)
     for module in re.findall(r"^module \\(\S+)", rtlil, re.MULTILINE):
@@ -288,14 +296,15 @@ def _mapped(config: CoreConfig, content: bytes, library: Library, where: str) ->
     script = _script(config.name, adder is not None)
     files = _full_adder_files(adder) if adder else {}
     files |= {"design.il": rtlil.encode(), "cells.lib": content}
-    digest = hashlib.sha256("\0".join([script, _yosys()[1]]).encode())
+    yosys = _yosys()[1]
+    digest = hashlib.sha256(f"{yosys}\0{script}".encode())
     for name, data in sorted(files.items()):
         digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
     entry = cache_folder() / "synth" / f"{digest.hexdigest()[:24]}.json.gz"
-    try:
-        return json.loads(gzip.decompress(entry.read_bytes()))
-    except (OSError, EOFError, ValueError):
-        pass  # not there yet, or damaged
+    if use_cache:
+        # It may not be there yet, or be damaged.
+        with contextlib.suppress(OSError, EOFError, ValueError, zlib.error):
+            return json.loads(gzip.decompress(entry.read_bytes()))
     try:
         outputs = run_yosys(script, files, ("stat.json", "netlist.v"))
     except SynthesisError as error:
@@ -304,8 +313,12 @@ def _mapped(config: CoreConfig, content: bytes, library: Library, where: str) ->
         raise
     found = json.loads(outputs["stat.json"])["modules"]
     modules = {n.removeprefix("\\"): module["num_cells_by_type"] for n, module in found.items()}
-    seconds = round(time.perf_counter() - start, 2)
-    result = {"modules": modules, "netlist": outputs["netlist.v"], "seconds": seconds}
+    result = {
+        "modules": modules,
+        "netlist": outputs["netlist.v"].partition("*/\n\n")[2],  # without Yosys's own header
+        "yosys": yosys,
+        "seconds": round(time.perf_counter() - start, 2),
+    }
     _store(entry, gzip.compress(json.dumps(result).encode()))
     return result
 

@@ -23,7 +23,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "table_form": ("symmetric", "subset"),
     "activation": tuple(ACTIVATIONS),
     "precompute": ("inline",),
-    "zero_points": ("column", "external"),
+    "zero_points": ("shared", "column", "external"),
 }
 
 _RANGES: dict[str, tuple[int, int]] = {
@@ -74,9 +74,10 @@ class CoreConfig:
         Longest row (K) that the core must hold without overflow.
     precompute : {"inline"}
         Where tables come from: built in the tile from the activation stream.
-    zero_points : {"column", "external"}
-        ``column`` subtracts a zero point per column in the drain; ``external`` leaves that to the
-        reader, who gets the row sums beside the results.
+    zero_points : {"shared", "column", "external"}
+        ``shared`` subtracts one zero point of all columns of a run in the drain (symmetric and
+        ternary formats), ``column`` one of each column; ``external`` leaves that to the reader,
+        who gets the row sums beside the results.
     result_columns : int
         Columns per beat of the result stream, a divisor of ``n``; 0 chooses the fewest that never
         stall one-bit runs of ``group_size`` (or of 32 elements).
@@ -101,7 +102,7 @@ class CoreConfig:
     group_size: int = 0
     max_k: int = 16384
     precompute: str = "inline"
-    zero_points: str = "column"
+    zero_points: str = "shared"
     result_columns: int = 0
     pipeline: int = 0
 
@@ -252,7 +253,7 @@ class CoreConfig:
 
     @property
     def dot_bits(self) -> int:
-        """Width of one result: D', or P = D' - z' R with column zero points."""
+        """Width of one result: D', or P = D' - z' R unless zero points are external."""
         if self.zero_points == "external":
             return self.raw_dot_bits
         bound = -self.activation_range[0] * self.run_length * (2 << self.max_weight_bits)
@@ -278,6 +279,11 @@ class CoreConfig:
         return next(c for c in range(1, self.n + 1) if self.n % c == 0 and self.n // c <= beats)
 
     @property
+    def zero_point_lanes(self) -> int:
+        """Zero points of one result beat: one for each of its columns, or one for all."""
+        return self.drain_columns if self.zero_points == "column" else 1
+
+    @property
     def drain_beats(self) -> int:
         """Result beats of one run."""
         return self.n // self.drain_columns
@@ -290,7 +296,7 @@ class CoreConfig:
     @property
     def latency(self) -> int:
         """Cycles from the last slice of a run being taken to its first result beat being valid."""
-        return 3 + self.pipeline + (1 if self.zero_points == "column" else 0)
+        return 3 + self.pipeline + (self.zero_points != "external")
 
     # Files ---------------------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ def results_layout(config: CoreConfig, dot_bits: int) -> data.StructLayout:
 
 
 def zero_points_layout(config: CoreConfig) -> data.ArrayLayout:
-    """Zero points z' of one result beat: ``[drain_columns]`` signed, first column lowest."""
-    return data.ArrayLayout(signed(config.zero_point_bits), config.drain_columns)
+    """Zero points z' of one result beat: ``[zero_point_lanes]`` signed, first column lowest."""
+    return data.ArrayLayout(signed(config.zero_point_bits), config.zero_point_lanes)
 
 
 def lanes(m: Module, packed: Value, bits: int, name: str) -> list[Value]:
@@ -131,7 +131,7 @@ class ZeroPoints(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Join the two streams; one small multiplier for each result of a beat."""
+        """Join the two streams; a row has one small multiplier for each zero point of a beat."""
         m = Module()
         config = self._config
         free = ~self.results.valid | self.results.ready
@@ -145,12 +145,20 @@ class ZeroPoints(wiring.Component):
         zero_points = lanes(
             m, self.zero_points.payload.as_value(), config.zero_point_bits, "z_prime"
         )
+        corrections = []
+        for row in range(config.m):
+            for lane, zero_point in enumerate(zero_points):
+                width = config.zero_point_bits + config.row_sum_bits
+                correction = Signal(signed(width), name=f"correction_{row}_{lane}")
+                m.d.comb += correction.eq(zero_point * raw.row_sum[row])
+                corrections.append(correction)
+        share = config.drain_columns // config.zero_point_lanes
         dots, differences = [], []
         for i, raw_dot in enumerate(raw_dots):
             row, column = divmod(i, config.drain_columns)
             name = f"result_{row}_{column}"
             dots.append(Signal(signed(config.dot_bits), name=name, reset_less=True))
-            differences.append(raw_dot - zero_points[column] * raw.row_sum[row])
+            differences.append(raw_dot - corrections[i // share])
         row_sums = Signal.like(raw.row_sum.as_value(), name="row_sums", reset_less=True)
         last = Signal(reset_less=True)
         with m.If(free):

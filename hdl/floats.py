@@ -137,9 +137,7 @@ def normalise(m: Module, significand: Value, name: str) -> tuple[Value, Value]:
     return significand, Cat(*moved)
 
 
-def normalise_within(
-    m: Module, significand: Value, room: Value, name: str
-) -> tuple[Value, Value]:
+def normalise_within(m: Module, significand: Value, room: Value, name: str) -> tuple[Value, Value]:
     """As :func:`normalise`, but by ``room`` at most; returns what is left of it.
 
     Counting the room down stage by stage takes the place of a leading-zero counter, a minimum and a
@@ -263,8 +261,8 @@ def pack(m: Module, number: Number, format: FloatFormat, highest: int) -> Value:
 def double(value: Value, format: FloatFormat) -> Value:
     """Twice ``value``, exactly: the next exponent, or a shift if subnormal.
 
-    Overflow is as in :func:`pack`. Infinities and NaN stay what they are, bit by bit: a canonical
-    NaN stays canonical.
+    Overflow is as in :func:`pack`. Infinities and NaN stay what they are: a canonical NaN, which is
+    all that units produce, stays canonical.
     """
     fraction = value[: format.fraction_bits]
     field = value[format.fraction_bits : -1]

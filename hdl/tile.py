@@ -48,7 +48,7 @@ def tile_signature(config: CoreConfig) -> wiring.Signature:
         "weights": In(stream.Signature(weights_layout(config))),
         "results": Out(stream.Signature(results_layout(config, config.dot_bits))),
     }
-    if config.zero_points == "column":
+    if config.zero_points != "external":
         members["zero_points"] = In(stream.Signature(zero_points_layout(config)))
     return wiring.Signature(members)
 
@@ -70,11 +70,11 @@ class Tile(wiring.Component):
         One step: ``depth`` activations of each of M rows. Stays until a slice's ``advance``.
     weights : In stream, :func:`weights_layout`
         Weight slices.
-    zero_points : In stream, :func:`~hdl.drain.zero_points_layout`, only with column zero points
-        z' = 2z + 1 - 2^b of the columns of one result beat, one beat for every result beat.
+    zero_points : In stream, :func:`~hdl.drain.zero_points_layout`, unless they are external
+        z' = 2z + 1 - 2^b of one result beat: of each column, or one for all.
     results : Out stream, :func:`~hdl.drain.results_layout` of ``dot_bits``
-        Exact integers: P with column zero points, else D' = sum A q' (equation 3); and the row
-        sums R of the run.
+        Exact integers: D' = sum A q' (equation 3) with external zero points, else P; and the
+        row sums R of the run.
     """
 
     def __init__(self, config: CoreConfig):
@@ -146,7 +146,7 @@ class Tile(wiring.Component):
         m.d.comb += [drain.dots.as_value().eq(selected), drain.sums.eq(row_sums.sums)]
         if config.table_form == "subset":
             m.d.comb += drain.plane_sums.eq(row_sums.plane_sums)
-        if config.zero_points == "column":
+        if config.zero_points != "external":
             zero_points = add("zero_points", ZeroPoints)
             connect(m, drain.results, zero_points.raw)
             connect(m, flipped(self.zero_points), zero_points.zero_points)

@@ -30,8 +30,8 @@ def example_activations() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def make_tensor() -> Callable[..., QuantTensor]:
-    def make(n: int, k: int, bits: int, group: int = 64, seed: int = 0) -> QuantTensor:
-        return random_tensor((n, k), bits, group, np.random.default_rng(seed))
+    def make(n: int, k: int, bits: int, group: int = 64, seed: int = 0, shared: bool = False):
+        return random_tensor((n, k), bits, group, np.random.default_rng(seed), shared)
 
     return make
 

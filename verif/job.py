@@ -175,7 +175,7 @@ def tile_job(
 
     # [n_tiles, runs, blocks, columns] in the order in which results drain
     z_runs = _rows(packed.zero_points[:, steps.group], config.n)
-    z_beats = z_runs.transpose(0, 2, 1).reshape(-1, columns)
+    z_beats = z_runs.transpose(0, 2, 1).reshape(-1, columns)[:, : config.zero_point_lanes]
     zero_points = pack_fields(z_beats, config.zero_point_bits)
 
     spans = [

@@ -28,7 +28,7 @@ def test_remap_inverts_below_a_set_top_bit_in_every_plane():
 @pytest.mark.parametrize(("k", "lookups", "n"), [(4, 1, 8), (2, 8, 3), (3, 2, 5), (1, 1, 1)])
 def test_every_bit_is_where_the_docstring_says(form, k, lookups, n, make_tensor):
     config = CoreConfig(n=n, k=k, lookups=lookups, table_form=form, max_weight_bits=3, max_k=128)
-    tensor = make_tensor(n + 1, 53, 3, 20)
+    tensor = make_tensor(n + 1, 53, 3, 20, shared=True)
     packed = pack(config, tensor)
     columns = packed.steps.columns
     for tile, step, plane in np.ndindex(packed.slices.shape[:3]):
@@ -73,6 +73,13 @@ def test_what_does_not_fit_is_refused(changes, message, make_tensor):
     config = CoreConfig(**{"max_weight_bits": 4, **changes})
     with pytest.raises(InputError, match=message):
         pack(config, make_tensor(8, 96, 4))
+
+
+def test_zero_points_of_columns_need_a_tile_that_takes_them(make_tensor):
+    tensor = make_tensor(8, 64, 2)
+    with pytest.raises(InputError, match="differ between columns: set zero_points=column"):
+        pack(CoreConfig(), tensor)
+    pack(CoreConfig(zero_points="column"), tensor)
 
 
 @pytest.mark.parametrize(

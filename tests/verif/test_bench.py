@@ -15,7 +15,7 @@ from verif.bench.streams import ProtocolError, StreamMonitor
 from verif.fields import from_words, pack_fields, to_words, unpack_fields
 from verif.job import tile_job
 
-CONFIG = CoreConfig(m=1, n=2, k=4, max_k=64, result_columns=1)
+CONFIG = CoreConfig(m=1, n=2, k=4, max_k=64, result_columns=1, zero_points="column")
 
 
 @given(st.lists(st.integers(-16, 15), min_size=1, max_size=9))

@@ -10,7 +10,7 @@ from gen.simulate import random_activations
 from hdl.config import CoreConfig
 from verif.job import Stalls, tile_job
 
-CONFIG = CoreConfig(name="faulty", m=2, n=4, k=4, max_k=256, result_columns=2)
+CONFIG = CoreConfig(name="faulty", m=2, n=4, k=4, max_k=256, result_columns=2, zero_points="column")
 
 
 def substitute(pattern: str, replacement: str) -> Callable[[str], str]:

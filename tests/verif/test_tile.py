@@ -18,12 +18,20 @@ STALLS = (Stalls(), BUSY, SLOW_RESULTS, SLOW_INPUTS)
 SHAPES = {
     "default-w2": CoreConfig(),
     "n1": CoreConfig(m=1, n=1, k=4, max_weight_bits=8, max_k=512),
-    "n8-w8": CoreConfig(m=2, n=8, k=4, max_weight_bits=8, max_k=1024),
-    "n8-w8-subset": CoreConfig(m=2, n=8, k=4, max_weight_bits=8, max_k=1024, table_form="subset"),
+    "n8-w8": CoreConfig(m=2, n=8, k=4, max_weight_bits=8, max_k=1024, zero_points="column"),
+    "n8-w8-subset": CoreConfig(
+        m=2, n=8, k=4, max_weight_bits=8, max_k=1024, table_form="subset", zero_points="column"
+    ),
     "n256-w1": CoreConfig(m=1, n=256, k=4, max_weight_bits=1, max_k=512),
     "m3-n6-k5": CoreConfig(m=3, n=6, k=5, max_weight_bits=3, max_k=300),
     "lookups-subset": CoreConfig(
-        n=16, k=2, lookups=8, table_form="subset", max_weight_bits=4, group_size=32
+        n=16,
+        k=2,
+        lookups=8,
+        table_form="subset",
+        max_weight_bits=4,
+        group_size=32,
+        zero_points="column",
     ),
     "lookups-symmetric": CoreConfig(
         m=1, n=12, k=3, lookups=4, max_weight_bits=8, max_k=512, pipeline=1
@@ -35,6 +43,11 @@ SHAPES = {
     ),
     "int16": CoreConfig(m=1, n=8, k=4, activation="int16", max_weight_bits=4, max_k=512),
 }
+
+
+def tensor_for(config, make_tensor, n, k, bits, group, seed):
+    """Zero points vary between columns wherever the configuration can take that."""
+    return make_tensor(n, k, bits, group, seed, shared=config.zero_points == "shared")
 
 
 def check(config: CoreConfig, jobs, run_tile, simulator: str = "verilator") -> None:
@@ -57,7 +70,7 @@ def test_bit_exact(shape, make_tensor, run_tile):
         n = int(rng.integers(1, 2 * config.n + 2))
         k = int(rng.integers(config.depth, 151))
         m = int(rng.integers(1, 2 * config.m + 1))
-        tensor = make_tensor(n, k, bits, group, seed)
+        tensor = tensor_for(config, make_tensor, n, k, bits, group, seed)
         activations = random_activations(config, m, k, rng)
         order, stalls = PLANE_ORDERS[seed % 4], STALLS[seed // 2 % 4]
         jobs.append(tile_job(config, activations, tensor, order=order, stalls=stalls, seed=seed))
@@ -74,7 +87,7 @@ def test_every_table_size(k, form, make_tensor, run_tile):
         tile_job(
             config,
             random_activations(config, 2, 70, rng),
-            make_tensor(5, 70, bits, 32, bits),
+            make_tensor(5, 70, bits, 32, bits, shared=True),
             stalls=stalls,
         )
         for bits, stalls in ((1, Stalls()), (2, BUSY))
@@ -105,7 +118,7 @@ def test_one_slice_every_cycle(shape, make_tensor, run_tile):
     rng = np.random.default_rng(3)
     jobs = []
     for bits in range(1, config.max_weight_bits + 1):
-        tensor = make_tensor(2 * config.n, 4 * 32, bits, 32, bits)
+        tensor = tensor_for(config, make_tensor, 2 * config.n, 4 * 32, bits, 32, bits)
         activations = random_activations(config, 2 * config.m, 4 * 32, rng)
         jobs.append(tile_job(config, activations, tensor))
         slices_of_a_run = 32 // config.depth * bits
@@ -134,7 +147,7 @@ def test_icarus_agrees_and_sees_no_x(shape, make_tensor, run_tile):
         tile_job(
             config,
             random_activations(config, config.m + 1, 70, rng),
-            make_tensor(config.n + 1, 70, config.max_weight_bits, 32),
+            tensor_for(config, make_tensor, config.n + 1, 70, config.max_weight_bits, 32, 0),
             stalls=stalls,
             order="shuffled",
         )

@@ -13,11 +13,12 @@ from verif.fields import from_words, unpack_fields
 class Verdict:
     """What the scoreboard found.
 
-    ``mismatches`` counts wrong integers (dots, row sums, ``last`` flags) and missing or surplus
-    beats; ``problems`` says the first ones in words.
+    ``checked`` counts the integers compared (dots, row sums, ``last`` flags), ``mismatches`` those
+    that are wrong and missing or surplus beats; ``problems`` says the first ones in words.
     """
 
     beats: int
+    checked: int
     mismatches: int
     max_abs_error: int
     problems: list[str]
@@ -26,7 +27,7 @@ class Verdict:
 def judge(config: CoreConfig, words: list[int], expected: dict[str, Any]) -> Verdict:
     """Compare result words, in order, with the expected ``dot``, ``row_sum`` and ``last``."""
     dot, row_sum, last = expected["dot"], expected["row_sum"], expected["last"]
-    verdict = Verdict(len(words), 0, 0, [])
+    verdict = Verdict(len(words), 0, 0, 0, [])
     if len(words) != len(dot):
         verdict.mismatches += abs(len(words) - len(dot))
         verdict.problems.append(f"received {len(words)} result beats, expected {len(dot)}")
@@ -46,10 +47,13 @@ def judge(config: CoreConfig, words: list[int], expected: dict[str, Any]) -> Ver
         "last": flat[:, -1:].astype(np.int64),
     }
     wanted = {"dot": dot, "row_sum": row_sum, "last": last.astype(np.int64)[:, None]}
-    checked = {"dot": expected["used"][:compared, None, :]}
+    used = {"dot": expected["used"][:compared, None, :]}
     for name, got in parts.items():
-        error = np.abs(got[:compared] - wanted[name][:compared]) * checked.get(name, 1)
+        error = np.abs(got[:compared] - wanted[name][:compared])
+        counts = np.broadcast_to(used.get(name, True), error.shape)
+        error = error * counts
         wrong = np.argwhere(error)
+        verdict.checked += int(counts.sum())
         verdict.mismatches += len(wrong)
         verdict.max_abs_error = max(verdict.max_abs_error, int(error.max(initial=0)))
         for where in wrong[:3]:

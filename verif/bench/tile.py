@@ -40,7 +40,7 @@ async def play(dut: Any, config: CoreConfig, job: dict[str, Any]) -> dict[str, A
     options = json.loads(str(job["options"]))
     stalls, seed = options["stalls"], str(options["seed"])
     inputs = ["activations", "weights"]
-    if config.zero_points == "column":
+    if config.zero_points != "external":
         inputs.append("zero_points")
     drivers = {
         name: StreamDriver(dut, name, _words(job[name]), stalls[name], seed) for name in inputs
@@ -81,6 +81,7 @@ async def play(dut: Any, config: CoreConfig, job: dict[str, Any]) -> dict[str, A
         "issue_cycles": last_slice - first_slice + 1,
         "slices": slices.sent,
         "beats": verdict.beats,
+        "checked": verdict.checked,
         "mismatches": verdict.mismatches + len(problems),
         "max_abs_error": verdict.max_abs_error,
         "problems": problems + verdict.problems,

@@ -1,0 +1,120 @@
+"""Measures what the documentation quotes: ``make bench``.
+
+Every figure is the median of a few runs of the real code path; nothing here is asserted.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from compiler.pack import pack
+from gen.generate import generate
+from gen.rtl import verilog
+from gen.simulate import random_activations, random_tensor
+from gen.synth import synthesise
+from hdl.config import CoreConfig
+from hdl.presets import preset
+from verif.job import tile_job
+from verif.simulator import build, run_jobs
+
+
+def _seconds(call: Callable[[], object], runs: int) -> float:
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _pack_memory() -> float:
+    """Peak memory in MiB of a process that packs a 4096 x 4096 tensor, above one that only imports."""
+
+    def peak(body: str) -> int:
+        code = (
+            "import resource, numpy as np\n"
+            "from gen.simulate import random_tensor\n"
+            "from compiler.pack import pack\n"
+            "from hdl.presets import preset\n"
+            f"{body}\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        return int(result.stdout)
+
+    made = "t = random_tensor((4096, 4096), 4, 32, np.random.default_rng(0), True)"
+    return (peak(f"{made}\npack(preset('w4a8'), t)") - peak("")) / 1024
+
+
+def measure(runs: int) -> dict[str, float]:
+    """Run every measurement; keys say what and in which unit."""
+    figures: dict[str, float] = {}
+    rng = np.random.default_rng(0)
+    for bits in (2, 4, 8):
+        tensor = random_tensor((4096, 4096), bits, 32, rng, shared=True)
+        config = preset(f"w{bits}a8")
+        seconds = _seconds(lambda c=config, t=tensor: pack(c, t), runs)
+        figures[f"pack 4096 x 4096, {bits} bits (s)"] = seconds
+    figures["pack 4096 x 4096, 4 bits, peak memory (MiB)"] = _pack_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        figures["generate w2a8 (s)"] = _seconds(
+            lambda: generate(preset("w2a8"), Path(folder)), runs
+        )
+    for n in (512, 1024, 2048):
+        figures[f"generate {2 * n} units (s)"] = _seconds(lambda n=n: verilog(CoreConfig(n=n)), 1)
+
+    config = preset("w2a8")
+    tensor = random_tensor((64, 4096), 2, 128, rng, shared=True)
+    job = tile_job(config, random_activations(config, 2, 4096, rng), tensor)
+    short = tile_job(
+        config, random_activations(config, 1, 4, rng), random_tensor((1, 4), 1, 4, rng)
+    )
+    built = build(verilog(config), config.name)
+    start = _seconds(lambda: run_jobs(build(verilog(config), config.name), config, [short]), runs)
+    figures["second simulation of a configuration starts in (s)"] = start
+    began = time.perf_counter()
+    verdicts = run_jobs(built, config, [job] * 4)
+    seconds = time.perf_counter() - began
+    cycles = sum(verdict["cycles"] for verdict in verdicts)
+    figures["cocotb bench (cycles/s)"] = cycles / seconds
+    figures["slices issued a cycle, no stalls"] = (
+        verdicts[0]["slices"] / verdicts[0]["issue_cycles"]
+    )
+    figures["synthesise w2a8, not cached (s)"] = synthesise(config, use_cache=False).seconds
+    figures["peak memory of this process (MiB)"] = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    )
+    return figures
+
+
+def main() -> None:
+    """Print the figures as a table or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="runs a figure is the median of")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    figures = measure(arguments.runs)
+    if arguments.json:
+        print(json.dumps(figures, indent=2))
+        return
+    table = Table(title="Benchmark", title_justify="left")
+    table.add_column("what")
+    table.add_column("measured", justify="right")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,.3g}" if value < 1000 else f"{value:,.0f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

