@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hdl.errors import InputError
+from hdl.errors import InputError, ToolError
 from hdl.presets import PRESETS, load_config
 
 app = typer.Typer(
@@ -32,6 +32,10 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def _complain(text: str) -> None:
+    _err.print(f"lutcore: {text}", style="red", highlight=False, soft_wrap=True, markup=False)
 
 
 def _print_json(values: Any) -> None:
@@ -80,7 +84,7 @@ def simulate(
     model: Annotated[Path | None, typer.Option(help="GGUF checkpoint.")] = None,
     tensor: Annotated[str | None, typer.Option(help="Tensor of the checkpoint.")] = None,
     activations: Annotated[
-        Path | None, typer.Option(help="Integer activations, .npy [M, K] or .npz by tensor name.")
+        Path | None, typer.Option(help="Activations: .npy [M, K], or .npz by tensor name.")
     ] = None,
     rows: Annotated[int, typer.Option(help="Activation rows (M) to use; 0 for all.", min=0)] = 0,
     shape: Annotated[str, typer.Option(help="M,N,K of a random problem.")] = "2,64,256",
@@ -90,7 +94,10 @@ def simulate(
     stall: Annotated[
         float, typer.Option(help="Probability that a stream pauses in a cycle.", min=0, max=0.95)
     ] = 0.0,
-    order: Annotated[str, typer.Option(help="Order of the bit planes.")] = "ascending",
+    order: Annotated[
+        str | None,
+        typer.Option(help="Order of planes: ascending, descending, shuffled, plane-major."),
+    ] = None,
     simulator: Annotated[str, typer.Option("--sim", help="verilator or icarus.")] = "verilator",
     waves: Annotated[
         Path | None, typer.Option(help="Write a waveform (FST, or VCD without lz4's header).")
@@ -123,7 +130,9 @@ def simulate(
         raise InputError("--tensor and --activations need --model")
     else:
         shared = core.zero_points == "shared"
-        weights = random_tensor((n, k), bits or core.max_weight_bits, group, rng, shared)
+        ternary = core.weight_coding == "ternary"
+        bits = bits or core.max_weight_bits
+        weights = random_tensor((n, k), bits, group, rng, shared, ternary)
     if activations is not None:
         values = load_activations(activations, weights, core)
         if rows > len(values):
@@ -230,8 +239,11 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        _err.print(f"lutcore: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        _complain(str(error))
         sys.exit(2)
+    except ToolError as error:
+        _complain(str(error))
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

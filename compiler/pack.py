@@ -4,7 +4,7 @@ The paper's equations 1 to 3 (reinterpretation) and 6 (remap). A packed slice is
 takes in one cycle: one bit plane of one step (``depth`` elements of K) of ``n`` columns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from compiler.tensor import QuantTensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
+from hdl.forms import TERNARY_K
 
 
 def reinterpret_scales(scales: np.ndarray) -> np.ndarray:
@@ -109,10 +110,11 @@ class PackedWeights:
         N, K of the tensor.
     steps : Steps
         How K was cut.
-    slices : uint8 [n_tiles, steps, bits, slice_bytes]
-        Bit planes, plane 0 first. Bit ``(n * lookups + l) * k + t`` of a slice (bit 0 is the
-        lowest of byte 0) belongs to column n of the tile, lookup l, activation t; bits past
-        ``config.slice_bits`` and columns past N are 0.
+    slices : uint8 [n_tiles, steps, planes, slice_bytes]
+        Bit planes, plane 0 first. Bit ``(n * tables + l) * index_bits + t`` of a slice (bit 0 is
+        the lowest of byte 0) belongs to column n of the tile, table l, index bit t, which in
+        bit-serial forms is activation t; bits past ``config.slice_bits`` are 0. Forms that are not
+        bit-serial have one plane: ternary numbers (sign on top), or whole codes (engine mac).
     scales : float32 [N, groups]
         s' = s / 2.
     zero_points : int32 [N, groups]
@@ -130,6 +132,36 @@ class PackedWeights:
     def nbytes(self) -> int:
         """Size of the packed planes."""
         return self.slices.nbytes
+
+
+def _planes(codes: np.ndarray, bits: int) -> Iterator[np.ndarray]:
+    """Bit planes of codes, lowest first."""
+    for plane in range(bits):
+        yield (codes >> np.uint8(plane)) & np.uint8(1)
+
+
+def _ternary_bits(config: CoreConfig, codes: np.ndarray, bits: int) -> Iterator[np.ndarray]:
+    """Three trits a table as sign and magnitude of their balanced ternary number."""
+    trits = codes.astype(np.int8).reshape(*codes.shape[:-1], -1, TERNARY_K) - 1
+    number = trits @ np.array([1, 3, 9], np.int8)
+    index = np.abs(number) | (number < 0).astype(np.int8) << 4
+    yield (index[..., None] >> np.arange(config.index_bits) & 1).astype(np.uint8)
+
+
+def _product_bits(config: CoreConfig, codes: np.ndarray, bits: int) -> Iterator[np.ndarray]:
+    """Whole two's-complement codes, sign-extended to the widest that the core takes."""
+    weights = codes.astype(np.int16) - (1 << bits - 1)
+    yield (weights[..., None] >> np.arange(config.index_bits) & 1).astype(np.uint8)
+
+
+#: Form -> the slices of codes [..., depth] of b bits, each as bits in index order.
+_INDEX_BITS: dict[str, Callable[[CoreConfig, np.ndarray, int], Iterator[np.ndarray]]] = {
+    "symmetric": lambda config, codes, bits: _planes(remap(codes, config.k), bits),
+    "subset": lambda config, codes, bits: _planes(codes, bits),
+    "twos-complement": lambda config, codes, bits: _planes(codes ^ np.uint8(1 << bits - 1), bits),
+    "ternary": _ternary_bits,
+    "product": _product_bits,
+}
 
 
 def _tiles(codes: np.ndarray, n: int) -> Iterator[np.ndarray]:
@@ -162,18 +194,18 @@ def pack(config: CoreConfig, tensor: QuantTensor) -> PackedWeights:
         raise InputError(
             f"{where} has zero points that differ between columns: set zero_points=column"
         )
+    if config.weight_coding == "ternary" and (tensor.bits != 2 or int(tensor.codes.max()) > 2):
+        raise InputError(f"{where} is not ternary: set weight_coding=binary")
     steps = cut_steps(config, k, tensor.group_size)
     slice_bytes = -(-config.slice_bits // 8)
     tiles = -(-n // config.n)
-    slices = np.empty((tiles, steps.count, tensor.bits, slice_bytes), np.uint8)
+    planes = config.planes(tensor.bits)
+    slices = np.empty((tiles, steps.count, planes, slice_bytes), np.uint8)
     for tile, block in enumerate(_tiles(tensor.codes, config.n)):
         codes = steps.gather(block)
-        if config.table_form == "symmetric":
-            codes = remap(codes, config.k)
-        codes = codes.reshape(steps.count, config.slice_bits)
-        for plane in range(tensor.bits):
-            bits = (codes >> np.uint8(plane)) & np.uint8(1)
-            slices[tile, :, plane] = np.packbits(bits, axis=1, bitorder="little")
+        for plane, bits in enumerate(_INDEX_BITS[config.form.name](config, codes, tensor.bits)):
+            flat = bits.reshape(steps.count, config.slice_bits)
+            slices[tile, :, plane] = np.packbits(flat, axis=1, bitorder="little")
     return PackedWeights(
         bits=tensor.bits,
         shape=(n, k),

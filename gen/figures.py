@@ -1,7 +1,7 @@
 """Writes generated tables into documents: ``python -m gen.figures README.md``.
 
-A table stands between ``<!-- presets:begin -->`` and ``<!-- presets:end -->``; no figure in it is typed by
-hand.
+A table stands between ``<!-- presets:begin -->`` and ``<!-- presets:end -->``; no figure in it is
+typed by hand.
 """
 
 import argparse

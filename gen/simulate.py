@@ -12,6 +12,7 @@ from compiler.tensor import QuantTensor
 from gen.rtl import verilog
 from hdl.config import CoreConfig
 from hdl.errors import InputError
+from verif.float_reference import encode, number_type
 from verif.job import Stalls, TileJob, check_activations, tile_job
 from verif.simulator import build, check_simulator, run_jobs
 
@@ -55,18 +56,23 @@ def random_tensor(
     group_size: int,
     rng: np.random.Generator,
     shared: bool = False,
+    ternary: bool = False,
 ) -> QuantTensor:
-    """Random N x K weights with random zero points, ``shared`` by the columns of a group or not."""
+    """Random N x K weights with random zero points, ``shared`` by the columns of a group or not.
+
+    ``ternary`` keeps two-bit codes to 0, 1, 2.
+    """
     n, k = shape
     grid = (n, -(-k // group_size))
     zero_points = rng.integers(0, (1 << bits) + 1, grid).astype(np.int16)
     if shared:
         zero_points[:] = zero_points[0]
+    most = (1 << bits) if not ternary else 3
     return QuantTensor(
         name=f"random-{n}x{k}",
         kind=f"W{bits}",
         bits=bits,
-        codes=rng.integers(0, 1 << bits, shape, dtype=np.uint8),
+        codes=rng.integers(0, most, shape, dtype=np.uint8),
         scales=rng.uniform(0.5, 2.0, grid).astype(np.float32),
         zero_points=zero_points,
         minimums=None,
@@ -74,8 +80,19 @@ def random_tensor(
     )
 
 
+def as_format(values: np.ndarray, config: CoreConfig) -> np.ndarray:
+    """Real numbers in the float format of the activations, rounded to nearest even."""
+    format = config.float_format
+    return encode(values.astype(np.float64), format).view(number_type(format))
+
+
 def random_activations(config: CoreConfig, m: int, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Random activations over the full range of the format, its extremes included often."""
+    """Random activations: integers over their full range, extremes included often; or floats.
+
+    Floats are heavy-tailed (Student's t with three degrees of freedom), as activations are.
+    """
+    if config.is_float:
+        return as_format(rng.standard_t(3, (m, k)), config)
     low, high = config.activation_range
     values = rng.integers(low, high + 1, (m, k))
     extremes = rng.choice([low, high], (m, k))
@@ -92,17 +109,24 @@ def load_tensor(model: Path, tensor: str | None) -> QuantTensor:
 
 
 def load_activations(path: Path, tensor: QuantTensor, config: CoreConfig) -> np.ndarray:
-    """Read integer activations [M, K]: an ``.npy`` matrix, or the tensor's entry of an ``.npz``."""
+    """Read activations [M, K]: an ``.npy`` matrix, or the tensor's entry of an ``.npz``.
+
+    Integer formats take the entry ``<name>``. Float formats take ``<name>/float`` and round it to
+    the format; so they do with a float ``.npy``.
+    """
+    entry = f"{tensor.name}/float" if config.is_float else tensor.name
     try:
         loaded = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read activations {path}: {error}") from error
     if isinstance(loaded, np.lib.npyio.NpzFile):
-        if tensor.name not in loaded.files:
+        if entry not in loaded.files:
             raise InputError(
-                f"{path}: no activations {tensor.name!r}; there are: {', '.join(loaded.files)}"
+                f"{path}: no activations {entry!r}; there are: {', '.join(loaded.files)}"
             )
-        loaded = loaded[tensor.name]
+        loaded = loaded[entry]
+    if config.is_float and loaded.dtype.kind == "f":
+        loaded = as_format(loaded, config)
     try:
         check_activations(config, loaded, tensor.shape[1])
     except InputError as error:
@@ -118,7 +142,7 @@ def simulate(
     model: str | None = None,
     seed: int = 0,
     stalls: Stalls | None = None,
-    order: str = "ascending",
+    order: str | None = None,
     simulator: str = "verilator",
     waves: Path | None = None,
 ) -> SimulationReport:
@@ -128,7 +152,7 @@ def simulate(
     ----------
     tensor : QuantTensor
         N x K weights.
-    activations : integer [M, K]
+    activations : [M, K], integers or the float format's dtype
     waves : Path, optional
         Where a waveform goes; its suffix becomes that of the format written (fst or vcd).
 

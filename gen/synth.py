@@ -23,7 +23,7 @@ from typing import Any
 from gen.liberty import PARITY3, Cell, Library, parse, read_bytes
 from gen.rtl import design_rtlil
 from hdl.config import CoreConfig
-from hdl.errors import InputError
+from hdl.errors import InputError, ToolError
 from verif.simulator import cache_folder
 
 #: The library that is used where none is given.
@@ -90,13 +90,15 @@ module _10_fa (A, B, C, X, Y);
 endmodule
 """
 
-#: Blocks of the tile in the order of the data, and modules that count as another block.
-_BLOCKS = ("table_builder", "table_stage", "columns", "row_sums", "drain", "zero_points", "tile")
+#: Blocks of the tile in the order of the data.
+_BLOCKS = (
+    *("exponent_keys", "align_buffer", "aligner", "magnitude_keys", "round_buffer"),
+    *("table_builder", "rounder", "frontend", "table_buffer", "table_stage"),
+    *("columns", "row_sums", "drain", "zero_points", "tile"),
+)
+#: Modules that count as another block, and blocks whose children are blocks of their own.
 _BLOCK_OF = {"column": "columns", "column_block": "tile"}
-
-
-class SynthesisError(RuntimeError):
-    """Yosys failed; the text ends with its last messages."""
+_CONTAINERS = ("tile", "frontend")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +177,7 @@ def synthesise(
     ------
     InputError
         The library cannot be used, or the synthesis tool is missing.
-    SynthesisError
+    ToolError
         It failed.
     """
     library, content, where = _library(liberty)
@@ -237,7 +239,7 @@ def _count(modules: Mapping[str, Mapping[str, int]], top: str) -> Counter[tuple[
         for kind, number in modules[module].items():
             if kind not in modules:
                 counts[block, kind] += times * number
-            elif block == "tile":
+            elif block in _CONTAINERS:
                 name = kind.removeprefix(f"{top}_")
                 visit(kind, times * number, _BLOCK_OF.get(name, name))
             else:
@@ -307,7 +309,7 @@ def _mapped(
             return json.loads(gzip.decompress(entry.read_bytes()))
     try:
         outputs = run_yosys(script, files, ("stat.json", "netlist.v"))
-    except SynthesisError as error:
+    except ToolError as error:
         if "liberty" in str(error).lower():
             raise InputError(f"{where}: Yosys cannot use this library: {error}") from error
         raise
@@ -365,7 +367,7 @@ def run_yosys(script: str, files: Mapping[str, bytes], outputs: Sequence[str]) -
 
     Raises
     ------
-    SynthesisError
+    ToolError
         Yosys failed or did not write every output.
     """
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
@@ -379,5 +381,5 @@ def run_yosys(script: str, files: Mapping[str, bytes], outputs: Sequence[str]) -
             said = log.read_text(errors="replace") if log.exists() else ""
             lines = [*said.splitlines(), *result.stderr.decode(errors="replace").splitlines()]
             wrong = [line for line in lines if "ERROR" in line] or lines[-5:]
-            raise SynthesisError(f"Yosys failed: {' '.join(wrong[:2]) or 'no output'}")
+            raise ToolError(f"Yosys failed: {' '.join(wrong[:2]) or 'no output'}")
         return {name: (folder / name).read_text() for name in outputs}

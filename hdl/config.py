@@ -3,13 +3,19 @@
 import dataclasses
 import json
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from hdl.errors import InputError
+from hdl.formats import FORMATS, FloatFormat
+from hdl.forms import FORMS, TERNARY_K, Form
 
-#: Activation formats: name -> (least value, greatest value) of the integer that the datapath sees.
-ACTIVATIONS: dict[str, tuple[int, int]] = {"int8": (-128, 127), "int16": (-32768, 32767)}
+#: Integer activation formats and their bits.
+INTEGERS = {"int8": 8, "int16": 16}
+
+#: Float activation formats, and the format that exact tables hold their sums in.
+FLOATS = {"fp8-e4m3": "fp16", "fp8-e5m2": "bf16", "fp16": "fp16", "bf16": "bf16"}
 
 #: The shortest scale group in common use (Q4_0, Q8_0, MXFP4); automatic ``result_columns`` keep
 #: even one-bit groups of this size free of drain stalls.
@@ -19,10 +25,13 @@ SHORTEST_GROUP = 32
 MOST_UNITS = 8192
 
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "engine": ("lut",),
+    "engine": ("lut", "mac", "add", "conventional-lut"),
     "table_form": ("symmetric", "subset"),
-    "activation": tuple(ACTIVATIONS),
-    "precompute": ("inline",),
+    "activation": (*INTEGERS, *FLOATS),
+    "float_mode": ("aligned", "exact"),
+    "table": ("exact", "int8"),
+    "weight_coding": ("binary", "ternary"),
+    "precompute": ("inline", "buffered", "external"),
     "zero_points": ("shared", "column", "external"),
 }
 
@@ -35,7 +44,8 @@ _RANGES: dict[str, tuple[int, int]] = {
     "group_size": (0, 1 << 20),
     "max_k": (1, 1 << 20),
     "result_columns": (0, 4096),
-    "pipeline": (0, 1),
+    "pipeline": (0, 2),
+    "align_bits": (6, 24),
 }
 
 
@@ -46,34 +56,45 @@ def signed_bits(low: int, high: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class CoreConfig:
-    """One LUT Tensor Core, described completely.
+    """One tensor core, described completely.
 
     Parameters
     ----------
     name : str
         Name of the emitted design: a Verilog identifier.
-    engine : {"lut"}
-        Datapath that computes the dot products.
+    engine : {"lut", "mac", "add", "conventional-lut"}
+        Datapath that computes the dot products: lookup tables; multipliers; one conditional add per
+        weight bit; full tables with two's-complement weights as earlier LUT accelerators have them.
     m, n : int
         Activation rows and weight columns of the tile (paper, section 3.2.2).
     k : int
-        Activations that one table covers, 1..6.
+        Activations that one table covers, 1..6 (engines without tables: ``k * lookups`` counts).
     lookups : int
         Tables that a unit reads and sums per cycle: ``k * lookups`` products per unit and cycle.
     table_form : {"symmetric", "subset"}
         ``symmetric`` stores the 2^(k-1) entries of the paper's equation 5; ``subset`` the 2^k - 1
-        subset sums of the activations. Results are equal.
+        subset sums of the activations. Results are equal. Engine ``lut`` only.
     max_weight_bits : int
         Widest weight code, 1..8; every slice may use fewer.
-    activation : {"int8", "int16"}
-        Format of the activations, two's complement, full range.
+    activation : {"int8", "int16", "fp8-e4m3", "fp8-e5m2", "fp16", "bf16"}
+        Format of the activations: two's complement over the full range, OCP OFP8, IEEE 754, BF16.
+    float_mode : {"aligned", "exact"}
+        Float activations become integers that share the exponent of a run, or float tables are
+        accumulated in FP32.
+    align_bits : int
+        Width of aligned activations, two's complement.
+    table : {"exact", "int8"}
+        ``int8`` rounds table entries to eight bits with one power of two per row and run.
+    weight_coding : {"binary", "ternary"}
+        ``ternary`` reads three weights of -1, 0, 1 in five bits and one cycle (k = 3).
     group_size : int
         Most K elements that one accumulator run sums; 0 means a whole row of ``max_k``. It sets the
         accumulator's width. Longer scale groups are run in pieces that the reader adds.
     max_k : int
         Longest row (K) that the core must hold without overflow.
-    precompute : {"inline"}
-        Where tables come from: built in the tile from the activation stream.
+    precompute : {"inline", "buffered", "external"}
+        Where tables come from: built from the activation stream for every pass; built once a run
+        and kept for all planes and N tiles; or arriving on a stream.
     zero_points : {"shared", "column", "external"}
         ``shared`` subtracts one zero point of all columns of a run in the drain (symmetric and
         ternary formats), ``column`` one of each column; ``external`` leaves that to the reader,
@@ -82,7 +103,8 @@ class CoreConfig:
         Columns per beat of the result stream, a divisor of ``n``; 0 chooses the fewest that never
         stall one-bit runs of ``group_size`` (or of 32 elements).
     pipeline : int
-        Extra register stages between the sum of the lookups and the accumulator (0 or 1).
+        Extra register stages of a unit: 1 between the sum of its lookups and the accumulator, 2
+        also before that sum.
 
     Raises
     ------
@@ -99,6 +121,10 @@ class CoreConfig:
     table_form: str = "symmetric"
     max_weight_bits: int = 2
     activation: str = "int8"
+    float_mode: str = "aligned"
+    align_bits: int = 14
+    table: str = "exact"
+    weight_coding: str = "binary"
     group_size: int = 0
     max_k: int = 16384
     precompute: str = "inline"
@@ -118,28 +144,153 @@ class CoreConfig:
                 raise InputError(f"{field} must be an integer, not {value!r}")
             if not low <= value <= high:
                 raise InputError(f"{field} must be in {low}..{high}, not {value!r}")
-        if self.m * self.n > MOST_UNITS:
-            raise InputError(
-                f"a tile holds at most {MOST_UNITS} units, not m * n = {self.m * self.n}"
+        for broken, message in self._rules():
+            if broken:
+                raise InputError(message)
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        """Combinations that make no sense, each with the reason; later ones may rely on earlier."""
+        ternary, int8 = self.weight_coding == "ternary", self.table == "int8"
+        length = "group_size" if self.group_size else "max_k"
+        yield (
+            self.m * self.n > MOST_UNITS,
+            f"a tile holds at most {MOST_UNITS} units, not m * n = {self.m * self.n}",
+        )
+        yield (
+            self.run_length < self.depth,
+            f"{length} must be at least k * lookups = {self.depth}, not {self.run_length}",
+        )
+        yield (
+            self.group_size > self.max_k,
+            f"group_size must be at most max_k = {self.max_k}, not {self.group_size}",
+        )
+        yield (
+            bool(self.result_columns and self.n % self.result_columns),
+            f"result_columns must divide n = {self.n}, not {self.result_columns!r}",
+        )
+        if self.engine != "lut":
+            yield (
+                self.table_form != "symmetric",
+                f"table_form is for engine lut; {self.engine} has its own: leave it out",
             )
-        if self.run_length < self.depth:
-            field = "group_size" if self.group_size else "max_k"
-            raise InputError(
-                f"{field} must be at least k * lookups = {self.depth}, not {self.run_length}"
+            yield (ternary, f"weight_coding = ternary needs engine lut, not {self.engine}")
+            yield (int8, f"table = int8 needs engine lut, not {self.engine}")
+            yield (
+                self.precompute != "inline",
+                f"precompute = {self.precompute} needs engine lut: {self.engine} shares no tables",
             )
-        if self.group_size > self.max_k:
-            raise InputError(
-                f"group_size must be at most max_k = {self.max_k}, not {self.group_size}"
+        if ternary:
+            yield (self.k != TERNARY_K, f"weight_coding = ternary needs k = 3, not {self.k}")
+            yield (
+                self.max_weight_bits != 2,
+                f"weight_coding = ternary needs max_weight_bits = 2, not {self.max_weight_bits}",
             )
-        if self.result_columns and self.n % self.result_columns:
-            raise InputError(
-                f"result_columns must divide n = {self.n}, not {self.result_columns!r}"
+            yield (int8, "table = int8 needs weight_coding = binary: its rounding is per plane")
+            yield (self.exact_floats, "weight_coding = ternary needs float_mode = aligned")
+        yield (
+            (ternary or int8) and self.table_form != "symmetric",
+            "table = int8 and weight_coding = ternary need table_form = symmetric",
+        )
+        yield (
+            int8 and self.exact_floats,
+            "table = int8 needs integers: set float_mode = aligned",
+        )
+        if self.block_scaled:
+            what = "table = int8" if int8 else "float_mode = aligned"
+            yield (
+                not 0 < self.group_size <= 1024,
+                (
+                    f"{what} shares a scale within a run: set group_size to 1024 or less, "
+                    f"for example 32, not {self.group_size}"
+                ),
             )
-        if self.accumulator_bits > 64 or self.dot_bits > 64:
-            raise InputError(
+        if self.aligned:
+            least = self.float_format.precision + 1
+            yield (
+                self.align_bits < least,
+                (
+                    f"align_bits must be at least {least} to hold {self.activation}, "
+                    f"not {self.align_bits}"
+                ),
+            )
+        if self.exact_floats:
+            yield (
+                self.table_form != "symmetric",
+                "float_mode = exact needs table_form = symmetric: correcting subset sums rounds",
+            )
+            yield (
+                self.zero_points != "external",
+                "float_mode = exact needs zero_points = external: subtracting them here rounds",
+            )
+            most = self.float_format.precision + 1
+            yield (
+                self.engine == "mac" and self.max_weight_bits > most,
+                (
+                    f"engine = mac holds weights in {self.activation}: max_weight_bits must be at "
+                    f"most {most}, not {self.max_weight_bits}"
+                ),
+            )
+        yield (
+            self.precompute == "buffered" and self.run_steps > 1024,
+            (
+                f"precompute = buffered keeps a run of at most 1024 steps, not {self.run_steps}: "
+                "set group_size"
+            ),
+        )
+        yield (
+            self.accumulator_bits > 64 or self.dot_bits > 64,
+            (
                 f"max_k = {self.max_k} needs results of {self.dot_bits} bits; at most 64 fit: "
                 "lower max_k, group_size or max_weight_bits"
-            )
+            ),
+        )
+
+    # What kind of core ---------------------------------------------------------------------------
+
+    @property
+    def is_float(self) -> bool:
+        """Whether activations are floats."""
+        return self.activation in FLOATS
+
+    @property
+    def exact_floats(self) -> bool:
+        """Whether tables and accumulators are floats."""
+        return self.is_float and self.float_mode == "exact"
+
+    @property
+    def aligned(self) -> bool:
+        """Whether float activations become integers of a shared exponent."""
+        return self.is_float and self.float_mode == "aligned"
+
+    @property
+    def block_scaled(self) -> bool:
+        """Whether a row's results of a run share an exponent, which leaves with them."""
+        return self.aligned or self.table == "int8"
+
+    @property
+    def marks_runs(self) -> bool:
+        """Whether the stream of activations or tables marks the last step of a run."""
+        return self.precompute == "buffered" or (
+            self.block_scaled and self.precompute != "external"
+        )
+
+    @property
+    def float_format(self) -> FloatFormat:
+        """Format of float activations."""
+        return FORMATS[self.activation]
+
+    @property
+    def table_format(self) -> FloatFormat:
+        """Format of the entries of exact float tables; multipliers take activations as they are."""
+        return FORMATS[self.activation if self.engine == "mac" else FLOATS[self.activation]]
+
+    @property
+    def form(self) -> Form:
+        """How weights are read and tables are made."""
+        if self.weight_coding == "ternary":
+            return FORMS["ternary"]
+        own = {"mac": "product", "add": "subset", "conventional-lut": "twos-complement"}
+        return FORMS[own.get(self.engine, self.table_form)]
 
     # Shape ---------------------------------------------------------------------------------------
 
@@ -149,8 +300,18 @@ class CoreConfig:
         return self.k * self.lookups
 
     @property
+    def table_k(self) -> int:
+        """Activations of one table; engines without tables have one activation in its place."""
+        return 1 if self.engine in ("mac", "add") else self.k
+
+    @property
+    def tables(self) -> int:
+        """Tables (or single activations) that a unit reads in a cycle."""
+        return self.depth // self.table_k
+
+    @property
     def products_per_cycle(self) -> int:
-        """One-bit products of one slice: ``m * n * depth``."""
+        """Products of one slice, of one-bit weights if bit-serial: ``m * n * depth``."""
         return self.m * self.n * self.depth
 
     @property
@@ -159,64 +320,126 @@ class CoreConfig:
         return self.group_size or self.max_k
 
     @property
+    def run_steps(self) -> int:
+        """Most steps of a run."""
+        return self.run_length // self.depth
+
+    @property
     def entries(self) -> int:
-        """Stored entries of one table; the subset form's entry 0 is zero and not stored."""
-        return 1 << (self.k - 1) if self.table_form == "symmetric" else (1 << self.k) - 1
+        """Stored entries of one table; entries that are zero are not stored."""
+        return self.form.entries(self.table_k)
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of one weight index."""
+        return self.form.index_bits(self.table_k, self.max_weight_bits)
 
     @property
     def slice_bits(self) -> int:
-        """Weight bits of one slice: ``n * lookups * k``."""
-        return self.n * self.depth
+        """Weight bits of one slice: ``n * tables * index_bits``."""
+        return self.n * self.tables * self.index_bits
+
+    def planes(self, bits: int) -> int:
+        """Slices of a step of b-bit weights: bit planes, or 1 where a slice holds whole codes."""
+        return bits if self.form.bit_serial else 1
 
     # Widths, each the exact range of what the signal can hold ------------------------------------
 
     @property
     def activation_range(self) -> tuple[int, int]:
-        """Least and greatest activation."""
-        return ACTIVATIONS[self.activation]
+        """Least and greatest activation as the tables see it."""
+        bits = self.align_bits if self.is_float else INTEGERS[self.activation]
+        low = -(1 << bits - 1)
+        return (low + 1 if self.is_float else low), -low - 1
 
     @property
     def activation_bits(self) -> int:
-        """Width of one activation."""
-        return signed_bits(*self.activation_range)
+        """Width of one activation on its stream."""
+        return self.float_format.bits if self.is_float else INTEGERS[self.activation]
 
-    def _sum_range(self, count: int) -> tuple[int, int]:
-        """Range of a sum of ``count`` activations as a table entry sees them."""
-        low, high = self.activation_range
-        if self.table_form == "symmetric":  # either sign of every activation
-            return count * low, count * -low
-        return count * low, count * high
+    @property
+    def value_bits(self) -> int:
+        """Width of one activation as the tables see it."""
+        return self.activation_bits if self.exact_floats else signed_bits(*self.activation_range)
+
+    def _range(self, count: int, factors: tuple[int, int]) -> tuple[int, int]:
+        """Range of a sum of ``count`` activations, each times one of ``factors``."""
+        ends = [a * f for a in self.activation_range for f in factors]
+        return count * min(ends), count * max(ends)
 
     @property
     def entry_bits(self) -> int:
-        """Width of a table entry."""
-        return signed_bits(*self._sum_range(self.k))
+        """Width of a table entry as built."""
+        if self.exact_floats:
+            return self.table_format.bits
+        return signed_bits(*self._range(self.table_k, self.form.digits))
+
+    @property
+    def stored_range(self) -> tuple[int, int]:
+        """Range of a table entry as looked up, before its plane counts."""
+        if self.table == "int8":
+            return -127, 127
+        return self._range(self.table_k, self.form.digits)
+
+    @property
+    def stored_bits(self) -> int:
+        """Width of a table entry as looked up, before its plane counts."""
+        return self.entry_bits if self.exact_floats else signed_bits(*self.stored_range)
 
     @property
     def shifts_in_unit(self) -> bool:
         """Where a slice is weighed by 2^plane: in each unit, after its sum; else in the tables.
 
         One lookup reads tables that are shifted already, which all columns share; with several,
-        shifting their sum widens fewer adders.
+        shifting their sum widens fewer adders. Exact floats double their accumulator instead.
         """
-        return self.lookups > 1 and self.max_weight_bits > 1
+        return (
+            self.form.bit_serial
+            and not self.exact_floats
+            and self.tables > 1
+            and self.max_weight_bits > 1
+        )
+
+    @property
+    def doubles(self) -> bool:
+        """Whether accumulators double before a plane: exact floats, planes highest first."""
+        return self.exact_floats and self.form.bit_serial and self.max_weight_bits > 1
+
+    @property
+    def corrects_planes(self) -> bool:
+        """Whether results are corrected by a sum over all planes (exact floats never are)."""
+        return self.form.corrects_planes and not self.exact_floats
 
     @property
     def table_shift(self) -> int:
         """Greatest left shift of a table before it is looked up."""
-        return 0 if self.lookups > 1 else self.max_weight_bits - 1
+        serial = self.form.bit_serial and not self.exact_floats
+        return self.max_weight_bits - 1 if serial and self.tables == 1 else 0
+
+    @property
+    def negates_tables(self) -> bool:
+        """Whether the top plane of a run is looked up in negated tables."""
+        return self.engine == "conventional-lut"
+
+    def _looked_up(self, count: int) -> tuple[int, int]:
+        """Range of the sum of ``count`` looked-up entries, weighed by plane in the table or not."""
+        low, high = self.stored_range
+        signs = (-1, 1) if self.negates_tables else self.form.digits
+        if signs[0] < 0:
+            low, high = min(low, -high), max(high, -low)
+        return (count * low) << self.table_shift, (count * high) << self.table_shift
 
     @property
     def operand_bits(self) -> int:
         """Width of a table entry as the units read it, weighed by its plane."""
-        low, high = self._sum_range(self.k)
-        return signed_bits(low << self.table_shift, high << self.table_shift)
+        return self.stored_bits if self.exact_floats else signed_bits(*self._looked_up(1))
 
     @property
     def unit_bits(self) -> int:
-        """Width of the sum of a unit's lookups."""
-        low, high = self._sum_range(self.depth)
-        return signed_bits(low << self.table_shift, high << self.table_shift)
+        """Width of the sum of a unit's lookups, or of its products."""
+        if self.engine == "mac":
+            return signed_bits(*self._range(self.depth, self.form.weights(self.max_weight_bits)))
+        return signed_bits(*self._looked_up(self.tables))
 
     @property
     def max_code(self) -> int:
@@ -226,14 +449,43 @@ class CoreConfig:
     @property
     def accumulator_bits(self) -> int:
         """Width of an accumulator: a full run of extreme activations and weights fits."""
-        low, high = self._sum_range(self.run_length)
-        return signed_bits(low * self.max_code, high * self.max_code)
+        if self.exact_floats:
+            return FORMATS["fp32"].bits
+        return signed_bits(*self._range(self.run_length, self.form.weights(self.max_weight_bits)))
 
     @property
     def row_sum_bits(self) -> int:
         """Width of a row sum over one run."""
-        low, high = self.activation_range
-        return signed_bits(low * self.run_length, high * self.run_length)
+        if self.exact_floats:
+            return FORMATS["fp32"].bits
+        return signed_bits(*self._range(self.run_length, (1, 1)))
+
+    @property
+    def most_table_round(self) -> int:
+        """Greatest shift h of eight-bit tables."""
+        largest = max(map(abs, self._range(self.table_k, self.form.digits)))
+        return next(h for h in range(64) if largest <= 127 << h)
+
+    @property
+    def table_round_bits(self) -> int:
+        """Width of h."""
+        return max(1, self.most_table_round.bit_length())
+
+    @property
+    def scale_offset(self) -> int:
+        """What to subtract from a run's exponent: its integers count 2^(exponent - offset)."""
+        return self.float_format.bias + self.align_bits - 2 if self.aligned else 0
+
+    @property
+    def exponent_bits(self) -> int:
+        """Width of the exponent that leaves with block-scaled results."""
+        aligned = self.float_format.exponent_bits if self.aligned else 0
+        return max(aligned, 5) + 1
+
+    @property
+    def plane_bits(self) -> int:
+        """Width of a plane number; 0 where only one-bit weights are built in."""
+        return (self.planes(self.max_weight_bits) - 1).bit_length()
 
     @property
     def zero_point_range(self) -> tuple[int, int]:
@@ -248,21 +500,17 @@ class CoreConfig:
     @property
     def raw_dot_bits(self) -> int:
         """Width of D' = sum A q', the result before zero points."""
-        bound = -self.activation_range[0] * self.run_length * self.max_code
-        return signed_bits(-bound, bound)
+        if self.exact_floats:
+            return self.accumulator_bits
+        return signed_bits(*self._range(self.run_length, (-self.max_code, self.max_code)))
 
     @property
     def dot_bits(self) -> int:
         """Width of one result: D', or P = D' - z' R unless zero points are external."""
         if self.zero_points == "external":
             return self.raw_dot_bits
-        bound = -self.activation_range[0] * self.run_length * (2 << self.max_weight_bits)
-        return signed_bits(-bound, bound)
-
-    @property
-    def plane_bits(self) -> int:
-        """Width of a plane number; 0 where only one-bit weights are built in."""
-        return (self.max_weight_bits - 1).bit_length()
+        widest = 2 << self.max_weight_bits
+        return signed_bits(*self._range(self.run_length, (-widest, widest)))
 
     # Time ----------------------------------------------------------------------------------------
 

@@ -4,19 +4,24 @@ from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.blocks import scale_layout
 from hdl.config import CoreConfig
+from hdl.tables import number
 
 
 def results_layout(config: CoreConfig, dot_bits: int) -> data.StructLayout:
-    """One result beat: ``dot[m][drain_columns]``, ``row_sum[m]`` and ``last`` beat of the run."""
-    row = data.ArrayLayout(signed(dot_bits), config.drain_columns)
-    return data.StructLayout(
-        {
-            "dot": data.ArrayLayout(row, config.m),
-            "row_sum": data.ArrayLayout(signed(config.row_sum_bits), config.m),
-            "last": 1,
-        }
-    )
+    """One result beat: ``dot[m][drain_columns]``, ``row_sum[m]`` and ``last`` beat of the run.
+
+    Before ``last``, ``scale[m]`` where results are block-scaled (:func:`~hdl.blocks.scale_layout`).
+    """
+    row = data.ArrayLayout(number(config, dot_bits), config.drain_columns)
+    fields: dict = {
+        "dot": data.ArrayLayout(row, config.m),
+        "row_sum": data.ArrayLayout(number(config, config.row_sum_bits), config.m),
+    }
+    if config.block_scaled:
+        fields["scale"] = data.ArrayLayout(scale_layout(config), config.m)
+    return data.StructLayout(fields | {"last": 1})
 
 
 def zero_points_layout(config: CoreConfig) -> data.ArrayLayout:
@@ -49,7 +54,7 @@ class Drain(wiring.Component):
         Block of columns that ``dots`` must show.
     dots : In, ``[drain_columns][m]`` signed of ``accumulator_bits``
         Captured accumulators of the selected block.
-    sums, plane_sums : In
+    sums, plane_sums, scales : In
         As :class:`~hdl.column.RowSums` gives them.
     results : Out stream, :func:`results_layout` of ``raw_dot_bits``
         D' = sum A q', column blocks in ascending order.
@@ -57,18 +62,20 @@ class Drain(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        columns = data.ArrayLayout(signed(config.accumulator_bits), config.m)
+        columns = data.ArrayLayout(number(config, config.accumulator_bits), config.m)
         members = {
             "done": In(1),
             "free": Out(1),
             "capture": Out(1),
             "select": Out(config.drain_beats),
             "dots": In(data.ArrayLayout(columns, config.drain_columns)),
-            "sums": In(data.ArrayLayout(signed(config.row_sum_bits), config.m)),
+            "sums": In(data.ArrayLayout(number(config, config.row_sum_bits), config.m)),
             "results": Out(stream.Signature(results_layout(config, config.raw_dot_bits))),
         }
-        if config.table_form == "subset":
+        if config.corrects_planes:
             members["plane_sums"] = In(columns)
+        if config.block_scaled:
+            members["scales"] = In(data.ArrayLayout(scale_layout(config), config.m))
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
@@ -95,18 +102,26 @@ class Drain(wiring.Component):
         dots = []
         for row in range(config.m):
             for column in range(config.drain_columns):
-                value = columns[column * config.m + row]
-                if config.table_form == "subset":  # bits {0, 1} to {-1, +1}
-                    value = 2 * value - self.plane_sums[row]
-                dot = Signal(signed(config.raw_dot_bits), name=f"dot_{row}_{column}")
-                m.d.comb += dot.eq(value)
+                dot = Signal(number(config, config.raw_dot_bits), name=f"dot_{row}_{column}")
+                m.d.comb += dot.eq(self._corrected(columns[column * config.m + row], row))
                 dots.append(dot)
         m.d.comb += [
             self.results.payload.dot.as_value().eq(Cat(*dots)),
             self.results.payload.row_sum.eq(self.sums),
             self.results.payload.last.eq(last),
         ]
+        if config.block_scaled:
+            m.d.comb += self.results.payload.scale.eq(self.scales)
         return m
+
+    def _corrected(self, value: Value, row: int) -> Value:
+        """``D'`` from what the form accumulates (exact floats leave as they are)."""
+        config, form = self._config, self._config.form
+        if config.exact_floats or not form.correction:
+            return value
+        own = self.plane_sums[row] if config.corrects_planes else self.sums[row]
+        scaled = form.scale * value
+        return scaled + own if form.correction > 0 else scaled - own
 
 
 class ZeroPoints(wiring.Component):
@@ -159,19 +174,15 @@ class ZeroPoints(wiring.Component):
             name = f"result_{row}_{column}"
             dots.append(Signal(signed(config.dot_bits), name=name, reset_less=True))
             differences.append(raw_dot - corrections[i // share])
-        row_sums = Signal.like(raw.row_sum.as_value(), name="row_sums", reset_less=True)
-        last = Signal(reset_less=True)
+        # Everything but the dots passes unchanged.
+        rest = raw.as_value()[len(raw.dot.as_value()) :]
+        passed = Signal(len(rest), name="passed", reset_less=True)
         with m.If(free):
             m.d.sync += self.results.valid.eq(taken)
         with m.If(taken):
             m.d.sync += [
                 *(dot.eq(difference) for dot, difference in zip(dots, differences, strict=True)),
-                row_sums.eq(raw.row_sum.as_value()),
-                last.eq(raw.last),
+                passed.eq(rest),
             ]
-        m.d.comb += [
-            self.results.payload.dot.as_value().eq(Cat(*dots)),
-            self.results.payload.row_sum.as_value().eq(row_sums),
-            self.results.payload.last.eq(last),
-        ]
+        m.d.comb += self.results.payload.as_value().eq(Cat(*dots, passed))
         return m

@@ -1,4 +1,4 @@
-"""The one error type that a user's input can cause."""
+"""Errors that reach a user as one line."""
 
 
 class InputError(ValueError):
@@ -6,4 +6,11 @@ class InputError(ValueError):
 
     The command line prints it and exits with status 2; from Python it is an ordinary
     :class:`ValueError`.
+    """
+
+
+class ToolError(RuntimeError):
+    """A simulator or synthesis tool failed where it should not; the text ends with its output.
+
+    The command line prints it and exits with status 1.
     """

@@ -1,5 +1,8 @@
 """Floating-point addition."""
 
+# Amaranth has no types for Cat and slices: pyright takes them for I/O values, without operators.
+# pyright: reportOperatorIssue=false
+
 from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Value
@@ -14,12 +17,19 @@ from hdl.floats import (
     normalise_within,
     pack,
     shift_right,
+    shift_stages,
     unpack,
 )
 from hdl.formats import FloatFormat
 
 #: Places of the registers, for each pipeline depth.
-STAGES = ((), ("sum",), ("aligned", "fitted"), ("aligned", "sum", "fitted"))
+STAGES = (
+    (),
+    ("sum",),
+    ("aligned", "fine"),
+    ("aligned", "sum", "fine"),
+    ("aligned", "sum", "coarse", "fine"),
+)
 
 
 class _Aligned(NamedTuple):
@@ -73,9 +83,12 @@ def add(m: Module, a: Value, b: Value, format: FloatFormat, pipeline: int = 0) -
     number = cut("sum", _sum(m, cut("aligned", _align(m, a, b, format))))
     # The sum's top bit counts twice the operand's: its exponent is one more, and the operand's is
     # the room to move left until the exponent is that of subnormals.
-    significand, room = normalise_within(m, number.significand, number.exponent, "normal")
-    number = cut("fitted", number._replace(exponent=room + 1, significand=significand))
-    # Twice the largest finite number needs no rounding, so no carry goes beyond this exponent.
+    stages = shift_stages(number.significand, number.exponent)
+    middle = len(stages) // 2
+    for name, shifts in (("coarse", stages[middle:]), ("fine", stages[:middle])):
+        significand, room = normalise_within(m, number.significand, number.exponent, name, shifts)
+        number = cut(name, number._replace(exponent=room, significand=significand))
+    number = number._replace(exponent=number.exponent + 1)
     return pack(m, number, format, highest=format.max_exponent + 1)
 
 
@@ -90,7 +103,7 @@ class FloatAdder(wiring.Component):
     format : FloatFormat
         Format of operands and result.
     pipeline : int
-        Register stages, 0..3: cycles from operands to result.
+        Register stages, 0..4: cycles from operands to result.
 
     Members
     -------

@@ -22,8 +22,7 @@ def convert(
     offset = target.bias - source.bias
     number = Number(*fields)._replace(exponent=fields.exponent + offset)
     number = fit(m, number, target, lowest=1 + offset, normalised=True)
-    highest = source.max_exponent + offset + (source.precision > target.precision)
-    return pack(m, cut("fitted", number), target, highest)
+    return pack(m, cut("fitted", number), target, highest=source.max_exponent + offset)
 
 
 def from_integer(m: Module, a: Value, target: FloatFormat, pipeline: int = 0) -> Value:
@@ -35,7 +34,7 @@ def from_integer(m: Module, a: Value, target: FloatFormat, pipeline: int = 0) ->
     never = Const(0, 1)
     number = Number(a[-1], Const(exponent), magnitude, special=never, nan=never)
     number = fit(m, cut("magnitude", number), target, lowest=exponent)
-    return pack(m, cut("fitted", number), target, highest=exponent + 1)
+    return pack(m, cut("fitted", number), target, highest=exponent)
 
 
 class FloatConverter(wiring.Component):

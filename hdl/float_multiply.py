@@ -33,7 +33,7 @@ def multiply(
     )
     number = cut("product", number)
     number = cut("fitted", fit(m, number, result, lowest=2 + offset))
-    return pack(m, number, result, highest=2 * format.max_exponent + offset + 1)
+    return pack(m, number, result, highest=2 * format.max_exponent + offset)
 
 
 class FloatMultiplier(wiring.Component):

@@ -5,6 +5,9 @@ the target format's bits are, and :func:`pack` rounds it. Units are area-lean: o
 cases, one rounding, subnormals handled by limiting a shift that is there anyway.
 """
 
+# Amaranth has no types for Cat and slices: pyright takes them for I/O values, without operators.
+# pyright: reportOperatorIssue=false, reportReturnType=false
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -137,21 +140,28 @@ def normalise(m: Module, significand: Value, name: str) -> tuple[Value, Value]:
     return significand, Cat(*moved)
 
 
-def normalise_within(m: Module, significand: Value, room: Value, name: str) -> tuple[Value, Value]:
+def normalise_within(
+    m: Module, significand: Value, room: Value, name: str, shifts: range | None = None
+) -> tuple[Value, Value]:
     """As :func:`normalise`, but by ``room`` at most; returns what is left of it.
 
     Counting the room down stage by stage takes the place of a leading-zero counter, a minimum and a
-    subtraction: each stage only ever takes a power of two.
+    subtraction: each stage only ever takes a power of two. ``shifts`` picks some of the stages, as
+    exponents of two, out of :func:`shift_stages`; they must be applied in descending order.
     """
     bits = len(significand)
-    stages = min((bits - 1).bit_length(), len(room))
-    for i in reversed(range(stages)):
+    for i in reversed(shift_stages(significand, room) if shifts is None else shifts):
         move = ~significand[-(1 << i) :].any() & room[i:].any()
         move = keep(m, move, f"{name}_by_{1 << i}")
         significand = keep(m, Mux(move, significand << (1 << i), significand)[:bits], f"{name}_{i}")
         left = (room[i:] - move)[: len(room) - i]
         room = keep(m, Cat(room[:i], left), f"{name}_room_{i}")
     return significand, room
+
+
+def shift_stages(significand: Value, room: Value) -> range:
+    """Stages of a shifter by up to ``room`` that brings any bit of ``significand`` to the top."""
+    return range(min((len(significand) - 1).bit_length(), len(room)))
 
 
 def fit(
@@ -220,7 +230,7 @@ def pack(m: Module, number: Number, format: FloatFormat, highest: int) -> Value:
     format : FloatFormat
         Target format.
     highest : int
-        Greatest exponent after rounding: overflow logic that it makes needless is left out.
+        Greatest value of ``number.exponent``: overflow logic that it makes needless is left out.
 
     Returns
     -------
@@ -239,22 +249,25 @@ def pack(m: Module, number: Number, format: FloatFormat, highest: int) -> Value:
     field = keep(m, field & significand[-1].replicate(len(field)), "field")
     # A carry out of the fraction is right in the exponent: it makes a subnormal the least normal,
     # a normal the next power of two, and the largest finite number infinite.
-    width = max(highest.bit_length(), format.exponent_bits) + fraction_bits
+    carried = highest + (extra > 0)
+    width = max(carried.bit_length(), format.exponent_bits) + fraction_bits
     magnitude = keep(m, (Cat(significand[:-1], field) + up)[:width], "magnitude")
-    bits = format.bits - 1
-    first = fraction_bits if format.infinity else 0
     overflow: Value = Const(0, 1)
-    if highest << fraction_bits | ((1 << fraction_bits) - 1) >= format.overflow:
-        overflow = magnitude[first:bits].all() | magnitude[bits:].any()
-    special = keep(m, number.special | overflow, "special")
     if format.infinity:
+        if highest > format.max_exponent:
+            reserved = field[: format.exponent_bits].all()
+            overflow = reserved | field[format.exponent_bits :].any()
+        special = keep(m, number.special | overflow, "special")
         nan = number.nan
         kept = magnitude[:fraction_bits] & ~special.replicate(fraction_bits)
         fraction = Cat(kept[:-1], kept[-1] | nan)
     else:
-        nan = special
+        if carried >= format.max_exponent:
+            bits = format.bits - 1
+            overflow = magnitude[:bits].all() | magnitude[bits:].any()
+        nan = special = keep(m, number.special | overflow, "special")
         fraction = magnitude[:fraction_bits] | special.replicate(fraction_bits)
-    exponent = magnitude[fraction_bits:bits] | special.replicate(format.exponent_bits)
+    exponent = magnitude[fraction_bits : format.bits - 1] | special.replicate(format.exponent_bits)
     return Cat(fraction, exponent, number.sign & ~nan)
 
 

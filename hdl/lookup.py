@@ -13,43 +13,37 @@ ONE_HOT_ENTRIES = 8
 
 
 class Select:
-    """Registered select of one lookup, decoded once and shared by all rows of a column.
+    """Registered select of one table, decoded once and shared by all rows of a column.
 
-    ``index`` is the offline-remapped weight index of ``k`` bits (design: bit t belongs to
-    activation t, the top bit of the symmetric form is the sign).
+    ``index`` is the weight index as packed: in forms with signed entries its top bit negates, the
+    rest selects; index 0 selects nothing (zero) except in the symmetric form.
     """
 
     def __init__(self, m: Module, config: CoreConfig, index: Value, name: str):
-        self._config = config
-        symmetric = config.table_form == "symmetric"
+        self._entries = config.entries
         self.negate: Value | None = None
-        if symmetric:
+        if config.form.signed_entries:
             self.negate = Signal(name=f"negate_{name}", reset_less=True)
             m.d.sync += self.negate.eq(index[-1])
             index = index[:-1]
-        #: Entry that each value of ``index`` selects; the subset form's index 0 selects none.
-        self._first = 0 if symmetric else 1
-        one_hot = config.entries <= ONE_HOT_ENTRIES
-        if one_hot:
-            self._select = Signal(config.entries, name=f"select_{name}", reset_less=True)
-            m.d.sync += self._select.eq(
-                Cat(index == self._first + e for e in range(config.entries))
-            )
-        else:
-            self._select = Signal(len(index), name=f"select_{name}", reset_less=True)
-            m.d.sync += self._select.eq(index)
-        self._one_hot = one_hot
+        #: Value of ``index`` that selects entry 0.
+        self._first = 0 if config.form.name == "symmetric" else 1
+        self._one_hot = config.entries <= ONE_HOT_ENTRIES
+        chosen: Value = index
+        if self._one_hot:
+            chosen = Cat(index == self._first + e for e in range(self._entries))
+        self._select = Signal(len(chosen), name=f"select_{name}", reset_less=True)
+        m.d.sync += self._select.eq(chosen)
 
     def read(self, table: list[Value]) -> Value:
         """Raw bits of the selected entry, its sign not yet applied (see :func:`negated`)."""
         table = [entry.as_unsigned() for entry in table]
         if self._one_hot:
-            gated = [
-                entry & bit.replicate(len(entry))
-                for entry, bit in zip(table, self._select, strict=True)
-            ]
+            gated = [entry & self._select[e].replicate(len(entry)) for e, entry in enumerate(table)]
             return functools.reduce(operator.or_, gated)
-        options = [Const(0, len(table[0]))] * self._first + table
+        zero = Const(0, len(table[0]))
+        options = [zero] * self._first + table
+        options += [zero] * ((1 << len(self._select)) - len(options))
         for bit in self._select:
             options = [
                 Mux(bit, high, low) for low, high in zip(options[::2], options[1::2], strict=True)

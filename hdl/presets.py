@@ -8,35 +8,42 @@ from typing import Any
 from hdl.config import CoreConfig
 from hdl.errors import InputError
 
+_DENSE: dict[str, Any] = {"n": 16, "k": 2, "lookups": 8, "table_form": "subset", "group_size": 32}
+_ALIGNED: dict[str, Any] = {"float_mode": "aligned", "group_size": 32}
+_EXACT: dict[str, Any] = {"float_mode": "exact", "zero_points": "external", "n": 16}
+_PRODUCTS: dict[str, Any] = {"engine": "mac", "n": 16, "k": 4, "lookups": 4}
+
 _FIELDS: dict[str, dict[str, Any]] = {
     "w1a8": {"max_weight_bits": 1},
     "w2a8": {"max_weight_bits": 2},
     "w4a8": {"max_weight_bits": 4},
     "w8a8": {"max_weight_bits": 8},
-    "ternary-a8": {"max_weight_bits": 2, "group_size": 256},
+    "ternary-a8": {"weight_coding": "ternary", "k": 3},
+    "w2a8-int8-tables": {"table": "int8", "group_size": 32},
+    "w2a8-buffered": {"precompute": "buffered", "group_size": 128},
+    "w2a8-external": {"precompute": "external"},
     "w2a16": {"max_weight_bits": 2, "activation": "int16"},
+    "w4-fp16": {"max_weight_bits": 4, "activation": "fp16", **_ALIGNED},
+    "w2-bf16": {"max_weight_bits": 2, "activation": "bf16", **_ALIGNED},
+    "w4-fp8": {"max_weight_bits": 4, "activation": "fp8-e4m3", **_ALIGNED},
+    "w2-fp8-e5m2": {"max_weight_bits": 2, "activation": "fp8-e5m2", **_ALIGNED},
+    "w2-fp16-exact": {"max_weight_bits": 2, "activation": "fp16", **_EXACT},
+    "w2-bf16-exact": {"max_weight_bits": 2, "activation": "bf16", **_EXACT},
+    "w2-fp8-exact": {"max_weight_bits": 2, "activation": "fp8-e4m3", **_EXACT},
+    # MXFP4 weights are integers -12..12 times half their scale: five planes, exact.
+    "mxfp4-bf16": {"max_weight_bits": 5, "activation": "bf16", **_ALIGNED},
+    "mac-int8": {"max_weight_bits": 8, **_PRODUCTS},
+    "mac-w2a8": {"max_weight_bits": 2, **_PRODUCTS},
+    "mac-fp16": {"max_weight_bits": 4, "activation": "fp16", **_PRODUCTS, **_EXACT, "n": 4},
+    "mac-fp8": {"max_weight_bits": 4, "activation": "fp8-e4m3", **_PRODUCTS, **_EXACT, "n": 4},
+    "add-w2a8": {"engine": "add", "n": 32, "k": 4, "lookups": 2},
+    "conventional-w2a8": {"engine": "conventional-lut"},
     # The paper's tile as published: M2 N64 K4, symmetric tables, results leave as they are summed.
     "paper-w1a8": {"max_weight_bits": 1, "zero_points": "external"},
     "paper-w2a8": {"max_weight_bits": 2, "zero_points": "external"},
     # Fewer columns, several two-activation tables summed before one exact-width accumulator.
-    "dense-w1a8": {
-        "n": 16,
-        "k": 2,
-        "lookups": 8,
-        "table_form": "subset",
-        "max_weight_bits": 1,
-        "group_size": 32,
-        "zero_points": "external",
-    },
-    "dense-w2a8": {
-        "n": 16,
-        "k": 2,
-        "lookups": 8,
-        "table_form": "subset",
-        "max_weight_bits": 2,
-        "group_size": 32,
-        "zero_points": "external",
-    },
+    "dense-w1a8": {"max_weight_bits": 1, "zero_points": "external", **_DENSE},
+    "dense-w2a8": {"max_weight_bits": 2, "zero_points": "external", **_DENSE},
 }
 
 #: Preset name -> configuration.

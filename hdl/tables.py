@@ -1,88 +1,128 @@
-"""Lookup tables of signed sums of activations (paper, section 2.3 and equations 4-6)."""
+"""Lookup tables: their layouts, the builder, and the register between tables and columns."""
 
 import itertools
-from collections.abc import Callable
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.config import CoreConfig
-
-#: Gives an intermediate sum a signal of its own, so that it is built once.
-Keep = Callable[[Value], Value]
-
-
-def symmetric_entries(activations: list[Value], keep: Keep) -> list[Value]:
-    """Entries ``T[x] = sum_{t<K-1} (x_t ? +a_t : -a_t) - a_{K-1}``, x ascending.
-
-    Each is one addition of an entry of the lower half of the group and one of the upper half: K = 4
-    takes four sums of pairs and eight additions.
-    """
-    if len(activations) == 1:
-        return [-activations[0]]
-    split = len(activations) // 2
-    lower = symmetric_entries(activations[:split], keep)
-    upper = symmetric_entries(activations[split:], keep)
-    # All 2^split signed sums of the lower half, of which those with a positive top are negations.
-    entries = []
-    for high in upper:
-        entries += [keep(high + low) for low in lower]
-        entries += [keep(high - low) for low in reversed(lower)]
-    return entries
+from hdl.entries import ENTRIES
+from hdl.float_add import FloatAdder
+from hdl.float_convert import FloatConverter
+from hdl.floats import negate
+from hdl.formats import FloatFormat
+from hdl.sharing import add_shared
 
 
-def subset_entries(activations: list[Value], keep: Keep) -> list[Value]:
-    """Subset sums ``T[x] = sum_t x_t a_t`` for x = 1 .. 2^K - 1 (entry 0 is zero, not stored)."""
-    if len(activations) == 1:
-        return activations
-    split = len(activations) // 2
-    lower = subset_entries(activations[:split], keep)
-    upper = subset_entries(activations[split:], keep)
-    entries = lower
-    for high in upper:
-        entries = [*entries, high, *(keep(high + low) for low in lower)]
-    return entries
-
-
-#: Table form -> the entries of one group of activations.
-ENTRIES = {"symmetric": symmetric_entries, "subset": subset_entries}
+def number(config: CoreConfig, bits: int) -> Shape:
+    """Shape of one number of the datapath: a signed integer, or a float's bit pattern."""
+    return unsigned(bits) if config.exact_floats else signed(bits)
 
 
 def tables_layout(config: CoreConfig, bits: int) -> data.ArrayLayout:
-    """Layout of one step's tables: ``[m][lookups][entries]`` signed of ``bits``, first lowest."""
-    table = data.ArrayLayout(signed(bits), config.entries)
-    return data.ArrayLayout(data.ArrayLayout(table, config.lookups), config.m)
+    """Layout of one step's tables: ``[m][tables][entries]`` numbers of ``bits``, first lowest."""
+    table = data.ArrayLayout(number(config, bits), config.entries)
+    return data.ArrayLayout(data.ArrayLayout(table, config.tables), config.m)
 
 
-def activations_layout(config: CoreConfig) -> data.ArrayLayout:
-    """Layout of one step's activations: ``[m][depth]`` signed integers, first lowest."""
-    return data.ArrayLayout(
-        data.ArrayLayout(signed(config.activation_bits), config.depth), config.m
-    )
+def values_layout(config: CoreConfig) -> data.ArrayLayout:
+    """Layout of one step's activations as tables see them: ``[m][depth]``, first lowest."""
+    row = data.ArrayLayout(number(config, config.value_bits), config.depth)
+    return data.ArrayLayout(row, config.m)
+
+
+class _Integers:
+    """Exact integer sums, each a signal of its own."""
+
+    def __init__(self, m: Module):
+        self._m = m
+        self._numbers = itertools.count()
+
+    def _keep(self, value: Value) -> Value:
+        held = Signal(value.shape(), name=f"sum_{next(self._numbers)}")
+        self._m.d.comb += held.eq(value)
+        return held
+
+    def add(self, a: Value, b: Value) -> Value:
+        return self._keep(a + b)
+
+    def subtract(self, a: Value, b: Value) -> Value:
+        return self._keep(a - b)
+
+    def negate(self, a: Value) -> Value:
+        return -a
+
+
+class Floats:
+    """Float sums in one format, each rounded to nearest even by an adder of its own."""
+
+    def __init__(self, m: Module, platform: object, format: FloatFormat, name: str = "adder"):
+        self._m = m
+        self._platform = platform
+        self._format = format
+        self._name = name
+        self._numbers = itertools.count()
+
+    def add(self, a: Value, b: Value) -> Value:
+        """``a + b``."""
+        adder = add_shared(
+            self._m,
+            self._platform,
+            f"{self._name}_{next(self._numbers)}",
+            f"{self._format.name.replace('-', '_')}_adder",
+            lambda: FloatAdder(self._format),
+        )
+        self._m.d.comb += [adder.a.eq(a), adder.b.eq(b)]
+        return adder.result
+
+    def subtract(self, a: Value, b: Value) -> Value:
+        """``a - b``."""
+        return self.add(a, negate(b))
+
+    def negate(self, a: Value) -> Value:
+        """``-a``."""
+        return negate(a)
+
+    def sum(self, terms: list[Value]) -> Value:
+        """Sum of neighbours, then of their sums: a balanced tree."""
+        while len(terms) > 1:
+            pairs = [self.add(a, b) for a, b in zip(terms[::2], terms[1::2], strict=False)]
+            terms = pairs + terms[len(pairs) * 2 :]
+        return terms[0]
+
+
+def converted(
+    m: Module, platform: object, value: Value, source: FloatFormat, target: FloatFormat, name: str
+) -> Value:
+    """``value`` in another format, through a converter named ``name`` if they differ."""
+    if source == target:
+        return value
+    module = f"{source.name}_to_{target.name}".replace("-", "_")
+    make = lambda: FloatConverter(source, target)  # noqa: E731
+    converter = add_shared(m, platform, name, module, make)
+    m.d.comb += converter.a.eq(value)
+    return converter.result
 
 
 class TableBuilder(wiring.Component):
-    """Tables of one step (combinational): every entry of every lookup of every row.
+    """Tables of one step (combinational): every entry of every table of every row.
 
-    Parameters
-    ----------
-    config : CoreConfig
-        Reads ``m``, ``k``, ``lookups``, ``table_form`` and ``activation``.
+    Integer entries are exact. Exact floats are summed in ``config.table_format``, each addition
+    rounded to nearest even, in the order of :mod:`hdl.entries`.
 
     Members
     -------
-    activations : In, :func:`activations_layout`
-        Lookup j of row m covers activations ``[m][j*k .. j*k + k-1]``.
+    activations : In, :func:`values_layout`
+        Table j of row m covers activations ``[m][j*k .. j*k + k-1]``.
     tables : Out, :func:`tables_layout` of ``entry_bits``
-        Exact sums; nothing rounds.
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
         super().__init__(
             {
-                "activations": In(activations_layout(config)),
+                "activations": In(values_layout(config)),
                 "tables": Out(tables_layout(config, config.entry_bits)),
             }
         )
@@ -91,21 +131,23 @@ class TableBuilder(wiring.Component):
         """Build each table from halves of its group."""
         m = Module()
         config = self._config
-
-        numbers = itertools.count()
-
-        def keep(value: Value) -> Value:
-            held = Signal(value.shape(), name=f"sum_{next(numbers)}")
-            m.d.comb += held.eq(value)
-            return held
-
+        math = _Integers(m)
+        if config.exact_floats:
+            math = Floats(m, platform, config.table_format)
         entries: list[Value] = []
         for row in range(config.m):
-            for lookup in range(config.lookups):
-                first = lookup * config.k
-                group = [self.activations[row][first + t] for t in range(config.k)]
-                for x, value in enumerate(ENTRIES[config.table_form](group, keep)):
-                    entry = Signal(signed(config.entry_bits), name=f"table_{row}_{lookup}_{x}")
+            for table in range(config.tables):
+                first = table * config.table_k
+                group = [self.activations[row][first + t] for t in range(config.table_k)]
+                if config.exact_floats:
+                    source, target = config.float_format, config.table_format
+                    group = [
+                        converted(m, platform, a, source, target, f"convert_{row}_{first + t}")
+                        for t, a in enumerate(group)
+                    ]
+                for x, value in enumerate(ENTRIES[config.form.name](group, math)):
+                    shape = number(config, config.entry_bits)
+                    entry = Signal(shape, name=f"table_{row}_{table}_{x}")
                     m.d.comb += entry.eq(value)
                     entries.append(entry)
         m.d.comb += self.tables.as_value().eq(Cat(*entries))
@@ -120,9 +162,11 @@ class TableStage(wiring.Component):
 
     Members
     -------
-    tables : In, :func:`tables_layout` of ``entry_bits``
+    tables : In, :func:`tables_layout` of ``stored_bits``
     plane : In, only where ``table_shift``
         Entries are shifted left by this much.
+    negative : In, only where ``negates_tables``
+        Entries are negated.
     fire : In
         A slice is taken in this cycle.
     operands : Out, :func:`tables_layout` of ``operand_bits``
@@ -132,29 +176,38 @@ class TableStage(wiring.Component):
     def __init__(self, config: CoreConfig):
         self._config = config
         members = {
-            "tables": In(tables_layout(config, config.entry_bits)),
+            "tables": In(tables_layout(config, config.stored_bits)),
             "fire": In(1),
             "operands": Out(tables_layout(config, config.operand_bits)),
         }
         if config.table_shift:
             members["plane"] = In(config.plane_bits)
+        if config.negates_tables:
+            members["negative"] = In(1)
         super().__init__(members)
 
+    def _weighed(self, entry: Value) -> Value:
+        if self._config.negates_tables and not self._config.exact_floats:
+            flipped = entry.as_unsigned() ^ self.negative.replicate(len(entry))
+            entry = flipped.as_signed() + self.negative
+        if self._config.negates_tables and self._config.exact_floats:
+            entry = Cat(entry[:-1], entry[-1] ^ self.negative)
+        return entry << self.plane if self._config.table_shift else entry
+
     def elaborate(self, platform: object) -> Module:
-        """Shift, gate, register."""
+        """Negate, shift, gate, register."""
         m = Module()
         config = self._config
         operands = []
         for row in range(config.m):
-            for lookup in range(config.lookups):
+            for table in range(config.tables):
                 for x in range(config.entries):
-                    entry = self.tables[row][lookup][x]
                     operand = Signal(
-                        signed(config.operand_bits),
-                        name=f"operand_{row}_{lookup}_{x}",
+                        number(config, config.operand_bits),
+                        name=f"operand_{row}_{table}_{x}",
                         reset_less=True,
                     )
-                    weighed = entry << self.plane if config.table_shift else entry
+                    weighed = self._weighed(self.tables[row][table][x])
                     m.d.sync += operand.eq(Mux(self.fire, weighed, 0))
                     operands.append(operand)
         m.d.comb += self.operands.as_value().eq(Cat(*operands))

@@ -1,50 +1,60 @@
-"""The LUT tile: M tables a step, N weight columns, M x N lookup units (paper, figure 9)."""
+"""The tile: M rows of tables, N weight columns, M x N units (paper, figure 9)."""
 
 import functools
 import operator
+from collections.abc import Callable
 from typing import TypeVar
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.column import ColumnBlock, RowSums
 from hdl.config import CoreConfig
 from hdl.drain import Drain, ZeroPoints, results_layout, zero_points_layout
+from hdl.frontend import Frontend, TableBuffer, activations_layout, step_layout
 from hdl.sharing import add_shared
-from hdl.tables import TableBuilder, TableStage, activations_layout
+from hdl.tables import TableStage
 
 _Component = TypeVar("_Component", bound=wiring.Component)
 
 
 def weights_layout(config: CoreConfig) -> data.StructLayout:
-    """One weight slice: a bit plane of one step of all N columns, and what to do with it.
+    """One weight slice of all N columns, and what to do with it.
 
     ``index``
-        ``[n][lookups]`` indices of k bits, first lowest; index bit t belongs to activation t of the
-        lookup. Symmetric form: remapped offline, top bit is the sign.
+        ``[n][tables]`` weight indices of ``index_bits``, first lowest, as packed.
     ``plane``
-        The slice counts 2^plane; planes may come in any order.
+        The slice counts 2^plane. Integer planes may come in any order; exact floats take all steps
+        of a plane before the next, highest plane first.
+    ``negative``
+        The slice counts negatively: the top plane of two's-complement weights (only there).
     ``first``, ``last``
         The slice starts, ends a run: one result for every column and row.
     ``advance``
-        The step's last slice: its activations are taken from their stream with it.
+        The step's last slice: its activations (or tables) are taken from their stream with it.
+    ``step``, ``release``
+        Instead of ``advance`` with buffered tables: the step of the run, and the run's last use.
     """
-    return data.StructLayout(
-        {
-            "index": data.ArrayLayout(data.ArrayLayout(config.k, config.lookups), config.n),
-            "plane": max(1, config.plane_bits),
-            "first": 1,
-            "last": 1,
-            "advance": 1,
-        }
-    )
+    index = data.ArrayLayout(data.ArrayLayout(config.index_bits, config.tables), config.n)
+    fields: dict = {"index": index, "plane": max(1, config.plane_bits)}
+    if config.negates_tables:
+        fields["negative"] = 1
+    fields |= {"first": 1, "last": 1}
+    if config.precompute == "buffered":
+        fields |= {"step": max(1, (config.run_steps - 1).bit_length()), "release": 1}
+    else:
+        fields["advance"] = 1
+    return data.StructLayout(fields)
 
 
 def tile_signature(config: CoreConfig) -> wiring.Signature:
     """Ports of :class:`Tile`."""
-    members = {
-        "activations": In(stream.Signature(activations_layout(config))),
+    if config.precompute == "external":
+        members = {"tables": In(stream.Signature(step_layout(config)))}
+    else:
+        members = {"activations": In(stream.Signature(activations_layout(config)))}
+    members |= {
         "weights": In(stream.Signature(weights_layout(config))),
         "results": Out(stream.Signature(results_layout(config, config.dot_bits))),
     }
@@ -54,11 +64,11 @@ def tile_signature(config: CoreConfig) -> wiring.Signature:
 
 
 class Tile(wiring.Component):
-    """LUT tile: bit-serial mpGEMM ``P[m,n] = 2 sum_k A[m,k] (q[n,k] - z[n])`` over one run of K.
+    """Tile of any engine: mpGEMM ``P[m,n] = 2 sum_k A[m,k] (q[n,k] - z[n])`` over one run of K.
 
-    Every cycle in which a slice and its activations are there, one slice is taken: no bubble at
-    plane, step, run or result boundaries as long as runs have ``config.full_rate_slices`` slices.
-    All streams may stall at any time; payloads hold until taken.
+    Every cycle in which a slice and its tables are there, one slice is taken: no bubble at plane,
+    step, run or result boundaries as long as runs have ``config.full_rate_slices`` slices. All
+    streams may stall at any time; payloads hold until taken.
 
     Parameters
     ----------
@@ -66,20 +76,50 @@ class Tile(wiring.Component):
 
     Members
     -------
-    activations : In stream, :func:`~hdl.tables.activations_layout`
-        One step: ``depth`` activations of each of M rows. Stays until a slice's ``advance``.
+    activations : In stream, :func:`~hdl.frontend.activations_layout`
+        One step: ``depth`` activations of each of M rows.
+    tables : In stream, :func:`~hdl.frontend.step_layout`, instead with external precompute
+        Tables of one step.
     weights : In stream, :func:`weights_layout`
         Weight slices.
     zero_points : In stream, :func:`~hdl.drain.zero_points_layout`, unless they are external
         z' = 2z + 1 - 2^b of one result beat: of each column, or one for all.
     results : Out stream, :func:`~hdl.drain.results_layout` of ``dot_bits``
         Exact integers: D' = sum A q' (equation 3) with external zero points, else P; and the
-        row sums R of the run.
+        row sums R of the run. Exact float engines: D' (engine lut) or what their form accumulates
+        (:class:`~hdl.forms.Form`), and R, in FP32.
     """
 
     def __init__(self, config: CoreConfig):
         self.config = config
         super().__init__(tile_signature(config))
+
+    def _steps(self, m: Module, add: Callable) -> tuple[Value, Value | None, Value, Signal]:
+        """Where tables come from: tables, scales, whether they are there, and that they are used.
+
+        The last is for the caller to drive: a slice that has all it needs but tables is there.
+        """
+        config, slice_ = self.config, self.weights.payload
+        take = Signal(name="take")
+        if config.precompute == "external":
+            source = self.tables
+        else:
+            frontend = add("frontend", Frontend)
+            connect(m, flipped(self.activations), frontend.activations)
+            source = frontend.steps
+        if config.precompute == "buffered":
+            buffer = add("table_buffer", TableBuffer)
+            connect(m, source, buffer.steps)
+            m.d.comb += [
+                buffer.address.eq(slice_.step),
+                buffer.release.eq(take & buffer.valid & slice_.release),
+            ]
+            payload, valid = buffer.tables, buffer.valid
+        else:
+            m.d.comb += source.ready.eq(take & slice_.advance)
+            payload, valid = source.payload, source.valid
+        scales = payload.scales if config.block_scaled else None
+        return payload.tables, scales, valid, take
 
     def elaborate(self, platform: object) -> Module:
         """Issue control, and the stages of the datapath in order."""
@@ -90,7 +130,7 @@ class Tile(wiring.Component):
         def add(instance: str, make: type[_Component], name: str | None = None) -> _Component:
             return add_shared(m, platform, instance, name or instance, lambda: make(config))
 
-        builder = add("table_builder", TableBuilder)
+        steps, scales, available, take = self._steps(m, add)
         stage = add("table_stage", TableStage)
         blocks = [add(f"block_{b}", ColumnBlock, "column_block") for b in range(config.drain_beats)]
         row_sums = add("row_sums", RowSums)
@@ -104,20 +144,24 @@ class Tile(wiring.Component):
         ends = Signal()
         m.d.comb += [
             blocked.eq(slice_.first & (uncaptured > 0) & ((uncaptured > 1) | ~drain.free)),
-            fire.eq(self.weights.valid & self.activations.valid & ~blocked),
-            self.weights.ready.eq(self.activations.valid & ~blocked),
-            self.activations.ready.eq(self.weights.valid & ~blocked & slice_.advance),
+            fire.eq(self.weights.valid & available & ~blocked),
+            self.weights.ready.eq(available & ~blocked),
+            take.eq(self.weights.valid & ~blocked),
             ends.eq(fire & slice_.last),
         ]
         m.d.sync += uncaptured.eq(uncaptured + ends - drain.capture)
 
         m.d.comb += [
-            builder.activations.eq(self.activations.payload),
-            stage.tables.eq(builder.tables),
+            stage.tables.eq(steps),
             stage.fire.eq(fire),
         ]
         if config.table_shift:
             m.d.comb += stage.plane.eq(slice_.plane)
+        if config.negates_tables:
+            for consumer in (stage, row_sums):
+                m.d.comb += consumer.negative.eq(slice_.negative)
+        if config.block_scaled:
+            m.d.comb += row_sums.run_scales.eq(scales)
 
         done = ends
         for cycle in range(2 + config.pipeline):
@@ -126,6 +170,11 @@ class Tile(wiring.Component):
             done = held
         m.d.comb += drain.done.eq(done)
 
+        starts_plane, plane = Signal(), Signal(max(1, config.plane_bits), reset_less=True)
+        if config.doubles:
+            with m.If(fire):
+                m.d.sync += plane.eq(slice_.plane)
+            m.d.comb += starts_plane.eq(fire & (slice_.plane != plane))
         first = Signal()
         m.d.comb += [first.eq(fire & slice_.first), row_sums.counts.eq(slice_.plane == 0)]
         for consumer in (*blocks, row_sums):
@@ -135,8 +184,11 @@ class Tile(wiring.Component):
                 consumer.capture.eq(drain.capture),
             ]
             if config.shifts_in_unit:
-                m.d.comb += consumer.plane.eq(slice_.plane)
-        index, block_bits = slice_.index.as_value(), config.drain_columns * config.depth
+                m.d.comb += consumer.weight.eq(slice_.plane)
+            if config.doubles:
+                m.d.comb += consumer.weight.eq(starts_plane)
+        index = slice_.index.as_value()
+        block_bits = config.drain_columns * config.tables * config.index_bits
         for b, block in enumerate(blocks):
             m.d.comb += [
                 block.index.eq(index.word_select(b, block_bits)),
@@ -144,7 +196,9 @@ class Tile(wiring.Component):
             ]
         selected = functools.reduce(operator.or_, (block.dots.as_value() for block in blocks))
         m.d.comb += [drain.dots.as_value().eq(selected), drain.sums.eq(row_sums.sums)]
-        if config.table_form == "subset":
+        if config.block_scaled:
+            m.d.comb += drain.scales.eq(row_sums.scales)
+        if config.corrects_planes:
             m.d.comb += drain.plane_sums.eq(row_sums.plane_sums)
         if config.zero_points != "external":
             zero_points = add("zero_points", ZeroPoints)

@@ -30,8 +30,8 @@ def example_activations() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def make_tensor() -> Callable[..., QuantTensor]:
-    def make(n: int, k: int, bits: int, group: int = 64, seed: int = 0, shared: bool = False):
-        return random_tensor((n, k), bits, group, np.random.default_rng(seed), shared)
+    def make(n: int, k: int, bits: int, group: int = 64, seed: int = 0, **kinds: bool):
+        return random_tensor((n, k), bits, group, np.random.default_rng(seed), **kinds)
 
     return make
 
@@ -49,6 +49,6 @@ def run_tile() -> Callable[..., list[dict[str, Any]]]:
             edited = edit(text)
             assert edited != text, "the edit changed nothing"
             text = edited
-        return run_jobs(build(text, config.name, simulator), config, jobs)
+        return run_jobs(build(text, config.name, simulator, optimised=False), config, jobs)
 
     return run

@@ -35,14 +35,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from hdl.errors import InputError
+from hdl.errors import InputError, ToolError
 from hdl.float_add import FloatAdder
 from hdl.float_convert import FloatConverter, IntegerToFloat
 from hdl.float_multiply import FloatMultiplier
 from hdl.floats import double
 from hdl.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
 from verif import float_reference as reference
-from verif.simulator import SimulationError, _verilator_environment, _versions, cache_folder
+from verif.simulator import cache_folder, tool_versions, verilator_environment
 
 _HARNESS = Path(__file__).parent / "bench" / "float_harness.cpp"
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
@@ -120,7 +120,7 @@ class Effort:
 
 
 SLICE = Effort(boundary_sets=1 << 16, random_sets=1 << 17)
-FULL = Effort(boundary_sets=4_000_000, random_sets=10_000_000)
+FULL = Effort(boundary_sets=4_000_000, random_sets=40_000_000)
 
 
 @dataclass(frozen=True)
@@ -134,49 +134,54 @@ class Outcome:
     example: str = ""
 
 
-def _adder(format: FloatFormat, pipeline: int = 0) -> Unit:
+def adder(format: FloatFormat, pipeline: int = 0) -> Unit:
+    """A :class:`~hdl.float_add.FloatAdder` under test."""
     make = partial(FloatAdder, format, pipeline)
     name = f"{format.name}, {pipeline} stages" if pipeline else format.name
     return Unit("add", name, make, partial(reference.add, format=format), 2, format, pipeline)
 
 
-def _multiplier(format: FloatFormat, result: FloatFormat) -> Unit:
+def multiplier(format: FloatFormat, result: FloatFormat) -> Unit:
+    """A :class:`~hdl.float_multiply.FloatMultiplier` under test."""
     name = format.name if format is result else f"{format.name} to {result.name}"
     make = partial(FloatMultiplier, format, result)
     expected = partial(reference.multiply, format=format, result=result)
     return Unit("multiply", name, make, expected, 2, format)
 
 
-def _converter(source: FloatFormat, target: FloatFormat) -> Unit:
+def converter(source: FloatFormat, target: FloatFormat) -> Unit:
+    """A :class:`~hdl.float_convert.FloatConverter` under test."""
     name = f"{source.name} to {target.name}"
     make = partial(FloatConverter, source, target)
     expected = partial(reference.convert, source=source, target=target)
     return Unit("convert", name, make, expected, 1, source)
 
 
-def _integer(bits: int, target: FloatFormat) -> Unit:
+def integer_converter(bits: int, target: FloatFormat) -> Unit:
+    """An :class:`~hdl.float_convert.IntegerToFloat` under test."""
     name = f"int{bits} to {target.name}"
     make = partial(IntegerToFloat, bits, target)
     return Unit("convert", name, make, partial(reference.from_integer, target=target), 1, bits)
 
 
-def _doubler(format: FloatFormat) -> Unit:
+def doubler(format: FloatFormat) -> Unit:
+    """:func:`hdl.floats.double` under test."""
     expected = partial(reference.double, format=format)
     return Unit("double", format.name, partial(_Doubler, format), expected, 1, format)
 
 
 #: Every unit that the campaign checks.
 UNITS = (
-    *map(_adder, FORMATS.values()),
-    _adder(FP32, pipeline=3),
-    *(_multiplier(format, format) for format in FORMATS.values()),
-    *(_multiplier(format, FP32) for format in FORMATS.values() if format is not FP32),
-    _multiplier(FP8_E4M3, FP16),
-    _multiplier(FP8_E5M2, FP16),
-    *itertools.starmap(_converter, itertools.permutations(FORMATS.values(), 2)),
-    *(_integer(bits, FP32) for bits in (8, 16, 24, 32, 64)),
-    *(_integer(32, format) for format in (FP16, BF16, FP8_E4M3, FP8_E5M2)),
-    *map(_doubler, FORMATS.values()),
+    *map(adder, FORMATS.values()),
+    adder(FP32, pipeline=4),
+    *(multiplier(format, format) for format in FORMATS.values()),
+    *(multiplier(format, FP32) for format in FORMATS.values() if format is not FP32),
+    multiplier(FP8_E4M3, FP16),
+    multiplier(FP8_E5M2, FP16),
+    *itertools.starmap(converter, itertools.permutations(FORMATS.values(), 2)),
+    *(integer_converter(bits, FP32) for bits in (8, 16, 24, 32, 64)),
+    *(integer_converter(32, format) for format in (FP16, BF16, FP8_E4M3, FP8_E5M2)),
+    *map(doubler, FORMATS.values()),
 )
 
 
@@ -187,10 +192,10 @@ def build(unit: Unit) -> Path:
     ------
     InputError
         Verilator or the C++ compiler is missing.
-    SimulationError
+    ToolError
         The build failed.
     """
-    environment = os.environ | _verilator_environment()
+    environment = os.environ | verilator_environment()
     if not shutil.which("g++"):
         raise InputError("g++ is missing, Verilator needs it: apt-get install g++")
     definitions = (
@@ -199,7 +204,7 @@ def build(unit: Unit) -> Path:
         f"-DLATENCY={unit.latency}",
     )
     design = rtlil.convert(unit.component(), name="unit", emit_src=False)
-    tools = [*_VERILATOR_FLAGS, *_COMPILER_FLAGS, *_versions()]
+    tools = [*_VERILATOR_FLAGS, *_COMPILER_FLAGS, *tool_versions()]
     recipe = [design, *definitions, _HARNESS.read_text(), *tools]
     digest = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:24]
     folder = cache_folder() / "float" / digest
@@ -252,7 +257,7 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> str:
     )
     if done.returncode:
         lines = (done.stderr or done.stdout).splitlines()[-15:]
-        raise SimulationError(f"{Path(command[0]).name} failed: " + "\n".join(lines))
+        raise ToolError(f"{Path(command[0]).name} failed: " + "\n".join(lines))
     return done.stdout
 
 
@@ -266,7 +271,7 @@ def evaluate(program: Path, unit: Unit, *operands: NDArray) -> NDArray[np.uint32
         _run([str(program), str(inputs), str(outputs)], dict(os.environ))
         results = np.fromfile(outputs, np.uint32)
     if len(results) != len(sets):
-        raise SimulationError(f"{unit.name} gave {len(results)} results for {len(sets)} operands")
+        raise ToolError(f"{unit.name} gave {len(results)} results for {len(sets)} operands")
     return results
 
 
@@ -275,7 +280,7 @@ def check(unit: Unit, effort: Effort, seed: int = 0) -> Outcome:
 
     Raises
     ------
-    SimulationError
+    ToolError
         The unit could not be built or run.
     """
     program = build(unit)
@@ -294,7 +299,7 @@ def check(unit: Unit, effort: Effort, seed: int = 0) -> Outcome:
             given = ", ".join(f"{int(operand[first]):#x}" for operand in operands)
             example = f"{given}: {int(got[first]):#x}, not {int(want[first]):#x}"
     if not sets:
-        raise SimulationError(f"{unit.name}: nothing was compared")
+        raise ToolError(f"{unit.name}: nothing was compared")
     return Outcome(unit, sets, mismatches, time.monotonic() - start, example)
 
 
@@ -302,22 +307,21 @@ def _operand_sets(
     unit: Unit, effort: Effort, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray, ...]]:
     """Operands in chunks, each array of the type that the reference takes."""
-    integer = isinstance(unit.operand, int)
-    bits = unit.operand_bits
+    bits, operand = unit.operand_bits, unit.operand
     if bits * unit.operands <= 16:
         every = np.arange(1 << bits)
-        if integer:
+        if isinstance(operand, int):
             yield (every - (1 << (bits - 1)),)
             return
-        every = every.astype(reference.bits_type(unit.operand))
+        every = every.astype(reference.bits_type(operand))
         grid = np.meshgrid(*[every] * unit.operands, indexing="ij")
         yield tuple(axis.ravel() for axis in grid)
         return
-    if isinstance(unit.operand, int):
+    if isinstance(operand, int):
         boundary = [integer_boundary(bits)]
     else:
         side = int(effort.boundary_sets ** (1 / unit.operands))
-        boundary = [boundary_values(unit.operand, min(side, 1 << bits))] * unit.operands
+        boundary = [boundary_values(operand, min(side, 1 << 16))] * unit.operands
     total = int(np.prod([len(values) for values in boundary]))
     for first in range(0, total, _CHUNK):
         index = np.arange(first, min(first + _CHUNK, total))
@@ -325,11 +329,11 @@ def _operand_sets(
         yield tuple(values[pick] for values, pick in zip(boundary, picks, strict=True))
     for first in range(0, effort.random_sets, _CHUNK):
         count = min(_CHUNK, effort.random_sets - first)
-        if isinstance(unit.operand, int):
+        if isinstance(operand, int):
             wide = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), count)
             yield (wide >> rng.integers(0, bits, count),)
         else:
-            yield random_operands(unit.operand, unit.operands, count, rng)
+            yield random_operands(operand, unit.operands, count, rng)
 
 
 def boundary_values(format: FloatFormat, count: int) -> NDArray:
@@ -345,14 +349,12 @@ def boundary_values(format: FloatFormat, count: int) -> NDArray:
     subnormal_powers = 1 << np.arange(format.fraction_bits)
     powers = np.arange(1 << format.exponent_bits) << format.fraction_bits
     centres = np.concatenate([subnormal_powers, powers])
-    radius = (positive - len(chosen)) // (2 * len(centres))
-    chosen = np.union1d(chosen, _around(centres, radius - 1, top)) if radius else chosen
-    while len(chosen) < positive:
+    radius = -1
+    while missing := positive - len(chosen):
+        radius += max(1, missing // (2 * len(centres)))
         ring = np.setdiff1d(_around(centres, radius, top), chosen)
-        missing = min(positive - len(chosen), len(ring))
-        evenly = np.linspace(0, len(ring) - 1, missing).astype(int)
+        evenly = np.linspace(0, len(ring) - 1, min(missing, len(ring))).astype(int)
         chosen = np.concatenate([chosen, ring[evenly]])
-        radius += 1
     patterns = np.concatenate([chosen, chosen | format.sign_mask])
     return patterns.astype(reference.bits_type(format))
 
@@ -363,7 +365,7 @@ def _around(centres: ArrayLike, radius: int, top: int) -> NDArray[np.int64]:
 
 
 def integer_boundary(bits: int) -> NDArray[np.int64]:
-    """Signed integers of a width: zero, the limits, powers of two and sums of two with neighbours."""
+    """Signed integers of a width: zero, the limits, powers of two, sums of two; all neighbours."""
     ones = np.uint64(1) << np.arange(bits, dtype=np.uint64)
     pairs = np.bitwise_or.outer(ones, ones).ravel()
     around = np.add.outer(pairs, np.arange(-2, 3).astype(np.uint64)).ravel()
@@ -434,9 +436,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check(unit, effort, options.seed)
             for unit in track(units, "Checking", console=Console(stderr=True), transient=True)
         ]
-    except InputError as error:
+    except (InputError, ToolError) as error:
         print(error, file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, InputError) else 1
     console.print(report(outcomes))
     failed = [outcome for outcome in outcomes if outcome.mismatches]
     for outcome in failed:

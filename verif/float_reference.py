@@ -38,6 +38,11 @@ def bits_type(format: FloatFormat) -> np.dtype:
     return np.dtype(f"u{format.bits // 8}")
 
 
+def number_type(format: FloatFormat) -> np.dtype:
+    """NumPy type of numbers of ``format``."""
+    return _TYPES[format]
+
+
 def decode(bits: Bits, format: FloatFormat) -> NDArray[np.float64]:
     """Values of bit patterns, exactly."""
     with np.errstate(invalid="ignore"):  # signalling NaN
@@ -88,5 +93,6 @@ def from_integer(values: NDArray[np.int64], target: FloatFormat) -> Bits:
 def double(a: Bits, format: FloatFormat) -> Bits:
     """``2 a``; NaN as it is, where the format has more than one."""
     values = decode(a, format)
-    doubled = encode(values + values, format)
+    with np.errstate(invalid="ignore"):
+        doubled = encode(values + values, format)
     return np.where(np.isnan(values), a, doubled) if format.infinity else doubled

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +11,12 @@ from compiler.pack import PackedWeights, pack
 from compiler.tensor import QuantTensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
-from verif import golden
+from verif.expect import RunResults, expected_results
 from verif.fields import pack_fields
+from verif.float_reference import bits_type, number_type
+from verif.step_tables import run_tables
 
-#: Orders in which the planes of a step may come; results do not depend on it.
+#: Orders in which the planes of a step may come; integer results do not depend on it.
 PLANE_ORDERS = ("ascending", "descending", "shuffled", "plane-major")
 
 
@@ -33,53 +36,56 @@ class TileJob:
 
     Attributes
     ----------
-    activations, weights, zero_points : uint8 [beats, payload bits]
-        Payload bits of every beat of the input streams, low bit first.
-    dot : int64 [beats, m, drain_columns]
-        Expected results.
-    used : bool [beats, drain_columns]
-        Whether a column carries weights: what padding columns give is not checked.
-    row_sum : int64 [beats, m]
-        Expected row sums.
-    last : bool [beats]
-        Expected ``last``.
+    inputs : dict of str to uint8 [beats, payload bits]
+        Payload bits of every beat of each input stream, low bit first.
+    expected : dict of str to int64 [beats, ...]
+        Fields of the result beats (:func:`~hdl.drain.results_layout`).
+    checked : dict of str to bool, shaped as ``expected``
+        Which of them count: what padding columns and invalid rows give is not checked.
     """
 
-    activations: np.ndarray
-    weights: np.ndarray
-    zero_points: np.ndarray
-    dot: np.ndarray
-    used: np.ndarray
-    row_sum: np.ndarray
-    last: np.ndarray
+    inputs: dict[str, np.ndarray]
+    expected: dict[str, np.ndarray]
+    checked: dict[str, np.ndarray]
     stalls: Stalls = field(default_factory=Stalls)
     seed: int = 0
 
+    @property
+    def beats(self) -> int:
+        """Result beats."""
+        return len(self.expected["last"])
+
+    @property
+    def slices(self) -> int:
+        """Weight slices."""
+        return len(self.inputs["weights"])
+
     def save(self, path: Path) -> None:
         """Write to an ``.npz`` file."""
-        np.savez(
-            path,
-            activations=np.packbits(self.activations, axis=1, bitorder="little"),
-            weights=np.packbits(self.weights, axis=1, bitorder="little"),
-            zero_points=np.packbits(self.zero_points, axis=1, bitorder="little"),
-            dot=self.dot,
-            used=self.used,
-            row_sum=self.row_sum,
-            last=self.last,
-            options=json.dumps({"stalls": vars(self.stalls), "seed": self.seed}),
-        )
+        packed = {f"in_{k}": np.packbits(v, 1, "little") for k, v in self.inputs.items()}
+        expected = {f"out_{k}": v for k, v in self.expected.items()}
+        checked = {f"check_{k}": v for k, v in self.checked.items()}
+        options = json.dumps({"stalls": vars(self.stalls), "seed": self.seed})
+        arrays: dict[str, Any] = {**packed, **expected, **checked}
+        np.savez(path, options=options, **arrays)
 
 
 def check_activations(config: CoreConfig, activations: np.ndarray, k: int) -> None:
     """Refuse activations that the configuration cannot hold or that do not fit ``k``."""
-    low, high = config.activation_range
-    if activations.ndim != 2 or not len(activations) or activations.dtype.kind not in "iu":
+    kinds = f"{config.activation} " if config.is_float else "integer "
+    right = activations.dtype.kind in "iu"
+    if config.is_float:
+        right = activations.dtype == number_type(config.float_format)
+    if activations.ndim != 2 or not len(activations) or not right:
         raise InputError(
-            f"activations must be a non-empty integer matrix [M, K], "
+            f"activations must be a non-empty {kinds}matrix [M, K], "
             f"not {activations.dtype} {list(activations.shape)}"
         )
     if activations.shape[1] != k:
         raise InputError(f"activations have K = {activations.shape[1]}, the weights K = {k}")
+    if config.is_float:
+        return
+    low, high = config.activation_range
     bad = np.argwhere((activations < low) | (activations > high))
     if len(bad):
         m, column = bad[0]
@@ -89,31 +95,34 @@ def check_activations(config: CoreConfig, activations: np.ndarray, k: int) -> No
         )
 
 
-def _slices(
-    config: CoreConfig, packed: PackedWeights, order: str, rng: np.random.Generator
-) -> list[tuple[int, int, bool, bool, bool]]:
-    """(step, plane, first, last, advance) of every slice of one N tile, in order."""
-    steps, bits = packed.steps, packed.bits
-    planes = list(range(bits))
-    if order == "descending":
-        planes.reverse()
-    slices = []
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """Slices of one run of one N tile, in order, each an array [slices]."""
+
+    step: np.ndarray
+    plane: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    advance: np.ndarray
+
+
+def _order(steps: np.ndarray, planes: int, order: str, rng: np.random.Generator) -> _Order:
+    """Order of the slices of a run with the given ``steps``."""
+    count = len(steps)
     if order == "plane-major":
-        for run in range(len(steps.group)):
-            members = [(p, int(s)) for p in planes for s in np.flatnonzero(steps.run == run)]
-            slices += [
-                (step, plane, i == 0, i == len(members) - 1, True)
-                for i, (plane, step) in enumerate(members)
-            ]
-        return slices
-    for step in range(steps.count):
-        if order == "shuffled":
-            planes = [int(p) for p in rng.permutation(bits)]
-        for i, plane in enumerate(planes):
-            starts, ends = i == 0, i == bits - 1
-            first, last = starts and steps.is_first(step), ends and steps.is_last(step)
-            slices.append((step, plane, first, last, ends))
-    return slices
+        plane = np.repeat(np.arange(planes)[::-1], count)
+        step = np.tile(steps, planes)
+        advance = np.ones(len(step), bool)
+    else:
+        rows = np.tile(np.arange(planes), (count, 1))
+        if order == "descending":
+            rows = rows[:, ::-1]
+        elif order == "shuffled":
+            rows = rng.permuted(rows, axis=1)
+        plane, step = rows.ravel(), np.repeat(steps, planes)
+        advance = np.tile(np.arange(planes) == planes - 1, count)
+    place = np.arange(len(step))
+    return _Order(step, plane, place == 0, place == len(step) - 1, advance)
 
 
 def _rows(matrix: np.ndarray, rows: int) -> np.ndarray:
@@ -123,88 +132,179 @@ def _rows(matrix: np.ndarray, rows: int) -> np.ndarray:
     return padded.reshape(-1, rows, *matrix.shape[1:])
 
 
+class _Layout:
+    """Lays out the streams of one mpGEMM: M tiles outermost, then N tiles and runs.
+
+    Runs are inside N tiles, or outside of them with buffered tables, which serve all N tiles.
+    """
+
+    def __init__(self, config, activations, tensor, packed, order, rng):
+        self.config: CoreConfig = config
+        self.activations: np.ndarray = activations
+        self.tensor: QuantTensor = tensor
+        self.packed: PackedWeights = packed
+        self.runs = len(packed.steps.group)
+        self.n_tiles = len(packed.slices)
+        self.m_tiles = -(-len(activations) // config.m)
+        planes = config.planes(tensor.bits)
+        self.members = [np.flatnonzero(packed.steps.run == run) for run in range(self.runs)]
+        self.orders = [_order(steps, planes, order, rng) for steps in self.members]
+        tiles = [(n, run) for n in range(self.n_tiles) for run in range(self.runs)]
+        if config.precompute == "buffered":
+            tiles = [(n, run) for run in range(self.runs) for n in range(self.n_tiles)]
+        #: (N tile, run) in the order in which they are computed, for every M tile.
+        self.tiles = tiles
+
+    def weights(self) -> np.ndarray:
+        """Payload bits of the weight stream."""
+        config = self.config
+        bits = np.unpackbits(self.packed.slices, axis=-1, bitorder="little")
+        parts = []
+        for n, run in self.tiles:
+            order = self.orders[run]
+            fields = [
+                bits[n, order.step, order.plane, : config.slice_bits],
+                pack_fields(order.plane[:, None], max(1, config.plane_bits)),
+            ]
+            if config.negates_tables:
+                fields.append(order.plane[:, None] == self.tensor.bits - 1)
+            fields += [order.first[:, None], order.last[:, None]]
+            if config.precompute == "buffered":
+                width = max(1, (config.run_steps - 1).bit_length())
+                fields.append(pack_fields((order.step - order.step.min())[:, None], width))
+                fields.append((order.last & (n == self.n_tiles - 1))[:, None])
+            else:
+                fields.append(order.advance[:, None])
+            parts.append(np.concatenate([part.astype(np.uint8) for part in fields], axis=1))
+        return np.tile(np.concatenate(parts), (self.m_tiles, 1))
+
+    def steps(self) -> np.ndarray:
+        """Payload bits of the stream of activations, or of tables with external precompute."""
+        config = self.config
+        external = config.precompute == "external"
+        beats = []
+        for block in _rows(self.activations, config.m):
+            content = self._tables(block) if external else self._values(block)
+            for n, run in self.tiles:
+                order = self.orders[run]
+                steps = order.step[order.advance]
+                if config.precompute == "buffered":
+                    if n:
+                        continue
+                    steps = self.members[run]
+                part = [content[steps]]
+                if config.marks_runs:
+                    part.append((steps == self.members[run][-1])[:, None].astype(np.uint8))
+                beats.append(np.concatenate(part, axis=1))
+        return np.concatenate(beats)
+
+    def _values(self, block: np.ndarray) -> np.ndarray:
+        config = self.config
+        if config.is_float:
+            block = block.view(bits_type(config.float_format))
+        values = self.packed.steps.gather(block)
+        return pack_fields(values.reshape(len(values), -1), config.activation_bits)
+
+    def _tables(self, block: np.ndarray) -> np.ndarray:
+        config = self.config
+        beats = np.zeros((self.packed.steps.count, 0), np.uint8)
+        values = self.packed.steps.gather(block)
+        for members in self.members:
+            run = values[members].transpose(1, 0, 2).reshape(config.m, -1)
+            tables, exponents, invalid = run_tables(config, run)
+            by_step = tables.reshape(config.m, len(members), -1).transpose(1, 0, 2)
+            part = pack_fields(by_step.reshape(len(members), -1), config.stored_bits)
+            if config.block_scaled:
+                scale = [pack_fields(exponents[:, None], config.exponent_bits), invalid[:, None]]
+                flat = np.concatenate(scale, axis=1).astype(np.uint8).reshape(1, -1)
+                part = np.concatenate([part, np.repeat(flat, len(members), axis=0)], axis=1)
+            if not beats.shape[1]:
+                beats = np.zeros((self.packed.steps.count, part.shape[1]), np.uint8)
+            beats[members] = part
+        return beats
+
+    def zero_points(self) -> np.ndarray:
+        """Payload bits of the zero-point stream."""
+        config = self.config
+        # [n tiles, n, runs]
+        values = _rows(self.packed.zero_points[:, self.packed.steps.group], config.n)
+        beats = [values[n, :, run].reshape(-1, config.drain_columns) for n, run in self.tiles]
+        lanes = np.concatenate(beats)[:, : config.zero_point_lanes]
+        return np.tile(pack_fields(lanes, config.zero_point_bits), (self.m_tiles, 1))
+
+    def results(self, golden: RunResults) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Expected fields of the result beats, and which of them count."""
+        config = self.config
+        m, columns, beats = config.m, config.drain_columns, config.drain_beats
+        # [m tiles, m, n tiles, n, runs]
+        dots = _rows(_rows(golden.dots, m).transpose(2, 0, 1, 3), config.n).transpose(2, 3, 0, 1, 4)
+        exists = np.arange(self.n_tiles * config.n).reshape(self.n_tiles, -1) < len(
+            self.tensor.codes
+        )
+        rows = {
+            "row_sum": _rows(golden.sums, m),
+            "exponent": _rows(golden.exponents, m),
+            "invalid": _rows(golden.invalid, m),
+        }
+        valid = ~rows["invalid"]
+        if not config.block_scaled:
+            del rows["exponent"], rows["invalid"]
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in ("dot", *rows, "last")}
+        checks: dict[str, list[np.ndarray]] = {name: [] for name in parts}
+        every = np.ones((beats, m), bool)
+        for tile in range(self.m_tiles):
+            for n, run in self.tiles:
+                block = dots[tile, :, n, :, run].reshape(m, beats, columns).transpose(1, 0, 2)
+                used = exists[n].reshape(beats, 1, columns) & valid[tile, :, run][None, :, None]
+                parts["dot"].append(block)
+                checks["dot"].append(np.broadcast_to(used, block.shape))
+                for name, values in rows.items():
+                    parts[name].append(np.tile(values[tile, :, run], (beats, 1)))
+                    counts = every & valid[tile, :, run] if name != "invalid" else every
+                    checks[name].append(counts)
+                parts["last"].append(np.arange(beats) == beats - 1)
+                checks["last"].append(np.ones(beats, bool))
+        expected = {name: np.concatenate(part).astype(np.int64) for name, part in parts.items()}
+        return expected, {name: np.concatenate(part) for name, part in checks.items()}
+
+
 def tile_job(
     config: CoreConfig,
     activations: np.ndarray,
     tensor: QuantTensor,
     *,
-    order: str = "ascending",
+    order: str | None = None,
     stalls: Stalls | None = None,
     seed: int = 0,
 ) -> TileJob:
-    """Lay out one mpGEMM for the tile: M tiles outermost, then N tiles, steps, planes.
+    """Lay out one mpGEMM for the tile, with the golden models' results.
 
     Parameters
     ----------
-    activations : integer [M, K]
+    activations : [M, K], integers or the float format's dtype
     tensor : QuantTensor
         N x K weights.
     order : str
-        One of :data:`PLANE_ORDERS`.
+        One of :data:`PLANE_ORDERS`; exact floats take ``plane-major`` only, their default.
 
     Raises
     ------
     InputError
         The activations or the tensor do not fit the configuration.
     """
-    k = tensor.shape[1]
+    serial_floats = config.exact_floats and config.form.bit_serial
+    order = order or ("plane-major" if serial_floats else "ascending")
     if order not in PLANE_ORDERS:
         raise InputError(f"plane order must be one of {', '.join(PLANE_ORDERS)}, not {order!r}")
-    check_activations(config, activations, k)
+    if serial_floats and order != "plane-major":
+        raise InputError(f"float_mode = exact takes planes in order plane-major, not {order!r}")
+    check_activations(config, activations, tensor.shape[1])
     packed = pack(config, tensor)
-    steps, rng = packed.steps, np.random.default_rng(seed)
-    columns, m = config.drain_columns, config.m
-    runs = len(steps.group)
-    n_tiles = len(packed.slices)
-
-    slices = _slices(config, packed, order, rng)
-    step, plane, first, last, advance = (np.array(part) for part in zip(*slices, strict=True))
-    control = np.stack([first, last, advance], axis=1).astype(np.uint8)
-    control = np.concatenate([pack_fields(plane[:, None], max(1, config.plane_bits)), control], 1)
-    index = np.unpackbits(packed.slices[:, step, plane], axis=-1, bitorder="little")
-    index = index[..., : config.slice_bits]
-    control = np.broadcast_to(control, (n_tiles, *control.shape))
-    weights = np.concatenate([index, control], axis=-1).reshape(n_tiles * len(slices), -1)
-
-    consumed = step[advance]
-    beats = []
-    for block in _rows(activations, m):
-        by_step = steps.gather(block)[consumed].reshape(len(consumed), -1)
-        beats.append(np.tile(pack_fields(by_step, config.activation_bits), (n_tiles, 1)))
-    m_tiles = len(beats)
-
-    # [n_tiles, runs, blocks, columns] in the order in which results drain
-    z_runs = _rows(packed.zero_points[:, steps.group], config.n)
-    z_beats = z_runs.transpose(0, 2, 1).reshape(-1, columns)[:, : config.zero_point_lanes]
-    zero_points = pack_fields(z_beats, config.zero_point_bits)
-
-    spans = [
-        (int(used.min()), int(used.max()) + 1)
-        for used in (
-            steps.columns[steps.run == run][steps.columns[steps.run == run] < k]
-            for run in range(runs)
-        )
-    ]
-    products = golden.integer_products(activations, tensor, spans)
-    sums = golden.row_sums(activations, spans)
-    if config.zero_points == "external":  # the reader subtracts z' R: D' = P + z' R
-        products = products + packed.zero_points[None, :, steps.group] * sums[:, None, :]
-    padded = _rows(_rows(products, m).transpose(2, 0, 1, 3), config.n)
-    # [n_tiles, n, m_tiles, m, runs] -> [m_tiles, n_tiles, runs, blocks, m, columns]
-    dot = padded.transpose(2, 0, 4, 1, 3).reshape(-1, columns, m).transpose(0, 2, 1)
-    row_sum = np.repeat(_rows(sums, m).transpose(0, 2, 1)[:, None], n_tiles, axis=1)
-    row_sum = np.repeat(row_sum[:, :, :, None], config.drain_beats, axis=3).reshape(-1, m)
-    exists = np.arange(n_tiles * config.n).reshape(n_tiles, 1, -1, columns) < len(tensor.codes)
-    used = np.broadcast_to(exists, (m_tiles, n_tiles, runs, config.drain_beats, columns))
-    ends = np.arange(len(dot)) % config.drain_beats == config.drain_beats - 1
-    return TileJob(
-        activations=np.concatenate(beats),
-        weights=np.tile(weights, (m_tiles, 1)),
-        zero_points=np.tile(zero_points, (m_tiles, 1)),
-        dot=dot,
-        used=used.reshape(-1, columns),
-        row_sum=row_sum,
-        last=ends,
-        stalls=stalls or Stalls(),
-        seed=seed,
-    )
+    activations = _rows(activations, config.m).reshape(-1, activations.shape[1])
+    layout = _Layout(config, activations, tensor, packed, order, np.random.default_rng(seed))
+    expected, checked = layout.results(expected_results(config, activations, tensor, packed))
+    source = "tables" if config.precompute == "external" else "activations"
+    inputs = {source: layout.steps(), "weights": layout.weights()}
+    if config.zero_points != "external":
+        inputs["zero_points"] = layout.zero_points()
+    return TileJob(inputs, expected, checked, stalls or Stalls(), seed)

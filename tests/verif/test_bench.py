@@ -28,10 +28,14 @@ def test_fields_survive_packing(values):
 def expected():
     return {
         "dot": np.array([[[5]], [[-7]]]),
-        "used": np.array([[True], [True]]),
         "row_sum": np.array([[3], [3]]),
-        "last": np.array([False, True]),
+        "last": np.array([0, 1]),
     }
+
+
+def verdict_on(received, expected, unchecked=()):
+    counts = {name: np.full(v.shape, name not in unchecked) for name, v in expected.items()}
+    return judge(CONFIG, received, expected, counts)
 
 
 def words(dots, sums, lasts):
@@ -47,7 +51,15 @@ def words(dots, sums, lasts):
 
 
 def test_scoreboard_accepts_what_is_right(expected):
-    assert judge(CONFIG, words([5, -7], [3, 3], [0, 1]), expected).mismatches == 0
+    verdict = verdict_on(words([5, -7], [3, 3], [0, 1]), expected)
+    assert (verdict.mismatches, verdict.checked) == (0, 6)
+
+
+def test_scoreboard_skips_only_what_does_not_count(expected):
+    received = words([6, -7], [3, 3], [0, 1])
+    assert verdict_on(received, expected).mismatches == 1
+    verdict = verdict_on(received, expected, unchecked=("dot",))
+    assert (verdict.mismatches, verdict.checked) == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -55,21 +67,21 @@ def test_scoreboard_accepts_what_is_right(expected):
     [
         (words([5, -6], [3, 3], [0, 1]), r"beat 1: dot\[0, 0\] is -6, expected -7"),
         (words([5, -7], [3, 2], [0, 1]), r"beat 1: row_sum\[0\] is 2, expected 3"),
-        (words([5, -7], [3, 3], [1, 1]), r"beat 0: last\[0\] is 1, expected 0"),
+        (words([5, -7], [3, 3], [1, 1]), r"beat 0: last\[\] is 1, expected 0"),
         (words([5], [3], [0]), "received 1 result beats, expected 2"),
         (words([5, -7, 1], [3, 3, 3], [0, 1, 0]), "received 3 result beats, expected 2"),
         ([], "received nothing"),
     ],
 )
 def test_scoreboard_refuses_what_is_wrong(received, problem, expected):
-    verdict = judge(CONFIG, received, expected)
+    verdict = verdict_on(received, expected)
     assert verdict.mismatches > 0
     assert any(re.search(problem, p) for p in verdict.problems)
 
 
 def test_scoreboard_refuses_silence_even_if_nothing_is_expected(expected):
     nothing = {name: values[:0] for name, values in expected.items()}
-    assert judge(CONFIG, [], nothing).mismatches > 0
+    assert verdict_on([], nothing).mismatches > 0
 
 
 class Handle:

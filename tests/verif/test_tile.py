@@ -55,8 +55,9 @@ def check(config: CoreConfig, jobs, run_tile, simulator: str = "verilator") -> N
     assert len(verdicts) == len(jobs)
     for job, verdict in zip(jobs, verdicts, strict=True):
         assert verdict["mismatches"] == 0, verdict["problems"]
-        assert verdict["beats"] == len(job.dot) > 0
-        assert verdict["slices"] == len(job.weights)
+        assert verdict["beats"] == job.beats > 0
+        assert verdict["slices"] == job.slices
+        assert verdict["checked"] == sum(int(c.sum()) for c in job.checked.values()) > 0
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
     if (argc != 3) return 2;
     const std::vector<WORD> operands = read_operands(argv[1]);
     const size_t sets = operands.size() / kOperands;
+    if (sets == 0) return 2;
     std::vector<uint32_t> results(sets);
     VerilatedContext context;
     Vunit unit{&context};

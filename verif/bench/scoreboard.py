@@ -1,7 +1,6 @@
 """Holds every received result against the golden model's."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,9 @@ from verif.fields import from_words, unpack_fields
 class Verdict:
     """What the scoreboard found.
 
-    ``checked`` counts the integers compared (dots, row sums, ``last`` flags), ``mismatches`` those
-    that are wrong and missing or surplus beats; ``problems`` says the first ones in words.
+    ``checked`` counts the numbers compared, ``mismatches`` those that are wrong and missing or
+    surplus beats, ``max_abs_error`` is the greatest error of an integer; ``problems`` says the
+    first ones in words.
     """
 
     beats: int
@@ -24,42 +24,60 @@ class Verdict:
     problems: list[str]
 
 
-def judge(config: CoreConfig, words: list[int], expected: dict[str, Any]) -> Verdict:
-    """Compare result words, in order, with the expected ``dot``, ``row_sum`` and ``last``."""
-    dot, row_sum, last = expected["dot"], expected["row_sum"], expected["last"]
+def _split(config: CoreConfig, words: list[int]) -> dict[str, np.ndarray]:
+    """Fields of result beats, int64 [beats, ...] (floats as bit patterns)."""
+    m, columns = config.m, config.drain_columns
+    signed = not config.exact_floats
+    fields = [("dot", m * columns, config.dot_bits), ("row_sum", m, config.row_sum_bits)]
+    if config.block_scaled:
+        fields.append(("scale", m, config.exponent_bits + 1))
+    fields.append(("last", 1, 1))
+    flat = from_words(words, sum(count * bits for _, count, bits in fields))
+    parts, low = {}, 0
+    for name, count, bits in fields:
+        part = flat[:, low : low + count * bits]
+        low += count * bits
+        parts[name] = unpack_fields(part, bits, signed and name in ("dot", "row_sum"))
+    parts["dot"] = parts["dot"].reshape(-1, m, columns)
+    parts["last"] = parts["last"][:, 0]
+    if config.block_scaled:
+        scale = parts.pop("scale")
+        parts["invalid"] = scale >> config.exponent_bits
+        parts["exponent"] = scale & (1 << config.exponent_bits) - 1
+    return parts
+
+
+def judge(
+    config: CoreConfig,
+    words: list[int],
+    expected: dict[str, np.ndarray],
+    counts: dict[str, np.ndarray],
+) -> Verdict:
+    """Compare result words, in order, with the expected fields, where they count."""
+    beats = len(expected["last"])
     verdict = Verdict(len(words), 0, 0, 0, [])
-    if len(words) != len(dot):
-        verdict.mismatches += abs(len(words) - len(dot))
-        verdict.problems.append(f"received {len(words)} result beats, expected {len(dot)}")
+    if len(words) != beats:
+        verdict.mismatches += abs(len(words) - beats)
+        verdict.problems.append(f"received {len(words)} result beats, expected {beats}")
     if not words:
         verdict.mismatches = max(1, verdict.mismatches)
         verdict.problems.append("received nothing")
         return verdict
-    compared = min(len(words), len(dot))
-    m, columns = config.m, config.drain_columns
-    dot_width, sum_width = m * columns * config.dot_bits, m * config.row_sum_bits
-    flat = from_words(words, dot_width + sum_width + 1)
-    parts = {
-        "dot": unpack_fields(flat[:, :dot_width], config.dot_bits, True).reshape(-1, m, columns),
-        "row_sum": unpack_fields(
-            flat[:, dot_width : dot_width + sum_width], config.row_sum_bits, True
-        ),
-        "last": flat[:, -1:].astype(np.int64),
-    }
-    wanted = {"dot": dot, "row_sum": row_sum, "last": last.astype(np.int64)[:, None]}
-    used = {"dot": expected["used"][:compared, None, :]}
-    for name, got in parts.items():
-        error = np.abs(got[:compared] - wanted[name][:compared])
-        counts = np.broadcast_to(used.get(name, True), error.shape)
-        error = error * counts
+    compared = min(len(words), beats)
+    received = _split(config, words)
+    if set(received) != set(expected):
+        raise ValueError(f"expected fields {sorted(expected)}, the tile has {sorted(received)}")
+    for name, values in received.items():
+        wanted, matters = expected[name][:compared], counts[name][:compared]
+        error = np.where(matters, np.abs(values[:compared] - wanted), 0)
         wrong = np.argwhere(error)
-        verdict.checked += int(counts.sum())
+        verdict.checked += int(matters.sum())
         verdict.mismatches += len(wrong)
         verdict.max_abs_error = max(verdict.max_abs_error, int(error.max(initial=0)))
         for where in wrong[:3]:
             place = tuple(int(i) for i in where)
             verdict.problems.append(
-                f"beat {place[0]}: {name}{list(place[1:])} is {got[place]}, "
-                f"expected {wanted[name][place]}"
+                f"beat {place[0]}: {name}{list(place[1:])} is {values[place]}, "
+                f"expected {wanted[place]}"
             )
     return verdict

@@ -28,6 +28,10 @@ def _words(packed: np.ndarray) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in packed]
 
 
+def _part(job: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name[len(prefix) :]: job[name] for name in job if name.startswith(prefix)}
+
+
 async def _reset(dut: Any) -> None:
     dut.rst.value = 1
     for _ in range(3):
@@ -39,12 +43,13 @@ async def play(dut: Any, config: CoreConfig, job: dict[str, Any]) -> dict[str, A
     """Run one job; returns its verdict with cycle counts."""
     options = json.loads(str(job["options"]))
     stalls, seed = options["stalls"], str(options["seed"])
-    inputs = ["activations", "weights"]
-    if config.zero_points != "external":
-        inputs.append("zero_points")
+    inputs = _part(job, "in_")
+    stalls["tables"] = stalls["activations"]
     drivers = {
-        name: StreamDriver(dut, name, _words(job[name]), stalls[name], seed) for name in inputs
+        name: StreamDriver(dut, name, _words(words), stalls[name], seed)
+        for name, words in inputs.items()
     }
+    expected = _part(job, "out_")
     monitor = StreamMonitor(dut, "results", stalls["results"], seed)
     streams = [*drivers.values(), monitor]
     slices = drivers["weights"]
@@ -61,13 +66,13 @@ async def play(dut: Any, config: CoreConfig, job: dict[str, Any]) -> dict[str, A
         except ProtocolError as error:
             problems.append(str(error))
             break
-        if moved[1]:
+        if moved[streams.index(slices)]:
             first_slice = first_slice or cycle
             last_slice = cycle
         if moved[-1]:
             finished = cycle
         idle = 0 if any(moved) else idle + 1
-        complete = len(monitor.words) >= len(job["dot"]) and not any(
+        complete = len(monitor.words) >= len(expected["last"]) and not any(
             driver.left for driver in drivers.values()
         )
         if idle >= (SILENCE if complete else PATIENCE):
@@ -75,7 +80,7 @@ async def play(dut: Any, config: CoreConfig, job: dict[str, Any]) -> dict[str, A
     for driver in drivers.values():
         if driver.left:
             problems.append(f"{driver.left} beats of {driver.name} were never taken")
-    verdict = judge(config, monitor.words, job)
+    verdict = judge(config, monitor.words, expected, _part(job, "check_"))
     return {
         "cycles": finished - first_slice + 1,
         "issue_cycles": last_slice - first_slice + 1,
