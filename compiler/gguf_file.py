@@ -53,6 +53,18 @@ def _tq1_0(blocks: np.ndarray) -> _Decoded:
     return np.concatenate(parts, axis=1), _scale(blocks, 52), None
 
 
+#: Twice the value of each E2M1 code, from 0, 0.5 .. 6 to the same below zero.
+_E2M1_TWICE = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int8)
+
+
+def _mxfp4(blocks: np.ndarray) -> _Decoded:
+    """Shared scale 2^(e - 127) in byte 0, then E2M1 codes: integers -12..12 of half the scale."""
+    codes = (_E2M1_TWICE[_nibbles(blocks[:, 1:])] + 16).astype(np.uint8)
+    exponent = blocks[:, 0].astype(np.int32)
+    scale = np.where(exponent == 255, np.nan, np.ldexp(1.0, exponent - 128)).astype(np.float32)
+    return codes, scale, None
+
+
 @dataclass(frozen=True)
 class _Format:
     """How one GGUF type stores a block, and what its codes mean."""
@@ -69,6 +81,7 @@ _FORMATS = {
     gguf.GGMLQuantizationType.TQ2_0: _Format(256, 66, 2, 1, _tq2_0),
     gguf.GGMLQuantizationType.Q4_0: _Format(32, 18, 4, 8, _q4_0),
     gguf.GGMLQuantizationType.Q4_1: _Format(32, 20, 4, 0, _q4_1),
+    gguf.GGMLQuantizationType.MXFP4: _Format(32, 17, 5, 16, _mxfp4),
     gguf.GGMLQuantizationType.Q8_0: _Format(32, 34, 8, 128, _q8_0),
 }
 

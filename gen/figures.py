@@ -5,15 +5,14 @@ typed by hand.
 """
 
 import argparse
-import re
 from pathlib import Path
 
+from gen.files import fill_table
 from gen.synth import synthesise
 from hdl.presets import PRESETS
 
-_BLOCK = re.compile(r"(<!-- presets:begin -->\n).*?(<!-- presets:end -->)", re.DOTALL)
 _HEADER = (
-    "| preset | M x N x K a cycle | tables | weights | activations | accumulator | latency | kGE "
+    "| preset | M x N x K a cycle | reads | weights | activations | accumulator | latency | kGE "
     "| GE per product |\n|---|---|---|---|---|---|---|---|---|\n"
 )
 
@@ -23,7 +22,7 @@ def preset_table() -> str:
     rows = []
     for name, config in PRESETS.items():
         area = synthesise(config).gate_equivalents
-        tables = f"{config.lookups} x K{config.k} {config.table_form}"
+        tables = f"{config.tables} x K{config.table_k} {config.form.name}"
         rows.append(
             f"| `{name}` | {config.m} x {config.n} x {config.depth} | {tables} "
             f"| 1..{config.max_weight_bits} bits | {config.activation} "
@@ -33,21 +32,12 @@ def preset_table() -> str:
     return _HEADER + "".join(rows)
 
 
-def update(document: str) -> str:
-    """Replace the table of ``document``, which must have the markers."""
-    table = preset_table()
-    updated, count = _BLOCK.subn(lambda match: match[1] + table + match[2], document)
-    if count != 1:
-        raise ValueError("the document must have the markers of the preset table once")
-    return updated
-
-
 def main() -> None:
     """Update a document in place."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("document", type=Path)
     path = parser.parse_args().document
-    path.write_text(update(path.read_text(encoding="utf-8")), encoding="utf-8")
+    path.write_text(fill_table(path.read_text("utf-8"), "presets", preset_table()), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and tables that are written into documents."""
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,3 +33,12 @@ def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
             f"cannot write to {folder}: {reason}: choose another folder with -o"
         ) from error
     return [folder / name for name in files]
+
+
+def fill_table(document: str, name: str, table: str) -> str:
+    """Replace what stands between ``<!-- name:begin -->`` and ``<!-- name:end -->``."""
+    pattern = re.compile(rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", re.DOTALL)
+    filled, count = pattern.subn(lambda match: match[1] + table + match[2], document)
+    if count != 1:
+        raise ValueError(f"the document must have the markers of table {name!r} once")
+    return filled

@@ -1,0 +1,79 @@
+"""From run results to the outputs of an mpGEMM, and how far they may be from exact ones."""
+
+import numpy as np
+
+from compiler.pack import PackedWeights, pack
+from compiler.tensor import QuantTensor
+from hdl.config import CoreConfig
+from hdl.formats import FORMATS
+from verif.expect import expected_results, run_spans
+from verif.float_reference import decode
+from verif.golden_blocks import align, table_shift
+
+
+def outputs(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) -> np.ndarray:
+    """``O = A W^T`` as a tile and an epilogue in float64 compute it, float64 [M, N].
+
+    ``O += s' 2^e (D' - z' R) + minimum 2^e R`` over runs, so that all error is the tile's own.
+    """
+    packed = pack(config.replace(zero_points="external"), tensor)
+    external = config.replace(zero_points="external")
+    results = expected_results(external, activations, tensor, packed)
+    total = np.zeros(results.dots.shape[:2])
+    for run, group in enumerate(packed.steps.group):
+        dots, sums = results.dots[..., run], results.sums[:, run]
+        if config.exact_floats:
+            dots, sums = (decode(x.astype(np.uint32), FORMATS["fp32"]) for x in (dots, sums))
+        unit = np.ldexp(1.0, results.exponents[:, run] - config.scale_offset)
+        unit = np.where(results.invalid[:, run], np.nan, unit)
+        scale = packed.scales[:, group].astype(np.float64)
+        part = scale * (dots - packed.zero_points[:, group] * sums[:, None])
+        if tensor.minimums is not None:
+            part = part + tensor.minimums[:, group].astype(np.float64) * sums[:, None]
+        total += unit[:, None] * part
+    return total
+
+
+def _weight_sums(packed: PackedWeights, tensor: QuantTensor, run: int) -> np.ndarray:
+    """``sum |w|`` of a run's part of each row of weights [N]."""
+    start, stop = run_spans(packed)[run]
+    return np.abs(tensor.dequantise()[:, start:stop]).sum(axis=1)
+
+
+def error_bound(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) -> np.ndarray:
+    """Greatest possible distance of :func:`outputs` from the exact product, float64 [M, N].
+
+    Aligned activations are off by half a unit of their run, ``2^(E - align_bits + 1)`` for a
+    greatest magnitude in [2^E, 2^(E+1)): ``sum_k |w_k|`` times that. An entry of an eight-bit table
+    is off by half of ``2^h`` units, in every plane and, times z', in the row sum. Exact tables of
+    integers have no error; exact floats are not bounded here.
+    """
+    external = config.replace(zero_points="external")
+    packed = pack(external, tensor)
+    results = expected_results(external, activations, tensor, packed)
+    bound = np.zeros(results.dots.shape[:2])
+    for run, group in enumerate(packed.steps.group):
+        exponents = results.exponents[:, run]
+        unit = np.ldexp(1.0, exponents - config.scale_offset)
+        shift = np.zeros_like(unit)
+        if config.table == "int8":
+            start, stop = run_spans(packed)[run]
+            tables = -(-(stop - start) // config.k)
+            scale = np.abs(packed.scales[:, group].astype(np.float64))
+            planes = (1 << tensor.bits) - 1
+            entries = tables * (planes + np.abs(packed.zero_points[:, group]))
+            extra = scale * entries
+            if tensor.minimums is not None:
+                extra = extra + tables * np.abs(tensor.minimums[:, group])
+            bound += unit[:, None] * extra / 2
+            shift = _shifts(config, activations[:, start:stop])
+        if config.aligned:
+            aligned_unit = unit * np.ldexp(1.0, -shift.astype(np.int64))
+            bound += aligned_unit[:, None] * _weight_sums(packed, tensor, run) / 2
+    return bound
+
+
+def _shifts(config: CoreConfig, activations: np.ndarray) -> np.ndarray:
+    """h of each row of a run."""
+    values = align(activations, config)[0] if config.aligned else activations.astype(np.int64)
+    return table_shift(np.pad(values, ((0, 0), (0, -values.shape[1] % config.k))), config.k)
