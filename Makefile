@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench docs check-tools clean
+.PHONY: help demo test lint types presets floats bench docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,12 @@ lint: $(READY)  ## ruff: rules and format
 
 types: $(READY)  ## pyright
 	$(BIN)/pyright
+
+presets: $(READY)  ## simulate every preset at full size, minutes
+	$(BIN)/python -m gen.all_presets
+
+floats: $(READY)  ## float units: the full campaign against NumPy and ml_dtypes, minutes
+	$(BIN)/python -m verif.float_campaign --full
 
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise
 	$(BIN)/python -m gen.benchmark

@@ -39,9 +39,8 @@ def relative_error(config: CoreConfig, activations: np.ndarray, tensor: QuantTen
 
 
 def _row(activation: str, mode: str, changes: dict, problems: list) -> str:
-    config = CoreConfig(
-        activation=activation, group_size=32, max_weight_bits=8, **{"zero_points": "column"}
-    ).replace(**changes)
+    base = CoreConfig(activation="int8", group_size=32, max_weight_bits=8, zero_points="column")
+    config = base.replace(activation=activation, **changes)
     cells = []
     for activations, tensor in problems:
         values = as_format(activations, config) if config.is_float else activations

@@ -45,7 +45,7 @@ def error_bound(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor
 
     Aligned activations are off by half a unit of their run, ``2^(E - align_bits + 1)`` for a
     greatest magnitude in [2^E, 2^(E+1)): ``sum_k |w_k|`` times that. An entry of an eight-bit table
-    is off by half of ``2^h`` units, in every plane and, times z', in the row sum. Exact tables of
+    is off by half of ``2^h`` units if h > 0, in every plane and, times z', in the row sum. Exact tables of
     integers have no error; exact floats are not bounded here.
     """
     external = config.replace(zero_points="external")
@@ -65,8 +65,8 @@ def error_bound(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor
             extra = scale * entries
             if tensor.minimums is not None:
                 extra = extra + tables * np.abs(tensor.minimums[:, group])
-            bound += unit[:, None] * extra / 2
             shift = _shifts(config, activations[:, start:stop])
+            bound += np.where(shift > 0, unit, 0.0)[:, None] * extra / 2
         if config.aligned:
             aligned_unit = unit * np.ldexp(1.0, -shift.astype(np.int64))
             bound += aligned_unit[:, None] * _weight_sums(packed, tensor, run) / 2

@@ -1,0 +1,14 @@
+"""Presets: each is legal, and a sample of them runs through the whole flow at reduced width."""
+
+import pytest
+
+from gen.all_presets import run
+from hdl.presets import PRESETS
+
+
+@pytest.mark.parametrize("name", ["ternary-a8", "w2a8-buffered", "w4-fp8", "mac-fp8", "dense-w2a8"])
+def test_preset_runs(name):
+    """The full-size campaign over all presets is ``make presets``."""
+    report = run(PRESETS[name].replace(n=2, result_columns=1))
+    assert report.checked > 0
+    assert report.mismatches == 0, report.problems
