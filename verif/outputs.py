@@ -45,8 +45,8 @@ def error_bound(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor
 
     Aligned activations are off by half a unit of their run, ``2^(E - align_bits + 1)`` for a
     greatest magnitude in [2^E, 2^(E+1)): ``sum_k |w_k|`` times that. An entry of an eight-bit table
-    is off by half of ``2^h`` units if h > 0, in every plane and, times z', in the row sum. Exact tables of
-    integers have no error; exact floats are not bounded here.
+    is off by half of ``2^h`` units if h > 0, in every plane and, times z', in the row sum. Exact
+    tables of integers have no error; exact floats are not bounded here.
     """
     external = config.replace(zero_points="external")
     packed = pack(external, tensor)

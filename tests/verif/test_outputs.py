@@ -88,7 +88,7 @@ def test_the_bound_is_not_vacuous():
         ({"activation": "fp16"}, 2e-2, 2e-2),
         ({"activation": "fp16", "table": "int8"}, 2.0, 2e-2),
     ):
-        config = CoreConfig(group_size=32, **changes)
+        config = CoreConfig(group_size=32).replace(**changes)
         activations = as_format(rng.standard_t(3, (16, 128)), config)
         exact = activations.astype(np.float64) @ tensor.dequantise().T
         error = np.abs(outputs(config, activations, tensor) - exact)
