@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.blocks import scale_layout
 from hdl.config import CoreConfig
 from hdl.floats import double
-from hdl.lookup import tree_sum
+from hdl.lookup import tree_sum, without_sign_extension
 from hdl.sharing import add_shared
 from hdl.tables import Floats, converted, number, tables_layout
 from hdl.units import FP32, Lookups, Products
@@ -80,6 +80,8 @@ class Accumulators:
 
     def _integer(self, accumulator: Signal, terms: list[Value], name: str) -> Value:
         before = Mux(self._first, 0, accumulator)
+        if sum(term.shape().signed for term in terms) > 1:
+            terms = without_sign_extension(terms)
         if not self._config.pipeline and self._weight is None:
             return tree_sum([*terms, before])  # one sum: carry-ins cost nothing
         total = delayed(self._m, tree_sum(terms), min(1, self._config.pipeline), f"sum_{name}")

@@ -3,7 +3,7 @@
 import functools
 import operator
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from hdl.config import CoreConfig
 
@@ -59,6 +59,16 @@ def negated(value: Value, negate: Value | None) -> list[Value]:
     if negate is None:
         return [value.as_signed()]
     return [(value ^ negate.replicate(len(value))).as_signed(), negate]
+
+
+def without_sign_extension(terms: list[Value]) -> list[Value]:
+    """Terms of the same sum that need no sign extension where many are added.
+
+    A sign bit counts ``-2^(w-1)``; inverted it counts ``+2^(w-1)``, less a constant.
+    """
+    unsigned = [Cat(term[:-1], ~term[-1]) if term.shape().signed else term for term in terms]
+    constant = -sum(1 << len(term) - 1 for term in terms if term.shape().signed)
+    return [*unsigned, Const(constant, signed(constant.bit_length() + 1))]
 
 
 def tree_sum(terms: list[Value]) -> Value:

@@ -11,7 +11,7 @@ from hdl.errors import InputError
 _DENSE: dict[str, Any] = {"n": 16, "k": 2, "lookups": 8, "table_form": "subset", "group_size": 32}
 _ALIGNED: dict[str, Any] = {"float_mode": "aligned", "group_size": 32}
 _EXACT: dict[str, Any] = {"float_mode": "exact", "zero_points": "external", "n": 16}
-_PRODUCTS: dict[str, Any] = {"engine": "mac", "n": 16, "k": 4, "lookups": 4, "pipeline": 2}
+_PRODUCTS: dict[str, Any] = {"engine": "mac", "n": 16, "k": 4, "lookups": 4, "pipeline": 1}
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "w1a8": {"max_weight_bits": 1},

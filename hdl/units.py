@@ -1,12 +1,12 @@
 """What a column does with the operands of a row: look up or multiply, in integers or floats."""
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
-from hdl.config import CoreConfig
+from hdl.config import CoreConfig, signed_bits
 from hdl.float_convert import IntegerToFloat
 from hdl.float_multiply import FloatMultiplier
 from hdl.formats import FORMATS
-from hdl.lookup import Select, negated
+from hdl.lookup import Select, negated, tree_sum
 from hdl.sharing import add_shared
 from hdl.tables import converted
 
@@ -48,6 +48,23 @@ class Lookups:
         return terms + carries
 
 
+def partial_products(a: Value, w: Value) -> tuple[list[Value], int]:
+    """Unsigned rows and a constant that sum to ``a * w``, both in two's complement.
+
+    Baugh and Wooley: products with one sign bit count negatively, so they are inverted and a
+    constant makes up for it. Nothing needs sign extension, in contrast to a synthesis tool's own
+    way with sums of signed products, which is twice as large.
+    """
+    top_a, top_w = len(a) - 1, len(w) - 1
+    rows: list[Value] = []
+    for i in range(top_w):
+        bit = w[i].replicate(top_a)
+        rows.append(Cat(Const(0, i), a[:-1] & bit, ~(a[-1] & w[i])))
+    last = Cat(~(a[:-1] & w[-1].replicate(top_a)), a[-1] & w[-1])
+    rows.append(Cat(Const(0, top_w), last))
+    return rows, (1 << top_a) + (1 << top_w) - (1 << top_a + top_w + 1)
+
+
 class Products:
     """Weights as two's-complement numbers: a row's terms are its activations times them."""
 
@@ -71,13 +88,24 @@ class Products:
         self._m.d.comb += converter.a.eq(weight)
         return converter.result
 
+    def _integers(self, activations: list[Value]) -> list[Value]:
+        """All rows of all products for one compressor tree, or products to be registered."""
+        products = [partial_products(a, w) for a, w in zip(activations, self._weights, strict=True)]
+        if self._config.pipeline > 1:
+            return [
+                tree_sum([*rows, Const(c, signed(len(a) + len(w)))])[: len(a) + len(w)].as_signed()
+                for (rows, c), a, w in zip(products, activations, self._weights, strict=True)
+            ]
+        constant = sum(c for _, c in products)
+        shape = signed(signed_bits(constant, 0))
+        return [row for rows, _ in products for row in rows] + [Const(constant, shape)]
+
     def terms(self, tables: list[list[Value]], row: int) -> list[Value]:
         """Products that sum to the row's dot product: integers, or exact FP32 products."""
+        if not self._config.exact_floats:
+            return self._integers([table[0] for table in tables])
         terms: list[Value] = []
         for i, (weight, (activation,)) in enumerate(zip(self._weights, tables, strict=True)):
-            if not self._config.exact_floats:
-                terms.append(activation * weight)
-                continue
             format = self._config.float_format
             multiplier = add_shared(
                 self._m,
