@@ -3,13 +3,13 @@
 import dataclasses
 import json
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from hdl.errors import InputError
 from hdl.formats import FORMATS, FloatFormat
-from hdl.forms import FORMS, TERNARY_K, Form
+from hdl.forms import FORMS, Form
+from hdl.rules import rules
 
 #: Integer activation formats and their bits.
 INTEGERS = {"int8": 8, "int16": 16}
@@ -20,9 +20,6 @@ FLOATS = {"fp8-e4m3": "fp16", "fp8-e5m2": "bf16", "fp16": "fp16", "bf16": "bf16"
 #: The shortest scale group in common use (Q4_0, Q8_0, MXFP4); automatic ``result_columns`` keep
 #: even one-bit groups of this size free of drain stalls.
 SHORTEST_GROUP = 32
-
-#: Most lookup units of one tile; a larger core is made of several tiles.
-MOST_UNITS = 8192
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "engine": ("lut", "mac", "add", "conventional-lut"),
@@ -144,106 +141,9 @@ class CoreConfig:
                 raise InputError(f"{field} must be an integer, not {value!r}")
             if not low <= value <= high:
                 raise InputError(f"{field} must be in {low}..{high}, not {value!r}")
-        for broken, message in self._rules():
+        for broken, message in rules(self):
             if broken:
                 raise InputError(message)
-
-    def _rules(self) -> Iterator[tuple[bool, str]]:
-        """Combinations that make no sense, each with the reason; later ones may rely on earlier."""
-        ternary, int8 = self.weight_coding == "ternary", self.table == "int8"
-        length = "group_size" if self.group_size else "max_k"
-        yield (
-            self.m * self.n > MOST_UNITS,
-            f"a tile holds at most {MOST_UNITS} units, not m * n = {self.m * self.n}",
-        )
-        yield (
-            self.run_length < self.depth,
-            f"{length} must be at least k * lookups = {self.depth}, not {self.run_length}",
-        )
-        yield (
-            self.group_size > self.max_k,
-            f"group_size must be at most max_k = {self.max_k}, not {self.group_size}",
-        )
-        yield (
-            bool(self.result_columns and self.n % self.result_columns),
-            f"result_columns must divide n = {self.n}, not {self.result_columns!r}",
-        )
-        if self.engine != "lut":
-            yield (
-                self.table_form != "symmetric",
-                f"table_form is for engine lut; {self.engine} has its own: leave it out",
-            )
-            yield (ternary, f"weight_coding = ternary needs engine lut, not {self.engine}")
-            yield (int8, f"table = int8 needs engine lut, not {self.engine}")
-            yield (
-                self.precompute != "inline",
-                f"precompute = {self.precompute} needs engine lut: {self.engine} shares no tables",
-            )
-        if ternary:
-            yield (self.k != TERNARY_K, f"weight_coding = ternary needs k = 3, not {self.k}")
-            yield (
-                self.max_weight_bits != 2,
-                f"weight_coding = ternary needs max_weight_bits = 2, not {self.max_weight_bits}",
-            )
-            yield (int8, "table = int8 needs weight_coding = binary: its rounding is per plane")
-            yield (self.exact_floats, "weight_coding = ternary needs float_mode = aligned")
-        yield (
-            (ternary or int8) and self.table_form != "symmetric",
-            "table = int8 and weight_coding = ternary need table_form = symmetric",
-        )
-        yield (
-            int8 and self.exact_floats,
-            "table = int8 needs integers: set float_mode = aligned",
-        )
-        if self.block_scaled:
-            what = "table = int8" if int8 else "float_mode = aligned"
-            yield (
-                not 0 < self.group_size <= 1024,
-                (
-                    f"{what} shares a scale within a run: set group_size to 1024 or less, "
-                    f"for example 32, not {self.group_size}"
-                ),
-            )
-        if self.aligned:
-            least = self.float_format.precision + 1
-            yield (
-                self.align_bits < least,
-                (
-                    f"align_bits must be at least {least} to hold {self.activation}, "
-                    f"not {self.align_bits}"
-                ),
-            )
-        if self.exact_floats:
-            yield (
-                self.table_form != "symmetric",
-                "float_mode = exact needs table_form = symmetric: correcting subset sums rounds",
-            )
-            yield (
-                self.zero_points != "external",
-                "float_mode = exact needs zero_points = external: subtracting them here rounds",
-            )
-            most = self.float_format.precision + 1
-            yield (
-                self.engine == "mac" and self.max_weight_bits > most,
-                (
-                    f"engine = mac holds weights in {self.activation}: max_weight_bits must be at "
-                    f"most {most}, not {self.max_weight_bits}"
-                ),
-            )
-        yield (
-            self.precompute == "buffered" and self.run_steps > 1024,
-            (
-                f"precompute = buffered keeps a run of at most 1024 steps, not {self.run_steps}: "
-                "set group_size"
-            ),
-        )
-        yield (
-            self.accumulator_bits > 64 or self.dot_bits > 64,
-            (
-                f"max_k = {self.max_k} needs results of {self.dot_bits} bits; at most 64 fit: "
-                "lower max_k, group_size or max_weight_bits"
-            ),
-        )
 
     # What kind of core ---------------------------------------------------------------------------
 

@@ -1,0 +1,110 @@
+"""Combinations of fields that make no sense, each with the reason."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hdl.forms import TERNARY_K
+
+if TYPE_CHECKING:
+    from hdl.config import CoreConfig
+
+#: Most lookup units of one tile; a larger core is made of several tiles.
+MOST_UNITS = 8192
+
+
+def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
+    """Yield whether each rule is broken, and the message then; later rules rely on earlier ones."""
+    ternary, int8 = config.weight_coding == "ternary", config.table == "int8"
+    length = "group_size" if config.group_size else "max_k"
+    yield (
+        config.m * config.n > MOST_UNITS,
+        f"a tile holds at most {MOST_UNITS} units, not m * n = {config.m * config.n}",
+    )
+    yield (
+        config.run_length < config.depth,
+        f"{length} must be at least k * lookups = {config.depth}, not {config.run_length}",
+    )
+    yield (
+        config.group_size > config.max_k,
+        f"group_size must be at most max_k = {config.max_k}, not {config.group_size}",
+    )
+    yield (
+        bool(config.result_columns and config.n % config.result_columns),
+        f"result_columns must divide n = {config.n}, not {config.result_columns!r}",
+    )
+    if config.engine != "lut":
+        yield (
+            config.table_form != "symmetric",
+            f"table_form is for engine lut; {config.engine} has its own: leave it out",
+        )
+        yield (ternary, f"weight_coding = ternary needs engine lut, not {config.engine}")
+        yield (int8, f"table = int8 needs engine lut, not {config.engine}")
+        yield (
+            config.precompute != "inline",
+            f"precompute = {config.precompute} needs engine lut: {config.engine} shares no tables",
+        )
+    if ternary:
+        yield (config.k != TERNARY_K, f"weight_coding = ternary needs k = 3, not {config.k}")
+        yield (
+            config.max_weight_bits != 2,
+            f"weight_coding = ternary needs max_weight_bits = 2, not {config.max_weight_bits}",
+        )
+        yield (int8, "table = int8 needs weight_coding = binary: its rounding is per plane")
+        yield (config.exact_floats, "weight_coding = ternary needs float_mode = aligned")
+    yield (
+        (ternary or int8) and config.table_form != "symmetric",
+        "table = int8 and weight_coding = ternary need table_form = symmetric",
+    )
+    yield (
+        int8 and config.exact_floats,
+        "table = int8 needs integers: set float_mode = aligned",
+    )
+    if config.block_scaled:
+        what = "table = int8" if int8 else "float_mode = aligned"
+        yield (
+            not 0 < config.group_size <= 1024,
+            (
+                f"{what} shares a scale within a run: set group_size to 1024 or less, "
+                f"for example 32, not {config.group_size}"
+            ),
+        )
+    if config.aligned:
+        least = config.float_format.precision + 1
+        yield (
+            config.align_bits < least,
+            (
+                f"align_bits must be at least {least} to hold {config.activation}, "
+                f"not {config.align_bits}"
+            ),
+        )
+    if config.exact_floats:
+        yield (
+            config.table_form != "symmetric",
+            "float_mode = exact needs table_form = symmetric: correcting subset sums rounds",
+        )
+        yield (
+            config.zero_points != "external",
+            "float_mode = exact needs zero_points = external: subtracting them here rounds",
+        )
+        most = config.float_format.precision + 1
+        yield (
+            config.engine == "mac" and config.max_weight_bits > most,
+            (
+                f"engine = mac holds weights in {config.activation}: max_weight_bits must be at "
+                f"most {most}, not {config.max_weight_bits}"
+            ),
+        )
+    yield (
+        config.precompute == "buffered" and config.run_steps > 1024,
+        (
+            f"precompute = buffered keeps a run of at most 1024 steps, not {config.run_steps}: "
+            "set group_size"
+        ),
+    )
+    yield (
+        config.accumulator_bits > 64 or config.dot_bits > 64,
+        (
+            f"max_k = {config.max_k} needs results of {config.dot_bits} bits; at most 64 fit: "
+            "lower max_k, group_size or max_weight_bits"
+        ),
+    )
