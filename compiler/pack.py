@@ -118,7 +118,8 @@ class PackedWeights:
     scales : float32 [N, groups]
         s' = s / 2.
     zero_points : int32 [N, groups]
-        z' = 2 z + 1 - 2^b.
+        z'' = 2 z + 1 - 2^b + offset(b): the zero point as the core's form reads weights
+        (:class:`~hdl.forms.Form`); a run's result is ``scale * D - z'' R``.
     """
 
     bits: int
@@ -212,5 +213,6 @@ def pack(config: CoreConfig, tensor: QuantTensor) -> PackedWeights:
         steps=steps,
         slices=slices,
         scales=reinterpret_scales(tensor.scales),
-        zero_points=reinterpret_zero_points(tensor.zero_points, tensor.bits),
+        zero_points=reinterpret_zero_points(tensor.zero_points, tensor.bits)
+        + config.form.offset(tensor.bits),
     )

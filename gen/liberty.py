@@ -4,7 +4,7 @@ import functools
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,12 @@ class Cell:
         Stores anything at all.
     usable : bool
         The file does not forbid its use.
+    capacitance : dict
+        Input pin -> its load, in the library's unit; 0 where the file gives none.
+    max_load : float
+        Greatest load of an output, in the same unit; 0 where the file gives none.
+    state : tuple
+        What the file says of its storage, as (name, value) pairs.
     """
 
     name: str
@@ -47,6 +53,9 @@ class Cell:
     flip_flop: bool
     storage: bool
     usable: bool
+    capacitance: dict[str, float]
+    max_load: float
+    state: tuple[tuple[str, str], ...]
 
     @functools.cached_property
     def tables(self) -> dict[str, int]:
@@ -80,6 +89,30 @@ class Library:
     nand2: Cell
     full_adder: Cell | None
 
+    @functools.cached_property
+    def variants(self) -> dict[str, tuple[str, ...]]:
+        """Cell name -> cells of the same pins and function, by ascending drive strength."""
+        families: dict[tuple, list[Cell]] = {}
+        for cell in self.cells.values():
+            if cell.usable and cell.area and cell.max_load and any(cell.outputs.values()):
+                key = (frozenset(cell.inputs), frozenset(cell.outputs.items()), cell.state)
+                families.setdefault(key, []).append(cell)
+        variants = {}
+        for family in families.values():
+            names = [cell.name for cell in sorted(family, key=lambda c: (c.max_load, c.area))]
+            variants |= dict.fromkeys(names, tuple(names))
+        return variants
+
+    @functools.cached_property
+    def buffers(self) -> tuple[Cell, ...]:
+        """Buffers by ascending drive strength."""
+        found = [
+            cell
+            for cell in self.cells.values()
+            if cell.max_load and len(cell.inputs) == 1 and list(cell.tables.values()) == [0b10]
+        ]
+        return tuple(sorted(found, key=lambda cell: (cell.max_load, cell.area)))
+
 
 def read_bytes(path: Path) -> bytes:
     """Content of a Liberty file, decompressed.
@@ -105,16 +138,17 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: damaged gzip file ({error}): fetch it again") from error
 
 
-def parse(content: bytes, where: str) -> Library:
-    """Cells of a Liberty file; ``where`` names the file in messages.
+def parse(contents: bytes | Sequence[bytes], where: str) -> Library:
+    """Cells of Liberty files that form one library; ``where`` names them in messages.
 
     Raises
     ------
     InputError
         It is no Liberty file, or has no flip-flop, 2-input NAND or inverter.
     """
-    group = _library_group(content.decode("latin-1"), where)
-    cells = {cell.name: _cell(cell) for cell in group.of("cell")}
+    contents = [contents] if isinstance(contents, bytes) else contents
+    groups = [_library_group(content.decode("latin-1"), where) for content in contents]
+    cells = {cell.name: _cell(cell) for group in groups for cell in group.of("cell")}
     nand2 = _smallest(cells, 2, NAND2)
     remedy = "give a library with flip-flop, 2-input NAND and inverter"
     if not any(cell.flip_flop and cell.usable for cell in cells.values()):
@@ -123,7 +157,7 @@ def parse(content: bytes, where: str) -> Library:
         raise InputError(f"{where}: no 2-input NAND cell with an area: {remedy}")
     if _smallest(cells, 1, INVERTER) is None:
         raise InputError(f"{where}: no inverter cell with an area: {remedy}")
-    return Library(group.name, cells, nand2, _smallest(cells, 3, PARITY3, MAJORITY3))
+    return Library(groups[0].name, cells, nand2, _smallest(cells, 3, PARITY3, MAJORITY3))
 
 
 def _smallest(cells: dict[str, Cell], inputs: int, *tables: int) -> Cell | None:
@@ -179,19 +213,32 @@ def _cell(group: _Group) -> Cell:
         for direction in ("input", "output")
     }
     kinds = {member.kind for member in group.groups}
-    try:
-        area = float(group.values.get("area", 0))
-    except ValueError:
-        area = 0.0
     return Cell(
         name=group.name,
-        area=area,
+        area=_number(group, "area"),
         inputs=tuple(pin.name for pin in pins["input"]),
         outputs={pin.name: pin.values.get("function", "") for pin in pins["output"]},
         flip_flop="ff" in kinds,
         storage=bool(kinds & {"ff", "latch", "statetable"}),
         usable=group.values.get("dont_use") != "true",
+        capacitance={pin.name: _number(pin, "capacitance") for pin in pins["input"]},
+        max_load=min((_number(pin, "max_capacitance") for pin in pins["output"]), default=0.0),
+        state=tuple(
+            sorted(
+                item
+                for kind in ("ff", "latch")
+                for g in group.of(kind)
+                for item in g.values.items()
+            )
+        ),
     )
+
+
+def _number(group: _Group, name: str) -> float:
+    try:
+        return float(group.values.get(name, 0))
+    except ValueError:
+        return 0.0
 
 
 def truth_table(function: str, inputs: tuple[str, ...]) -> int:

@@ -1,4 +1,4 @@
-"""Area of a tile on a standard-cell library, block by block: Amaranth's RTLIL through Yosys."""
+"""Area and timing of a tile on a standard-cell library, block by block."""
 
 import contextlib
 import dataclasses
@@ -6,20 +6,20 @@ import gzip
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import re
 import tempfile
-import time
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.liberty import PARITY3, Cell, Library, parse, read_bytes
+from gen.liberty import Library, parse, read_bytes
+from gen.mapping import Mapped, flow_digest, map_rtlil, tool_versions
 from gen.rtl import design_rtlil
-from gen.yosys import run_yosys, yosys_command
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 from verif.simulator import cache_folder
@@ -28,66 +28,6 @@ from verif.simulator import cache_folder
 NEUTRAL_CELLS = Path(__file__).with_name("cells.lib")
 _NEUTRAL_NAME = "lutcore_gate_equivalents"
 
-#: Gate equivalents of a full adder in separate gates: three NAND2, two OAI21, two inverters. A
-#: library's full-adder cell is used unless it is larger: ABC by itself never picks one, and what
-#: it need not see makes it faster. Half-adder cells were measured and save nothing.
-_FULL_ADDER_IN_GATES = 7
-
-#: Chains of full-adder cells. Bits with a constant input, of a mere sign extension or with a carry
-#: that nobody reads are left to ABC, which finds something smaller.
-_ADDERS = r"""
-(* techmap_celltype = "$alu" *)
-module _10_alu (A, B, CI, BI, X, Y, CO);
-	parameter A_SIGNED = 0;
-	parameter B_SIGNED = 0;
-	parameter A_WIDTH = 1;
-	parameter B_WIDTH = 1;
-	parameter Y_WIDTH = 1;
-	(* force_downto *) input [A_WIDTH-1:0] A;
-	(* force_downto *) input [B_WIDTH-1:0] B;
-	input CI, BI;
-	(* force_downto *) output [Y_WIDTH-1:0] X, Y, CO;
-	(* force_downto *) wire [Y_WIDTH-1:0] a, b, b_extended;
-	wire [Y_WIDTH:0] carry;
-	\$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_a (.A(A), .Y(a));
-	\$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_b
-		(.A(B), .Y(b_extended));
-	assign b = b_extended ^ {Y_WIDTH{BI}};
-	assign X = a ^ b;
-	assign CO = carry[Y_WIDTH:1];
-	assign carry[0] = CI;
-	genvar i;
-	generate for (i = 0; i < Y_WIDTH; i = i + 1) begin : bits
-		if (i == Y_WIDTH - 1 || i >= A_WIDTH || i >= B_WIDTH) begin
-			assign Y[i] = X[i] ^ carry[i];
-			assign carry[i+1] = (a[i] & b[i]) | (carry[i] & X[i]);
-		end else
-			\$fa #(.WIDTH(1)) adder (.A(a[i]), .B(b[i]), .C(carry[i]), .X(carry[i+1]), .Y(Y[i]));
-	end endgenerate
-endmodule
-
-(* techmap_celltype = "$fa" *)
-module _10_fa (A, B, C, X, Y);
-	parameter WIDTH = 1;
-	parameter _TECHMAP_CONSTMSK_A_ = 0;
-	parameter _TECHMAP_CONSTMSK_B_ = 0;
-	parameter _TECHMAP_CONSTMSK_C_ = 0;
-	localparam [WIDTH-1:0] CONSTANT =
-		_TECHMAP_CONSTMSK_A_ | _TECHMAP_CONSTMSK_B_ | _TECHMAP_CONSTMSK_C_;
-	(* force_downto *) input [WIDTH-1:0] A, B, C;
-	(* force_downto *) output [WIDTH-1:0] X, Y;
-	genvar i;
-	generate for (i = 0; i < WIDTH; i = i + 1) begin : bits
-		if (CONSTANT[i] || (WIDTH > 1 && i == WIDTH - 1)) begin
-			wire half = A[i] ^ B[i];
-			assign Y[i] = half ^ C[i];
-			assign X[i] = (A[i] & B[i]) | (C[i] & half);
-		end else
-			FULL_ADDER;
-	end endgenerate
-endmodule
-"""
-
 #: Blocks of the tile in the order of the data.
 _BLOCKS = (
     *("exponent_keys", "align_buffer", "aligner", "magnitude_keys", "round_buffer"),
@@ -95,8 +35,10 @@ _BLOCKS = (
     *("columns", "row_sums", "drain", "zero_points", "tile"),
 )
 #: Modules that count as another block, and blocks whose children are blocks of their own.
-_BLOCK_OF = {"column": "columns", "column_block": "tile"}
+_BLOCK_OF = {"column": "columns", "drain_lane": "drain"}
 _CONTAINERS = ("tile", "frontend")
+#: The results' way out.
+WAY_OUT = ("row_sums", "drain", "zero_points")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +68,12 @@ class AreaReport:
     cells : int
         Standard cells.
     period_ns, slack_ns : float or None
-        Clock period and worst slack; None where timing was not analysed.
+        Clock period and worst slack; None where timing was not analysed. Negative: the period is
+        not met, so the area must not be compared.
+    path : list of str
+        The worst path, stage by stage: delay in ns, pin, cell.
+    block_slack_ns : dict
+        Block -> worst slack of its flip-flops.
     tool_versions : dict
     seconds : float
         Duration of the synthesis, of the original one where the result was cached.
@@ -143,8 +90,15 @@ class AreaReport:
     cells: int
     period_ns: float | None
     slack_ns: float | None
+    path: list[str]
+    block_slack_ns: dict[str, float]
     tool_versions: dict[str, str]
     seconds: float
+
+    @property
+    def core_gate_equivalents(self) -> float:
+        """All but the results' way out: without row sums, drain and zero points."""
+        return sum(area for block, area in self.blocks.items() if block not in WAY_OUT)
 
     def to_dict(self) -> dict[str, Any]:
         """Fields as plain values."""
@@ -156,18 +110,24 @@ class AreaReport:
 
 
 def synthesise(
-    config: CoreConfig, liberty: Path | None = None, *, use_cache: bool = True
+    config: CoreConfig,
+    liberty: Path | Sequence[Path] | None = None,
+    *,
+    period: float | None = None,
+    use_cache: bool = True,
 ) -> AreaReport:
-    """Map a tile to standard cells for least area, or find that done, and report.
+    """Map a tile to standard cells, or find that done, and report.
 
-    Time does not count: adders are carry chains of full-adder cells, and nothing is buffered or
-    sized for a clock. Blocks are mapped one by one; what two blocks could share stays double.
+    Blocks are mapped one by one; what two blocks could share stays double.
 
     Parameters
     ----------
     config : CoreConfig
-    liberty : Path, optional
-        Liberty file, plain or gzip; default :data:`NEUTRAL_CELLS`.
+    liberty : Path or sequence of Path, optional
+        Liberty files of one library, plain or gzip; default :data:`NEUTRAL_CELLS`.
+    period : float, optional
+        Clock period in ns to meet (:mod:`gen.mapping`); without it, or without OpenSTA, time does
+        not count and nothing is buffered or sized.
     use_cache : bool
         Take an earlier result; otherwise replace it.
 
@@ -178,9 +138,9 @@ def synthesise(
     ToolError
         It failed.
     """
-    library, content, where = _library(liberty)
-    mapped = _mapped(config, content, library, where, use_cache)
-    counts = _count(mapped["modules"], config.name)
+    library, contents, where = read_library(liberty)
+    mapped, versions = _mapped(config, library, contents, where, period, use_cache)
+    counts = _count(mapped.modules, config.name)
     areas = dict.fromkeys((block for block, _ in counts), 0.0)
     sequential = 0.0
     for (block, name), number in counts.items():
@@ -193,134 +153,122 @@ def synthesise(
         sequential += number * cell.area if cell.flip_flop else 0
     order = [*_BLOCKS, *sorted(areas.keys() - set(_BLOCKS))]
     gate = library.nand2.area
+    slacks: dict[str, float] = {}
+    for block, module in _block_modules(mapped.modules, config.name):
+        if module in mapped.slacks:
+            slacks[block] = min(slacks.get(block, math.inf), mapped.slacks[module])
     return AreaReport(
         design=config.name,
         config=config.to_dict(),
         target="asic",
-        liberty=Path(where).name,
+        liberty=where if liberty is None else ", ".join(path.name for path in _paths(liberty)),
         blocks={block: areas[block] / gate for block in order if block in areas},
         area_um2=None if library.name == _NEUTRAL_NAME else sum(areas.values()),
         gate_equivalents=sum(areas.values()) / gate,
         sequential_gate_equivalents=sequential / gate,
         cells=counts.total(),
-        period_ns=None,
-        slack_ns=None,
-        tool_versions={
-            "yosys": mapped["yosys"],
-            **{name: importlib.metadata.version(name) for name in ("amaranth", "lut-tensor-core")},
-        },
-        seconds=mapped["seconds"],
+        period_ns=period,
+        slack_ns=mapped.slack,
+        path=mapped.path,
+        block_slack_ns={block: slacks[block] for block in order if block in slacks},
+        tool_versions=versions
+        | {name: importlib.metadata.version(name) for name in ("amaranth", "lut-tensor-core")},
+        seconds=mapped.seconds,
     )
 
 
-def netlist(config: CoreConfig, liberty: Path | None = None) -> str:
+def netlist(
+    config: CoreConfig,
+    liberty: Path | Sequence[Path] | None = None,
+    *,
+    period: float | None = None,
+) -> str:
     """Verilog of the tile as :func:`synthesise` mapped it: instances of the library's cells.
 
     Parameters and errors as there.
     """
-    library, content, where = _library(liberty)
-    return _mapped(config, content, library, where)["netlist"]
+    library, contents, where = read_library(liberty)
+    return _mapped(config, library, contents, where, period)[0].netlist
 
 
-def _library(liberty: Path | None) -> tuple[Library, bytes, str]:
-    """The library, its text, and its name in messages."""
-    content = read_bytes(liberty or NEUTRAL_CELLS)
-    where = str(liberty or NEUTRAL_CELLS.name)
-    return parse(content, where), content, where
+def _paths(liberty: Path | Sequence[Path] | None) -> list[Path]:
+    if liberty is None:
+        return [NEUTRAL_CELLS]
+    return [liberty] if isinstance(liberty, Path) else list(liberty)
+
+
+def read_library(
+    liberty: Path | Sequence[Path] | None,
+) -> tuple[Library, dict[str, bytes], str]:
+    """The library, its files' text by a plain name, and its name in messages."""
+    paths = _paths(liberty)
+    contents = {f"cells{i}.lib": read_bytes(path) for i, path in enumerate(paths)}
+    where = NEUTRAL_CELLS.name if liberty is None else ", ".join(map(str, paths))
+    return parse(list(contents.values()), where), contents, where
+
+
+def _walk(modules: Mapping[str, Mapping[str, int]], top: str) -> Iterator[tuple[str, str, int]]:
+    """(block, module, times) of every module below ``top``, and ``top`` itself."""
+
+    def visit(module: str, times: int, block: str) -> Iterator[tuple[str, str, int]]:
+        yield block, module, times
+        for kind, number in modules[module].items():
+            if kind in modules:
+                name = kind.removeprefix(f"{top}_")
+                inside = _BLOCK_OF.get(name, name) if block in _CONTAINERS else block
+                yield from visit(kind, times * number, inside)
+
+    yield from visit(top, 1, "tile")
+
+
+def _block_modules(modules: Mapping[str, Mapping[str, int]], top: str) -> set[tuple[str, str]]:
+    return {(block, module) for block, module, _ in _walk(modules, top)}
 
 
 def _count(modules: Mapping[str, Mapping[str, int]], top: str) -> Counter[tuple[str, str]]:
     """Instances of every (block, cell), through the hierarchy below ``top``."""
     counts: Counter[tuple[str, str]] = Counter()
-
-    def visit(module: str, times: int, block: str) -> None:
+    for block, module, times in _walk(modules, top):
         for kind, number in modules[module].items():
             if kind not in modules:
                 counts[block, kind] += times * number
-            elif block in _CONTAINERS:
-                name = kind.removeprefix(f"{top}_")
-                visit(kind, times * number, _BLOCK_OF.get(name, name))
-            else:
-                visit(kind, times * number, block)
-
-    visit(top, 1, "tile")
     return counts
 
 
-# Flow --------------------------------------------------------------------------------------------
-
-
-def _full_adder_files(cell: Cell) -> dict[str, bytes]:
-    """The cell as a black box, and the rules that map adders to it."""
-    nets = dict(zip(cell.inputs, ("A[i]", "B[i]", "C[i]"), strict=True))
-    nets |= {pin: "Y[i]" if table == PARITY3 else "X[i]" for pin, table in cell.tables.items()}
-    pins = ", ".join(f".{pin}({net})" for pin, net in nets.items())
-    inputs, outputs = ", ".join(cell.inputs), ", ".join(cell.outputs)
-    box = f"module {cell.name} (input {inputs}, output {outputs}); endmodule\n"
-    rules = _ADDERS.replace("FULL_ADDER", f"{cell.name} adder ({pins})")
-    return {"full_adder.v": box.encode(), "adders.v": rules.encode()}
-
-
-def _script(top: str, full_adder: bool) -> str:
-    """Yosys commands; the hierarchy stays, so that identical columns are mapped once."""
-    return "\n".join(
-        [
-            *(["read_verilog -lib full_adder.v"] if full_adder else []),
-            "read_rtlil design.il",
-            f"synth -top {top} -noabc -run begin:fine",
-            *(["maccmap", "techmap -map adders.v"] if full_adder else []),
-            "synth -noabc -run fine:check",
-            "dfflibmap -liberty cells.lib",
-            "abc -liberty cells.lib",
-            "opt_clean -purge",
-            f"tee -q -o stat.json stat -json -top {top}",
-            "write_verilog -noattr netlist.v",
-        ]
-    )
-
-
 def _mapped(
-    config: CoreConfig, content: bytes, library: Library, where: str, use_cache: bool = True
-) -> dict[str, Any]:
-    """``modules`` (name -> cell -> count), ``netlist``, ``yosys`` and ``seconds`` of a tile."""
-    start = time.perf_counter()
+    config: CoreConfig,
+    library: Library,
+    contents: Mapping[str, bytes],
+    where: str,
+    period: float | None,
+    use_cache: bool = True,
+) -> tuple[Mapped, dict[str, str]]:
+    """The tile in cells, and the tools that were used."""
     rtlil = design_rtlil(config)
     for module in re.findall(r"^module \\(\S+)", rtlil, re.MULTILINE):
         if module in library.cells:
             raise InputError(
                 f"{where} has a cell {module}, as the design has a module: set another name"
             )
-    adder = library.full_adder
-    if adder and adder.area > _FULL_ADDER_IN_GATES * library.nand2.area:
-        adder = None
-    script = _script(config.name, adder is not None)
-    files = _full_adder_files(adder) if adder else {}
-    files |= {"design.il": rtlil.encode(), "cells.lib": content}
-    yosys = yosys_command()[1]
-    digest = hashlib.sha256(f"{yosys}\0{script}".encode())
-    for name, data in sorted(files.items()):
-        digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
+    if period is not None and period <= 0:
+        raise InputError(f"period must be above 0 ns, not {period}")
+    versions = tool_versions()
+    digest = hashlib.sha256(f"{versions} {flow_digest()} {period} {config.name}".encode())
+    for data in (rtlil.encode(), *contents.values()):
+        digest.update(f"\0{len(data)}\0".encode() + data)
     entry = cache_folder() / "synth" / f"{digest.hexdigest()[:24]}.json.gz"
     if use_cache:
         # It may not be there yet, or be damaged.
-        with contextlib.suppress(OSError, EOFError, ValueError, zlib.error):
-            return json.loads(gzip.decompress(entry.read_bytes()))
+        with contextlib.suppress(OSError, EOFError, ValueError, TypeError, zlib.error):
+            return Mapped(**json.loads(gzip.decompress(entry.read_bytes()))), versions
     try:
-        outputs = run_yosys(script, files, ("stat.json", "netlist.v"))
+        mapped = map_rtlil(rtlil, config.name, library, contents, period)
     except ToolError as error:
         if "liberty" in str(error).lower():
             raise InputError(f"{where}: Yosys cannot use this library: {error}") from error
         raise
-    found = json.loads(outputs["stat.json"])["modules"]
-    modules = {n.removeprefix("\\"): module["num_cells_by_type"] for n, module in found.items()}
-    result = {
-        "modules": modules,
-        "netlist": outputs["netlist.v"].partition("*/\n\n")[2],  # without Yosys's own header
-        "yosys": yosys,
-        "seconds": round(time.perf_counter() - start, 2),
-    }
-    _store(entry, gzip.compress(json.dumps(result).encode()))
-    return result
+    _store(entry, gzip.compress(json.dumps(dataclasses.asdict(mapped)).encode()))
+    return mapped, versions
 
 
 def _store(entry: Path, data: bytes) -> None:

@@ -1,6 +1,6 @@
-"""Accumulation: a weight column with its units, blocks of columns, and the row sums beside them."""
+"""Accumulation: a weight column with its units, and the row sums beside the columns."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,6 @@ from hdl.blocks import scale_layout
 from hdl.config import CoreConfig
 from hdl.floats import double
 from hdl.lookup import tree_sum, without_sign_extension
-from hdl.sharing import add_shared
 from hdl.tables import Floats, converted, number, tables_layout
 from hdl.units import FP32, Lookups, Products
 
@@ -22,8 +21,16 @@ def delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
     return value
 
 
+def captured(m: Module, value: Value, capture: Value, name: str) -> Signal:
+    """``value`` as it was in the last cycle with ``capture``."""
+    held = Signal(value.shape(), name=f"held_{name}", reset_less=True)
+    with m.If(capture):
+        m.d.sync += held.eq(value)
+    return held
+
+
 class Accumulators:
-    """Accumulators of one column and the copies that drain while the next run is summed.
+    """Accumulators of one column, or of the row sums.
 
     The controls enter together with a slice's weight indices, one cycle before its operands.
 
@@ -35,10 +42,10 @@ class Accumulators:
     first : Value
         The slice starts a run.
     weight : Value or None
-        Integers: the plane whose power of two the slice counts. Exact floats: the slice starts a
-        plane, before which the accumulator doubles. None: neither.
-    capture : Value
-        Copy the accumulators.
+        The plane whose power of two the slice counts, where ``shifts_in_unit``; or that the slice
+        starts a plane, before which the accumulator doubles, where ``doubles``. None: neither.
+    counts : Value or None
+        Add the slice, or not.
     """
 
     def __init__(
@@ -47,19 +54,19 @@ class Accumulators:
         platform: object,
         config: CoreConfig,
         first: Value,
-        weight: Value | None,
-        capture: Value,
+        weight: Value | None = None,
+        counts: Value | None = None,
     ):
         self._m = m
         self._platform = platform
         self._config = config
-        self._capture = capture
         cycles = 1 + config.pipeline
         self._first = delayed(m, first, cycles, "first")
         self._weight = None if weight is None else delayed(m, weight, cycles, "weight")
+        self._counts = None if counts is None else delayed(m, counts, cycles, "counts")
 
     def add(self, terms: list[Value], bits: int, name: str) -> Signal:
-        """Sum ``terms`` over a run in ``bits`` bits; returns the sum as last captured.
+        """Sum ``terms`` over a run in ``bits`` bits.
 
         A run's first slice overwrites instead of clearing, and a bubble adds zero: the accumulator
         needs neither reset nor enable.
@@ -69,32 +76,33 @@ class Accumulators:
             delayed(m, term, int(config.pipeline > 1), f"term_{name}_{i}")
             for i, term in enumerate(terms)
         ]
-        shape = number(config, bits)
-        accumulator = Signal(shape, name=f"accumulator_{name}", reset_less=True)
-        held = Signal(shape, name=f"held_{name}", reset_less=True)
-        summed = self._float if config.exact_floats else self._integer
-        m.d.sync += accumulator.eq(summed(accumulator, terms, name))
-        with m.If(self._capture):
-            m.d.sync += held.eq(accumulator)
-        return held
+        accumulator = Signal(number(config, bits), name=f"accumulator_{name}", reset_less=True)
+        total = self._float(terms, name) if config.exact_floats else self._integer(terms, name)
+        before: Value = accumulator
+        if self._weight is not None and config.doubles:
+            doubled = double(accumulator, FP32) if config.exact_floats else accumulator << 1
+            before = Mux(self._weight, doubled, accumulator)[:bits]
+        before = Mux(self._first, 0, before)
+        if not config.exact_floats:
+            before = before.as_signed()
+            after = before + total
+        else:
+            after = Floats(m, self._platform, FP32, f"accumulate_{name}").add(before, total)
+        if self._counts is not None:
+            after = Mux(self._counts, after, before)
+        m.d.sync += accumulator.eq(after)
+        return accumulator
 
-    def _integer(self, accumulator: Signal, terms: list[Value], name: str) -> Value:
-        before = Mux(self._first, 0, accumulator)
+    def _integer(self, terms: list[Value], name: str) -> Value:
         if sum(term.shape().signed for term in terms) > 1:
             terms = without_sign_extension(terms)
-        if not self._config.pipeline and self._weight is None:
-            return tree_sum([*terms, before])  # one sum: carry-ins cost nothing
         total = delayed(self._m, tree_sum(terms), min(1, self._config.pipeline), f"sum_{name}")
-        return before + (total if self._weight is None else total << self._weight)
+        shifts = self._weight is not None and self._config.shifts_in_unit
+        return total << self._weight if shifts else total
 
-    def _float(self, accumulator: Signal, terms: list[Value], name: str) -> Value:
-        math = Floats(self._m, self._platform, FP32, f"adder_{name}")
-        total = math.sum(terms)
-        total = delayed(self._m, total, min(1, self._config.pipeline), f"sum_{name}")
-        before: Value = accumulator
-        if self._weight is not None:
-            before = Mux(self._weight, double(accumulator, FP32), accumulator)
-        return math.add(Mux(self._first, 0, before), total)
+    def _float(self, terms: list[Value], name: str) -> Value:
+        total = Floats(self._m, self._platform, FP32, f"adder_{name}").sum(terms)
+        return delayed(self._m, total, min(1, self._config.pipeline), f"sum_{name}")
 
 
 def slice_members(config: CoreConfig) -> dict[str, wiring.Member]:
@@ -102,7 +110,6 @@ def slice_members(config: CoreConfig) -> dict[str, wiring.Member]:
     members = {
         "first": In(1),
         "operands": In(tables_layout(config, config.operand_bits)),
-        "capture": In(1),
     }
     if config.shifts_in_unit:
         members["weight"] = In(config.plane_bits)
@@ -135,10 +142,8 @@ class Column(wiring.Component):
         See :class:`Accumulators`.
     operands : In, :func:`~hdl.tables.tables_layout` of ``operand_bits``
         The slice's tables, one cycle after ``index``; zeros in a bubble.
-    capture : In
-        Copy the accumulators to ``dots``.
     dots : Out, ``[m]`` numbers of ``accumulator_bits``
-        Accumulators as last captured.
+        Accumulators, ``2 + pipeline`` cycles after ``index``.
     """
 
     def __init__(self, config: CoreConfig):
@@ -158,9 +163,8 @@ class Column(wiring.Component):
         config = self._config
         kind = Products if config.engine == "mac" else Lookups
         unit = kind(m, platform, config, self.index)
-        accumulators = Accumulators(
-            m, platform, config, self.first, getattr(self, "weight", None), self.capture
-        )
+        weight = getattr(self, "weight", None)
+        accumulators = Accumulators(m, platform, config, self.first, weight)
         dots = [
             accumulators.add(unit.terms(tables, row), config.accumulator_bits, f"{row}")
             for row, tables in enumerate(_rows(config, self.operands))
@@ -169,57 +173,17 @@ class Column(wiring.Component):
         return m
 
 
-class ColumnBlock(wiring.Component):
-    """The columns that drain in one result beat.
-
-    Members
-    -------
-    index : In, ``[drain_columns]`` fields as of :class:`Column`, first column lowest
-    first, weight, operands, capture : In
-        As of :class:`Column`, for all of them.
-    select : In
-        Show the captured accumulators in ``dots``; else zeros, so that blocks can be ORed.
-    dots : Out, ``[drain_columns][m]`` numbers of ``accumulator_bits``
-    """
-
-    def __init__(self, config: CoreConfig):
-        self._config = config
-        column = data.ArrayLayout(number(config, config.accumulator_bits), config.m)
-        super().__init__(
-            slice_members(config)
-            | {
-                "index": In(config.drain_columns * config.tables * config.index_bits),
-                "select": In(1),
-                "dots": Out(data.ArrayLayout(column, config.drain_columns)),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        """Fan out, gate."""
-        m = Module()
-        config = self._config
-        dots = []
-        for n in range(config.drain_columns):
-            column = add_shared(m, platform, f"column_{n}", "column", lambda: Column(config))
-            m.d.comb += [
-                column.index.eq(self.index.word_select(n, config.tables * config.index_bits)),
-                *(getattr(column, name).eq(getattr(self, name)) for name in slice_members(config)),
-            ]
-            dots.append(column.dots.as_value())
-        m.d.comb += self.dots.as_value().eq(Mux(self.select, Cat(*dots), 0))
-        return m
-
-
 class RowSums(wiring.Component):
     """Row sums R of the activations of a run, read from the tables' all-ones entry.
 
-    Computed once a row, not once a column, and once an activation group: in plane 0. The subset
-    form also needs the sum over all planes, ``S = (2^b - 1) R``, to turn its sums into D'.
+    Computed once a row, not once a column, and once an activation group: in plane 0.
 
     Members
     -------
-    first, weight, operands, capture : In
+    first, operands : In
         As in :class:`Column`.
+    capture : In
+        Copy the sums of the run that stands in the accumulators.
     counts : In
         The slice is of plane 0. Enters with ``first``.
     negative : In, only where ``negates_tables``
@@ -230,13 +194,14 @@ class RowSums(wiring.Component):
         R as last captured.
     scales : Out
         Scales of the run last captured.
-    plane_sums : Out, ``[m]`` signed of ``accumulator_bits``, only where ``corrects_planes``
-        S as last captured.
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        members = slice_members(config) | {
+        members = {
+            "first": In(1),
+            "operands": In(tables_layout(config, config.operand_bits)),
+            "capture": In(1),
             "counts": In(1),
             "sums": Out(data.ArrayLayout(number(config, config.row_sum_bits), config.m)),
         }
@@ -245,9 +210,6 @@ class RowSums(wiring.Component):
         if config.block_scaled:
             scales = data.ArrayLayout(scale_layout(config), config.m)
             members |= {"run_scales": In(scales), "scales": Out(scales)}
-        if config.corrects_planes:
-            shape = signed(config.accumulator_bits)
-            members["plane_sums"] = Out(data.ArrayLayout(shape, config.m))
         super().__init__(members)
 
     def _all_ones(self, table: list[Value], negative: Value | None) -> Value:
@@ -256,6 +218,8 @@ class RowSums(wiring.Component):
         # T[0] of the symmetric form takes every activation negatively; 1 + 3 + 9 has digits 1.
         entry = {"symmetric": 0, "ternary": 12}.get(name, len(table) - 1)
         value = table[entry]
+        if self._config.inverted:
+            value = (~value).as_signed()
         if self._config.exact_floats:
             flip = negative if negative is not None else int(name == "symmetric")
             return Cat(value[:-1], value[-1] ^ flip)
@@ -268,25 +232,18 @@ class RowSums(wiring.Component):
         cycles = 1 + self._config.pipeline
         first = delayed(m, self.first, cycles, "scale_first")
         entering = delayed(m, self.run_scales.as_value(), cycles, "scale")
-        current = Signal(len(entering), name="scale_current", reset_less=True)
-        held = Signal(len(entering), name="scale_held", reset_less=True)
-        with m.If(first):
-            m.d.sync += current.eq(entering)
-        with m.If(self.capture):
-            m.d.sync += held.eq(current)
-        return held
+        current = captured(m, entering, first, "scale_current")
+        return captured(m, current, self.capture, "scale")
 
     def elaborate(self, platform: object) -> Module:
-        """One sum a row, two where planes are corrected."""
+        """One sum a row."""
         m = Module()
         config = self._config
-        counts = delayed(m, self.counts, 1, "counts")
         negative = None
         if config.negates_tables:
             negative = delayed(m, self.negative, 1, "negative")
-        rows = Accumulators(m, platform, config, self.first, None, self.capture)
-        row_sums = []
-        ones: list[list[Value]] = []
+        counts = self.counts if config.planes(config.max_weight_bits) > 1 else None
+        rows = Accumulators(m, platform, config, self.first, counts=counts)
         for row, tables in enumerate(_rows(config, self.operands)):
             terms: list[Value] = [self._all_ones(table, negative) for table in tables]
             if config.exact_floats:
@@ -294,18 +251,8 @@ class RowSums(wiring.Component):
                     converted(m, platform, t, config.table_format, FP32, f"widen_{row}_{i}")
                     for i, t in enumerate(terms)
                 ]
-            ones.append(terms)
-            counted = [Mux(counts, term, 0) for term in terms]
-            row_sums.append(rows.add(counted, config.row_sum_bits, f"row_{row}"))
-        m.d.comb += self.sums.as_value().eq(Cat(*row_sums))
+            current = rows.add(terms, config.row_sum_bits, f"row_{row}")
+            m.d.comb += self.sums[row].eq(captured(m, current, self.capture, f"row_{row}"))
         if config.block_scaled:
             m.d.comb += self.scales.as_value().eq(self._captured_scales(m))
-        if config.corrects_planes:
-            weight = getattr(self, "weight", None)
-            planes = Accumulators(m, platform, config, self.first, weight, self.capture)
-            plane_sums = [
-                planes.add(terms, config.accumulator_bits, f"planes_{row}")
-                for row, terms in enumerate(ones)
-            ]
-            m.d.comb += self.plane_sums.as_value().eq(Cat(*plane_sums))
         return m

@@ -30,6 +30,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "weight_coding": ("binary", "ternary"),
     "precompute": ("inline", "buffered", "external"),
     "zero_points": ("shared", "column", "external"),
+    "plane_order": ("any", "descending"),
 }
 
 _RANGES: dict[str, tuple[int, int]] = {
@@ -95,7 +96,11 @@ class CoreConfig:
     zero_points : {"shared", "column", "external"}
         ``shared`` subtracts one zero point of all columns of a run in the drain (symmetric and
         ternary formats), ``column`` one of each column; ``external`` leaves that to the reader,
-        who gets the row sums beside the results.
+        who gets the accumulators as they are (:class:`~hdl.forms.Form`) and the row sums.
+    plane_order : {"any", "descending"}
+        ``any``: each slice is weighed by its plane. ``descending``: a run takes all its steps of
+        the highest plane first, and accumulators double at a plane's start, which is smaller.
+        Exact floats always do so.
     result_columns : int
         Columns per beat of the result stream, a divisor of ``n``; 0 chooses the fewest that never
         stall one-bit runs of ``group_size`` (or of 32 elements).
@@ -126,6 +131,7 @@ class CoreConfig:
     max_k: int = 16384
     precompute: str = "inline"
     zero_points: str = "shared"
+    plane_order: str = "any"
     result_columns: int = 0
     pipeline: int = 0
 
@@ -227,7 +233,7 @@ class CoreConfig:
     @property
     def entries(self) -> int:
         """Stored entries of one table; entries that are zero are not stored."""
-        return self.form.entries(self.table_k)
+        return len(self.form.counts(self.table_k))
 
     @property
     def index_bits(self) -> int:
@@ -286,35 +292,45 @@ class CoreConfig:
         """Width of a table entry as looked up, before its plane counts."""
         return self.entry_bits if self.exact_floats else signed_bits(*self.stored_range)
 
+    def operand_width(self, entry: int) -> int:
+        """Width that an entry really needs as an operand: those of few activations are narrower."""
+        if self.exact_floats or self.table == "int8" or self.negates_tables:
+            return self.operand_bits
+        count = self.form.counts(self.table_k)[entry]
+        return signed_bits(*self._range(count, self.form.digits)) + self.table_shift
+
+    @property
+    def inverted(self) -> bool:
+        """Whether operands and selects are registered inverted.
+
+        OR-AND-INVERT gates then give up to three selected entries their true polarity.
+        """
+        return self.entries <= 3 and not self.exact_floats
+
     @property
     def shifts_in_unit(self) -> bool:
         """Where a slice is weighed by 2^plane: in each unit, after its sum; else in the tables.
 
         One lookup reads tables that are shifted already, which all columns share; with several,
-        shifting their sum widens fewer adders. Exact floats double their accumulator instead.
+        shifting their sum widens fewer adders.
         """
-        return (
-            self.form.bit_serial
-            and not self.exact_floats
-            and self.tables > 1
-            and self.max_weight_bits > 1
-        )
+        return self._weighs_planes and self.tables > 1
 
     @property
     def doubles(self) -> bool:
-        """Whether accumulators double before a plane: exact floats, planes highest first."""
-        return self.exact_floats and self.form.bit_serial and self.max_weight_bits > 1
+        """Whether accumulators double before a plane, planes coming highest first."""
+        return self.form.bit_serial and self.max_weight_bits > 1 and not self._weighs_planes
 
     @property
-    def corrects_planes(self) -> bool:
-        """Whether results are corrected by a sum over all planes (exact floats never are)."""
-        return self.form.corrects_planes and not self.exact_floats
+    def _weighs_planes(self) -> bool:
+        """Whether each slice is weighed by its plane, so that planes may come in any order."""
+        several = self.form.bit_serial and self.max_weight_bits > 1
+        return several and self.plane_order == "any" and not self.exact_floats
 
     @property
     def table_shift(self) -> int:
         """Greatest left shift of a table before it is looked up."""
-        serial = self.form.bit_serial and not self.exact_floats
-        return self.max_weight_bits - 1 if serial and self.tables == 1 else 0
+        return self.max_weight_bits - 1 if self._weighs_planes and self.tables == 1 else 0
 
     @property
     def negates_tables(self) -> bool:
@@ -340,11 +356,6 @@ class CoreConfig:
         if self.engine == "mac":
             return signed_bits(*self._range(self.depth, self.form.weights(self.max_weight_bits)))
         return signed_bits(*self._looked_up(self.tables))
-
-    @property
-    def max_code(self) -> int:
-        """Greatest weight code: ``2^max_weight_bits - 1``."""
-        return (1 << self.max_weight_bits) - 1
 
     @property
     def accumulator_bits(self) -> int:
@@ -389,26 +400,21 @@ class CoreConfig:
 
     @property
     def zero_point_range(self) -> tuple[int, int]:
-        """Range of z' = 2z + 1 - 2^b for 0 <= z <= 2^b, b up to ``max_weight_bits``."""
-        return 1 - (1 << self.max_weight_bits), 1 + (1 << self.max_weight_bits)
+        """Range of z'' = 2z + 1 - 2^b + offset(b), 0 <= z <= 2^b, b up to ``max_weight_bits``."""
+        bits = range(1, self.max_weight_bits + 1)
+        ends = [s * (1 << b) + 1 + self.form.offset(b) for b in bits for s in (-1, 1)]
+        return min(ends), max(ends)
 
     @property
     def zero_point_bits(self) -> int:
-        """Width of one z'."""
+        """Width of one z''."""
         return signed_bits(*self.zero_point_range)
 
     @property
-    def raw_dot_bits(self) -> int:
-        """Width of D' = sum A q', the result before zero points."""
-        if self.exact_floats:
-            return self.accumulator_bits
-        return signed_bits(*self._range(self.run_length, (-self.max_code, self.max_code)))
-
-    @property
     def dot_bits(self) -> int:
-        """Width of one result: D', or P = D' - z' R unless zero points are external."""
+        """Width of one result: P, or the accumulator D where zero points are external."""
         if self.zero_points == "external":
-            return self.raw_dot_bits
+            return self.accumulator_bits
         widest = 2 << self.max_weight_bits
         return signed_bits(*self._range(self.run_length, (-widest, widest)))
 

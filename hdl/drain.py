@@ -1,10 +1,14 @@
-"""From captured accumulators to the result stream, while the next run is being summed."""
+"""From accumulators to the result stream, while the next run is being summed."""
+
+import functools
+import operator
 
 from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.blocks import scale_layout
+from hdl.column import captured
 from hdl.config import CoreConfig
 from hdl.tables import number
 
@@ -25,7 +29,7 @@ def results_layout(config: CoreConfig, dot_bits: int) -> data.StructLayout:
 
 
 def zero_points_layout(config: CoreConfig) -> data.ArrayLayout:
-    """Zero points z' of one result beat: ``[zero_point_lanes]`` signed, first column lowest."""
+    """Zero points z'' of one result beat: ``[zero_point_lanes]`` signed, first column lowest."""
     return data.ArrayLayout(signed(config.zero_point_bits), config.zero_point_lanes)
 
 
@@ -39,8 +43,47 @@ def lanes(m: Module, packed: Value, bits: int, name: str) -> list[Value]:
     return [flat[low : low + bits].as_signed() for low in range(0, len(packed), bits)]
 
 
+class DrainLane(wiring.Component):
+    """Copies of every ``drain_columns``-th column's accumulators, while the next run is summed.
+
+    Members
+    -------
+    accumulators : In, ``[drain_beats][m]`` numbers of ``accumulator_bits``
+    capture : In
+        Copy them at the end of this cycle.
+    select : In, one-hot of ``drain_beats``
+        Beat whose copies ``dots`` shows; zeros where there is none.
+    dots : Out, ``[m]`` numbers of ``accumulator_bits``
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        column = data.ArrayLayout(number(config, config.accumulator_bits), config.m)
+        super().__init__(
+            {
+                "accumulators": In(data.ArrayLayout(column, config.drain_beats)),
+                "capture": In(1),
+                "select": In(config.drain_beats),
+                "dots": Out(column),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Registers with a common enable, and an AND-OR."""
+        m = Module()
+        shown: list[Value] = []
+        for beat in range(self._config.drain_beats):
+            value = self.accumulators[beat].as_value()
+            held = captured(m, value, self.capture, f"{beat}")
+            shown.append(held & self.select[beat].replicate(len(held)))
+        if len(shown) == 1:  # nobody looks at results that are not valid
+            shown = [held]
+        m.d.comb += self.dots.as_value().eq(functools.reduce(operator.or_, shown))
+        return m
+
+
 class Drain(wiring.Component):
-    """Captures finished runs and sends them column block by column block.
+    """Has finished runs captured, and their results sent beat by beat.
 
     Members
     -------
@@ -49,47 +92,37 @@ class Drain(wiring.Component):
     free : Out
         A run that finishes next can be captured at once.
     capture : Out
-        The columns copy their accumulators at the end of this cycle.
+        Accumulators and row sums are copied at the end of this cycle.
     select : Out, one-hot of ``drain_beats``
-        Block of columns that ``dots`` must show.
-    dots : In, ``[drain_columns][m]`` signed of ``accumulator_bits``
-        Captured accumulators of the selected block.
-    sums, plane_sums, scales : In
-        As :class:`~hdl.column.RowSums` gives them.
-    results : Out stream, :func:`results_layout` of ``raw_dot_bits``
-        D' = sum A q', column blocks in ascending order.
+        Beat that is sent.
+    valid, ready, last : Out, In, Out
+        Handshake of the result beats, and the last one of a run.
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        columns = data.ArrayLayout(number(config, config.accumulator_bits), config.m)
-        members = {
-            "done": In(1),
-            "free": Out(1),
-            "capture": Out(1),
-            "select": Out(config.drain_beats),
-            "dots": In(data.ArrayLayout(columns, config.drain_columns)),
-            "sums": In(data.ArrayLayout(number(config, config.row_sum_bits), config.m)),
-            "results": Out(stream.Signature(results_layout(config, config.raw_dot_bits))),
-        }
-        if config.corrects_planes:
-            members["plane_sums"] = In(columns)
-        if config.block_scaled:
-            members["scales"] = In(data.ArrayLayout(scale_layout(config), config.m))
-        super().__init__(members)
+        super().__init__(
+            {
+                "done": In(1),
+                "free": Out(1),
+                "capture": Out(1),
+                "select": Out(config.drain_beats),
+                "valid": Out(1),
+                "ready": In(1),
+                "last": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
-        """Step through the blocks."""
+        """Step through the beats."""
         m = Module()
-        config = self._config
-
         waiting = Signal()
-        last = self.select[-1]
-        sent = self.results.valid & self.results.ready
+        sent = self.valid & self.ready
         pending = self.done | waiting
         m.d.comb += [
-            self.results.valid.eq(self.select.any()),
-            self.free.eq(~self.results.valid | (sent & last)),
+            self.last.eq(self.select[-1]),
+            self.valid.eq(self.select.any()),
+            self.free.eq(~self.valid | (sent & self.last)),
             self.capture.eq(pending & self.free),
         ]
         m.d.sync += waiting.eq(pending & ~self.capture)
@@ -97,39 +130,15 @@ class Drain(wiring.Component):
             m.d.sync += self.select.eq(1)
         with m.Elif(sent):
             m.d.sync += self.select.eq(self.select << 1)
-
-        columns = lanes(m, self.dots.as_value(), config.accumulator_bits, "columns")
-        dots = []
-        for row in range(config.m):
-            for column in range(config.drain_columns):
-                dot = Signal(number(config, config.raw_dot_bits), name=f"dot_{row}_{column}")
-                m.d.comb += dot.eq(self._corrected(columns[column * config.m + row], row))
-                dots.append(dot)
-        m.d.comb += [
-            self.results.payload.dot.as_value().eq(Cat(*dots)),
-            self.results.payload.row_sum.eq(self.sums),
-            self.results.payload.last.eq(last),
-        ]
-        if config.block_scaled:
-            m.d.comb += self.results.payload.scale.eq(self.scales)
         return m
-
-    def _corrected(self, value: Value, row: int) -> Value:
-        """``D'`` from what the form accumulates (exact floats leave as they are)."""
-        config, form = self._config, self._config.form
-        if config.exact_floats or not form.correction:
-            return value
-        own = self.plane_sums[row] if config.corrects_planes else self.sums[row]
-        scaled = form.scale * value
-        return scaled + own if form.correction > 0 else scaled - own
 
 
 class ZeroPoints(wiring.Component):
-    """Subtracts zero points: ``P = D' - z' R``, registered.
+    """Subtracts zero points: ``P = scale * D - z'' R`` (:class:`~hdl.forms.Form`), registered.
 
     Members
     -------
-    raw : In stream, :func:`results_layout` of ``raw_dot_bits``
+    raw : In stream, :func:`results_layout` of ``accumulator_bits``
     zero_points : In stream, :func:`zero_points_layout`
         One beat for every beat of ``raw``.
     results : Out stream, :func:`results_layout` of ``dot_bits``
@@ -139,7 +148,7 @@ class ZeroPoints(wiring.Component):
         self._config = config
         super().__init__(
             {
-                "raw": In(stream.Signature(results_layout(config, config.raw_dot_bits))),
+                "raw": In(stream.Signature(results_layout(config, config.accumulator_bits))),
                 "zero_points": In(stream.Signature(zero_points_layout(config))),
                 "results": Out(stream.Signature(results_layout(config, config.dot_bits))),
             }
@@ -156,9 +165,9 @@ class ZeroPoints(wiring.Component):
             self.zero_points.ready.eq(self.raw.valid & free),
         ]
         raw = self.raw.payload
-        raw_dots = lanes(m, raw.dot.as_value(), config.raw_dot_bits, "raw_dots")
+        raw_dots = lanes(m, raw.dot.as_value(), config.accumulator_bits, "raw_dots")
         zero_points = lanes(
-            m, self.zero_points.payload.as_value(), config.zero_point_bits, "z_prime"
+            m, self.zero_points.payload.as_value(), config.zero_point_bits, "zero_point"
         )
         corrections = []
         for row in range(config.m):
@@ -173,7 +182,7 @@ class ZeroPoints(wiring.Component):
             row, column = divmod(i, config.drain_columns)
             name = f"result_{row}_{column}"
             dots.append(Signal(signed(config.dot_bits), name=name, reset_less=True))
-            differences.append(raw_dot - corrections[i // share])
+            differences.append(config.form.scale * raw_dot - corrections[i // share])
         # Everything but the dots passes unchanged.
         rest = raw.as_value()[len(raw.dot.as_value()) :]
         passed = Signal(len(rest), name="passed", reset_less=True)

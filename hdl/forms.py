@@ -1,4 +1,4 @@
-"""How engines read weights: what a table holds, what an index is, what corrects a sum."""
+"""How engines read weights: what a table holds, what an index is, what a sum then means."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 class Form:
     """One way to hold weights and tables.
 
-    A unit accumulates ``D = sum A w`` with w in :attr:`weights`; the result that all forms share is
-    ``D' = sum A q' = scale * D + sum``, where the sum is one of the row's own (:class:`RowSums`).
+    A unit accumulates ``D = sum A w`` with w in :attr:`weights`. All forms give the same result
+    ``P = 2 sum A (q - z) = scale * D - z'' R``, R the row sum and ``z'' = z' + offset(b)`` the zero
+    point of b-bit weights as the form reads them.
 
     Attributes
     ----------
@@ -19,8 +20,8 @@ class Form:
         Whether the top bit of an index negates the entry.
     bit_serial : bool
         Whether a slice carries one bit plane, or whole codes.
-    entries : callable
-        Stored entries of a table of k activations.
+    counts : callable
+        How many activations each stored entry of a table of k activations sums.
     index_bits : callable
         Bits of a weight index, from k and the greatest weight bits.
     digits : tuple of int
@@ -28,23 +29,32 @@ class Form:
     weights : callable
         Least and greatest factor of an activation in a run's sum, from the greatest weight bits.
     scale : int
-        See above.
-    correction : int
-        -1 or 1: how often the sum counts. 0: there is none.
-    corrects_planes : bool
-        Whether that sum runs over all planes, ``(2^b - 1) R``, or is the row sum R itself.
+    offset : callable
+        See above; from the weight bits.
     """
 
     name: str
     signed_entries: bool
     bit_serial: bool
-    entries: Callable[[int], int]
+    counts: Callable[[int], list[int]]
     index_bits: Callable[[int, int], int]
     digits: tuple[int, int]
     weights: Callable[[int], tuple[int, int]]
     scale: int
-    correction: int
-    corrects_planes: bool = False
+    offset: Callable[[int], int]
+
+
+def _subset_counts(k: int) -> list[int]:
+    return [x.bit_count() for x in range(1, 1 << k)]
+
+
+def _ternary_counts(k: int) -> list[int]:
+    """By the construction of :func:`hdl.entries.ternary`."""
+    counts: list[int] = []
+    for _ in range(k):
+        more = [count + 1 for count in counts]
+        counts = [*counts, *more[::-1], 1, *more]
+    return counts
 
 
 def _own_bits(k: int, bits: int) -> int:
@@ -65,60 +75,59 @@ FORMS = {
         name="symmetric",
         signed_entries=True,
         bit_serial=True,
-        entries=lambda k: 1 << k - 1,
+        counts=lambda k: [k] * (1 << k - 1),
         index_bits=_own_bits,
         digits=(-1, 1),
         weights=lambda bits: (1 - (1 << bits), (1 << bits) - 1),
         scale=1,
-        correction=0,
+        offset=lambda bits: 0,
     ),
     # Bits are 0 and 1.
     "subset": Form(
         name="subset",
         signed_entries=False,
         bit_serial=True,
-        entries=lambda k: (1 << k) - 1,
+        counts=_subset_counts,
         index_bits=_own_bits,
         digits=(0, 1),
         weights=lambda bits: (0, (1 << bits) - 1),
         scale=2,
-        correction=-1,
-        corrects_planes=True,
+        offset=lambda bits: (1 << bits) - 1,
     ),
     # Bits are 0 and 1, but the top plane counts negatively, as UNPU reads weights.
     "twos-complement": Form(
         name="twos-complement",
         signed_entries=False,
         bit_serial=True,
-        entries=lambda k: (1 << k) - 1,
+        counts=_subset_counts,
         index_bits=_own_bits,
         digits=(0, 1),
         weights=_twos_complement,
         scale=2,
-        correction=1,
+        offset=lambda bits: -1,
     ),
     # Trits -1, 0, 1: three of them in five bits, one slice for the whole weight.
     "ternary": Form(
         name="ternary",
         signed_entries=True,
         bit_serial=False,
-        entries=lambda k: (3**k - 1) // 2,
+        counts=_ternary_counts,
         index_bits=lambda k, bits: TERNARY_INDEX_BITS,
         digits=(-1, 1),
         weights=lambda bits: (-1, 1),
         scale=2,
-        correction=-1,
+        offset=lambda bits: 1,
     ),
     # No table: whole two's-complement codes meet a multiplier.
     "product": Form(
         name="product",
         signed_entries=False,
         bit_serial=False,
-        entries=lambda k: 1,
+        counts=lambda k: [1],
         index_bits=lambda k, bits: bits,
         digits=(1, 1),
         weights=_twos_complement,
         scale=2,
-        correction=1,
+        offset=lambda bits: -1,
     ),
 }

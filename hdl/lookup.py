@@ -7,37 +7,42 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from hdl.config import CoreConfig
 
-#: Up to this many entries a registered one-hot select and an AND-OR are smaller than a multiplexer
-#: tree; beyond it, the select registers alone would outweigh the saving.
+#: Up to this many entries a one-hot select and an AND-OR are smaller than a multiplexer tree.
 ONE_HOT_ENTRIES = 8
 
 
 class Select:
-    """Registered select of one table, decoded once and shared by all rows of a column.
+    """Registered index of one table, decoded once for all rows of a column.
 
     ``index`` is the weight index as packed: in forms with signed entries its top bit negates, the
-    rest selects; index 0 selects nothing (zero) except in the symmetric form.
+    rest selects; index 0 selects nothing (zero) except in the symmetric form. Selects and tables
+    are inverted where ``config.inverted``.
     """
 
     def __init__(self, m: Module, config: CoreConfig, index: Value, name: str):
         self._entries = config.entries
+        self._inverted = config.inverted
+        held = Signal(len(index), name=f"index_{name}", reset_less=True)
+        m.d.sync += held.eq(index)
         self.negate: Value | None = None
+        chosen: Value = held
         if config.form.signed_entries:
-            self.negate = Signal(name=f"negate_{name}", reset_less=True)
-            m.d.sync += self.negate.eq(index[-1])
-            index = index[:-1]
-        #: Value of ``index`` that selects entry 0.
+            self.negate, chosen = held[-1], held[:-1]
+        #: Value of the index that selects entry 0.
         self._first = 0 if config.form.name == "symmetric" else 1
         self._one_hot = config.entries <= ONE_HOT_ENTRIES
-        chosen: Value = index
         if self._one_hot:
-            chosen = Cat(index == self._first + e for e in range(self._entries))
-        self._select = Signal(len(chosen), name=f"select_{name}", reset_less=True)
-        m.d.sync += self._select.eq(chosen)
+            chosen = Cat(chosen == self._first + e for e in range(self._entries))
+        self._select = Signal(len(chosen), name=f"select_{name}")
+        m.d.comb += self._select.eq(~chosen if self._inverted else chosen)
 
     def read(self, table: list[Value]) -> Value:
         """Raw bits of the selected entry, its sign not yet applied (see :func:`negated`)."""
         table = [entry.as_unsigned() for entry in table]
+        if self._inverted:
+            width = len(table[0])
+            masked = [e | s.replicate(width) for e, s in zip(table, self._select, strict=True)]
+            return ~functools.reduce(operator.and_, masked)
         if self._one_hot:
             gated = [entry & self._select[e].replicate(len(entry)) for e, entry in enumerate(table)]
             return functools.reduce(operator.or_, gated)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 #: Most lookup units of one tile; a larger core is made of several tiles.
 MOST_UNITS = 8192
+#: Most bits of all ports of a module together.
+MOST_PORT_BITS = 60_000
 
 
 def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
@@ -94,6 +96,17 @@ def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
                 f"most {most}, not {config.max_weight_bits}"
             ),
         )
+    yield (
+        config.plane_order != "any" and not config.form.bit_serial,
+        "plane_order is for bit planes, but this core reads whole codes: leave it out",
+    )
+    yield (
+        config.drain_beats * config.m * config.accumulator_bits > MOST_PORT_BITS,
+        (
+            f"result_columns = {config.drain_columns} makes {config.drain_beats} beats of a run, "
+            "more than one drain lane holds: set more"
+        ),
+    )
     yield (
         config.precompute == "buffered" and config.run_steps > 1024,
         (

@@ -170,7 +170,7 @@ class TableStage(wiring.Component):
     fire : In
         A slice is taken in this cycle.
     operands : Out, :func:`tables_layout` of ``operand_bits``
-        One cycle later; zeros in a bubble.
+        One cycle later; zeros in a bubble. All bits inverted where ``config.inverted``.
     """
 
     def __init__(self, config: CoreConfig):
@@ -202,13 +202,14 @@ class TableStage(wiring.Component):
         for row in range(config.m):
             for table in range(config.tables):
                 for x in range(config.entries):
-                    operand = Signal(
-                        number(config, config.operand_bits),
-                        name=f"operand_{row}_{table}_{x}",
-                        reset_less=True,
-                    )
+                    shape = number(config, config.operand_width(x))
+                    name = f"operand_{row}_{table}_{x}"
+                    operand = Signal(shape, name=name, reset_less=True)
                     weighed = self._weighed(self.tables[row][table][x])
-                    m.d.sync += operand.eq(Mux(self.fire, weighed, 0))
-                    operands.append(operand)
+                    gated = Mux(self.fire, weighed, 0)
+                    m.d.sync += operand.eq(~gated if config.inverted else gated)
+                    wide = Signal(number(config, config.operand_bits), name=f"wide_{name}")
+                    m.d.comb += wide.eq(operand)
+                    operands.append(wide)
         m.d.comb += self.operands.as_value().eq(Cat(*operands))
         return m

@@ -1,7 +1,5 @@
 """The tile: M rows of tables, N weight columns, M x N units (paper, figure 9)."""
 
-import functools
-import operator
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,9 +7,9 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.column import ColumnBlock, RowSums
+from hdl.column import Column, RowSums
 from hdl.config import CoreConfig
-from hdl.drain import Drain, ZeroPoints, results_layout, zero_points_layout
+from hdl.drain import Drain, DrainLane, ZeroPoints, results_layout, zero_points_layout
 from hdl.frontend import Frontend, TableBuffer, activations_layout, step_layout
 from hdl.sharing import add_shared
 from hdl.tables import TableStage
@@ -83,11 +81,11 @@ class Tile(wiring.Component):
     weights : In stream, :func:`weights_layout`
         Weight slices.
     zero_points : In stream, :func:`~hdl.drain.zero_points_layout`, unless they are external
-        z' = 2z + 1 - 2^b of one result beat: of each column, or one for all.
+        z'' = 2z + 1 - 2^b + offset (:class:`~hdl.forms.Form`) of one result beat: of each column,
+        or one for all.
     results : Out stream, :func:`~hdl.drain.results_layout` of ``dot_bits``
-        Exact integers: D' = sum A q' (equation 3) with external zero points, else P; and the
-        row sums R of the run. Exact float engines: D' (engine lut) or what their form accumulates
-        (:class:`~hdl.forms.Form`), and R, in FP32.
+        P, or D as the form accumulates it where zero points are external; and the row sums R of the
+        run. Exact integers, or FP32 numbers of exact floats.
     """
 
     def __init__(self, config: CoreConfig):
@@ -132,9 +130,13 @@ class Tile(wiring.Component):
 
         steps, scales, available, take = self._steps(m, add)
         stage = add("table_stage", TableStage)
-        blocks = [add(f"block_{b}", ColumnBlock, "column_block") for b in range(config.drain_beats)]
+        columns = [add(f"column_{n}", Column, "column") for n in range(config.n)]
         row_sums = add("row_sums", RowSums)
         drain = add("drain", Drain)
+        lanes = [
+            add(f"drain_lane_{lane}", DrainLane, "drain_lane")
+            for lane in range(config.drain_columns)
+        ]
 
         # A run's first slice overwrites the accumulators one stage later, so it must not enter
         # before the run that stands there can be captured. Runs that are taken but not captured:
@@ -176,35 +178,49 @@ class Tile(wiring.Component):
                 m.d.sync += plane.eq(slice_.plane)
             m.d.comb += starts_plane.eq(fire & (slice_.plane != plane))
         first = Signal()
-        m.d.comb += [first.eq(fire & slice_.first), row_sums.counts.eq(slice_.plane == 0)]
-        for consumer in (*blocks, row_sums):
+        m.d.comb += [
+            first.eq(fire & slice_.first),
+            row_sums.first.eq(first),
+            row_sums.operands.eq(stage.operands),
+            row_sums.capture.eq(drain.capture),
+            row_sums.counts.eq(slice_.plane == 0),
+        ]
+        index = Signal(config.slice_bits)
+        m.d.comb += index.eq(slice_.index.as_value())
+        width = config.tables * config.index_bits
+        for n, column in enumerate(columns):
+            beat, lane = divmod(n, config.drain_columns)
             m.d.comb += [
-                consumer.first.eq(first),
-                consumer.operands.eq(stage.operands),
-                consumer.capture.eq(drain.capture),
+                column.first.eq(first),
+                column.operands.eq(stage.operands),
+                column.index.eq(index[n * width : (n + 1) * width]),
+                lanes[lane].accumulators[beat].eq(column.dots),
             ]
             if config.shifts_in_unit:
-                m.d.comb += consumer.weight.eq(slice_.plane)
+                m.d.comb += column.weight.eq(slice_.plane)
             if config.doubles:
-                m.d.comb += consumer.weight.eq(starts_plane)
-        index = slice_.index.as_value()
-        block_bits = config.drain_columns * config.tables * config.index_bits
-        for b, block in enumerate(blocks):
-            m.d.comb += [
-                block.index.eq(index.word_select(b, block_bits)),
-                block.select.eq(drain.select[b]),
-            ]
-        selected = functools.reduce(operator.or_, (block.dots.as_value() for block in blocks))
-        m.d.comb += [drain.dots.as_value().eq(selected), drain.sums.eq(row_sums.sums)]
-        if config.block_scaled:
-            m.d.comb += drain.scales.eq(row_sums.scales)
-        if config.corrects_planes:
-            m.d.comb += drain.plane_sums.eq(row_sums.plane_sums)
+                m.d.comb += column.weight.eq(starts_plane)
+        for lane in lanes:
+            m.d.comb += [lane.capture.eq(drain.capture), lane.select.eq(drain.select)]
+        self._results(m, add, drain, lanes, row_sums)
+        return m
+
+    def _results(self, m: Module, add: Callable, drain: Drain, lanes: list, row_sums: RowSums):
+        """Result beats, through the zero points or as they are."""
+        config = self.config
+        raw = flipped(self.results)
         if config.zero_points != "external":
             zero_points = add("zero_points", ZeroPoints)
-            connect(m, drain.results, zero_points.raw)
             connect(m, flipped(self.zero_points), zero_points.zero_points)
-            connect(m, zero_points.results, flipped(self.results))
-        else:
-            connect(m, drain.results, flipped(self.results))
-        return m
+            connect(m, zero_points.results, raw)
+            raw = zero_points.raw
+        m.d.comb += [
+            raw.valid.eq(drain.valid),
+            drain.ready.eq(raw.ready),
+            raw.payload.row_sum.eq(row_sums.sums),
+            raw.payload.last.eq(drain.last),
+        ]
+        for lane, shown in enumerate(lanes):
+            m.d.comb += [raw.payload.dot[r][lane].eq(shown.dots[r]) for r in range(config.m)]
+        if config.block_scaled:
+            m.d.comb += raw.payload.scale.eq(row_sums.scales)

@@ -53,14 +53,15 @@ def partial_products(a: Value, w: Value) -> tuple[list[Value], int]:
 
     Baugh and Wooley: products with one sign bit count negatively, so they are inverted and a
     constant makes up for it. Nothing needs sign extension, in contrast to a synthesis tool's own
-    way with sums of signed products, which is twice as large.
+    way with sums of signed products, which is twice as large. ``a`` and ``w`` come inverted, as
+    NOR gates are smaller than AND gates.
     """
     top_a, top_w = len(a) - 1, len(w) - 1
     rows: list[Value] = []
     for i in range(top_w):
         bit = w[i].replicate(top_a)
-        rows.append(Cat(Const(0, i), a[:-1] & bit, ~(a[-1] & w[i])))
-    last = Cat(~(a[:-1] & w[-1].replicate(top_a)), a[-1] & w[-1])
+        rows.append(Cat(Const(0, i), ~(a[:-1] | bit), a[-1] | w[i]))
+    last = Cat(a[:-1] | w[-1].replicate(top_a), ~(a[-1] | w[-1]))
     rows.append(Cat(Const(0, top_w), last))
     return rows, (1 << top_a) + (1 << top_w) - (1 << top_a + top_w + 1)
 
@@ -75,7 +76,8 @@ class Products:
         self._weights: list[Value] = []
         for i in range(config.tables):
             weight = Signal(signed(config.index_bits), name=f"weight_{i}", reset_less=True)
-            m.d.sync += weight.eq(index.word_select(i, config.index_bits))
+            code = index.word_select(i, config.index_bits)
+            m.d.sync += weight.eq(~code if config.inverted else code)
             self._weights.append(self._as_float(weight, i) if config.exact_floats else weight)
 
     def _as_float(self, weight: Value, i: int) -> Value:

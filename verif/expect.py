@@ -73,17 +73,18 @@ def expected_results(
         if config.aligned:
             values, exponents, invalid = align(values, config)
             results.exponents[:, run], results.invalid[:, run] = exponents, invalid
-        z_prime = packed.zero_points[:, packed.steps.group[run]].astype(np.int64)
+        zero_points = packed.zero_points[:, packed.steps.group[run]].astype(np.int64)
         if config.table == "int8":
             raw, sums, shifts = int8_tensor_products(config, values, tensor, (start, stop))
             results.exponents[:, run] += shifts
-            products = raw - z_prime * sums[:, None]
+            products = raw - zero_points * sums[:, None]
         else:
             whole = np.zeros((m, tensor.shape[1]), np.int64)
             whole[:, start:stop] = values
             products = golden.integer_products(whole, tensor, [(start, stop)])[..., 0]
             sums = golden.row_sums(whole, [(start, stop)])[:, 0]
-        if config.zero_points == "external":  # the reader subtracts z' R: D' = P + z' R
-            products = products + z_prime * sums[:, None]
+        if config.zero_points == "external":  # the reader computes P = scale * D - z'' R
+            products, rest = np.divmod(products + zero_points * sums[:, None], config.form.scale)
+            assert not rest.any(), "no accumulator has such a result"
         results.dots[..., run], results.sums[:, run] = products, sums
     return results

@@ -292,12 +292,13 @@ def tile_job(
     InputError
         The activations or the tensor do not fit the configuration.
     """
-    serial_floats = config.exact_floats and config.form.bit_serial
-    order = order or ("plane-major" if serial_floats else "ascending")
+    order = order or ("plane-major" if config.doubles else "ascending")
     if order not in PLANE_ORDERS:
         raise InputError(f"plane order must be one of {', '.join(PLANE_ORDERS)}, not {order!r}")
-    if serial_floats and order != "plane-major":
-        raise InputError(f"float_mode = exact takes planes in order plane-major, not {order!r}")
+    if config.doubles and order != "plane-major":
+        raise InputError(
+            f"accumulators that double take planes in order plane-major, not {order!r}"
+        )
     check_activations(config, activations, tensor.shape[1])
     packed = pack(config, tensor)
     activations = _rows(activations, config.m).reshape(-1, activations.shape[1])

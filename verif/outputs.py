@@ -14,7 +14,8 @@ from verif.golden_blocks import align, table_shift
 def outputs(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) -> np.ndarray:
     """``O = A W^T`` as a tile and an epilogue in float64 compute it, float64 [M, N].
 
-    ``O += s' 2^e (D' - z' R) + minimum 2^e R`` over runs, so that all error is the tile's own.
+    ``O += s' 2^e (scale D - z'' R) + minimum 2^e R`` over runs (:class:`~hdl.forms.Form`), so that
+    all error is the tile's own.
     """
     packed = pack(config.replace(zero_points="external"), tensor)
     external = config.replace(zero_points="external")
@@ -27,7 +28,8 @@ def outputs(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) ->
         unit = np.ldexp(1.0, results.exponents[:, run] - config.scale_offset)
         unit = np.where(results.invalid[:, run], np.nan, unit)
         scale = packed.scales[:, group].astype(np.float64)
-        part = scale * (dots - packed.zero_points[:, group] * sums[:, None])
+        products = config.form.scale * dots - packed.zero_points[:, group] * sums[:, None]
+        part = scale * products
         if tensor.minimums is not None:
             part = part + tensor.minimums[:, group].astype(np.float64) * sums[:, None]
         total += unit[:, None] * part

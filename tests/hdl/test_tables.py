@@ -70,6 +70,9 @@ def test_every_index_gives_its_dot_product(k, form):
     group = [rng.randrange(-128, 128) for _ in range(k)]
     first = 0 if form == "symmetric" else 1
     table = [entry(form, group, first + e) for e in range(config.entries)]
+    bubble = [0] * config.entries
+    if config.inverted:
+        table, bubble = [~value for value in table], [-1] * config.entries
 
     async def bench(ctx):
         for bits in product((0, 1), repeat=k):
@@ -80,9 +83,7 @@ def test_every_index_gives_its_dot_product(k, form):
             ctx.set(column.first, 0)
             ctx.set(column.operands, [[table]])
             await ctx.tick()
-            ctx.set(column.operands, [[[0] * config.entries]])
-            ctx.set(column.capture, 1)
-            await ctx.tick()
+            ctx.set(column.operands, [[bubble]])
             signs = [2 * b - 1 for b in bits] if form == "symmetric" else bits
             expected = sum(s * a for s, a in zip(signs, group, strict=True))
             assert ctx.get(column.dots)[0] == expected

@@ -19,16 +19,16 @@ def substitute(pattern: str, replacement: str) -> Callable[[str], str]:
 
 FAULTS = {
     "planes in wrong order": substitute(r"<< plane\b", "<< ~plane"),
-    "negation missing": substitute(r"(negate_0 <=) index\[3\]", r"\1 1'h0"),
-    "negation without carry-in": substitute(r"(\+ \$signed\(\{ 1'h0, )negate_0", r"\g<1>1'h0"),
-    "index off by one": substitute(r"select_0 <= (\{[^}]*\})", r"select_0 <= \1 << 1"),
+    "negation missing": substitute(r"(index_0 <=) index\b", r"\1 4'h7 & index"),
+    "negation without carry-in": substitute(r"(\+ \$signed\(\{ 1'h0, )index_0\[3\]", r"\g<1>1'h0"),
+    "index off by one": substitute(r"(index_0 <=) index\b", r"\1 4'h1 ^ index"),
     "stale table after a stall": substitute(r"= fire \? ", "= 1'h1 ? "),
     "accumulator never cleared": substitute(r"= first_0 \? ", "= 1'h0 ? "),
     "row sum in every plane": substitute(r"counts_0 <= counts", "counts_0 <= 1'h1"),
     "run captured a cycle early": substitute(r"(\.done\(done)_1\)", r"\1_0)"),
     "drain does not wait": substitute(r"assign free = [^;]*;", "assign free = 1'h1;"),
     "zero point ignored": substitute(r"(zero_points__payload\()zero_points__payload", r"\1 20'h0"),
-    "results never valid": substitute(r"(assign results__valid =)[^;]*;", r"\1 1'h0;"),
+    "results never valid": substitute(r"(results__valid <=)[^;]*;", r"\1 1'h0;"),
 }
 
 

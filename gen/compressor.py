@@ -1,0 +1,292 @@
+"""Sums of many terms as trees of full adders, in a Yosys netlist (its JSON format).
+
+Yosys gathers additions in ``$alu`` and ``$macc_v2`` cells, but compresses them word by word, and
+ABC never picks a library's full-adder cell. Here every sum becomes one heap of bits by weight; each
+column is reduced to one bit, the earliest bits first. A full adder removes one bit, so their number
+is the least possible, and half adders are rare. Arrival times are estimates: what counts is order.
+"""
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gen.liberty import PARITY3, Cell
+
+#: A net's number, or a constant.
+Bit = int | str
+Json = dict[str, Any]
+
+#: Delays: through a full-adder cell to its sum and its carry, a gate, and a carry through gates.
+SUM, CARRY, GATE, FAST_CARRY = 1.5, 1.0, 0.6, 0.5
+
+
+@dataclass(frozen=True)
+class Adders:
+    """How full adders are built.
+
+    Attributes
+    ----------
+    cell : Cell or None
+        The library's full adder; None: gates.
+    depth : float
+        From this estimated delay on, a carry takes gates, which are larger and faster.
+    """
+
+    cell: Cell | None
+    depth: float = float("inf")
+
+
+@dataclass
+class _Term:
+    """Bits, lowest first, of a number that is added or subtracted."""
+
+    bits: list[Bit]
+    signed: bool = False
+    negated: bool = False
+
+    def range(self) -> tuple[int, int]:
+        """Least and greatest value that is added."""
+        width = len(self.bits)
+        low, high = (
+            (-(1 << width) >> 1, ((1 << width) >> 1) - 1) if self.signed else (0, (1 << width) - 1)
+        )
+        if all(isinstance(bit, str) for bit in self.bits):
+            value = sum(1 << i for i, bit in enumerate(self.bits) if bit == "1")
+            low = high = value - (1 << width if self.signed and self.bits[-1:] == ["1"] else 0)
+        return (-high, -low) if self.negated else (low, high)
+
+
+@dataclass
+class _Sum:
+    terms: list[_Term]
+    result: list[Bit]
+
+    def range(self) -> tuple[int, int]:
+        ranges = [term.range() for term in self.terms]
+        return sum(low for low, _ in ranges), sum(high for _, high in ranges)
+
+
+def compress(design: Json, adders: Adders) -> None:
+    """Replace the sums of every module of ``design``, in place."""
+    for module in design["modules"].values():
+        if module["cells"]:
+            _Module(module, adders).compress()
+
+
+def _sum(cell: Json, read: Counter[Bit]) -> _Sum | None:
+    """The sum that a cell computes, if that is all it does."""
+    pins, parameters = cell["connections"], cell["parameters"]
+    number = lambda name: int(parameters[name], 2)  # noqa: E731
+    if cell["type"] == "$alu":
+        if any(read[bit] for pin in ("X", "CO") for bit in pins[pin]) or pins["BI"] not in (
+            ["0"],
+            ["1"],
+        ):
+            return None
+        negated = pins["BI"] == ["1"]
+        terms = [
+            _Term(pins["A"], bool(number("A_SIGNED"))),
+            _Term(pins["B"], bool(number("B_SIGNED")), negated),
+            _Term(pins["CI"]),  # A - B is A + ~B + 1
+            *([_Term(["1"], negated=True)] if negated else []),
+        ]
+        return _Sum(terms, pins["Y"])
+    if cell["type"] != "$macc_v2" or number("NPRODUCTS"):
+        return None
+    terms, start = [], 0
+    widths, signed, negated = (
+        parameters[name][::-1] for name in ("C_WIDTHS", "C_SIGNED", "ADDEND_NEGATED")
+    )
+    for i in range(number("NADDENDS")):
+        end = start + int(widths[16 * i : 16 * i + 16][::-1], 2)
+        terms.append(_Term(pins["C"][start:end], signed[i] == "1", negated[i] == "1"))
+        start = end
+    return _Sum(terms, pins["Y"])
+
+
+@dataclass
+class _Column:
+    """Bits of one weight with their arrival times: those that are added, and subtracted."""
+
+    plus: list[tuple[float, Bit]] = field(default_factory=list)
+    minus: list[tuple[float, Bit]] = field(default_factory=list)
+
+
+class _Module:
+    """A module whose sums are replaced."""
+
+    def __init__(self, module: Json, adders: Adders):
+        self._cells: Json = module["cells"]
+        self._adders = adders
+        used = [bit for net in module["netnames"].values() for bit in net["bits"]]
+        used += [
+            bit
+            for cell in self._cells.values()
+            for pin in cell["connections"].values()
+            for bit in pin
+        ]
+        self._free = itertools.count(
+            1 + max((bit for bit in used if isinstance(bit, int)), default=1)
+        )
+        self._read = Counter(self._read_bits(module))
+
+    def _read_bits(self, module: Json) -> Iterator[Bit]:
+        for cell in self._cells.values():
+            for pin, bits in cell["connections"].items():
+                if cell["port_directions"].get(pin) != "output":
+                    yield from bits
+        for port in module["ports"].values():
+            if port["direction"] != "input":
+                yield from port["bits"]
+
+    def compress(self) -> None:
+        """Replace every sum; a sum that only another one reads becomes part of it."""
+        sums = {
+            name: found for name, cell in self._cells.items() if (found := _sum(cell, self._read))
+        }
+        by_result = {tuple(found.result): name for name, found in sums.items()}
+        for name in list(sums):
+            self._absorb(sums[name], sums, by_result)
+        for name, found in sums.items():
+            del self._cells[name]
+            if tuple(found.result) in by_result:
+                self._emit(found)
+
+    def _absorb(
+        self, into: _Sum, sums: dict[str, _Sum], by_result: dict[tuple[Bit, ...], str]
+    ) -> None:
+        """Put the terms of sums that only ``into`` reads in their place."""
+        terms: list[_Term] = []
+        for term in into.terms:
+            inner = self._only_read_here(term, sums, by_result, len(into.result))
+            if inner is None:
+                terms.append(term)
+                continue
+            del by_result[tuple(inner.result)]
+            self._absorb(inner, sums, by_result)
+            terms += [_Term(t.bits, t.signed, t.negated != term.negated) for t in inner.terms]
+        into.terms = terms
+
+    def _only_read_here(
+        self, term: _Term, sums: dict[str, _Sum], by_result: dict[tuple[Bit, ...], str], width: int
+    ) -> _Sum | None:
+        """The sum that ``term`` is, if nothing else reads it and its value is exact there."""
+        bits = term.bits
+        while bits and bits[-1] == "0":
+            bits = bits[:-1]
+        signed = term.signed and len(bits) == len(term.bits)
+        name = by_result.get(tuple(bits))
+        if name is None or any(self._read[bit] != 1 for bit in bits):
+            return None
+        low, high = sums[name].range()
+        shown = _Term(bits, signed).range()
+        if len(bits) >= width or (shown[0] <= low and high <= shown[1]):
+            return sums[name]
+        return None
+
+    # Gates ---------------------------------------------------------------------------------------
+
+    def _cell(self, kind: str, inputs: Mapping[str, Bit], outputs: Mapping[str, Bit]) -> None:
+        self._cells[f"$sum${next(iter(outputs.values()))}"] = {
+            "hide_name": 1,
+            "type": kind,
+            "parameters": {},
+            "attributes": {},
+            "port_directions": dict.fromkeys(inputs, "input") | dict.fromkeys(outputs, "output"),
+            "connections": {pin: [bit] for pin, bit in {**inputs, **outputs}.items()},
+        }
+
+    def _gate(self, kind: str, *inputs: Bit) -> Bit:
+        output = next(self._free)
+        self._cell(f"$_{kind}_", dict(zip("AB", inputs, strict=False)), {"Y": output})
+        return output
+
+    def _full_adder(self, x: Bit, y: Bit, z: Bit) -> tuple[Bit, Bit]:
+        """Sum and carry; ``z`` is the latest input."""
+        cell = self._adders.cell
+        if cell is None:
+            return self._adder_of_gates(x, y, z)
+        pins = {pin: next(self._free) for pin in cell.tables}
+        self._cell(cell.name, dict(zip(cell.inputs, (x, y, z), strict=True)), pins)
+        parity, carry = sorted(cell.tables, key=lambda pin: cell.tables[pin] != PARITY3)
+        return pins[parity], pins[carry]
+
+    def _adder_of_gates(self, x: Bit, y: Bit, z: Bit) -> tuple[Bit, Bit]:
+        half = self._gate("XOR", x, y)
+        carry = self._gate("OR", self._gate("AND", x, y), self._gate("AND", half, z))
+        return self._gate("XOR", half, z), carry
+
+    # Heap ----------------------------------------------------------------------------------------
+
+    def _emit(self, found: _Sum) -> None:
+        """Bits of the sum, modulo its width."""
+        width = len(found.result)
+        columns = [_Column() for _ in range(width + 1)]
+        constant = 0
+        for term in found.terms:
+            for column, bit in enumerate(term.bits[:width]):
+                sign = term.signed and column == len(term.bits) - 1
+                negative = term.negated != sign
+                if isinstance(bit, str):
+                    constant += (-1 if negative else 1) * (int(bit == "1") << column)
+                else:
+                    (columns[column].minus if negative else columns[column].plus).append((0.0, bit))
+        for column, bit in enumerate(found.result):
+            this, above = columns[column], columns[column + 1]
+            inverted = self._join(this, above)
+            constant -= inverted << column
+            made = self._column(this.plus, above.plus, constant >> column & 1, column + 1 == width)
+            self._cell("$_BUF_", {"A": made}, {"Y": bit})
+
+    def _join(self, column: "_Column", above: "_Column") -> int:
+        """Turn bits that count negatively into others; how often one must then be subtracted.
+
+        Full adders serve them as well, three at a time; ``-b = (1 - b) - 1`` the last two.
+        """
+        heap = sorted(column.minus, key=lambda item: item[0])
+        while len(heap) > 2:
+            (_, x), (t1, y), (t2, z) = heap[:3]
+            total, carry = self._full_adder(x, y, z)
+            heap = sorted([*heap[3:], (t2 + SUM, total)], key=lambda item: item[0])
+            above.minus.append((max(t2, t1) + CARRY, carry))
+        column.plus += [(time + GATE, self._gate("NOT", bit)) for time, bit in heap]
+        return len(heap)
+
+    def _column(self, heap: list, carries: list, one: int, top: bool) -> Bit:
+        """Reduce a column, with a constant one or not, to one bit; the top has no carry."""
+        heap = [(time, i, bit) for i, (time, bit) in enumerate(heap)]
+        heapq.heapify(heap)
+        order = itertools.count(len(heap))
+
+        def put(time: float, bit: Bit) -> None:
+            heapq.heappush(heap, (time, next(order), bit))
+
+        if len(heap) % 2 == 0 and heap:
+            (_, _, x), (time, _, y) = heapq.heappop(heap), heapq.heappop(heap)
+            put(time + GATE, self._gate("XNOR" if one else "XOR", x, y))
+            if not top:
+                carries.append((time + GATE, self._gate("OR" if one else "AND", x, y)))
+            one = 0
+        while len(heap) > 1:
+            (_, _, x), (t1, _, y), (t2, _, z) = (heapq.heappop(heap) for _ in range(3))
+            if top:
+                put(t2 + SUM, self._gate("XOR", self._gate("XOR", x, y), z))
+            elif t2 >= self._adders.depth and not heap:
+                total, carry = self._adder_of_gates(x, y, z)
+                put(t2 + GATE, total)
+                carries.append((max(t2, t1 + GATE) + FAST_CARRY, carry))
+            else:
+                total, carry = self._full_adder(x, y, z)
+                put(t2 + SUM, total)
+                carries.append((max(t2, t1 + 0.2) + CARRY, carry))
+        if not heap:
+            return str(one)
+        time, _, bit = heap[0]
+        if one:
+            if not top:
+                carries.append((time, bit))
+            return self._gate("NOT", bit)
+        return bit

@@ -1,0 +1,267 @@
+"""From RTLIL to standard cells: least area, or least area that meets a clock period.
+
+Yosys does the coarse synthesis, :mod:`gen.compressor` the sums, ABC the gates between them. For a
+period, nets are buffered, cells are sized with OpenSTA, and carries take faster gates from an ever
+earlier point on (``Adders.depth``) until the period is met.
+"""
+
+import functools
+import hashlib
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gen.buffering import Buffering, use_inverted_outputs
+from gen.compressor import Adders, Json, compress
+from gen.liberty import PARITY3, Cell, Library
+from gen.opensta import sta_command, sta_version
+from gen.sizing import Session, Sizer, Timing
+from gen.yosys import run_yosys, yosys_command
+
+#: Gate equivalents of a full adder in separate gates: three NAND2, two OAI21, two inverters. A
+#: library's full-adder cell is used unless it is larger: ABC by itself never picks one.
+_FULL_ADDER_IN_GATES = 7
+
+#: Estimated delays (:mod:`gen.compressor`) from which on carries take gates, in order of area.
+_DEPTHS = (float("inf"), 5.0, 3.0, 1.5)
+#: A start that misses the period by more than this part of it is not sized.
+_HOPELESS = 0.4
+
+#: ABC: least area, with choices; complex gates are found by ``&nf``.
+_ABC = "strash; ifraig; scorr; dc2; dc2; &get -n; &dch -f; &nf; &put\n"
+
+#: Carry chains of full adders for what :mod:`gen.compressor` leaves: products and comparisons.
+#: Bits with a constant input, of a mere sign extension or with a carry that nobody reads are left
+#: to ABC, which finds something smaller.
+_ADDERS = r"""
+(* techmap_celltype = "$alu" *)
+module _10_alu (A, B, CI, BI, X, Y, CO);
+	parameter A_SIGNED = 0;
+	parameter B_SIGNED = 0;
+	parameter A_WIDTH = 1;
+	parameter B_WIDTH = 1;
+	parameter Y_WIDTH = 1;
+	(* force_downto *) input [A_WIDTH-1:0] A;
+	(* force_downto *) input [B_WIDTH-1:0] B;
+	input CI, BI;
+	(* force_downto *) output [Y_WIDTH-1:0] X, Y, CO;
+	(* force_downto *) wire [Y_WIDTH-1:0] a, b, b_extended;
+	wire [Y_WIDTH:0] carry;
+	\$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_a (.A(A), .Y(a));
+	\$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_b
+		(.A(B), .Y(b_extended));
+	assign b = b_extended ^ {Y_WIDTH{BI}};
+	assign X = a ^ b;
+	assign CO = carry[Y_WIDTH:1];
+	assign carry[0] = CI;
+	genvar i;
+	generate for (i = 0; i < Y_WIDTH; i = i + 1) begin : bits
+		if (i == Y_WIDTH - 1 || i >= A_WIDTH || i >= B_WIDTH) begin
+			assign Y[i] = X[i] ^ carry[i];
+			assign carry[i+1] = (a[i] & b[i]) | (carry[i] & X[i]);
+		end else
+			\$fa #(.WIDTH(1)) adder (.A(a[i]), .B(b[i]), .C(carry[i]), .X(carry[i+1]), .Y(Y[i]));
+	end endgenerate
+endmodule
+
+(* techmap_celltype = "$fa" *)
+module _10_fa (A, B, C, X, Y);
+	parameter WIDTH = 1;
+	parameter _TECHMAP_CONSTMSK_A_ = 0;
+	parameter _TECHMAP_CONSTMSK_B_ = 0;
+	parameter _TECHMAP_CONSTMSK_C_ = 0;
+	localparam [WIDTH-1:0] CONSTANT =
+		_TECHMAP_CONSTMSK_A_ | _TECHMAP_CONSTMSK_B_ | _TECHMAP_CONSTMSK_C_;
+	(* force_downto *) input [WIDTH-1:0] A, B, C;
+	(* force_downto *) output [WIDTH-1:0] X, Y;
+	genvar i;
+	generate for (i = 0; i < WIDTH; i = i + 1) begin : bits
+		if (CONSTANT[i] || (WIDTH > 1 && i == WIDTH - 1)) begin
+			wire half = A[i] ^ B[i];
+			assign Y[i] = half ^ C[i];
+			assign X[i] = (A[i] & B[i]) | (C[i] & half);
+		end else
+			FULL_ADDER;
+	end endgenerate
+endmodule
+"""
+
+
+@dataclass
+class Mapped:
+    """A design in standard cells.
+
+    Attributes
+    ----------
+    modules : dict
+        Module -> cell or module below it -> how often.
+    netlist : str
+        Verilog.
+    slack : float or None
+        Worst slack in ns; None where timing was not analysed.
+    path : list of str
+        The worst path, stage by stage: delay in ns, pin, cell.
+    slacks : dict
+        Module -> worst slack of its flip-flops in ns.
+    depth : float
+        :class:`~gen.compressor.Adders` depth that was chosen.
+    """
+
+    modules: dict[str, dict[str, int]]
+    netlist: str
+    slack: float | None = None
+    path: list[str] = field(default_factory=list)
+    slacks: dict[str, float] = field(default_factory=dict)
+    depth: float = float("inf")
+    seconds: float = 0.0
+
+
+@functools.cache
+def flow_digest() -> str:
+    """Digest of the flow's own sources and of the tools' versions: part of every cache key."""
+    here = Path(__file__).parent
+    names = ("mapping.py", "compressor.py", "buffering.py", "sizing.py", "liberty.py")
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update((here / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of Yosys, and of OpenSTA where it is installed."""
+    versions = {"yosys": yosys_command()[1]}
+    if command := sta_command():
+        versions["opensta"] = sta_version(command)
+    return versions
+
+
+def map_rtlil(
+    rtlil: str, top: str, library: Library, liberty: Mapping[str, bytes], period: float | None
+) -> Mapped:
+    """Map a design.
+
+    Parameters
+    ----------
+    rtlil : str
+        Its hierarchy stays, so that each distinct module is mapped once.
+    top : str
+        Name of the top module, whose clock is its port ``clk``.
+    library : Library
+        What the files in ``liberty`` hold together.
+    liberty : dict
+        Plain file name -> Liberty text.
+    period : float or None
+        Clock period in ns to meet, ideal clock, no wires, ports unconstrained. None, or no OpenSTA:
+        least area, without buffers or sizing.
+    """
+    start = time.perf_counter()
+    flow = _Flow(rtlil, top, library, liberty)
+    if period is None or sta_command() is None:
+        design = flow.gates(_DEPTHS[0])
+        result = Mapped(flow.counts(design), flow.verilog(design))
+    else:
+        result = flow.timed(period)
+    result.seconds = round(time.perf_counter() - start, 2)
+    return result
+
+
+class _Flow:
+    """The steps for one design and library."""
+
+    def __init__(self, rtlil: str, top: str, library: Library, liberty: Mapping[str, bytes]):
+        self._top = top
+        self._library = library
+        self._liberty = dict(liberty)
+        adder = library.full_adder
+        if adder and adder.area > _FULL_ADDER_IN_GATES * library.nand2.area:
+            adder = None
+        self._adder = adder
+        self._files = self._liberty | (_full_adder_files(adder) if adder else {})
+        self._box = ["read_verilog -lib full_adder.v"] if adder else []
+        script = f"read_rtlil design.il\nsynth -top {top} -noabc -run begin:fine\nwrite_json c.json"
+        outputs = run_yosys(script, {"design.il": rtlil.encode()}, ("c.json",))
+        self._coarse = outputs["c.json"]
+
+    def gates(self, depth: float) -> Json:
+        """Modules of cells, in Yosys JSON."""
+        design = json.loads(self._coarse)
+        compress(design, Adders(self._adder, depth))
+        libraries = " ".join(f"-liberty {name}" for name in self._liberty)
+        script = [
+            *self._box,
+            "read_json c.json",
+            f"hierarchy -top {self._top}",
+            *(["maccmap", "techmap -map adders.v"] if self._adder else []),
+            "synth -noabc -run fine:check",
+            f"dfflibmap {libraries}",
+            f"abc {libraries} -script abc.script",
+            "opt_clean -purge",
+            "setundef -zero",
+            "rename -enumerate -pattern _%_",
+            "write_json mapped.json",
+        ]
+        files = self._files | {"c.json": json.dumps(design).encode(), "abc.script": _ABC.encode()}
+        mapped = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
+        modules = mapped["modules"]
+        mapped["modules"] = {n: m for n, m in modules.items() if n not in self._library.cells}
+        use_inverted_outputs(mapped, self._library)
+        return mapped
+
+    def verilog(self, design: Json) -> str:
+        """The netlist in Verilog, without Yosys's own header."""
+        script = [*self._box, "read_json m.json"]
+        script += ["write_verilog -noattr -noexpr -nohex -simple-lhs netlist.v"]
+        files = self._files | {"m.json": json.dumps(design).encode()}
+        text = run_yosys("\n".join(script), files, ("netlist.v",))["netlist.v"]
+        return text.partition("*/\n\n")[2].replace("wire signed", "wire")
+
+    @staticmethod
+    def counts(design: Json) -> dict[str, dict[str, int]]:
+        """Module -> cell -> how often."""
+        return {
+            name: dict(Counter(cell["type"] for cell in module["cells"].values()))
+            for name, module in design["modules"].items()
+        }
+
+    def timed(self, period: float) -> Mapped:
+        """The smallest start that can be sized to meet the period, or what comes nearest."""
+        best: Mapped | None = None
+        for depth in _DEPTHS:
+            design = self.gates(depth)
+            Buffering(design, self._library).insert()
+            found = self._sized(design, depth, period)
+            if best is None or best.slack is None or (found.slack or 0) > best.slack:
+                best = found
+            if best.slack is not None and best.slack >= 0:
+                break
+        assert best is not None
+        return best
+
+    def _sized(self, design: Json, depth: float, period: float) -> Mapped:
+        script = [f"read_liberty {name}" for name in self._liberty]
+        script += ["read_verilog netlist.v", f"link_design {self._top}"]
+        script += [f"create_clock -name clk -period {period} [get_ports clk]"]
+        files = self._liberty | {"netlist.v": self.verilog(design).encode()}
+        with Session(files, "\n".join(script)) as session:
+            sizer = Sizer(design, self._top, self._library, session)
+            timing: Timing = sizer.timing()
+            if timing.slack >= -_HOPELESS * period:
+                timing = sizer.run()
+            slacks = sizer.module_slacks()
+        counts = self.counts(design)
+        return Mapped(counts, self.verilog(design), timing.slack, timing.path, slacks, depth)
+
+
+def _full_adder_files(cell: Cell) -> dict[str, bytes]:
+    """The cell as a black box, and the rules that map adders to it."""
+    nets = dict(zip(cell.inputs, ("A[i]", "B[i]", "C[i]"), strict=True))
+    nets |= {pin: "Y[i]" if table == PARITY3 else "X[i]" for pin, table in cell.tables.items()}
+    pins = ", ".join(f".{pin}({net})" for pin, net in nets.items())
+    inputs, outputs = ", ".join(cell.inputs), ", ".join(cell.outputs)
+    box = f"module {cell.name} (input {inputs}, output {outputs}); endmodule\n"
+    rules = re.sub("FULL_ADDER", f"{cell.name} adder ({pins})", _ADDERS)
+    return {"full_adder.v": box.encode(), "adders.v": rules.encode()}
