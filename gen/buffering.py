@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gen.compressor import Bit, Json
-from gen.liberty import INVERTER, Library
+from gen.liberty import AND2, INVERTER, NAND2, NOR2, OR2, Library
 
 #: Part of a driver's greatest load, at its strongest variant, that a net may have.
 _NET_SHARE = 0.5
@@ -20,44 +20,80 @@ _BUFFER_SHARE = 0.35
 _Sink = tuple[str, str]
 
 
-def use_inverted_outputs(design: Json, library: Library) -> None:
-    """Take inverted flip-flop outputs from the cell's second output, not through an inverter."""
-    for module in design["modules"].values():
-        outputs: dict[Bit, tuple[Json, str]] = {}
+class _Complements:
+    """Inverted flip-flop outputs of a module, from the cells' second outputs."""
+
+    def __init__(self, module: Json, library: Library, numbers: Iterator[int]):
+        self._numbers = numbers
+        #: Net -> flip-flop and the pin with the opposite value.
+        self._pins: dict[Bit, tuple[Json, str]] = {}
         for cell in module["cells"].values():
             kind = library.cells.get(cell["type"])
             if kind is None or not kind.flip_flop or len(kind.outputs) != 2:
                 continue
-            for pin, other in itertools.permutations(kind.outputs):
-                names = {kind.outputs[pin], kind.outputs[other]}
-                used = cell["connections"].get(pin), cell["connections"].get(other)
-                if used[0] and not used[1] and len(names) == 2 and all(n.isalpha() for n in names):
-                    outputs[used[0][0]] = cell, other
+            states = set(kind.outputs.values())
+            if len(states) == 2 and all(state.isidentifier() for state in states):
+                for pin, other in itertools.permutations(kind.outputs):
+                    for net in cell["connections"].get(pin, ()):
+                        self._pins[net] = cell, other
+
+    def has(self, net: Bit) -> bool:
+        """Whether the net is a flip-flop's output with an opposite."""
+        return net in self._pins
+
+    def of(self, net: Bit) -> Bit:
+        """The opposite net, made if it is not there."""
+        cell, pin = self._pins[net]
+        if not cell["connections"].get(pin):
+            cell["connections"][pin] = [next(self._numbers)]
+            cell["port_directions"][pin] = "output"
+            (opposite,) = (other for other in cell["connections"] if self._is(cell, other, net))
+            self._pins[cell["connections"][pin][0]] = cell, opposite
+        return cell["connections"][pin][0]
+
+    @staticmethod
+    def _is(cell: Json, pin: str, net: Bit) -> bool:
+        return cell["port_directions"][pin] == "output" and cell["connections"][pin] == [net]
+
+
+def use_inverted_outputs(design: Json, library: Library) -> None:
+    """Take inverted flip-flop outputs from the cells, which ABC does not know of.
+
+    Inverters after flip-flops go, and AND and OR gates between flip-flops become NOR and NAND.
+    """
+    gates = {table: library.smallest(2, table) for table in (NAND2, NOR2)}
+    for module in design["modules"].values():
+        numbers = _free_numbers(module)
+        complements = _Complements(module, library, numbers)
         replaced: dict[Bit, Bit] = {}
         for name, cell in list(module["cells"].items()):
             kind = library.cells.get(cell["type"])
-            if kind is None or list(kind.tables.values()) != [INVERTER] or len(kind.inputs) != 1:
+            if kind is None or len(kind.tables) != 1:
                 continue
-            (source,) = cell["connections"][kind.inputs[0]]
-            (output,) = cell["connections"][next(iter(kind.outputs))]
-            if source not in outputs:
+            ((output_pin, table),) = kind.tables.items()
+            nets = [cell["connections"][pin][0] for pin in kind.inputs]
+            if not all(complements.has(net) for net in nets):
                 continue
-            flip_flop, other = outputs[source]
-            if other in flip_flop["connections"]:
-                replaced[output] = flip_flop["connections"][other][0]
-            else:
-                flip_flop["connections"][other] = [output]
-                flip_flop["port_directions"][other] = "output"
-            del module["cells"][name]
+            output = cell["connections"][output_pin]
+            if table == INVERTER and len(nets) == 1:
+                replaced[output[0]] = complements.of(nets[0])
+                del module["cells"][name]
+            elif len(nets) == 2 and (gate := gates.get({AND2: NOR2, OR2: NAND2}.get(table, -1))):
+                pins = dict(zip(gate.inputs, ([complements.of(net)] for net in nets), strict=True))
+                cell["type"] = gate.name
+                cell["connections"] = pins | {next(iter(gate.outputs)): output}
+                cell["port_directions"] = dict.fromkeys(pins, "input") | {
+                    next(iter(gate.outputs)): "output"
+                }
         if replaced:
-            for part in (
-                *module["cells"].values(),
-                *module["ports"].values(),
-                *module["netnames"].values(),
-            ):
-                lists = part["connections"].values() if "connections" in part else [part["bits"]]
-                for bits in lists:
-                    bits[:] = [replaced.get(bit, bit) for bit in bits]
+            for bits in _bits(module):
+                bits[:] = [replaced.get(bit, bit) for bit in bits]
+
+
+def _free_numbers(module: Json) -> Iterator[int]:
+    """Numbers of no net."""
+    used = (bit for net in _bits(module) for bit in net if isinstance(bit, int))
+    return itertools.count(1 + max(used, default=1))
 
 
 class Buffering:
@@ -76,11 +112,12 @@ class Buffering:
         #: Load of each input port bit of a finished module.
         self._loads: dict[str, dict[str, list[float]]] = {}
 
-    def insert(self) -> None:
-        """Insert buffers where they are needed."""
+    def insert(self) -> dict[str, dict[str, list[float]]]:
+        """Insert buffers where they are needed; returns the load of every module's input ports."""
         if self._library.buffers:
             for name in self._modules:
                 self._finish(name)
+        return self._loads
 
     def _finish(self, name: str) -> None:
         if name in self._loads or name in self._library.cells:
@@ -89,10 +126,7 @@ class Buffering:
         for cell in module["cells"].values():
             if cell["type"] in self._modules:
                 self._finish(cell["type"])
-        numbers = itertools.count(
-            1
-            + max((bit for net in _bits(module) for bit in net if isinstance(bit, int)), default=1)
-        )
+        numbers = _free_numbers(module)
         sinks: dict[Bit, list[_Sink]] = {}
         limits: dict[Bit, float] = {}
         for cell_name, cell in module["cells"].items():
@@ -177,8 +211,8 @@ class Buffering:
 
 
 def _bits(module: Json) -> Iterator[list[Bit]]:
-    for net in module["netnames"].values():
-        yield net["bits"]
+    for part in (*module["netnames"].values(), *module["ports"].values()):
+        yield part["bits"]
     for cell in module["cells"].values():
         yield from cell["connections"].values()
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from hdl.errors import InputError
 
 #: Functions that are looked for, as truth tables (see :func:`truth_table`).
-INVERTER, NAND2, PARITY3, MAJORITY3 = 0b01, 0b0111, 0b10010110, 0b11101000
+INVERTER, NAND2, NOR2, AND2, OR2 = 0b01, 0b0111, 0b0001, 0b1000, 0b1110
+PARITY3, MAJORITY3 = 0b10010110, 0b11101000
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 #: The end of a group; or ``name (arguments) {``, ``name (arguments)``, ``name : value``.
@@ -88,6 +89,10 @@ class Library:
     cells: dict[str, Cell]
     nand2: Cell
     full_adder: Cell | None
+
+    def smallest(self, inputs: int, *tables: int) -> Cell | None:
+        """The smallest cell with so many inputs and exactly these output functions."""
+        return _smallest(self.cells, inputs, *tables)
 
     @functools.cached_property
     def variants(self) -> dict[str, tuple[str, ...]]:

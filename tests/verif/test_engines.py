@@ -50,6 +50,9 @@ def combinations():
     add("mac-pipelined", engine="mac", k=4, lookups=2, pipeline=2, max_weight_bits=8)
     add("conventional-lookups", engine="conventional-lut", k=2, lookups=2, pipeline=2)
     add("ternary-lookups", lookups=2, pipeline=1, **TERNARY)
+    for engine in ("lut", "add", "conventional-lut"):
+        add("doubling", engine, engine=engine, plane_order="descending", k=2, lookups=2)
+    add("doubling-subset", plane_order="descending", k=2, lookups=2, table_form="subset")
     add("subset-bf16", activation="bf16", table_form="subset", k=2, lookups=2, **ALIGNED)
     return found
 
@@ -256,10 +259,13 @@ def test_ternary_weights_must_be_ternary(make_tensor):
         tile_job(config, np.ones((1, 30), int), tensor)
 
 
-def test_exact_floats_take_one_order_of_planes(make_tensor):
-    config = tile(activation="fp16", **EXACT)
-    activations = as_format(np.ones((1, 32)), config)
-    with pytest.raises(InputError, match="takes planes in order plane-major, not 'ascending'"):
+@pytest.mark.parametrize(
+    "change", [{"activation": "fp16", **EXACT}, {"plane_order": "descending"}], ids=["float", "int"]
+)
+def test_accumulators_that_double_take_one_order_of_planes(change, make_tensor):
+    config = tile(**change)
+    activations = np.ones((1, 32), np.float16 if config.is_float else np.int8)
+    with pytest.raises(InputError, match="take planes in order plane-major, not 'ascending'"):
         tile_job(config, activations, make_tensor(2, 32, 2, 32), order="ascending")
 
 
