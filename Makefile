@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types presets floats bench docs check-tools clean
+.PHONY: help demo test lint types presets floats bench study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,11 @@ floats: $(READY)  ## float units: the full campaign against NumPy and ml_dtypes,
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise
 	$(BIN)/python -m gen.benchmark
 
+# Areas are compared only with closed timing, which takes a Liberty library and OpenSTA.
+STUDY_FLAGS = $(if $(LIBERTY),--liberty $(LIBERTY)) $(if $(PERIOD),--period $(PERIOD))
+study: $(READY)  ## the paper's figures, a reduced set: make study LIBERTY=cells.lib.gz PERIOD=1.0
+	$(BIN)/lutcore study all --reduced --jobs $(JOBS) -o build/studies $(STUDY_FLAGS)
+
 docs: $(READY)  ## build the manual into docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 	@echo "docs/_build/index.html"
@@ -52,5 +57,5 @@ check-tools:
 
 $(READY): pyproject.toml requirements.lock | check-tools
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,docs,study]'
 	@touch $@

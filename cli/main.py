@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli import studies
+from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 from hdl.presets import PRESETS, load_config
 
@@ -176,37 +178,85 @@ def simulate(
 @app.command()
 def synth(
     config: Config,
-    target: Annotated[str, typer.Option(help="asic")] = "asic",
+    target: Annotated[str, typer.Option(help="asic, ecp5, ice40, gowin or xilinx.")] = "asic",
     liberty: Annotated[
-        Path | None, typer.Option(help="Liberty library, plain or .gz; default a neutral one.")
+        list[Path] | None,
+        typer.Option(help="Liberty file, plain or .gz, repeatable; default a neutral library."),
+    ] = None,
+    period: Annotated[
+        float | None, typer.Option(help="Clock period in ns to meet; needs OpenSTA (sta).")
     ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Synthesise a tile and report its area, block by block, in gate equivalents."""
+    """Synthesise a tile and report its area and timing, block by block.
+
+    Exit status 1 where the period is not met.
+    """
     from gen.synth import synthesise
 
-    if target != "asic":
-        raise InputError(f"--target must be asic, not {target!r}")
     core = load_config(config, overrides or ())
+    if target != "asic":
+        if liberty or period is not None:
+            raise InputError(f"--liberty and --period are for target asic, not {target}")
+        _synth_fpga(core, target, as_json)
+        return
     with _err.status(f"synthesising {core.name}"):
-        report = synthesise(core, liberty)
+        report = synthesise(core, liberty or None, period=period)
+    missed = report.slack_ns is not None and report.slack_ns < 0
     if as_json:
         _print_json(report.to_dict())
-        return
+        raise typer.Exit(int(missed))
     table = Table(title=f"{core.name}: area on {report.liberty}", title_justify="left")
     table.add_column("block")
     table.add_column("gate equivalents", justify="right")
     table.add_column("share", justify="right")
+    table.add_column("slack ns", justify="right")
     for block, area in report.blocks.items():
-        table.add_row(block, f"{area:,.0f}", f"{area / report.gate_equivalents:.1%}")
+        share = f"{area / report.gate_equivalents:.1%}"
+        slack = report.block_slack_ns.get(block)
+        table.add_row(block, f"{area:,.0f}", share, "" if slack is None else f"{slack:.3f}")
     table.add_section()
     table.add_row("total", f"{report.gate_equivalents:,.0f}", "")
     table.add_row("of it flip-flops", f"{report.sequential_gate_equivalents:,.0f}", "")
     _out.print(table)
     if report.area_um2 is not None:
         _out.print(f"area {report.area_um2:,.1f} um2, {report.cells:,} cells", highlight=False)
-    _out.print("timing: not analysed", highlight=False)
+    if report.slack_ns is None:
+        why = "OpenSTA is not installed" if period else "no --period"
+        _out.print(f"timing: not analysed ({why})", highlight=False)
+        return
+    met = "NOT met" if missed else "met"
+    _out.print(f"timing: {period} ns {met}, slack {report.slack_ns:.4f} ns", highlight=False)
+    for stage in report.path:
+        _out.print(f"  {stage}", highlight=False)
+    raise typer.Exit(int(missed))
+
+
+def _synth_fpga(core: CoreConfig, family: str, as_json: bool) -> None:
+    from gen.fpga_synth import synthesise_fpga
+
+    with _err.status(f"synthesising {core.name} for {family}"):
+        report = synthesise_fpga(core, family)
+    if as_json:
+        _print_json(report.to_dict())
+        return
+    table = Table(title=f"{core.name}: LUTs on {family}, hierarchy kept", title_justify="left")
+    table.add_column("block")
+    table.add_column("LUTs", justify="right")
+    for block, luts in report.blocks.items():
+        table.add_row(block, f"{luts:,}")
+    _out.print(table)
+    resources = {
+        f"LUTs, hierarchy {report.hierarchy}": report.luts,
+        "of it memory": report.lutram,
+        "carry cells": report.carry,
+        "flip-flops": report.ff,
+        "block memories": report.bram,
+        "multipliers": report.dsp,
+        "LUTs per product a cycle": f"{report.luts / core.products_per_cycle:.2f}",
+    }
+    _table("before place and route", resources)
 
 
 @app.command()
@@ -232,6 +282,10 @@ def doctor(as_json: AsJson = False) -> None:
         _out.print(table)
     if missing:
         raise typer.Exit(2)
+
+
+app.command()(studies.study)
+app.command()(studies.explore)
 
 
 def main() -> None:

@@ -70,6 +70,7 @@ def ports(config: CoreConfig) -> list[dict[str, Any]]:
 
 def metadata(config: CoreConfig, text: str) -> dict[str, Any]:
     """What a reader of the Verilog must know: configuration, ports, timing, versions, hash."""
+    bits = range(1, config.max_weight_bits + 1)
     return {
         "design": config.name,
         "config": config.to_dict(),
@@ -79,8 +80,10 @@ def metadata(config: CoreConfig, text: str) -> dict[str, Any]:
         "full_rate_slices": config.full_rate_slices,
         "slice_bits": config.slice_bits,
         "form": config.form.name,
+        "result_scale": config.form.scale,
+        "zero_point_offset": {b: config.form.offset(b) for b in bits},
         "index_bits": config.index_bits,
-        "slices_per_step": {b: config.planes(b) for b in range(1, config.max_weight_bits + 1)},
+        "slices_per_step": {b: config.planes(b) for b in bits},
         "accumulator_bits": config.accumulator_bits,
         "scale_offset": config.scale_offset if config.block_scaled else None,
         "drain_columns": config.drain_columns,

@@ -1,7 +1,7 @@
 """The tile: M rows of tables, N weight columns, M x N units (paper, figure 9)."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream, wiring
@@ -208,7 +208,7 @@ class Tile(wiring.Component):
     def _results(self, m: Module, add: Callable, drain: Drain, lanes: list, row_sums: RowSums):
         """Result beats, through the zero points or as they are."""
         config = self.config
-        raw = flipped(self.results)
+        raw: Any = flipped(self.results)
         if config.zero_points != "external":
             zero_points = add("zero_points", ZeroPoints)
             connect(m, flipped(self.zero_points), zero_points.zero_points)

@@ -106,7 +106,7 @@ def test_a_mismatch_exits_1(monkeypatch, capsys):
             ("simulate", "w2a8", "--model", MODEL, "--tensor", "blk.0.attn_q.weight"),
             "has 8-bit codes, w2a8 takes 2 at most: set max_weight_bits=8",
         ),
-        (("synth", "w2a8", "--target", "tsmc"), "--target must be asic, not 'tsmc'"),
+        (("synth", "w2a8", "--target", "tsmc"), "target must be one of asic, ecp5,"),
         (("synth", "w2a8", "--liberty", "no.lib"), "no.lib"),
     ],
 )  # fmt: skip

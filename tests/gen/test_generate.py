@@ -61,7 +61,14 @@ def test_no_paths_and_readable_names():
     text = verilog(PRESETS["w2a8"])
     assert not re.search(r"/(home|root|usr|work|tmp|var)/", text)
     assert "$" not in re.sub(r"\$signed", "", text)
-    for instance in ("table_builder", "table_stage", "block_3", "row_sums", "drain", "column_15"):
+    for instance in (
+        "table_builder",
+        "table_stage",
+        "drain_lane_3",
+        "row_sums",
+        "drain",
+        "column_15",
+    ):
         assert re.search(rf"^  \w+ {instance} \($", text, re.MULTILINE), instance
 
 

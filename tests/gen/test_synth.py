@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen import synth
+from gen import mapping, synth
 from gen.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
 from gen.simulate import random_activations
 from gen.synth import NEUTRAL_CELLS, netlist, synthesise
@@ -58,22 +58,24 @@ def test_report_as_json():
     report = json.loads(synthesise(TINY).to_json())
     assert list(report) == [
         *("design", "config", "target", "liberty", "blocks", "area_um2", "gate_equivalents"),
-        *("sequential_gate_equivalents", "cells", "period_ns", "slack_ns", "tool_versions"),
+        *("sequential_gate_equivalents", "cells", "period_ns", "slack_ns", "path"),
+        *("block_slack_ns", "tool_versions"),
         "seconds",
     ]
     assert CoreConfig.from_dict(report["config"]) == TINY
     assert (report["design"], report["target"]) == ("lut_tile", "asic")
     assert report["liberty"] == "cells.lib"
     assert (report["area_um2"], report["period_ns"], report["slack_ns"]) == (None, None, None)
-    assert report["tool_versions"].keys() == {"yosys", "amaranth", "lut-tensor-core"}
+    assert report["tool_versions"].keys() - {"opensta"} == {"yosys", "amaranth", "lut-tensor-core"}
     assert report["cells"] > 0 < report["seconds"]
 
 
 def flip_flops(config: CoreConfig) -> int:
     """Flip-flops of a tile with symmetric tables of K = 4, one lookup and column zero points."""
-    one_hot, sign, first, counts, valid, last = 8, 1, 1, 1, 1, 1
+    index, first, valid, last = 4, 1, 1, 1
+    counts = int(config.max_weight_bits > 1)
     held_twice = 2  # an accumulator and its captured copy
-    column = one_hot + sign + first + config.m * held_twice * config.accumulator_bits
+    column = index + first + config.m * held_twice * config.accumulator_bits
     row_sums = first + counts + config.m * held_twice * config.row_sum_bits
     operands = config.m * config.entries * config.operand_bits
     drain = config.drain_beats + 1  # select, waiting
@@ -109,7 +111,7 @@ def test_columns_are_counted_n_times():
 def test_second_run_needs_no_tool(monkeypatch):
     config = TINY.replace(name="again")
     first, text = synthesise(config), netlist(config)
-    monkeypatch.setattr(synth, "run_yosys", lambda *_: pytest.fail("Yosys was started"))
+    monkeypatch.setattr(mapping, "run_yosys", lambda *_: pytest.fail("Yosys was started"))
     assert synthesise(config) == first
     assert netlist(config) == text
     with pytest.raises(pytest.fail.Exception, match="Yosys was started"):
@@ -249,6 +251,40 @@ def test_real_library(name, gate, adder):
     assert math.isclose(sum(report.blocks.values()), report.gate_equivalents)
     assert f" {adder} " in netlist(TINY, path)
     assert 0.5 < report.gate_equivalents / synthesise(TINY).gate_equivalents < 1.5
+
+
+# Timing ------------------------------------------------------------------------------------------
+
+
+def test_without_opensta_timing_is_null(monkeypatch):
+    monkeypatch.setenv("LUTCORE_STA", "no-such-sta")
+    report, untimed = synthesise(TINY, period=1.0), synthesise(TINY)
+    assert (report.slack_ns, report.path, report.block_slack_ns) == (None, [], {})
+    assert report.blocks == untimed.blocks
+
+
+def test_period_must_be_positive():
+    with pytest.raises(InputError, match=r"^period must be above 0 ns"):
+        synthesise(TINY, period=0.0)
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+@pytest.mark.skipif(not LIBRARIES.is_dir(), reason="no standard-cell library for measuring here")
+class TestTimed:
+    LIBERTY = LIBRARIES / "nangate45_typ.lib.gz"
+    CONFIG = TINY.replace(group_size=32, zero_points="external")
+
+    def test_a_met_period_costs_area(self):
+        slow, fast = (synthesise(self.CONFIG, self.LIBERTY, period=p) for p in (2.0, 1.2))
+        assert slow.slack_ns is not None and slow.slack_ns >= 0
+        assert fast.slack_ns is not None and fast.slack_ns >= 0
+        assert slow.gate_equivalents < fast.gate_equivalents
+        assert fast.block_slack_ns["columns"] >= fast.slack_ns
+        assert fast.path
+
+    def test_an_impossible_period_is_not_met(self):
+        report = synthesise(self.CONFIG, self.LIBERTY, period=0.1)
+        assert report.slack_ns is not None and report.slack_ns < 0
 
 
 # Tool --------------------------------------------------------------------------------------------

@@ -1,0 +1,239 @@
+"""The commands ``study`` and ``explore``."""
+
+import contextlib
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from hdl.errors import InputError
+
+_out = Console()
+_err = Console(stderr=True)
+
+#: What the commands need besides the package's own dependencies.
+_EXTRA = ("matplotlib", "jinja2", "distributed", "optuna")
+
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of results.")]
+Liberty = Annotated[
+    Path | None, typer.Option(help="Liberty library, plain or .gz; default a neutral one.")
+]
+Period = Annotated[
+    float | None,
+    typer.Option(metavar="NS", help="Clock period to close at; default 1.0 with --liberty."),
+]
+Jobs = Annotated[int, typer.Option(help="Worker processes on this machine.", min=1)]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDR", help="Dask scheduler, e.g. tcp://host:8786.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def study(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="k-sweep, dp4, weight-bits, tile-shapes, ablation, fpga, or all of them: all."
+        ),
+    ],
+    output: Output = Path("studies"),
+    liberty: Liberty = None,
+    period: Period = None,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
+    reduced: Annotated[bool, typer.Option("--reduced", help="A few points of each kind.")] = False,
+    points: Annotated[
+        int,
+        typer.Option(help="Tile shapes of each engine at most, the best guesses first.", min=0),
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Reproduce a figure of the paper: CSV, JSON, plots and an HTML report.
+
+    Finished points are kept in the folder: the same command goes on where it was stopped.
+    """
+    _need_extra()
+    from gen.study.campaign import run, timing
+    from gen.study.points import Settings
+    from gen.study.results import failures
+    from gen.study.runner import Runner
+    from gen.study.studies import chosen
+
+    studies = chosen(name)
+    period, warning = timing(liberty, period)
+    if warning:
+        _warn(warning)
+    settings = Settings(liberty=liberty, period=period, reduced=reduced, most=points)
+    runner = Runner(output / "points", jobs=jobs, scheduler=scheduler)
+    with _kept_on_interrupt(output), _progress() as progress, runner:
+        task = progress.add_task("")
+        results = run(
+            studies,
+            settings,
+            output,
+            runner,
+            on_start=lambda study, total: progress.reset(task, description=study.name, total=total),
+            on_done=lambda record: _advance(progress, task, record),
+        )
+    failed = [text for found in results for text in failures(found)]
+    if as_json:
+        _print_json(results[0] if len(results) == 1 else results)
+    else:
+        for found in results:
+            _show_findings(found)
+        report = "index.html" if len(results) > 1 else f"{results[0]['name']}.html"
+        _out.print(f"wrote {output / report}", highlight=False, soft_wrap=True)
+    _end(failed)
+
+
+def explore(
+    space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="Design space.")],
+    output: Output = Path("exploration"),
+    liberty: Liberty = None,
+    period: Period = None,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explore a design space: CSV, JSON, plot and HTML report of the Pareto front.
+
+    Finished points are kept in the folder: the same command goes on where it was stopped.
+    """
+    _need_extra()
+    import dataclasses
+
+    from gen.explore.report import exploration
+    from gen.explore.search import explore as search
+    from gen.explore.space import load_space
+    from gen.measure import FAMILIES
+    from gen.study.campaign import timing, write
+    from gen.study.results import failures
+    from gen.study.runner import Runner
+
+    design = load_space(space, liberty, period)
+    if design.target not in FAMILIES:
+        found_period, warning = timing(design.liberty, design.period)
+        design = dataclasses.replace(design, period=found_period)
+        if warning:
+            _warn(warning)
+    runner = Runner(output / "points", jobs=jobs, scheduler=scheduler)
+    with _kept_on_interrupt(output), _progress() as progress, runner:
+        task = progress.add_task(space.stem)
+        outcome = search(
+            design,
+            runner,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    found = exploration(design, outcome, space)
+    write(found, output)
+    if as_json:
+        _print_json(found)
+    else:
+        _show_front(found)
+        report = output / f"{found['name']}.html"
+        _out.print(f"wrote {report}", highlight=False, soft_wrap=True)
+    _end(list(failures(found)))
+    if not found["exploration"]["front"]:
+        _warn("no point is within all limits with closed timing: the front is empty")
+        raise typer.Exit(1)
+
+
+# Helpers -----------------------------------------------------------------------------------------
+
+
+def _need_extra() -> None:
+    for package in _EXTRA:
+        if importlib.util.find_spec(package) is None:
+            raise InputError(f"{package} is missing: pip install 'lut-tensor-core[study]'")
+
+
+def _warn(text: str) -> None:
+    _err.print(f"lutcore: {text}", style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _print_json(values: Any) -> None:
+    sys.stdout.write(json.dumps(values, indent=2) + "\n")
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=_err,
+        transient=True,
+        disable=not _err.is_terminal,
+    )
+
+
+def _advance(progress: Progress, task: Any, record: Mapping[str, Any]) -> None:
+    progress.advance(task)
+    if record.get("error"):
+        _warn(f"{record.get('design') or record['config']['name']}: {record['error']}")
+
+
+@contextlib.contextmanager
+def _kept_on_interrupt(folder: Path) -> Iterator[None]:
+    """Ctrl-C: say that nothing is lost, exit with status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = len(list((folder / "points").glob("*.json")))
+        _warn(f"interrupted: {kept} finished points are kept in {folder}; run it again to go on")
+        raise typer.Exit(130) from None
+
+
+def _end(failed: list[str]) -> None:
+    """Exit with status 1 if points failed, with the first reason."""
+    if failed:
+        more = f" (and {len(failed) - 1} other reasons)" if len(failed) > 1 else ""
+        _warn(f"points failed: {failed[0]}{more}; run it again to try them again")
+        raise typer.Exit(1)
+
+
+def _show_findings(found: Mapping[str, Any]) -> None:
+    from gen.study.report import number
+
+    table = Table(title=found["title"], title_justify="left")
+    for heading in ("comparison", "here", "published", "note"):
+        right = heading in ("here", "published")
+        table.add_column(heading, justify="right" if right else "left")
+    for finding in found["findings"]:
+        published = f"{number(finding['paper'])} {finding['source']}".strip()
+        table.add_row(finding["what"], number(finding["ours"]), published, finding["note"])
+    _out.print(table)
+    _out.print(_counted(found["counts"]), highlight=False)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return (
+        f"{counts['points']} points: {counts['compared']} compared, {counts['not_closed']} without "
+        f"closed timing, {counts['not_analysed']} without timing, {counts['failed']} failed"
+    )
+
+
+def _show_front(found: Mapping[str, Any]) -> None:
+    from gen.study.report import HEADINGS, number
+
+    table = Table(title=f"{found['title']}: front", title_justify="left")
+    for column in found["columns"]:
+        table.add_column(HEADINGS.get(column, (column, ""))[0])
+    for row in found["rows"]:
+        if row["series"] == "front":
+            table.add_row(*(number(row.get(column)) for column in found["columns"]))
+    _out.print(table)
+    _out.print(_counted(found["counts"]), highlight=False)
+    facts = found["exploration"]
+    words = [f"{facts['combinations']:,} combinations, {facts['pruned']} ruled out by the model"]
+    words += [
+        f"model of {name}: {model['rms_error']:.1%} RMS error, {model['largest_error']:.1%} at most"
+        for name, model in facts["models"].items()
+    ]
+    _out.print("; ".join(words), highlight=False)

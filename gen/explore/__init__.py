@@ -1,0 +1,1 @@
+"""Design-space exploration: spaces, an analytical model that prunes them, search, fronts."""

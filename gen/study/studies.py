@@ -1,0 +1,27 @@
+"""The studies by name."""
+
+from gen.study import ablation, dp4, fpga, k_sweep, tile_shapes, weight_bits
+from gen.study.points import Study
+from hdl.errors import InputError
+
+STUDIES: dict[str, Study] = {
+    module.STUDY.name: module.STUDY
+    for module in (k_sweep, dp4, weight_bits, tile_shapes, ablation, fpga)
+}
+#: Name that stands for all of them.
+ALL = "all"
+
+
+def chosen(name: str) -> list[Study]:
+    """The study of that name, or all.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if name == ALL:
+        return list(STUDIES.values())
+    if name not in STUDIES:
+        raise InputError(f"no study {name!r}; studies: {', '.join(STUDIES)}, {ALL}")
+    return [STUDIES[name]]

@@ -1,0 +1,346 @@
+"""Energy: toggles are those of the stimulus, and OpenSTA weighs them as by hand."""
+
+import functools
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gen import energy as energy_module
+from gen import power
+from gen.activity import WARM_UP, measure_activity, read_gates
+from gen.cell_models import cell_model
+from gen.energy import EnergyReport, energy
+from gen.liberty import read_bytes
+from gen.opensta import sta_command
+from gen.power import SOURCE, Load, check_weighing, power_library, weigh
+from gen.simulate import random_tensor
+from gen.synth import NEUTRAL_CELLS, netlist
+from hdl.config import CoreConfig
+from hdl.errors import InputError, ToolError
+from verif.job import tile_job
+
+LIBRARIES = Path(__file__).resolve().parents[3] / "shared" / "liberty"
+NANGATE = LIBRARIES / "nangate45_typ.lib.gz"
+TINY = CoreConfig(
+    m=1, n=4, k=2, lookups=2, table_form="subset", zero_points="external", group_size=64, max_k=2048
+)
+MAC = TINY.replace(engine="mac", table_form="symmetric", n=2, max_weight_bits=4)
+
+needs_sta = pytest.mark.skipif(sta_command() is None, reason="OpenSTA is not installed")
+needs_nangate = pytest.mark.skipif(
+    not NANGATE.exists(), reason=f"{NANGATE.name} is not beside the repository"
+)
+
+
+#: In ns: easily met, so that synthesis is quick.
+PERIOD = 10.0
+
+
+@functools.cache
+def fresh(config: CoreConfig, **options: Any) -> EnergyReport:
+    """Measured in this session, whatever an earlier one left in the cache."""
+    return energy(config, NANGATE, period=PERIOD, use_cache=False, **options)
+
+
+# Library for power -------------------------------------------------------------------------------
+
+LIBRARY = """library (made) {
+  nom_voltage : 1.5; /* no } brace */
+  power_lut_template (both) { variable_1 : input_transition_time;
+    variable_2 : total_output_net_capacitance; index_1 ("1, 2, 3"); index_2 ("1, 2"); }
+  power_lut_template (turned) { variable_1 : total_output_net_capacitance;
+    variable_2 : input_transition_time; index_1 ("1, 2"); index_2 ("1, 2, 3"); }
+  power_lut_template (slew) { variable_1 : input_transition_time; index_1 ("1, 2, 3"); }
+  cell (GATE) {
+    leakage_power () { when : "A"; value : 3; }
+    leakage_power () { when : "!A"; value : 5.0; }
+    pin ("A") { direction : "input"; rise_capacitance : 2; internal_power () {
+      rise_power (slew) { values ("1, 2, 30"); } fall_power (slew) { values ("1, 4, 30"); } } }
+    pin (B) { direction : input; capacitance : 4e-1; }
+    pin (Y) { direction : output; function : "!(A & B)"; timing () { related_pin : "A"; }
+      internal_power () { related_pin : "A"; when : "B";
+        rise_power (both) { index_2 ("5, 7"); values ("1, 1", "10, 20", "1, 1"); }
+        fall_power (both) { index_2 ("5, 7"); values ("1, 1", "-2, -4", "1, 1"); } }
+      internal_power () { related_pin : "B";
+        rise_power (turned) { index_1 ("5, 7"); values ("1, 8, 1", "1, 16, 1"); }
+        fall_power (scalar) { values ("0"); } } }
+  }
+  cell (OTHER) { pin (A) { direction : input; } }
+}
+"""
+
+
+def made(text: str = LIBRARY, cell: str = "GATE") -> str:
+    library = power_library(text.encode(), "made.lib", lambda name: name == cell)
+    return re.sub(r"\s+", " ", library)
+
+
+def test_power_library_has_one_table_a_pin():
+    text = made()
+    assert "cell (OTHER)" not in text and "function" not in text and "timing" not in text
+    assert "cell_leakage_power : 4;" in text
+    edges = 'rise_power (scalar) { values ("3"); } fall_power (scalar) { values ("3"); }'
+    assert f"pin (A) {{ direction : input; capacitance : 2; internal_power () {{ {edges} }}" in text
+    assert "pin (B) { direction : input; capacitance : 4e-1; }" in text
+    # The middle slew: (10, 20) and (-2, -4) by A; (8, 16) and 0 by B, each mean over the edges.
+    table = 'index_1 ("5, 7"); values ("4, 8");'
+    assert (
+        f'internal_power () {{ related_pin : "A"; rise_power (lutcore_load) {{ {table} }}' in text
+    )
+    assert "operating_conditions (lutcore) { voltage : 1.5; }" in text
+
+
+def test_supplies_add_up_and_states_share():
+    both = LIBRARY.replace('related_pin : "B";', 'related_pin : "B"; related_pg_pin : "VSS";')
+    assert 'values ("8, 16");' in made(both)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (("internal_power", "no_power"), "cell GATE has no internal_power"),
+        (("value :", "worth :"), "cell GATE has no leakage_power"),
+        (("nom_voltage", "volts"), "no voltage"),
+    ],
+)
+def test_library_without_power_data(change, message):
+    with pytest.raises(
+        InputError, match=rf"^made\.lib: {message}: give a library with power data$"
+    ):
+        made(LIBRARY.replace(*change))
+
+
+def test_damaged_table():
+    with pytest.raises(InputError, match=r"^made\.lib: cell GATE: a power table .* its template"):
+        made(LIBRARY.replace('values ("1, 2, 30")', 'values ("1, 2")'))
+
+
+# Weighing ----------------------------------------------------------------------------------------
+
+
+@needs_sta
+def test_known_power_is_checked(monkeypatch):
+    check_weighing()
+    power._check.cache_clear()
+    whole = power.weigh
+    monkeypatch.setattr(power, "weigh", lambda *args: 2 * whole(*args))
+    with pytest.raises(ToolError, match=r"^OpenSTA 2\S* weighs power in a way of its own .*") as e:
+        check_weighing()
+    assert "\n" not in str(e.value)
+
+
+def nangate() -> tuple[str, str]:
+    """The library's text, and one for power of an inverter and a flip-flop."""
+    content = read_bytes(NANGATE)
+    return content.decode(), power_library(content, NANGATE.name, {"INV_X1", "DFF_X1"}.__contains__)
+
+
+CHAIN = [
+    Load(SOURCE, {"Y": 2}, ("Y",)),
+    Load("INV_X1", {"A": 2, "ZN": 3}, ("ZN",)),
+    Load("INV_X1", {"A": 3, "ZN": 4}, ("ZN",)),
+    Load("INV_X1", {"A": 4}, ()),
+]
+
+
+@needs_sta
+@needs_nangate
+def test_inverter_chain_by_hand():
+    """Switching power 0.5 C V^2 f, from the library's text: pin and its wire load model."""
+    text, library = nangate()
+    found = weigh(CHAIN, [library], {2: (0.7, 0.5), 3: (0.4, 0.5), 4: (0.1, 0.5)}, 2.0)
+    inverter = re.search(r"cell \(INV_X1\).*?capacitance\s*:\s*([\d.]+)", text, re.DOTALL)
+    model = re.search(r'default_wire_load\s*:\s*"(\w+)"', text)
+    assert inverter and model
+    wires = re.search(
+        rf'wire_load\("{model[1]}"\).*?capacitance : (\S+);.*?fanout_length\( 1, ([\d.]+)',
+        text,
+        re.DOTALL,
+    )
+    assert wires
+    farad = 1e-15 * (float(inverter[1]) + float(wires[1]) * float(wires[2]))
+    for net, toggles in enumerate((0.7, 0.4, 0.1)):
+        watts = 0.5 * farad * 1.1**2 * toggles / 2e-9
+        assert math.isclose(found[net, 1], watts, rel_tol=1e-4)
+    leakage = re.search(r"cell \(INV_X1\).*?cell_leakage_power\s*:\s*([\d.]+)", text, re.DOTALL)
+    assert leakage
+    assert np.allclose(found[1:, 2], 1e-9 * float(leakage[1]), rtol=1e-4)
+    assert found[0, 2] == found[0, 0] == found[3, 1] == 0
+
+
+@needs_sta
+@needs_nangate
+def test_toggles_scale_and_idle_cells_burn_clock_and_leakage():
+    library = nangate()[1]
+    loads = [
+        Load(SOURCE, {"Y": 2}, ("Y",)),
+        Load("DFF_X1", {"CK": 2, "D": 3, "Q": 4}, ("Q",)),
+        Load("INV_X1", {"A": 4, "ZN": 3}, ("ZN",)),
+    ]
+
+    def watts(toggles: float) -> np.ndarray:
+        return weigh(loads, [library], {2: (2, 0.5), 3: (toggles, 0.5), 4: (toggles, 0.5)}, 1.0)
+
+    idle, once, twice = watts(0), watts(0.3), watts(0.6)
+    assert np.allclose(twice - idle, 2 * (once - idle), rtol=1e-4)
+    assert np.allclose(idle[:, 2], once[:, 2])
+    assert idle[0, 1] > 0  # the clock net
+    assert idle[1, 0] > 5e-6  # the flip-flop's clock pin: 7 fJ a cycle
+    assert not idle[1:, 1].any() and not idle[2, 0]
+    assert (once[1:, :2] > idle[1:, :2]).all()
+
+
+# Toggles -----------------------------------------------------------------------------------------
+
+
+def test_toggles_are_those_of_the_stimulus():
+    """Inputs toggle as their words differ; results are judged under the same run."""
+    config = TINY.replace(max_weight_bits=1)
+    gates = read_gates(netlist(config), [NEUTRAL_CELLS.read_bytes()], config.name)
+    assert {gate.block for gate in gates.gates} > {"table_builder", "columns", "row_sums", "drain"}
+    rng = np.random.default_rng(1)
+    job = tile_job(config, rng.integers(-128, 128, (2, 256)), random_tensor((4, 256), 1, 64, rng))
+    activity = measure_activity(config, gates, [job])
+    assert activity.slices == activity.cycles == job.slices - WARM_UP
+    words = job.inputs["weights"].astype(int)
+    toggles = np.abs(np.diff(words, axis=0))[WARM_UP - 1 :].sum(axis=0)
+    nets = gates.ports["weights__payload"]
+    assert [activity.toggles[net] for net in nets] == toggles.tolist()
+    assert [activity.highs[net] for net in nets] == words[WARM_UP:].sum(axis=0).tolist()
+    driven = {g.nets[p] for g in gates.gates for p in g.nets if p in gates.models[g.cell].outputs}
+    assert driven <= activity.toggles.keys()
+    assert sum(activity.toggles[net] > 0 for net in driven) > 0.9 * len(driven)
+    job.expected["dot"][0, 0, 0] += 1
+    with pytest.raises(ToolError, match=r"^the netlist of lut_tile computes wrong results: "):
+        measure_activity(config, gates, [job])
+
+
+def test_cells_that_cannot_be_simulated():
+    latch = {
+        "ports": {
+            "D": {"direction": "input", "bits": [2]},
+            "Q": {"direction": "output", "bits": [3]},
+        },
+        "cells": {
+            "latch": {
+                "type": "$_DLATCH_P_",
+                "port_directions": {"E": "input", "D": "input", "Q": "output"},
+                "connections": {"E": [2], "D": [2], "Q": [3]},
+            }
+        },
+    }
+    with pytest.raises(InputError, match=r"^cell LATCH is neither a gate nor a flip-flop without"):
+        cell_model(latch, "LATCH")
+
+
+# Energy ------------------------------------------------------------------------------------------
+
+
+@needs_sta
+@needs_nangate
+def test_report_adds_up():
+    report = fresh(TINY)
+    assert math.isclose(
+        report.energy_fj_per_op, report.internal_fj + report.switching_fj + report.leakage_fj
+    )
+    assert math.isclose(sum(report.blocks.values()), report.power_mw)
+    assert list(report.blocks)[-2:] == ["clock", "inputs"] and min(report.blocks.values()) > 0
+    assert report.cycles == report.slices >= 512
+    per_slice = TINY.products_per_cycle / 2  # of two-bit weights
+    assert report.products == report.slices * per_slice
+    watts = 1e-15 * report.energy_fj_per_op * per_slice / (PERIOD * 1e-9)
+    assert math.isclose(report.power_mw, 1e3 * watts)
+    assert 0.05 < report.activity < 1
+    assert json.loads(report.to_json())["stimulus"] == "random"
+
+
+@needs_sta
+@needs_nangate
+def test_results_are_cached(tmp_path, monkeypatch):
+    monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path))
+    watts = {part: {"columns": 1e-3} for part in ("internal", "switching", "leakage")}
+    runs: list[int] = []
+
+    def measured(*_: object) -> dict[str, Any]:
+        runs.append(1)
+        return {"cycles": 600, "slices": 600, "activity": 0.5, "watts": watts}
+
+    monkeypatch.setattr(energy_module, "_measure", measured)
+    first = energy(TINY, NANGATE, period=PERIOD)
+    assert energy(TINY, NANGATE, period=PERIOD) == first and len(runs) == 1
+    changes: tuple[dict[str, Any], ...] = (
+        {"seed": 1},
+        {"weight_bits": 1},
+        {"stimulus": "example"},
+        {"use_cache": False},
+    )
+    for count, change in enumerate(changes, 2):
+        energy(TINY, NANGATE, period=PERIOD, **change)
+        assert len(runs) == count
+    for entry in (tmp_path / "energy").glob("*.json"):
+        entry.write_text(entry.read_text()[:50])
+    assert energy(TINY, NANGATE, period=PERIOD).energy_fj_per_op == first.energy_fj_per_op
+    assert len(runs) == len(changes) + 2
+
+
+@needs_sta
+@needs_nangate
+def test_operations_of_narrower_weights():
+    """A bit plane each on tables; the same slice on multipliers, however narrow the weight."""
+    wide, narrow = (fresh(TINY, weight_bits=bits) for bits in (2, 1))
+    assert wide.products / wide.slices == narrow.products / narrow.slices / 2
+    assert 1.6 < wide.energy_fj_per_op / narrow.energy_fj_per_op < 2.4
+    wide, narrow = (fresh(MAC, weight_bits=bits) for bits in (4, 2))
+    assert wide.products / wide.slices == narrow.products / narrow.slices
+    assert 0.5 < narrow.energy_fj_per_op / wide.energy_fj_per_op < 1
+
+
+@needs_sta
+@needs_nangate
+def test_real_stimulus():
+    """The example's activations are mostly small and toggle less than uniform ones."""
+    random, real = fresh(TINY), fresh(TINY, stimulus="example")
+    assert real.stimulus == "example" and real.slices >= 512
+    assert 0.5 < real.energy_fj_per_op / random.energy_fj_per_op < 1
+
+
+@needs_sta
+@needs_nangate
+def test_example_has_no_such_tensor():
+    with pytest.raises(
+        InputError, match=r"^no tensor of the example \(of 2, 4, 8 bits\) fits: none"
+    ):
+        energy(TINY, NANGATE, stimulus="example", weight_bits=1)
+
+
+def test_bad_requests(tmp_path, monkeypatch):
+    foreign = tmp_path / "foreign.lib"
+    foreign.write_text("lorem ipsum")
+    cases: list[tuple[dict, str]] = [
+        ({"weight_bits": 3}, r"^weight_bits must be in 1\.\.2, not 3$"),
+        ({"period": 0.0}, r"^period must be a positive number of ns, not 0\.0$"),
+        ({"period": math.nan}, r"^period must be a positive number of ns, not nan$"),
+        ({"stimulus": "noise"}, r"^stimulus must be one of random, example, not 'noise'$"),
+        ({"liberty": None}, r"^energy needs a library with power data: give a Liberty file$"),
+        ({"liberty": NEUTRAL_CELLS}, r"cells\.lib: no power data: give a library with"),
+        ({"liberty": foreign}, r"foreign\.lib: not a Liberty file: give one"),
+        ({"liberty": tmp_path / "absent.lib"}, r"absent\.lib: no such file: give a Liberty file"),
+    ]
+    for change, message in cases:
+        with pytest.raises(InputError, match=message) as caught:
+            energy(TINY, **{"liberty": NEUTRAL_CELLS, **change})
+        assert "\n" not in str(caught.value)
+
+
+def test_opensta_is_missing(tmp_path, monkeypatch):
+    path = tmp_path / "cells.lib"
+    path.write_text(f"{NEUTRAL_CELLS.read_text()} /* internal_power */")
+    monkeypatch.setenv("LUTCORE_STA", "no-such-sta")
+    with pytest.raises(InputError, match=r"^OpenSTA is missing: .*LUTCORE_STA$") as caught:
+        energy(TINY, path)
+    assert "\n" not in str(caught.value)
