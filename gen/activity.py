@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gen.cell_models import CellModel, cell_model
-from gen.synth import _BLOCK_OF, _CONTAINERS
+from gen.hierarchy import block_below
 from gen.yosys import run_yosys
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
@@ -190,10 +190,7 @@ class _Flattening:
                         self._join(net, self._net(inner, inside))
                     else:
                         inside[inner] = net
-            below = block
-            if block in _CONTAINERS:
-                below = kind.removeprefix(f"{self._top}_")
-            yield from self._visit(kind, inside, _BLOCK_OF.get(below, below))
+            yield from self._visit(kind, inside, block_below(block, kind, self._top))
 
 
 # Simulation --------------------------------------------------------------------------------------

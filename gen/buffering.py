@@ -8,16 +8,16 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from gen.compressor import Bit, Json
 from gen.liberty import AND2, INVERTER, NAND2, NOR2, OR2, Library
+from gen.netlist import Bit, Json, free_numbers, nets, new_cell
 
 #: Part of a driver's greatest load, at its strongest variant, that a net may have.
 _NET_SHARE = 0.5
 #: Part of a buffer's greatest load that it is given; less load is faster.
 _BUFFER_SHARE = 0.35
 
-#: A sink: cell and pin.
-_Sink = tuple[str, str]
+#: A sink: cell, pin and bit of it.
+_Sink = tuple[str, str, int]
 
 
 class _Complements:
@@ -63,7 +63,7 @@ def use_inverted_outputs(design: Json, library: Library) -> None:
     """
     gates = {table: library.smallest(2, table) for table in (NAND2, NOR2)}
     for module in design["modules"].values():
-        numbers = _free_numbers(module)
+        numbers = free_numbers(module)
         complements = _Complements(module, library, numbers)
         replaced: dict[Bit, Bit] = {}
         for name, cell in list(module["cells"].items()):
@@ -71,29 +71,25 @@ def use_inverted_outputs(design: Json, library: Library) -> None:
             if kind is None or len(kind.tables) != 1:
                 continue
             ((output_pin, table),) = kind.tables.items()
-            nets = [cell["connections"][pin][0] for pin in kind.inputs]
-            if not all(complements.has(net) for net in nets):
+            inputs = [cell["connections"][pin][0] for pin in kind.inputs]
+            if not all(complements.has(net) for net in inputs):
                 continue
             output = cell["connections"][output_pin]
-            if table == INVERTER and len(nets) == 1:
-                replaced[output[0]] = complements.of(nets[0])
+            if table == INVERTER and len(inputs) == 1:
+                replaced[output[0]] = complements.of(inputs[0])
                 del module["cells"][name]
-            elif len(nets) == 2 and (gate := gates.get({AND2: NOR2, OR2: NAND2}.get(table, -1))):
-                pins = dict(zip(gate.inputs, ([complements.of(net)] for net in nets), strict=True))
+            elif len(inputs) == 2 and (gate := gates.get({AND2: NOR2, OR2: NAND2}.get(table, -1))):
+                pins = dict(
+                    zip(gate.inputs, ([complements.of(net)] for net in inputs), strict=True)
+                )
                 cell["type"] = gate.name
                 cell["connections"] = pins | {next(iter(gate.outputs)): output}
                 cell["port_directions"] = dict.fromkeys(pins, "input") | {
                     next(iter(gate.outputs)): "output"
                 }
         if replaced:
-            for bits in _bits(module):
+            for bits in nets(module):
                 bits[:] = [replaced.get(bit, bit) for bit in bits]
-
-
-def _free_numbers(module: Json) -> Iterator[int]:
-    """Numbers of no net."""
-    used = (bit for net in _bits(module) for bit in net if isinstance(bit, int))
-    return itertools.count(1 + max(used, default=1))
 
 
 class Buffering:
@@ -114,9 +110,8 @@ class Buffering:
 
     def insert(self) -> dict[str, dict[str, list[float]]]:
         """Insert buffers where they are needed; returns the load of every module's input ports."""
-        if self._library.buffers:
-            for name in self._modules:
-                self._finish(name)
+        for name in self._modules:
+            self._finish(name)
         return self._loads
 
     def _finish(self, name: str) -> None:
@@ -126,27 +121,40 @@ class Buffering:
         for cell in module["cells"].values():
             if cell["type"] in self._modules:
                 self._finish(cell["type"])
-        numbers = _free_numbers(module)
-        sinks: dict[Bit, list[_Sink]] = {}
-        limits: dict[Bit, float] = {}
-        for cell_name, cell in module["cells"].items():
-            for pin, bits in cell["connections"].items():
-                for i, bit in enumerate(bits):
-                    if self._is_input(cell["type"], pin):
-                        sinks.setdefault(bit, []).append((cell_name, f"{pin}[{i}]"))
-                    elif isinstance(bit, int):
-                        limits[bit] = self._limit(cell["type"])
-        for bit, found in sinks.items():
-            if isinstance(bit, int):
-                self._buffer(module, bit, found, limits.get(bit, self._port_limit), numbers)
+        if self._library.buffers:
+            self._buffer_nets(module)
+        loads = {
+            bit: sum(self._load(module, sink) for sink in sinks)
+            for bit, sinks in self._sinks(module).items()
+        }
         self._loads[name] = {
-            port: [
-                sum(self._load(module, sink) for sink in _sinks(module, bit, self._is_input))
-                for bit in found["bits"]
-            ]
+            port: [loads.get(bit, 0.0) for bit in found["bits"]]
             for port, found in module["ports"].items()
             if found["direction"] == "input"
         }
+
+    def _buffer_nets(self, module: Json) -> None:
+        numbers = free_numbers(module)
+        limits = {
+            bit: self._limit(cell["type"])
+            for cell in module["cells"].values()
+            for pin, bits in cell["connections"].items()
+            if not self._is_input(cell["type"], pin)
+            for bit in bits
+        }
+        for bit, sinks in self._sinks(module).items():
+            if isinstance(bit, int):
+                self._buffer(module, bit, sinks, limits.get(bit, self._port_limit), numbers)
+
+    def _sinks(self, module: Json) -> dict[Bit, list[_Sink]]:
+        """Net -> the input pins that it drives."""
+        sinks: dict[Bit, list[_Sink]] = {}
+        for cell_name, cell in module["cells"].items():
+            for pin, bits in cell["connections"].items():
+                if self._is_input(cell["type"], pin):
+                    for i, bit in enumerate(bits):
+                        sinks.setdefault(bit, []).append((cell_name, pin, i))
+        return sinks
 
     def _is_input(self, kind: str, pin: str) -> bool:
         if kind in self._library.cells:
@@ -154,12 +162,11 @@ class Buffering:
         return kind in self._modules and self._modules[kind]["ports"][pin]["direction"] == "input"
 
     def _load(self, module: Json, sink: _Sink) -> float:
-        cell_name, pin = sink
+        cell_name, pin, index = sink
         cell = module["cells"][cell_name]
-        name, index = pin[:-1].split("[")
         if cell["type"] in self._library.cells:
-            return self._library.cells[cell["type"]].capacitance[name]
-        return self._loads[cell["type"]][name][int(index)]
+            return self._library.cells[cell["type"]].capacitance[pin]
+        return self._loads[cell["type"]][pin][index]
 
     @property
     def _port_limit(self) -> float:
@@ -195,31 +202,10 @@ class Buffering:
         load = sum(self._load(module, sink) for sink in sinks)
         enough = [b for b in self._library.buffers if _BUFFER_SHARE * b.max_load >= load]
         buffer = (enough or self._library.buffers[-1:])[0]
-        for cell_name, pin in sinks:
-            name, index = pin[:-1].split("[")
-            module["cells"][cell_name]["connections"][name][int(index)] = output
+        for cell_name, pin, index in sinks:
+            module["cells"][cell_name]["connections"][pin][index] = output
         (result,) = buffer.outputs
-        module["cells"][f"$fanout${output}"] = {
-            "hide_name": 1,
-            "type": buffer.name,
-            "parameters": {},
-            "attributes": {},
-            "port_directions": {buffer.inputs[0]: "input", result: "output"},
-            "connections": {buffer.inputs[0]: [source], result: [output]},
-        }
-        return f"$fanout${output}", f"{buffer.inputs[0]}[0]"
-
-
-def _bits(module: Json) -> Iterator[list[Bit]]:
-    for part in (*module["netnames"].values(), *module["ports"].values()):
-        yield part["bits"]
-    for cell in module["cells"].values():
-        yield from cell["connections"].values()
-
-
-def _sinks(module: Json, wanted: Bit, is_input: Any) -> Iterator[_Sink]:
-    for cell_name, cell in module["cells"].items():
-        for pin, bits in cell["connections"].items():
-            for i, bit in enumerate(bits):
-                if bit == wanted and is_input(cell["type"], pin):
-                    yield cell_name, f"{pin}[{i}]"
+        name = f"$fanout${output}"
+        inputs: dict[str, Bit] = {buffer.inputs[0]: source}
+        module["cells"][name] = new_cell(buffer.name, inputs, {result: output})
+        return name, buffer.inputs[0], 0

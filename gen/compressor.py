@@ -9,15 +9,11 @@ is the least possible, and half adders are rare. Arrival times are estimates: wh
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from gen.liberty import PARITY3, Cell
-
-#: A net's number, or a constant.
-Bit = int | str
-Json = dict[str, Any]
+from gen.netlist import Bit, Json, free_numbers, new_cell
 
 #: Delays: through a full-adder cell to its sum and its carry, a gate, and a carry through gates.
 SUM, CARRY, GATE, FAST_CARRY = 1.5, 1.0, 0.6, 0.5
@@ -121,16 +117,7 @@ class _Module:
     def __init__(self, module: Json, adders: Adders):
         self._cells: Json = module["cells"]
         self._adders = adders
-        used = [bit for net in module["netnames"].values() for bit in net["bits"]]
-        used += [
-            bit
-            for cell in self._cells.values()
-            for pin in cell["connections"].values()
-            for bit in pin
-        ]
-        self._free = itertools.count(
-            1 + max((bit for bit in used if isinstance(bit, int)), default=1)
-        )
+        self._free = free_numbers(module)
         self._read = Counter(self._read_bits(module))
 
     def _read_bits(self, module: Json) -> Iterator[Bit]:
@@ -189,15 +176,8 @@ class _Module:
 
     # Gates ---------------------------------------------------------------------------------------
 
-    def _cell(self, kind: str, inputs: Mapping[str, Bit], outputs: Mapping[str, Bit]) -> None:
-        self._cells[f"$sum${next(iter(outputs.values()))}"] = {
-            "hide_name": 1,
-            "type": kind,
-            "parameters": {},
-            "attributes": {},
-            "port_directions": dict.fromkeys(inputs, "input") | dict.fromkeys(outputs, "output"),
-            "connections": {pin: [bit] for pin, bit in {**inputs, **outputs}.items()},
-        }
+    def _cell(self, kind: str, inputs: dict[str, Bit], outputs: dict[str, Bit]) -> None:
+        self._cells[f"$sum${next(iter(outputs.values()))}"] = new_cell(kind, inputs, outputs)
 
     def _gate(self, kind: str, *inputs: Bit) -> Bit:
         output = next(self._free)
@@ -209,7 +189,7 @@ class _Module:
         cell = self._adders.cell
         if cell is None:
             return self._adder_of_gates(x, y, z)
-        pins = {pin: next(self._free) for pin in cell.tables}
+        pins: dict[str, Bit] = {pin: next(self._free) for pin in cell.tables}
         self._cell(cell.name, dict(zip(cell.inputs, (x, y, z), strict=True)), pins)
         parity, carry = sorted(cell.tables, key=lambda pin: cell.tables[pin] != PARITY3)
         return pins[parity], pins[carry]

@@ -32,12 +32,12 @@ from rich.table import Table
 
 from gen.accuracy import relative_error
 from gen.buffering import use_inverted_outputs
-from gen.compressor import Json
 from gen.files import write_files
 from gen.mapping import flow_digest, tool_versions
-from gen.opensta import sta_command
+from gen.netlist import Json
+from gen.opensta import Session, sta_command
 from gen.simulate import as_format, random_tensor
-from gen.sizing import Session, Sizer
+from gen.sizing import Sizer
 from gen.synth import read_library, synthesise
 from gen.yosys import run_yosys
 from hdl.blocks import Aligner, ExponentKeys, MagnitudeKeys, RunBuffer, TableRounder

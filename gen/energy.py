@@ -18,10 +18,11 @@ from compiler.gguf_file import GgufFile
 from compiler.tensor import QuantTensor
 from gen.activity import CLOCK_PORT, WARM_UP, mean_toggles, measure_activity, read_gates
 from gen.files import write_files
+from gen.hierarchy import BLOCKS, core
 from gen.opensta import sta_command, sta_version
 from gen.power import SOURCE, Load, check_weighing, power_library, weigh
 from gen.simulate import load_activations, random_activations, random_tensor
-from gen.synth import _BLOCKS, WAY_OUT, netlist, read_library, synthesise
+from gen.synth import netlist, read_library, synthesise
 from gen.yosys import yosys_command
 from hdl.config import CoreConfig
 from hdl.errors import InputError
@@ -104,8 +105,7 @@ class EnergyReport:
     @property
     def core_energy_fj_per_op(self) -> float:
         """Without the results' way out, as :attr:`gen.synth.AreaReport.core_gate_equivalents`."""
-        core = sum(power for block, power in self.blocks.items() if block not in WAY_OUT)
-        return self.energy_fj_per_op * core / self.power_mw
+        return self.energy_fj_per_op * core(self.blocks) / self.power_mw
 
     def to_dict(self) -> dict[str, Any]:
         """Fields as plain values."""
@@ -339,7 +339,7 @@ def _measure(
         buffered = bool(outputs) and gate.nets[outputs[0]] in gates.clocks
         blocks.append("clock" if buffered else gate.block)
     powers = weigh(loads, libraries, rates, period)
-    order = [block for block in (*_BLOCKS, *sorted(set(blocks) - set(_BLOCKS))) if block in blocks]
+    order = [block for block in (*BLOCKS, *sorted(set(blocks) - set(BLOCKS))) if block in blocks]
     rows = np.array([order.index(block) for block in blocks])
     return {
         "cycles": activity.cycles,

@@ -1,35 +1,26 @@
 """LUTs of a tile on an FPGA family, block by block: Amaranth's RTLIL through Yosys."""
 
-import contextlib
 import dataclasses
-import gzip
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
-import tempfile
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from gen import cache
 from gen.fpga_adders import adder_maps
 from gen.fpga_families import FAMILIES, Family
+from gen.hierarchy import count_cells
+from gen.netlist import Json
 from gen.rtl import design_rtlil
 from gen.yosys import run_yosys, yosys_command
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
-from verif.simulator import cache_folder
 
-Json = dict[str, Any]
-
-#: Modules of the tile that count as another block, and blocks whose children are blocks themselves.
-_BLOCK_OF = {"column": "columns", "drain_lane": "drain"}
-_CONTAINERS = ("tile", "frontend")
 #: Cells that are no resource.
 _NOTHING = r"\$scopeinfo|VCC|GND"
 #: Stand among a module's cells for what :class:`_Nets` finds.
@@ -119,7 +110,7 @@ def synthesise_fpga(config: CoreConfig, family: str, *, use_cache: bool = True) 
     """
     of = _family(family)
     mapped = _mapped(config, family, use_cache)
-    ways = {way: _count(mapped[way], config.name) for way in ("kept", "flattened")}
+    ways = {way: count_cells(mapped[way], config.name) for way in ("kept", "flattened")}
     luts = {way: _luts(of, counts) for way, counts in ways.items()}
     best = min(luts, key=lambda way: luts[way].total())
     cells: Counter[str] = Counter()
@@ -203,23 +194,6 @@ def _luts(family: Family, counts: Mapping[tuple[str, str], int]) -> Counter[str]
     for (block, cell), number in counts.items():
         luts[block] += number * _weight(family, cell)
     return luts
-
-
-def _count(modules: Mapping[str, Mapping[str, int]], top: str) -> Counter[tuple[str, str]]:
-    """Instances of every (block, cell), through the hierarchy below ``top``."""
-    counts: Counter[tuple[str, str]] = Counter()
-
-    def visit(module: str, times: int, block: str) -> None:
-        for kind, number in modules[module].items():
-            if kind in modules:
-                name = kind.removeprefix(f"{top}_")
-                inside = _BLOCK_OF.get(name, name) if block in _CONTAINERS else block
-                visit(kind, times * number, inside)
-            else:
-                counts[block, kind] += times * number
-
-    visit(top, 1, "tile")
-    return counts
 
 
 class _Nets:
@@ -348,11 +322,9 @@ def _mapped(config: CoreConfig, name: str, use_cache: bool) -> Json:
     digest = hashlib.sha256(f"{yosys}\0{family}\0{script}".encode())
     for data in files.values():
         digest.update(f"\0{len(data)}\0".encode() + data)
-    entry = cache_folder() / "fpga" / f"{digest.hexdigest()[:24]}.json.gz"
-    if use_cache:
-        # It may not be there yet, or be damaged.
-        with contextlib.suppress(OSError, EOFError, ValueError, zlib.error):
-            return json.loads(gzip.decompress(entry.read_bytes()))
+    entry = cache.entry("fpga", digest.hexdigest()[:24])
+    if use_cache and (found := cache.load(entry)):
+        return found
     outputs = run_yosys(script, files, ("kept.json", "flattened.json"))
     result: Json = {"yosys": yosys}
     for way in ("kept", "flattened"):
@@ -363,19 +335,5 @@ def _mapped(config: CoreConfig, name: str, use_cache: bool) -> Json:
             if "blackbox" not in content["attributes"]
         }
     result["seconds"] = round(time.perf_counter() - start, 2)
-    _store(entry, gzip.compress(json.dumps(result).encode()))
+    cache.store(entry, result)
     return result
-
-
-def _store(entry: Path, data: bytes) -> None:
-    """Write a cache entry, whole or not at all."""
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".partial-") as scratch:
-            partial = Path(scratch) / entry.name
-            partial.write_bytes(data)
-            os.replace(partial, entry)
-    except OSError as error:
-        raise InputError(
-            f"cannot write the cache {entry.parent}: {error.strerror}: set LUTCORE_CACHE"
-        ) from error

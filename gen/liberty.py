@@ -90,6 +90,11 @@ class Library:
     nand2: Cell
     full_adder: Cell | None
 
+    @property
+    def timed(self) -> bool:
+        """Whether it tells loads, without which no delay can be had from it."""
+        return self.nand2.max_load > 0 < min(self.nand2.capacitance.values())
+
     def smallest(self, inputs: int, *tables: int) -> Cell | None:
         """The smallest cell with so many inputs and exactly these output functions."""
         return _smallest(self.cells, inputs, *tables)

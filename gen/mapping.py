@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gen.buffering import Buffering, use_inverted_outputs
-from gen.compressor import Adders, Json, compress
+from gen.compressor import Adders, compress
 from gen.liberty import PARITY3, Cell, Library
-from gen.opensta import sta_command, sta_version
-from gen.sizing import Session, Sizer, Timing
+from gen.netlist import Json
+from gen.opensta import Session, sta_command, sta_version
+from gen.sizing import Sizer, Timing
 from gen.stubs import STUBS, with_stubs
 from gen.yosys import run_yosys, yosys_command
 
@@ -128,8 +129,8 @@ class Mapped:
 def flow_digest() -> str:
     """Digest of the flow's own sources and of the tools' versions: part of every cache key."""
     here = Path(__file__).parent
-    names = ("mapping.py", "compressor.py", "buffering.py", "sizing.py")
-    names += ("stubs.py", "liberty.py")
+    names = ("mapping.py", "compressor.py", "buffering.py", "sizing.py", "stubs.py")
+    names += ("liberty.py", "netlist.py", "opensta.py")
     digest = hashlib.sha256()
     for name in names:
         digest.update((here / name).read_bytes())

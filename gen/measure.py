@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gen.files import write_files
+from gen.hierarchy import core
 from gen.liberty import parse, read_bytes
 from gen.opensta import sta_command, sta_version
 from gen.synth import NEUTRAL_CELLS, synthesise
@@ -34,8 +35,6 @@ _ANSWERED_BY: dict[str, tuple[str, ...]] = {
 }
 MEASURES = tuple(_ANSWERED_BY)
 
-#: Blocks that a core without its results' way out does not count.
-NOT_CORE = ("row_sums", "drain", "zero_points")
 #: Blocks that remain where tables come ready: the held tables or operands, and what reads them.
 UNIT = ("table_stage", "columns")
 
@@ -43,11 +42,6 @@ UNIT = ("table_stage", "columns")
 _PIPELINED = ("columns", "row_sums")
 
 _PROJECT = Path(__file__).resolve().parent.parent
-
-
-def core(blocks: Mapping[str, float]) -> float:
-    """Sum of all blocks but row sums, drain and zero points: table builder in, results' way out."""
-    return sum(size for block, size in blocks.items() if block not in NOT_CORE)
 
 
 def ops_per_cycle(config: CoreConfig, weight_bits: int) -> float:

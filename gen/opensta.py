@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from hdl.errors import InputError, ToolError
 
+#: What a session prints when it is done with a question.
+_DONE = "@done@"
 _REMEDY = "apt-get install opensta (or your system's package of it), or set LUTCORE_STA"
 
 
@@ -25,6 +28,13 @@ def sta_version(command: str) -> str:
     return (result.stdout.split() or ["unknown"])[0]
 
 
+def _needed() -> str:
+    command = sta_command()
+    if command is None:
+        raise InputError(f"OpenSTA is missing: {_REMEDY}")
+    return command
+
+
 def run_sta(
     script: str, files: Mapping[str, bytes], outputs: Sequence[str] = ()
 ) -> tuple[str, dict[str, str]]:
@@ -37,9 +47,7 @@ def run_sta(
     ToolError
         It reported an error or did not write every output.
     """
-    command = sta_command()
-    if command is None:
-        raise InputError(f"OpenSTA is missing: {_REMEDY}")
+    command = _needed()
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         folder = Path(scratch)
         for name, data in {**files, "run.tcl": script.encode()}.items():
@@ -59,3 +67,53 @@ def run_sta(
             said = " ".join(wrong[:2]) or " ".join(printed.splitlines()[-3:]) or "no output"
             raise ToolError(f"OpenSTA failed: {said}")
         return printed, {name: (folder / name).read_text() for name in outputs}
+
+
+class Session:
+    """An OpenSTA process that keeps its design, so that a changed cell costs milliseconds."""
+
+    def __init__(self, files: Mapping[str, bytes], script: str):
+        command = _needed()
+        self._folder = tempfile.TemporaryDirectory(prefix="lutcore-")
+        for name, data in files.items():
+            (Path(self._folder.name) / name).write_bytes(data)
+        self._process = subprocess.Popen(
+            [command, "-no_init", "-no_splash"],
+            cwd=self._folder.name,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        self.ask(script)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+        self._folder.cleanup()
+
+    def ask(self, script: str) -> str:
+        """Run Tcl; returns what it printed."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(f'{script}\nputs "{_DONE}"\n')
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise ToolError("OpenSTA ended by itself") from error
+        lines = []
+        for line in self._process.stdout:
+            if line.endswith(f"{_DONE}\n") and "puts" not in line:
+                break
+            lines.append(line)
+        else:
+            raise ToolError(f"OpenSTA ended by itself: {' '.join(lines[-3:]).strip()}")
+        said = "".join(line for line in lines if not line.startswith("OpenSTA>"))
+        if error := re.search(r"^Error: .*", said, re.MULTILINE):
+            raise ToolError(f"OpenSTA failed: {error.group()}")
+        return said

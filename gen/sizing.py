@@ -1,73 +1,16 @@
 """Sizes cells until a clock period is met, guided by OpenSTA."""
 
 import re
-import subprocess
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from gen.compressor import Json
 from gen.liberty import Library
-from gen.opensta import sta_command
-from hdl.errors import InputError, ToolError
+from gen.netlist import Json
+from gen.opensta import Session
+from hdl.errors import ToolError
 
-_DONE = "@done@"
 _STAGE = re.compile(r"^ *([\d.]+) +[\d.]+ ([v^]) (\S+)/(\w+) \((\w+)\)$", re.MULTILINE)
 _END = re.compile(r"^(\S+)/\w+ \(\w+\).* (-?[\d.]+)(?: \(\w+\))?$", re.MULTILINE)
 _SLACK = re.compile(r"^ *(-?[\d.]+) +slack", re.MULTILINE)
-
-
-class Session:
-    """An OpenSTA process that keeps its design, so that a changed cell costs milliseconds."""
-
-    def __init__(self, files: Mapping[str, bytes], script: str):
-        command = sta_command()
-        if command is None:
-            raise InputError("OpenSTA is missing: apt-get install opensta, or set LUTCORE_STA")
-        self._folder = tempfile.TemporaryDirectory(prefix="lutcore-")
-        for name, data in files.items():
-            (Path(self._folder.name) / name).write_bytes(data)
-        self._process = subprocess.Popen(
-            [command, "-no_init", "-no_splash"],
-            cwd=self._folder.name,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        self.ask(script)
-
-    def __enter__(self) -> "Session":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
-        self._folder.cleanup()
-
-    def ask(self, script: str) -> str:
-        """Run Tcl; returns what it printed."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            self._process.stdin.write(f'{script}\nputs "{_DONE}"\n')
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise ToolError("OpenSTA ended by itself") from error
-        lines = []
-        for line in self._process.stdout:
-            if line.endswith(f"{_DONE}\n") and "puts" not in line:
-                break
-            lines.append(line)
-        else:
-            raise ToolError(f"OpenSTA ended by itself: {' '.join(lines[-3:]).strip()}")
-        said = "".join(line for line in lines if not line.startswith("OpenSTA>"))
-        if error := re.search(r"^Error: .*", said, re.MULTILINE):
-            raise ToolError(f"OpenSTA failed: {error.group()}")
-        return said
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from gen.compressor import Json
+from gen.netlist import Json
 
 #: File name of the stubs' Liberty text.
 STUBS = "stubs.lib"

@@ -1,44 +1,28 @@
 """Area and timing of a tile on a standard-cell library, block by block."""
 
-import contextlib
 import dataclasses
-import gzip
 import hashlib
 import importlib.metadata
 import json
 import math
-import os
 import re
-import tempfile
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gen import cache
+from gen.hierarchy import BLOCKS, core, count_cells, walk
 from gen.liberty import Library, parse, read_bytes
 from gen.mapping import Mapped, flow_digest, map_rtlil, tool_versions
+from gen.opensta import sta_command
 from gen.rtl import design_rtlil
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
-from verif.simulator import cache_folder
 
 #: The library that is used where none is given.
 NEUTRAL_CELLS = Path(__file__).with_name("cells.lib")
 _NEUTRAL_NAME = "lutcore_gate_equivalents"
-
-#: Blocks of the tile in the order of the data.
-_BLOCKS = (
-    *("exponent_keys", "align_buffer", "aligner", "magnitude_keys", "round_buffer"),
-    *("table_builder", "rounder", "frontend", "table_buffer", "table_stage"),
-    *("columns", "row_sums", "drain", "zero_points", "tile"),
-)
-#: Modules that count as another block, and blocks whose children are blocks of their own.
-_BLOCK_OF = {"column": "columns", "drain_lane": "drain"}
-_CONTAINERS = ("tile", "frontend")
-#: The results' way out.
-WAY_OUT = ("row_sums", "drain", "zero_points")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +82,7 @@ class AreaReport:
     @property
     def core_gate_equivalents(self) -> float:
         """All but the results' way out: without row sums, drain and zero points."""
-        return sum(area for block, area in self.blocks.items() if block not in WAY_OUT)
+        return core(self.blocks)
 
     def to_dict(self) -> dict[str, Any]:
         """Fields as plain values."""
@@ -140,7 +124,7 @@ def synthesise(
     """
     library, contents, where = read_library(liberty)
     mapped, versions = _mapped(config, library, contents, where, period, use_cache)
-    counts = _count(mapped.modules, config.name)
+    counts = count_cells(mapped.modules, config.name)
     areas = dict.fromkeys((block for block, _ in counts), 0.0)
     sequential = 0.0
     for (block, name), number in counts.items():
@@ -151,10 +135,10 @@ def synthesise(
             raise InputError(f"{where}: cell {name} has no area: give a complete library")
         areas[block] += number * cell.area
         sequential += number * cell.area if cell.flip_flop else 0
-    order = [*_BLOCKS, *sorted(areas.keys() - set(_BLOCKS))]
+    order = [*BLOCKS, *sorted(areas.keys() - set(BLOCKS))]
     gate = library.nand2.area
     slacks: dict[str, float] = {}
-    for block, module in _block_modules(mapped.modules, config.name):
+    for block, module, _ in walk(mapped.modules, config.name):
         if module in mapped.slacks:
             slacks[block] = min(slacks.get(block, math.inf), mapped.slacks[module])
     return AreaReport(
@@ -207,34 +191,6 @@ def read_library(
     return parse(list(contents.values()), where), contents, where
 
 
-def _walk(modules: Mapping[str, Mapping[str, int]], top: str) -> Iterator[tuple[str, str, int]]:
-    """(block, module, times) of every module below ``top``, and ``top`` itself."""
-
-    def visit(module: str, times: int, block: str) -> Iterator[tuple[str, str, int]]:
-        yield block, module, times
-        for kind, number in modules[module].items():
-            if kind in modules:
-                name = kind.removeprefix(f"{top}_")
-                inside = _BLOCK_OF.get(name, name) if block in _CONTAINERS else block
-                yield from visit(kind, times * number, inside)
-
-    yield from visit(top, 1, "tile")
-
-
-def _block_modules(modules: Mapping[str, Mapping[str, int]], top: str) -> set[tuple[str, str]]:
-    return {(block, module) for block, module, _ in _walk(modules, top)}
-
-
-def _count(modules: Mapping[str, Mapping[str, int]], top: str) -> Counter[tuple[str, str]]:
-    """Instances of every (block, cell), through the hierarchy below ``top``."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for block, module, times in _walk(modules, top):
-        for kind, number in modules[module].items():
-            if kind not in modules:
-                counts[block, kind] += times * number
-    return counts
-
-
 def _mapped(
     config: CoreConfig,
     library: Library,
@@ -252,34 +208,20 @@ def _mapped(
             )
     if period is not None and period <= 0:
         raise InputError(f"period must be above 0 ns, not {period}")
+    if period is not None and sta_command() and not library.timed:
+        raise InputError(f"{where} has no loads and delays: for a period give --liberty one")
     versions = tool_versions()
     digest = hashlib.sha256(f"{versions} {flow_digest()} {period} {config.name}".encode())
     for data in (rtlil.encode(), *contents.values()):
         digest.update(f"\0{len(data)}\0".encode() + data)
-    entry = cache_folder() / "synth" / f"{digest.hexdigest()[:24]}.json.gz"
-    if use_cache:
-        # It may not be there yet, or be damaged.
-        with contextlib.suppress(OSError, EOFError, ValueError, TypeError, zlib.error):
-            return Mapped(**json.loads(gzip.decompress(entry.read_bytes()))), versions
+    entry = cache.entry("synth", digest.hexdigest()[:24])
+    if use_cache and (found := cache.load(entry)):
+        return Mapped(**found), versions
     try:
         mapped = map_rtlil(rtlil, config.name, library, contents, period)
     except ToolError as error:
         if "liberty" in str(error).lower():
             raise InputError(f"{where}: Yosys cannot use this library: {error}") from error
         raise
-    _store(entry, gzip.compress(json.dumps(dataclasses.asdict(mapped)).encode()))
+    cache.store(entry, dataclasses.asdict(mapped))
     return mapped, versions
-
-
-def _store(entry: Path, data: bytes) -> None:
-    """Write a cache entry, whole or not at all."""
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".partial-") as scratch:
-            partial = Path(scratch) / entry.name
-            partial.write_bytes(data)
-            os.replace(partial, entry)
-    except OSError as error:
-        raise InputError(
-            f"cannot write the cache {entry.parent}: {error.strerror}: set LUTCORE_CACHE"
-        ) from error

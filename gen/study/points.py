@@ -60,8 +60,8 @@ class Entry:
     labels : dict
         Further columns of its row: coordinates, what was varied.
     counted : {"core", "unit", "columns"}
-        Which area is compared: see :func:`gen.measure.core`, :data:`gen.measure.UNIT`; ``columns``
-        leaves the held tables out, which all columns share.
+        Which area is compared: see :func:`gen.hierarchy.core`, :data:`gen.measure.UNIT`;
+        ``columns`` leaves the held tables out, which all columns share.
     """
 
     series: str

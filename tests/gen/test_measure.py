@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gen import measure as measuring
-from gen.measure import Point, core, measure, ops_per_cycle, record
+from gen.hierarchy import core
+from gen.measure import Point, measure, ops_per_cycle, record
 from gen.simulate import random_activations, random_tensor, simulate
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError

@@ -269,6 +269,12 @@ def test_period_must_be_positive():
 
 
 @pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+def test_period_needs_a_library_with_delays():
+    with pytest.raises(InputError, match=r"^cells\.lib has no loads and delays: "):
+        synthesise(TINY, period=1.0)
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
 @pytest.mark.skipif(not LIBRARIES.is_dir(), reason="no standard-cell library for measuring here")
 class TestTimed:
     LIBERTY = LIBRARIES / "nangate45_typ.lib.gz"
