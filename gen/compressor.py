@@ -3,20 +3,23 @@
 Yosys gathers additions in ``$alu`` and ``$macc_v2`` cells, but compresses them word by word, and
 ABC never picks a library's full-adder cell. Here every sum becomes one heap of bits by weight; each
 column is reduced to one bit, the earliest bits first. A full adder removes one bit, so their number
-is the least possible, and half adders are rare. Arrival times are estimates: what counts is order.
+is the least possible, and half adders are rare. From where the carry that then ripples upwards
+comes too late, columns keep two bits, and a prefix tree adds them (Sklansky, 1960). Arrival times
+are estimates: what counts is order.
 """
 
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gen.liberty import PARITY3, Cell
 from gen.netlist import Bit, Json, free_numbers, new_cell
+from gen.prefix import add_columns
 
-#: Delays: through a full-adder cell to its sum and its carry, a gate, and a carry through gates.
-SUM, CARRY, GATE, FAST_CARRY = 1.5, 1.0, 0.6, 0.5
+#: Delays: through a full-adder cell to its sum and its carry, and through a gate.
+SUM, CARRY, GATE = 1.5, 1.0, 0.6
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,16 @@ class Adders:
     ----------
     cell : Cell or None
         The library's full adder; None: gates.
-    depth : float
-        From this estimated delay on, a carry takes gates, which are larger and faster.
+    gates : dict
+        Gates of a prefix tree (:func:`~gen.prefix.prefix_gates`); empty: carries always ripple.
+    depths : dict
+        Module -> estimated delay: carries that come later take a prefix tree, larger and faster.
+        None do so in modules that are not there.
     """
 
     cell: Cell | None
-    depth: float = float("inf")
+    gates: dict[str, tuple[Cell, tuple[str, ...]]] = field(default_factory=dict)
+    depths: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -42,6 +49,13 @@ class _Term:
     bits: list[Bit]
     signed: bool = False
     negated: bool = False
+
+    def without_zeros(self) -> "_Term":
+        """The same number without leading zeros."""
+        bits = self.bits
+        while bits and bits[-1] == "0":
+            bits = bits[:-1]
+        return _Term(bits, self.signed and len(bits) == len(self.bits))
 
     def range(self) -> tuple[int, int]:
         """Least and greatest value that is added."""
@@ -67,9 +81,9 @@ class _Sum:
 
 def compress(design: Json, adders: Adders) -> None:
     """Replace the sums of every module of ``design``, in place."""
-    for module in design["modules"].values():
+    for name, module in design["modules"].items():
         if module["cells"]:
-            _Module(module, adders).compress()
+            _Module(module, adders, adders.depths.get(name, float("inf"))).compress()
 
 
 def _sum(cell: Json, read: Counter[Bit]) -> _Sum | None:
@@ -111,12 +125,37 @@ class _Column:
     minus: list[tuple[float, Bit]] = field(default_factory=list)
 
 
+class _Heap:
+    """Bits of a column, the earliest first; of equally early ones the oldest."""
+
+    def __init__(self, items: list[tuple[float, Bit]]):
+        self._order = itertools.count()
+        self._items: list[tuple[float, int, Bit]] = []
+        for time, bit in items:
+            self.put(time, bit)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, time: float, bit: Bit) -> None:
+        heapq.heappush(self._items, (time, next(self._order), bit))
+
+    def take(self) -> tuple[float, Bit]:
+        time, _, bit = heapq.heappop(self._items)
+        return time, bit
+
+    def bits(self) -> list[Bit]:
+        """The bits, the earliest first; a zero if there are none."""
+        return [bit for _, _, bit in sorted(self._items)] or ["0"]
+
+
 class _Module:
     """A module whose sums are replaced."""
 
-    def __init__(self, module: Json, adders: Adders):
+    def __init__(self, module: Json, adders: Adders, depth: float):
         self._cells: Json = module["cells"]
         self._adders = adders
+        self._depth = depth if adders.gates else float("inf")
         self._free = free_numbers(module)
         self._read = Counter(self._read_bits(module))
 
@@ -148,31 +187,43 @@ class _Module:
         """Put the terms of sums that only ``into`` reads in their place."""
         terms: list[_Term] = []
         for term in into.terms:
-            inner = self._only_read_here(term, sums, by_result, len(into.result))
-            if inner is None:
+            inner = self._only_read_here(term, sums, by_result)
+            found = self._terms_of(inner, term, len(into.result), sums, by_result) if inner else []
+            if inner and found:
+                del by_result[tuple(inner.result)]
+                terms += [_Term(t.bits, t.signed, t.negated != term.negated) for t in found]
+            else:
                 terms.append(term)
-                continue
-            del by_result[tuple(inner.result)]
-            self._absorb(inner, sums, by_result)
-            terms += [_Term(t.bits, t.signed, t.negated != term.negated) for t in inner.terms]
         into.terms = terms
 
     def _only_read_here(
-        self, term: _Term, sums: dict[str, _Sum], by_result: dict[tuple[Bit, ...], str], width: int
+        self, term: _Term, sums: dict[str, _Sum], by_result: dict[tuple[Bit, ...], str]
     ) -> _Sum | None:
-        """The sum that ``term`` is, if nothing else reads it and its value is exact there."""
-        bits = term.bits
-        while bits and bits[-1] == "0":
-            bits = bits[:-1]
-        signed = term.signed and len(bits) == len(term.bits)
-        name = by_result.get(tuple(bits))
-        if name is None or any(self._read[bit] != 1 for bit in bits):
-            return None
-        low, high = sums[name].range()
-        shown = _Term(bits, signed).range()
-        if len(bits) >= width or (shown[0] <= low and high <= shown[1]):
-            return sums[name]
-        return None
+        """The sum that ``term`` shows, if nothing else reads it."""
+        name = by_result.get(tuple(term.without_zeros().bits))
+        read = [self._read[bit] for bit in sums[name].result] if name else []
+        return sums[name] if name and max(read) == 1 == min(read) else None
+
+    def _terms_of(
+        self,
+        inner: _Sum,
+        term: _Term,
+        width: int,
+        sums: dict[str, _Sum],
+        by_result: dict[tuple[Bit, ...], str],
+    ) -> list[_Term]:
+        """Terms that sum to ``term`` modulo 2^width, where ``inner`` wraps as well."""
+        self._absorb(inner, sums, by_result)
+        bits = len(inner.result)
+        if bits >= width:
+            return inner.terms
+        (low, high), (least, greatest) = inner.range(), term.without_zeros().range()
+        wraps = -((low - least) >> bits)  # what is shown is the sum plus so many times 2^bits
+        if high + (wraps << bits) > greatest:
+            return []
+        times: list[Bit] = list(f"{abs(wraps):b}"[::-1])
+        turn = _Term([*"0" * bits, *times], negated=wraps < 0)
+        return [*inner.terms, *([turn] if wraps else [])]
 
     # Gates ---------------------------------------------------------------------------------------
 
@@ -182,6 +233,13 @@ class _Module:
     def _gate(self, kind: str, *inputs: Bit) -> Bit:
         output = next(self._free)
         self._cell(f"$_{kind}_", dict(zip("AB", inputs, strict=False)), {"Y": output})
+        return output
+
+    def _complex_gate(self, name: str, *inputs: Bit) -> Bit:
+        cell, pins = self._adders.gates[name]
+        output = next(self._free)
+        (pin,) = cell.outputs
+        self._cell(cell.name, dict(zip(pins, inputs, strict=True)), {pin: output})
         return output
 
     def _full_adder(self, x: Bit, y: Bit, z: Bit) -> tuple[Bit, Bit]:
@@ -214,11 +272,18 @@ class _Module:
                     constant += (-1 if negative else 1) * (int(bit == "1") << column)
                 else:
                     (columns[column].minus if negative else columns[column].plus).append((0.0, bit))
+        rows: list[list[Bit]] = []  # of the columns that the prefix tree adds
         for column, bit in enumerate(found.result):
             this, above = columns[column], columns[column + 1]
-            inverted = self._join(this, above)
-            constant -= inverted << column
-            made = self._column(this.plus, above.plus, constant >> column & 1, column + 1 == width)
+            constant -= self._join(this, above) << column
+            heap, top = _Heap(this.plus), column + 1 == width
+            self._reduce(heap, above.plus, constant >> column & 1, top, 2 if rows else 1)
+            if rows or len(heap) > 1:
+                rows.append(heap.bits())
+            else:
+                self._cell("$_BUF_", {"A": heap.bits()[0]}, {"Y": bit})
+        added = add_columns(rows, self._gate, self._complex_gate)
+        for bit, made in zip(reversed(found.result), reversed(added), strict=False):
             self._cell("$_BUF_", {"A": made}, {"Y": bit})
 
     def _join(self, column: "_Column", above: "_Column") -> int:
@@ -235,38 +300,36 @@ class _Module:
         column.plus += [(time + GATE, self._gate("NOT", bit)) for time, bit in heap]
         return len(heap)
 
-    def _column(self, heap: list, carries: list, one: int, top: bool) -> Bit:
-        """Reduce a column, with a constant one or not, to one bit; the top has no carry."""
-        heap = [(time, i, bit) for i, (time, bit) in enumerate(heap)]
-        heapq.heapify(heap)
-        order = itertools.count(len(heap))
+    def _reduce(self, heap: _Heap, carries: list, one: int, top: bool, most: int) -> None:
+        """Reduce a column, with a constant one or not, to at most ``most`` bits.
 
-        def put(time: float, bit: Bit) -> None:
-            heapq.heappush(heap, (time, next(order), bit))
+        Three bits stay where their carry would come too late; the top column has none.
+        """
 
-        if len(heap) % 2 == 0 and heap:
-            (_, _, x), (time, _, y) = heapq.heappop(heap), heapq.heappop(heap)
-            put(time + GATE, self._gate("XNOR" if one else "XOR", x, y))
-            if not top:
-                carries.append((time + GATE, self._gate("OR" if one else "AND", x, y)))
-            one = 0
-        while len(heap) > 1:
-            (_, _, x), (t1, _, y), (t2, _, z) = (heapq.heappop(heap) for _ in range(3))
-            if top:
-                put(t2 + SUM, self._gate("XOR", self._gate("XOR", x, y), z))
-            elif t2 >= self._adders.depth and not heap:
-                total, carry = self._adder_of_gates(x, y, z)
-                put(t2 + GATE, total)
-                carries.append((max(t2, t1 + GATE) + FAST_CARRY, carry))
-            else:
-                total, carry = self._full_adder(x, y, z)
-                put(t2 + SUM, total)
-                carries.append((max(t2, t1 + 0.2) + CARRY, carry))
-        if not heap:
-            return str(one)
-        time, _, bit = heap[0]
-        if one:
+        def carry(time: float, bit: Bit) -> None:
             if not top:
                 carries.append((time, bit))
-            return self._gate("NOT", bit)
-        return bit
+
+        if len(heap) > 1 and (one if most > 1 else len(heap) % 2 == 0):
+            (_, x), (time, y) = heap.take(), heap.take()
+            heap.put(time + GATE, self._gate("XNOR" if one else "XOR", x, y))
+            carry(time + GATE, self._gate("OR" if one else "AND", x, y))
+            one = 0
+        while len(heap) > most:
+            (t0, x), (t1, y), (t2, z) = heap.take(), heap.take(), heap.take()
+            if top:
+                heap.put(t2 + SUM, self._gate("XOR", self._gate("XOR", x, y), z))
+            elif most == 1 and t2 >= self._depth and not heap and not one:
+                for time, bit in ((t0, x), (t1, y), (t2, z)):
+                    heap.put(time, bit)
+                return
+            else:
+                total, out = self._full_adder(x, y, z)
+                heap.put(t2 + SUM, total)
+                carry(max(t2, t1 + 0.2) + CARRY, out)
+        if one and heap and most == 1:
+            time, bit = heap.take()
+            heap.put(time, self._gate("NOT", bit))
+            carry(time, bit)
+        elif one:
+            heap.put(0.0, "1")

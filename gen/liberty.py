@@ -2,6 +2,7 @@
 
 import functools
 import gzip
+import itertools
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from hdl.errors import InputError
 #: Functions that are looked for, as truth tables (see :func:`truth_table`).
 INVERTER, NAND2, NOR2, AND2, OR2 = 0b01, 0b0111, 0b0001, 0b1000, 0b1110
 PARITY3, MAJORITY3 = 0b10010110, 0b11101000
+#: ``!((i0 & i1) | i2)`` and ``!((i0 | i1) & i2)``.
+AOI21, OAI21 = 0b00000111, 0b00011111
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 #: The end of a group; or ``name (arguments) {``, ``name (arguments)``, ``name : value``.
@@ -98,6 +101,16 @@ class Library:
     def smallest(self, inputs: int, *tables: int) -> Cell | None:
         """The smallest cell with so many inputs and exactly these output functions."""
         return _smallest(self.cells, inputs, *tables)
+
+    def gate(self, inputs: int, table: int) -> tuple[Cell, tuple[str, ...]] | None:
+        """The smallest gate of that function, and its pins in the order of the table's inputs."""
+        for cell in sorted(self.cells.values(), key=lambda cell: cell.area):
+            if len(cell.tables) == 1 and len(cell.inputs) == inputs:
+                (text,) = cell.outputs.values()
+                for pins in itertools.permutations(cell.inputs):
+                    if truth_table(text, pins) == table:
+                        return cell, pins
+        return None
 
     @functools.cached_property
     def variants(self) -> dict[str, tuple[str, ...]]:

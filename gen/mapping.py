@@ -1,8 +1,8 @@
 """From RTLIL to standard cells: least area, or least area that meets a clock period.
 
 Yosys does the coarse synthesis, :mod:`gen.compressor` the sums, ABC the gates between them. For a
-period, nets are buffered, cells are sized with OpenSTA, and carries take faster gates from an ever
-earlier point on (``Adders.depth``) until the period is met.
+period, nets are buffered, cells are sized with OpenSTA, and in modules that miss it carries take
+faster gates from an ever earlier point on (``Adders.depths``) until the period is met.
 """
 
 import functools
@@ -20,6 +20,7 @@ from gen.compressor import Adders, compress
 from gen.liberty import PARITY3, Cell, Library
 from gen.netlist import Json
 from gen.opensta import Session, sta_command, sta_version
+from gen.prefix import prefix_gates
 from gen.sizing import Sizer, Timing
 from gen.stubs import STUBS, with_stubs
 from gen.yosys import run_yosys, yosys_command
@@ -29,15 +30,16 @@ from gen.yosys import run_yosys, yosys_command
 _FULL_ADDER_IN_GATES = 7
 
 #: Estimated delays (:mod:`gen.compressor`) from which on carries take gates, in order of area.
-_DEPTHS = (float("inf"), 5.0, 3.0, 1.5)
-#: A start that misses the period by more than this part of it is not sized.
-_HOPELESS = 0.4
+_DEPTHS = (float("inf"), 6.0, 4.0, 2.0)
+#: Starts that miss the period by more than this part of it get faster carries before any sizing,
+#: which would cost more; those that still miss it by so much are not sized.
+_SIZABLE, _HOPELESS = 0.15, 0.4
 #: Equal instances are sized as one, for this much less time (ns); a rest of this part of the period
 #: is then sized with all of them.
 _MARGIN, _NEARLY = 0.001, 0.01
 
 #: ABC: least area, with choices; complex gates are found by ``&nf``.
-_ABC = "strash; ifraig; scorr; dc2; dc2; &get -n; &dch -f; &nf; &put\n"
+_ABC = "strash; ifraig; scorr; dc2 -l; &get -n; &nf; &put\n"
 
 #: Carry chains of full adders for what :mod:`gen.compressor` leaves: products and comparisons.
 #: Bits with a constant input, of a mere sign extension or with a carry that nobody reads are left
@@ -112,8 +114,8 @@ class Mapped:
         The worst path, stage by stage: delay in ns, pin, cell.
     slacks : dict
         Module -> worst slack of its flip-flops in ns.
-    depth : float
-        :class:`~gen.compressor.Adders` depth that was chosen.
+    depths : dict
+        :class:`~gen.compressor.Adders` depths that were chosen.
     """
 
     modules: dict[str, dict[str, int]]
@@ -121,7 +123,7 @@ class Mapped:
     slack: float | None = None
     path: list[str] = field(default_factory=list)
     slacks: dict[str, float] = field(default_factory=dict)
-    depth: float = float("inf")
+    depths: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -130,7 +132,7 @@ def flow_digest() -> str:
     """Digest of the flow's own sources and of the tools' versions: part of every cache key."""
     here = Path(__file__).parent
     names = ("mapping.py", "compressor.py", "buffering.py", "sizing.py", "stubs.py")
-    names += ("liberty.py", "netlist.py", "opensta.py")
+    names += ("prefix.py", "liberty.py", "netlist.py", "opensta.py")
     digest = hashlib.sha256()
     for name in names:
         digest.update((here / name).read_bytes())
@@ -167,7 +169,7 @@ def map_rtlil(
     start = time.perf_counter()
     flow = _Flow(rtlil, top, library, liberty)
     if period is None or sta_command() is None:
-        design = flow.gates(_DEPTHS[0])
+        design = flow.gates({})
         result = Mapped(flow.counts(design), flow.verilog(design))
     else:
         result = flow.timed(period)
@@ -186,16 +188,19 @@ class _Flow:
         if adder and adder.area > _FULL_ADDER_IN_GATES * library.nand2.area:
             adder = None
         self._adder = adder
+        self._gates = prefix_gates(library)
         self._files = self._liberty | (_full_adder_files(adder) if adder else {})
-        self._box = ["read_verilog -lib full_adder.v"] if adder else []
+        boxes = [cell for cell, _ in self._gates.values()] + ([adder] if adder else [])
+        self._files["boxes.v"] = "".join(map(_box, boxes)).encode()
+        self._box = ["read_verilog -lib boxes.v"]
         script = f"read_rtlil design.il\nsynth -top {top} -noabc -run begin:fine\nwrite_json c.json"
         outputs = run_yosys(script, {"design.il": rtlil.encode()}, ("c.json",))
         self._coarse = outputs["c.json"]
 
-    def gates(self, depth: float) -> Json:
+    def gates(self, depths: Mapping[str, float]) -> Json:
         """Modules of cells, in Yosys JSON."""
         design = json.loads(self._coarse)
-        compress(design, Adders(self._adder, depth))
+        compress(design, Adders(self._adder, self._gates, depths))
         libraries = " ".join(f"-liberty {name}" for name in self._liberty)
         script = [
             *self._box,
@@ -234,25 +239,38 @@ class _Flow:
         }
 
     def timed(self, period: float) -> Mapped:
-        """The smallest start that can be sized to meet the period, or what comes nearest."""
+        """The first start that can be sized to meet the period, or what comes nearest."""
         best: Mapped | None = None
-        for depth in _DEPTHS:
-            design = self.gates(depth)
-            loads = Buffering(design, self._library).insert()
-            found = self._sized(design, loads, depth, period)
-            if best is None or best.slack is None or (found.slack or 0) > best.slack:
-                best = found
-            if best.slack is not None and best.slack >= 0:
-                break
-        assert best is not None
-        return best
+        steps: Counter[str] = Counter()
 
-    def _sized(self, design: Json, loads: Json, depth: float, period: float) -> Mapped:
-        small, stubs = with_stubs(design, loads, next(iter(self._liberty.values())))
-        with self._session(small, period - _MARGIN, stubs) as session:
-            sizer = Sizer(small, self._top, self._library, session)
-            if sizer.timing().slack >= -_HOPELESS * period:
-                sizer.run()
+        def faster(slacks: Mapping[str, float], limit: float) -> bool:
+            """Let carries be faster in modules that miss the period by more; whether any can."""
+            late = [name for name, slack in slacks.items() if slack < -limit * period]
+            late = [name for name in late if steps[name] + 1 < len(_DEPTHS)]
+            steps.update(late)
+            return bool(late)
+
+        while True:
+            depths = {module: _DEPTHS[step] for module, step in steps.items()}
+            design = self.gates(depths)
+            loads = Buffering(design, self._library).insert()
+            small, stubs = with_stubs(design, loads, next(iter(self._liberty.values())))
+            with self._session(small, period - _MARGIN, stubs) as session:
+                sizer = Sizer(small, self._top, self._library, session)
+                slacks = sizer.module_slacks()
+                if faster(slacks, _SIZABLE):
+                    continue
+                if min(slacks.values()) >= -_HOPELESS * period:
+                    sizer.run()
+            found = self._checked(design, depths, period)
+            assert found.slack is not None
+            if best is None or best.slack is None or found.slack > best.slack:
+                best = found
+            if found.slack >= 0 or not faster(found.slacks, 0):
+                return best
+
+    def _checked(self, design: Json, depths: dict[str, float], period: float) -> Mapped:
+        """The design with the timing of all its instances."""
         with self._session(design, period) as session:
             sizer = Sizer(design, self._top, self._library, session)
             timing: Timing = sizer.timing()
@@ -260,7 +278,7 @@ class _Flow:
                 timing = sizer.run()
             slacks = sizer.module_slacks()
         counts = self.counts(design)
-        return Mapped(counts, self.verilog(design), timing.slack, timing.path, slacks, depth)
+        return Mapped(counts, self.verilog(design), timing.slack, timing.path, slacks, depths)
 
     def _session(self, design: Json, period: float, stubs: bytes = b"") -> Session:
         files = self._liberty | ({STUBS: stubs} if stubs else {})
@@ -272,11 +290,14 @@ class _Flow:
 
 
 def _full_adder_files(cell: Cell) -> dict[str, bytes]:
-    """The cell as a black box, and the rules that map adders to it."""
+    """The rules that map adders to the cell."""
     nets = dict(zip(cell.inputs, ("A[i]", "B[i]", "C[i]"), strict=True))
     nets |= {pin: "Y[i]" if table == PARITY3 else "X[i]" for pin, table in cell.tables.items()}
     pins = ", ".join(f".{pin}({net})" for pin, net in nets.items())
-    inputs, outputs = ", ".join(cell.inputs), ", ".join(cell.outputs)
-    box = f"module {cell.name} (input {inputs}, output {outputs}); endmodule\n"
     rules = re.sub("FULL_ADDER", f"{cell.name} adder ({pins})", _ADDERS)
-    return {"full_adder.v": box.encode(), "adders.v": rules.encode()}
+    return {"adders.v": rules.encode()}
+
+
+def _box(cell: Cell) -> str:
+    inputs, outputs = ", ".join(cell.inputs), ", ".join(cell.outputs)
+    return f"module {cell.name} (input {inputs}, output {outputs}); endmodule\n"

@@ -52,7 +52,7 @@ class Sizer:
     """
 
     #: Steps without a better worst slack after which sizing ends.
-    PATIENCE = 6
+    PATIENCE = 16
     #: Violating paths that are looked at in one step.
     PATHS = 6
     #: Gain in ns below which a change is not worth while.

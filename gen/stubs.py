@@ -57,20 +57,21 @@ def _name(module: str) -> str:
 
 
 def _cell(module: str, ports: Json, loads: Mapping[str, list[float]]) -> list[str]:
-    """Liberty text of a cell with the module's ports; a bus has its greatest bit's load."""
+    """Liberty text of a cell with the module's ports."""
     types, pins = [], []
     for port, found in ports.items():
         width = len(found["bits"])
         direction = "input" if found["direction"] == "input" else "output"
-        load = f" capacitance : {max(loads[port]):g};" if port in loads else ""
-        inside = f"direction : {direction};{load}"
+        inside = f"direction : {direction};"
+        each = [f"capacitance : {load:g};" for load in loads.get(port, [])]
         if width == 1:
-            pins.append(f"pin ({port}) {{ {inside} }}")
+            pins.append(f"pin ({port}) {{ {inside} {' '.join(each)} }}")
             continue
         kind = f"{module}_{port}"
         types.append(
             f"type ({kind}) {{ base_type : array; data_type : bit; bit_width : {width}; "
             f"bit_from : {width - 1}; bit_to : 0; }}"
         )
-        pins.append(f"bus ({port}) {{ bus_type : {kind}; {inside} }}")
+        bits = " ".join(f"pin ({port}[{i}]) {{ {load} }}" for i, load in enumerate(each))
+        pins.append(f"bus ({port}) {{ bus_type : {kind}; {inside} {bits} }}")
     return [*types, f"cell ({_name(module)}) {{ area : 0;", *pins, "}"]

@@ -251,6 +251,8 @@ class RowSums(wiring.Component):
                     converted(m, platform, t, config.table_format, FP32, f"widen_{row}_{i}")
                     for i, t in enumerate(terms)
                 ]
+            elif config.pipeline > 1:
+                terms = [tree_sum(terms[i : i + 8]) for i in range(0, len(terms), 8)]
             current = rows.add(terms, config.row_sum_bits, f"row_{row}")
             m.d.comb += self.sums[row].eq(captured(m, current, self.capture, f"row_{row}"))
         if config.block_scaled:

@@ -354,15 +354,19 @@ class CoreConfig:
     def unit_bits(self) -> int:
         """Width of the sum of a unit's lookups, or of its products."""
         if self.engine == "mac":
-            return signed_bits(*self._range(self.depth, self.form.weights(self.max_weight_bits)))
+            return signed_bits(*self.products_range(self.depth))
         return signed_bits(*self._looked_up(self.tables))
+
+    def products_range(self, count: int) -> tuple[int, int]:
+        """Range of the sum of so many products of activations and whole weights."""
+        return self._range(count, self.form.weights(self.max_weight_bits))
 
     @property
     def accumulator_bits(self) -> int:
         """Width of an accumulator: a full run of extreme activations and weights fits."""
         if self.exact_floats:
             return FORMATS["fp32"].bits
-        return signed_bits(*self._range(self.run_length, self.form.weights(self.max_weight_bits)))
+        return signed_bits(*self.products_range(self.run_length))
 
     @property
     def row_sum_bits(self) -> int:

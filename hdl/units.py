@@ -48,22 +48,75 @@ class Lookups:
         return terms + carries
 
 
-def partial_products(a: Value, w: Value) -> tuple[list[Value], int]:
-    """Unsigned rows and a constant that sum to ``a * w``, both in two's complement.
+class SignedBits:
+    """A registered weight in two's complement, one partial product a bit.
 
     Baugh and Wooley: products with one sign bit count negatively, so they are inverted and a
     constant makes up for it. Nothing needs sign extension, in contrast to a synthesis tool's own
-    way with sums of signed products, which is twice as large. ``a`` and ``w`` come inverted, as
-    NOR gates are smaller than AND gates.
+    way with sums of signed products, which is twice as large. The weight is stored inverted, as NOR
+    gates are smaller than AND gates.
     """
-    top_a, top_w = len(a) - 1, len(w) - 1
-    rows: list[Value] = []
-    for i in range(top_w):
-        bit = w[i].replicate(top_a)
-        rows.append(Cat(Const(0, i), ~(a[:-1] | bit), a[-1] | w[i]))
-    last = Cat(a[:-1] | w[-1].replicate(top_a), ~(a[-1] | w[-1]))
-    rows.append(Cat(Const(0, top_w), last))
-    return rows, (1 << top_a) + (1 << top_w) - (1 << top_a + top_w + 1)
+
+    def __init__(self, m: Module, code: Value, name: str):
+        self._inverted = Signal(len(code), name=f"weight_{name}", reset_less=True)
+        m.d.sync += self._inverted.eq(~code)
+
+    def times(self, a: Value) -> tuple[list[Value], int]:
+        """Unsigned rows and a constant that sum to the product with ``a``, which comes inverted."""
+        w = self._inverted
+        top_a, top_w = len(a) - 1, len(w) - 1
+        rows: list[Value] = []
+        for i in range(top_w):
+            bit = w[i].replicate(top_a)
+            rows.append(Cat(Const(0, i), ~(a[:-1] | bit), a[-1] | w[i]))
+        last = Cat(a[:-1] | w[-1].replicate(top_a), ~(a[-1] | w[-1]))
+        rows.append(Cat(Const(0, top_w), last))
+        return rows, (1 << top_a) + (1 << top_w) - (1 << top_a + top_w + 1)
+
+
+class BoothDigits:
+    """A registered weight as radix-4 digits -2..2 (Booth), one partial product a digit.
+
+    A digit is a sign and two sizes, one-hot.
+    """
+
+    def __init__(self, m: Module, code: Value, name: str):
+        wide = Cat(Const(0, 1), code, code[-1])
+        self._digits: list[tuple[Signal, Signal, Signal]] = []
+        for i in range(0, len(code), 2):
+            once, twice, sign = (
+                Signal(name=f"{kind}_{name}_{i // 2}", reset_less=True)
+                for kind in ("once", "twice", "sign")
+            )
+            low, middle, high = wide[i : i + 3]
+            m.d.sync += [
+                once.eq(low ^ middle),
+                twice.eq((low == middle) & (high != middle)),
+                sign.eq(high),
+            ]
+            self._digits.append((once, twice, sign))
+
+    def times(self, a: Value) -> tuple[list[Value], int]:
+        """As :meth:`SignedBits.times`."""
+        a = (~a).as_signed()
+        size = len(a) + 1
+        once_a, twice_a = Cat(a, a[-1]), Cat(Const(0, 1), a)
+        rows: list[Value] = []
+        signs: list[Value] = []
+        constant = 0
+        for i, (once, twice, sign) in enumerate(self._digits):
+            chosen = once_a & once.replicate(size) | twice_a & twice.replicate(size)
+            row = chosen ^ sign.replicate(size)
+            rows.append(Cat(Const(0, 2 * i), row[:-1], ~row[-1]))
+            signs += [sign, Const(0, 1)]  # completes the two's complement
+            constant -= 1 << size - 1 + 2 * i
+        return [*rows, Cat(*signs)], constant
+
+
+#: Weights of more bits than this are recoded: half the partial products outweigh the selection.
+_PLAIN_BITS = 4
+#: Partial products that a pipeline stage adds.
+_STAGE_ROWS = 10
 
 
 class Products:
@@ -73,15 +126,17 @@ class Products:
         self._m = m
         self._platform = platform
         self._config = config
-        self._weights: list[Value] = []
-        for i in range(config.tables):
-            weight = Signal(signed(config.index_bits), name=f"weight_{i}", reset_less=True)
-            code = index.word_select(i, config.index_bits)
-            m.d.sync += weight.eq(~code if config.inverted else code)
-            self._weights.append(self._as_float(weight, i) if config.exact_floats else weight)
+        codes = [index.word_select(i, config.index_bits) for i in range(config.tables)]
+        if config.exact_floats:
+            self._weights = [self._as_float(code, i) for i, code in enumerate(codes)]
+        else:
+            kind = BoothDigits if config.index_bits > _PLAIN_BITS else SignedBits
+            self._factors = [kind(m, code, f"{i}") for i, code in enumerate(codes)]
 
-    def _as_float(self, weight: Value, i: int) -> Value:
+    def _as_float(self, code: Value, i: int) -> Value:
         """The weight in the activations' format, which holds it exactly."""
+        weight = Signal(signed(len(code)), name=f"weight_{i}", reset_less=True)
+        self._m.d.sync += weight.eq(code)
         format, bits = self._config.float_format, max(2, len(weight))
         name = f"int{bits}_to_{format.name}".replace("-", "_")
         converter = add_shared(
@@ -91,16 +146,23 @@ class Products:
         return converter.result
 
     def _integers(self, activations: list[Value]) -> list[Value]:
-        """All rows of all products for one compressor tree, or products to be registered."""
-        products = [partial_products(a, w) for a, w in zip(activations, self._weights, strict=True)]
-        if self._config.pipeline > 1:
-            return [
-                tree_sum([*rows, Const(c, signed(len(a) + len(w)))])[: len(a) + len(w)].as_signed()
-                for (rows, c), a, w in zip(products, activations, self._weights, strict=True)
-            ]
-        constant = sum(c for _, c in products)
-        shape = signed(signed_bits(constant, 0))
-        return [row for rows, _ in products for row in rows] + [Const(constant, shape)]
+        """All rows of all products for one compressor tree, or sums to be registered."""
+        config = self._config
+        products = [w.times(a) for a, w in zip(activations, self._factors, strict=True)]
+        together = len(products)
+        if config.pipeline > 1:
+            together = max(1, _STAGE_ROWS // len(products[0][0]))
+        terms: list[Value] = []
+        for start in range(0, len(products), together):
+            group = products[start : start + together]
+            constant = sum(c for _, c in group)
+            rows = [row for rows, _ in group for row in rows]
+            rows.append(Const(constant, signed(signed_bits(constant, 0))))
+            if together < len(products):
+                bits = signed_bits(*config.products_range(together))
+                rows = [tree_sum(rows)[:bits].as_signed()]
+            terms += rows
+        return terms
 
     def terms(self, tables: list[list[Value]], row: int) -> list[Value]:
         """Products that sum to the row's dot product: integers, or exact FP32 products."""

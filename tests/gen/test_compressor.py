@@ -1,0 +1,171 @@
+"""Sums of every kind, compressed and evaluated gate by gate."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gen.compressor import Adders, compress
+from gen.liberty import Library, parse
+from gen.netlist import Json
+from gen.prefix import prefix_gates
+
+_GATES = {
+    "$_XOR_": lambda a, b: a ^ b,
+    "$_XNOR_": lambda a, b: 1 - (a ^ b),
+    "$_AND_": lambda a, b: a & b,
+    "$_OR_": lambda a, b: a | b,
+    "$_NOT_": lambda a: 1 - a,
+    "$_BUF_": lambda a: a,
+}
+_PLAIN = {
+    "INV": "!A",
+    "NAND": "!(A*B)",
+    "NOR": "!(A+B)",
+    "AOI": "!((B*C)+A)",  # the pins in another order than in the functions that are looked for
+    "OAI": "!(A*(C+B))",
+}
+
+
+def _library() -> Library:
+    cells = [("FA", {"S": "A^B^C", "CO": "(A*B)+(C*(A+B))"})]
+    cells += [(name, {"Z": function}) for name, function in _PLAIN.items()]
+    text = ""
+    for name, outputs in cells:
+        used = "".join(outputs.values())
+        text += f"cell ({name}) {{ area : 1;"
+        text += "".join(f"pin ({p}) {{ direction : input; }}" for p in "ABC" if p in used)
+        for pin, function in outputs.items():
+            text += f'pin ({pin}) {{ direction : output; function : "{function}"; }}'
+        text += "}\n"
+    text += (
+        'cell (DFF) { area : 4; ff (Q) { clocked_on : "CK"; next_state : "D"; }'
+        "pin (D) { direction : input; } pin (CK) { direction : input; }"
+        'pin (Q) { direction : output; function : "Q"; } }'
+    )
+    return parse(f"library (tiny) {{ {text} }}".encode(), "tiny")
+
+
+LIBRARY = _library()
+
+
+def _evaluate(module: Json, values: dict[int | str, int]) -> None:
+    """Give every net of ``module`` its value; the cells may come in any order."""
+    values |= {"0": 0, "1": 1}
+    waiting = list(module["cells"].values())
+    while waiting:
+        later = []
+        for cell in waiting:
+            pins = {pin: bits[0] for pin, bits in cell["connections"].items()}
+            directions = cell["port_directions"]
+            inputs = {p: bit for p, bit in pins.items() if directions[p] == "input"}
+            if not all(bit in values for bit in inputs.values()):
+                later.append(cell)
+                continue
+            if gate := _GATES.get(cell["type"]):
+                values[pins["Y"]] = gate(*(values[bit] for bit in inputs.values()))
+                continue
+            kind = LIBRARY.cells[cell["type"]]
+            row = sum(values[inputs[pin]] << i for i, pin in enumerate(kind.inputs))
+            values |= {pins[pin]: table >> row & 1 for pin, table in kind.tables.items()}
+        assert len(later) < len(waiting), "a loop, or an input without a driver"
+        waiting = later
+
+
+@st.composite
+def _sums(draw: st.DrawFn) -> tuple[int, list[tuple[list, bool, bool]]]:
+    """Width of a result, and terms: bits (2: a variable), signed, negated."""
+    width = draw(st.integers(2, 14))
+    bits = st.lists(st.sampled_from(["0", "1", 2, 2, 2, 2]), min_size=1, max_size=width)
+    return width, draw(st.lists(st.tuples(bits, st.booleans(), st.booleans()), min_size=1,
+                                max_size=9))  # fmt: skip
+
+
+def _macc(terms: list[tuple[list, bool, bool]], result: list[int]) -> Json:
+    """Cell that adds terms, as Yosys writes it."""
+    ones = lambda which: "".join("1" if t[which] else "0" for t in terms)[::-1]  # noqa: E731
+    return {
+        "type": "$macc_v2",
+        "parameters": {
+            "NPRODUCTS": "0",
+            "NADDENDS": f"{len(terms):032b}",
+            "C_WIDTHS": "".join(f"{len(bits):016b}" for bits, _, _ in terms[::-1]),
+            "C_SIGNED": ones(1),
+            "ADDEND_NEGATED": ones(2),
+        },
+        "port_directions": {"C": "input", "Y": "output"},
+        "connections": {"C": [bit for bits, _, _ in terms for bit in bits], "Y": result},
+    }
+
+
+def _value(bits: list, signed: bool, negated: bool, values: dict) -> int:
+    number = sum(values[bit] << i for i, bit in enumerate(bits))
+    number -= (values[bits[-1]] << len(bits)) if signed else 0
+    return -number if negated else number
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    first=_sums(),
+    second=_sums(),
+    signed=st.booleans(),
+    depth=st.sampled_from([0.0, 1.0, 2.0, 3.0, 5.0, float("inf")]),
+    data=st.data(),
+)
+def test_sum_of_a_sum(first, second, signed, depth, data):
+    free = itertools.count(2)
+    inputs: list[int] = []
+
+    def numbered(terms):
+        made = []
+        for bits, is_signed, negated in terms:
+            bits = [next(free) if bit == 2 else bit for bit in bits]
+            inputs.extend(bit for bit in bits if isinstance(bit, int))
+            made.append((bits, is_signed, negated))
+        return made
+
+    inner = numbered(first[1])
+    middle = [next(free) for _ in range(first[0])]
+    outer = [*numbered(second[1]), (middle, signed, False)]
+    result = [next(free) for _ in range(second[0] + 2)]
+    module: Json = {
+        "cells": {"inner": _macc(inner, middle), "outer": _macc(outer, result)},
+        "ports": {
+            "i": {"direction": "input", "bits": inputs},
+            "o": {"direction": "output", "bits": result},
+        },
+        "netnames": {},
+    }
+    adders = Adders(LIBRARY.full_adder, prefix_gates(LIBRARY), {"m": depth})
+    compress({"modules": {"m": module}}, adders)
+    given_bits = data.draw(st.lists(st.integers(0, 1), min_size=len(inputs), max_size=len(inputs)))
+    values: dict = dict(zip(inputs, given_bits, strict=True))
+    _evaluate(module, values)
+    shown = sum(_value(*term, values) for term in inner) % (1 << len(middle))
+    known = values | {bit: shown >> i & 1 for i, bit in enumerate(middle)}
+    want = sum(_value(*term, known) for term in outer) % (1 << len(result))
+    assert sum(values[bit] << i for i, bit in enumerate(result)) == want
+
+
+def test_late_carries_take_the_prefix_tree():
+    counts = []
+    for depth in (float("inf"), 2.0):
+        terms = [(list(range(i * 16 + 2, i * 16 + 18)), False, False) for i in range(2)]
+        cell = _macc(terms, list(range(100, 116)))
+        ports = {
+            "i": {"direction": "input", "bits": list(range(2, 34))},
+            "o": {"direction": "output", "bits": list(range(100, 116))},
+        }
+        module: Json = {"cells": {"sum": cell}, "ports": ports, "netnames": {}}
+        adders = Adders(LIBRARY.full_adder, prefix_gates(LIBRARY), {"m": depth})
+        compress({"modules": {"m": module}}, adders)
+        counts.append(sum(c["type"] in ("AOI", "OAI") for c in module["cells"].values()))
+    assert counts[0] == 0 < counts[1]
+
+
+@pytest.mark.parametrize("missing", ["AOI", "OAI"])
+def test_without_complex_gates_carries_ripple(missing: str):
+    cells = {name: cell for name, cell in LIBRARY.cells.items() if name != missing}
+    library = Library(LIBRARY.name, cells, LIBRARY.nand2, LIBRARY.full_adder)
+    assert prefix_gates(library) == {}
