@@ -83,7 +83,7 @@ class LutRamColumn(wiring.Component):
             memory = Memory(shape=shape, depth=1 << config.k, init=[], attrs=UNORDERED)
             m.submodules[f"table_{table}"] = memory
             write, read = memory.write_port(), memory.read_port(domain="comb")
-            entries = [self.write.entries[row][table][1:] for row in range(config.m)]
+            entries = [self.write.entries[row][table] for row in range(config.m)]
             m.d.comb += [
                 write.en.eq(self.write.enable),
                 write.addr.eq(self.write.address),

@@ -15,8 +15,8 @@ from hdl.tables import values_layout
 
 
 def entries_layout(config: CoreConfig) -> data.ArrayLayout:
-    """One entry of each table: ``[m][tables]`` of :func:`entry_bits`, in offset binary."""
-    row = data.ArrayLayout(entry_bits(config), config.tables)
+    """One entry of each table without its lowest bit: ``[m][tables]``, in offset binary."""
+    row = data.ArrayLayout(entry_bits(config) - 1, config.tables)
     return data.ArrayLayout(row, config.m)
 
 
@@ -38,13 +38,15 @@ class EntryAdder(wiring.Component):
     activations : In, ``[k]`` signed
     select : In
         Activation that the next cycle adds or subtracts.
-    step : In
-        Add or subtract,
-    twice, add : In
-        twice or once; add.
-    clear : In
-        Start again from zero.
-    entry : Out, :func:`entry_bits` in offset binary
+    step, add : In
+        Add or subtract, or start again from zero; add.
+    halve : In
+        The sum is that of all activations: from now on their multiples of one change an entry by
+        two, and its lowest bit stays.
+    entry : Out, in offset binary
+        Without its lowest bit, once halved.
+    parity : Out
+        That bit.
     """
 
     def __init__(self, config: CoreConfig):
@@ -55,15 +57,15 @@ class EntryAdder(wiring.Component):
                 "activations": In(data.ArrayLayout(signed(config.activation_bits), config.k)),
                 "select": In(range(config.k)),
                 "step": In(1),
-                "twice": In(1),
                 "add": In(1),
-                "clear": In(1),
-                "entry": Out(entry_bits(config), init=1 << entry_bits(config) - 1),
+                "halve": In(1),
+                "entry": Out(entry_bits(config) - 1),
+                "parity": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Elaboratable:
-        """Choose; shift and add."""
+        """Choose; add."""
         m = Module()
         bits = entry_bits(self._config)
         chosen = Signal(signed(self._config.activation_bits), reset_less=True)
@@ -71,20 +73,23 @@ class EntryAdder(wiring.Component):
             Array(self.activations[t] for t in range(self._config.k))[self.select]
         )
         addend = Signal(signed(bits))
-        m.d.comb += addend.eq(Mux(self.twice, chosen << 1, chosen))
-        high = add_subtract(m, platform, "adder", self.entry, addend, self.add, bits)
-        with m.If(self.clear):
-            m.d.sync += self.entry.eq(1 << bits - 1)
-        with m.Elif(self.step):
-            m.d.sync += self.entry.eq(Cat(self.entry[0] ^ addend[0], high))
+        m.d.comb += addend.eq(chosen)
+        total, code = Signal(bits), Signal(bits, reset_less=True)
+        high = add_subtract(m, platform, "adder", code, addend, self.add, bits)
+        m.d.comb += total.eq(Cat(code[0] ^ addend[0], high))
+        # Half as much above an offset that stays.
+        half = Cat(total[1:-1], ~total[-1], total[-1])
+        m.d.sync += code.eq(Mux(self.step, Mux(self.halve, half, total), 1 << bits - 1))
+        with m.If(self.halve):
+            m.d.sync += self.parity.eq(total[0])
+        m.d.comb += self.entry.eq(Cat(code[:-2], code[-1]))
         return EnableInserter(self.go)(m)
 
 
 class _Operation(NamedTuple):
-    """One addition: of what, counted twice, added or subtracted, and the entry that results."""
+    """One addition: of what, added or subtracted, and the entry that results."""
 
     activation: int
-    twice: bool
     add: bool
     entry: int
 
@@ -103,7 +108,7 @@ class TableWriter(wiring.Component):
         The pipeline moves.
     activations : In stream, :func:`~hdl.tables.values_layout`
     write : Out, :func:`write_layout`
-        The lowest bit is the same in all entries of a table and need not be stored.
+        The lowest bit, the same in all entries of a table, is not stored.
     bank : Out
         Bank that slices read,
     valid : Out
@@ -134,11 +139,11 @@ class TableWriter(wiring.Component):
 
     def _program(self) -> list[_Operation]:
         k = self._config.k
-        program = [_Operation(t, False, True, 0) for t in range(k)]
+        program = [_Operation(t, True, 0) for t in range(k)]
         for i in range(1, 1 << k - 1):
             entry, before = i ^ i >> 1, i - 1 ^ i - 1 >> 1
             turned = entry ^ before
-            program.append(_Operation(turned.bit_length() - 1, True, not entry & turned, entry))
+            program.append(_Operation(turned.bit_length() - 1, not entry & turned, entry))
         return program
 
     def elaborate(self, platform: object) -> Elaboratable:
@@ -169,7 +174,7 @@ class TableWriter(wiring.Component):
             filling.eq(filling ^ ends),
             self.bank.eq(self.bank ^ self.release),
         ]
-        select, twice, add = Signal(range(config.k)), Signal(), Signal()
+        select, add = Signal(range(config.k)), Signal()
         address = Signal(config.k - 1)
         with m.Switch(count):
             for c in range(last + 1):
@@ -177,12 +182,13 @@ class TableWriter(wiring.Component):
                     if c < len(program):
                         m.d.comb += select.eq(program[c].activation)
                     if 0 < c <= len(program):
-                        m.d.comb += [twice.eq(program[c - 1].twice), add.eq(program[c - 1].add)]
+                        m.d.comb += add.eq(program[c - 1].add)
                     if c > 1:
                         m.d.comb += address.eq(program[c - 2].entry)
         m.d.comb += self.write.address.eq(Cat(address, filling))
 
         entries: list[Signal] = []
+        parities: list[Signal] = []
         for row in range(config.m):
             for table in range(config.tables):
                 adder = add_shared(
@@ -198,17 +204,19 @@ class TableWriter(wiring.Component):
                     adder.go.eq(self.go),
                     adder.activations.as_value().eq(Cat(*group)),
                     adder.select.eq(select),
-                    adder.twice.eq(twice),
                     adder.add.eq(add),
-                    adder.clear.eq(ends),
+                    adder.halve.eq(count == config.k),
                     adder.step.eq(count != 0),
                 ]
                 entries.append(adder.entry)
+                parities.append(adder.parity)
         m.d.comb += self.write.entries.as_value().eq(Cat(*entries))
-        rows = [entries[row * config.tables :][: config.tables] for row in range(config.m)]
-        sums = [tree_sum([offset_value(entry) for entry in row]) for row in rows]
+        sums = []
+        for row in range(config.m):
+            tables = range(row * config.tables, (row + 1) * config.tables)
+            sums.append(tree_sum([offset_value(Cat(parities[t], entries[t])) for t in tables]))
         kept = {
-            "parities": (self.parities, ends, Cat(*(entry[0] for entry in entries))),
+            "parities": (self.parities, ends, Cat(*parities)),
             "sums": (self.sums, count == config.k + 1, Cat(*(s[: self._sum] for s in sums))),
         }
         for name, (shown, there, value) in kept.items():
