@@ -7,8 +7,8 @@ import sys
 from amaranth.back import rtlil
 
 from hdl.config import CoreConfig
-from hdl.sharing import SharedModules
 from hdl.pipelined_tile import PipelinedTile
+from hdl.sharing import SharedModules
 from hdl.tile import Tile
 
 # Plain dialect: registers and multiplexers without attributes or source paths; names of private

@@ -36,8 +36,9 @@ class LutRamColumn(wiring.Component):
     weight : In, only where ``shifts_in_unit`` or ``doubles``, at S - 1
         The slice counts 2^weight; or accumulators are doubled before.
     read : In, at S - 1
-        Number of the accumulators that the slice adds to; ``passes`` for a run's first, whose sums
-        start from zero.
+        Number of the accumulators that the slice adds to.
+    first : In, at S - 1
+        The slice starts a run: they count as zero.
     store : In, at S
         Write the sums. Low in a bubble.
     stored : In, at S
@@ -56,7 +57,8 @@ class LutRamColumn(wiring.Component):
             "index": In(config.tables * config.k),
             "bank": In(1),
             "parities": In(parities_layout(config)),
-            "read": In(range(config.passes + 1)),
+            "read": In(range(config.passes)),
+            "first": In(1),
             "store": In(1),
             "stored": In(range(config.passes)),
             "write": In(write_layout(config)),
@@ -155,9 +157,8 @@ class LutRamColumn(wiring.Component):
             m.d.sync += held.eq(positive)
             sums, positive = weighed, held
 
-        # One more than passes: it is never written and stays zero.
         m.submodules.accumulators = memory = Memory(
-            shape=config.m * bits, depth=config.passes + 1, init=[], attrs=UNORDERED
+            shape=config.m * bits, depth=config.passes, init=[], attrs=UNORDERED
         )
         write, read = memory.write_port(), memory.read_port(domain="comb")
         before = Signal(config.m * bits, reset_less=True)
@@ -167,7 +168,7 @@ class LutRamColumn(wiring.Component):
             parts = [read.data.word_select(row, bits) for row in range(config.m)]
             doubled = Cat(Cat(0, part[:-1]) for part in parts)
             old = Mux(self.weight, doubled, old)
-        m.d.sync += before.eq(old)
+        m.d.sync += before.eq(Mux(self.first, 0, old))
         parts = []
         for row, total in enumerate(sums):
             own = before.word_select(row, bits)

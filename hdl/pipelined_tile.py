@@ -151,10 +151,10 @@ class PipelinedTile(Tile):
                 tables.release.eq(fire & slice_.advance),
                 ready.eq(tables.valid & ~conflict & go),
             ]
-            read = Mux(slice_.first, config.passes, slice_.accumulator)
             shared |= {
                 "bank": later(tables.bank, 1, "bank"),
-                "read": later(read, config.stages - 1, "read"),
+                "read": later(slice_.accumulator, config.stages - 1, "read"),
+                "first": later(slice_.first, config.stages - 1, "first"),
                 "store": valid,
                 "stored": later(accumulator, config.stages - 1, "stored"),
                 "write": tables.write,
@@ -168,9 +168,7 @@ class PipelinedTile(Tile):
                 ready.eq(self.activations.valid & go),
             ]
             shared |= {"tables": tables.tables, "valid": valid, "clear": done | restarted}
-        m.d.comb += parities.entries.as_value().eq(
-            later(tables.parities.as_value(), 1, "parities")
-        )
+        m.d.comb += parities.entries.as_value().eq(later(tables.parities.as_value(), 1, "parities"))
         for part in (tables, parities, row_sums):
             m.d.comb += part.go.eq(go)
 
