@@ -52,13 +52,9 @@ def ops_per_cycle(config: CoreConfig, weight_bits: int) -> float:
     for it, this is a lower bound.
     """
 
-    # Passes share the cycles that tables need, but their results leave one right after the other.
-    planes, writing = config.planes(weight_bits), config.write_cycles / config.passes
-    step = planes * max(1, writing) if config.doubles else max(planes, writing)
-
-    def cycles(elements: int) -> float:
-        slices = -(-elements // config.depth) * step
-        if config.passes > 1:
+    def cycles(elements: int) -> int:
+        slices = -(-elements // config.depth) * config.planes(weight_bits)
+        if config.passes > 1:  # runs end one right after the other
             slices += config.drain_beats - 1
         return max(slices, config.full_rate_slices) if elements else 0
 

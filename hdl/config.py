@@ -102,8 +102,7 @@ class CoreConfig:
         without such RAM and holds tables once. Integer activations, symmetric tables.
     passes : int
         With ``lutram``, N tiles that read the tables of a step, one after the other, into
-        accumulators of their own: at full rate if ``write_cycles`` are no more than the slices of
-        a step, ``passes`` a plane.
+        accumulators of their own, while the next tables are written: ``write_cycles`` or more.
     zero_points : {"shared", "column", "external"}
         ``shared`` subtracts one zero point of all columns of a run in the drain (symmetric and
         ternary formats), ``column`` one of each column; ``external`` leaves that to the reader,
@@ -465,8 +464,8 @@ class CoreConfig:
 
     @property
     def write_cycles(self) -> int:
-        """Cycles that pass between the tables of two steps: one, or what writing them takes."""
-        return self.k + self.entries + 1 if self.table_storage == "lutram" else 1
+        """Cycles that writing the tables of a step into distributed RAM takes."""
+        return self.k + self.entries + 1
 
     @property
     def tree_levels(self) -> int:

@@ -85,14 +85,13 @@ class PipelinedTile(Tile):
         slice_ = self.weights.payload
         in_memory = config.table_storage == "lutram"
         go, fire = Signal(), Signal()
-        # Controls of the pipeline.
-        control = Module()
 
         def add(instance, make, name=None):
             return add_shared(m, platform, instance, name or instance, lambda: make(config))
 
         def later(value: Value, cycles: int, name: str) -> Value:
-            return delayed(control, value, cycles, name)
+            with m.If(go):
+                return delayed(m, value, cycles, name)
 
         if in_memory:
             tables = add("table_writer", TableWriter)
@@ -112,11 +111,12 @@ class PipelinedTile(Tile):
         events = [Cat(fire, fire & slice_.last)]
         for stage in range(config.stages):
             events.append(Signal(2, name=f"events_{stage}"))
-            control.d.sync += events[-1].eq(events[-2])
+            with m.If(go):
+                m.d.sync += events[-1].eq(events[-2])
         valid, done = events[-1]
-        starts = Signal(init=1)
-        with control.If(fire):
-            control.d.sync += starts.eq(slice_.advance)
+        starts = Signal(init=1)  # a step
+        with m.If(fire):
+            m.d.sync += starts.eq(slice_.advance)
         m.d.comb += [
             drain.done.eq(done),
             go.eq(~done | drain.free),
@@ -134,15 +134,16 @@ class PipelinedTile(Tile):
             held = Signal(reset_less=True)
             # All passes double in the first step of a plane.
             doubles = Mux(starts, slice_.plane != plane, held)
-            with control.If(fire):
-                control.d.sync += [plane.eq(slice_.plane), held.eq(doubles)]
+            with m.If(fire):
+                m.d.sync += [plane.eq(slice_.plane), held.eq(doubles)]
             shared["weight"] = later(doubles, config.stages - in_memory, "weight")
         ready = Signal()
         m.d.comb += [self.weights.ready.eq(ready), fire.eq(ready & self.weights.valid)]
         if in_memory:
             # An accumulator is written two cycles after it is read.
             fired, accumulator = Signal(), Signal(range(config.passes), reset_less=True)
-            control.d.sync += [fired.eq(fire), accumulator.eq(slice_.accumulator)]
+            with m.If(go):
+                m.d.sync += [fired.eq(fire), accumulator.eq(slice_.accumulator)]
             conflict = fired & (slice_.accumulator == accumulator)
             m.d.comb += [
                 tables.activations.payload.eq(self.activations.payload.values),
@@ -161,7 +162,8 @@ class PipelinedTile(Tile):
             }
         else:
             restarted = Signal(init=1)
-            control.d.sync += restarted.eq(0)
+            with m.If(go):
+                m.d.sync += restarted.eq(0)
             m.d.comb += [
                 tables.activations.eq(self.activations.payload.values),
                 self.activations.ready.eq(fire & slice_.advance),
@@ -184,6 +186,5 @@ class PipelinedTile(Tile):
             ]
         for lane in lanes:
             m.d.comb += [lane.capture.eq(drain.capture), lane.select.eq(drain.select)]
-        m.submodules.control = EnableInserter(go)(control)
         self._results(m, add, drain, lanes, row_sums)
         return m

@@ -52,6 +52,13 @@ def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
             f"passes = {config.passes} with table_storage = {config.table_storage}"
         ),
     )
+    yield (
+        1 < config.passes < config.write_cycles,
+        (
+            f"passes must be at least {config.write_cycles}, the cycles that tables of "
+            f"k = {config.k} take to be written, not {config.passes}"
+        ),
+    )
     if config.table_storage != "mux":
         needs = {
             "engine": ("lut",),
