@@ -1,6 +1,16 @@
 """The tile for FPGAs: every sum a carry chain with registers behind it."""
 
-from amaranth.hdl import Cat, Elaboratable, EnableInserter, Module, Mux, Signal, Value, signed
+from amaranth.hdl import (
+    Cat,
+    Const,
+    Elaboratable,
+    EnableInserter,
+    Module,
+    Mux,
+    Signal,
+    Value,
+    signed,
+)
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,12 +34,12 @@ class StepRowSums(wiring.Component):
         The pipeline moves.
     steps : In, ``[m]``
         Sums of the activations of the slice's step.
+    valid : In
+        There is a slice, of the first pass.
     first : In
-        The slice starts a run.
-    starts : In
-        It is the first of its step. Low in a bubble.
+        It starts a run.
     counts : In
-        Its step was not counted in another plane.
+        It is of plane 0.
     capture : In
         Copy the sums of the slice that entered ``config.stages`` cycles before.
     sums : Out, ``[m]`` signed of ``row_sum_bits``
@@ -43,8 +53,8 @@ class StepRowSums(wiring.Component):
             {
                 "go": In(1),
                 "steps": In(data.ArrayLayout(signed(step), config.m)),
+                "valid": In(1),
                 "first": In(1),
-                "starts": In(1),
                 "counts": In(1),
                 "capture": In(1),
                 "sums": Out(data.ArrayLayout(signed(config.row_sum_bits), config.m)),
@@ -58,7 +68,7 @@ class StepRowSums(wiring.Component):
         for row in range(config.m):
             run = Signal(signed(config.row_sum_bits), name=f"run_{row}", reset_less=True)
             before = Mux(self.first, 0, run).as_signed()
-            with m.If(self.starts):
+            with m.If(self.valid):
                 m.d.sync += run.eq(before + Mux(self.counts, self.steps[row], 0).as_signed())
             current = delayed(m, run, config.stages - 1, f"run_{row}")
             m.d.comb += self.sums[row].eq(captured(m, current, self.capture, f"row_{row}"))
@@ -114,16 +124,14 @@ class PipelinedTile(Tile):
             with m.If(go):
                 m.d.sync += events[-1].eq(events[-2])
         valid, done = events[-1]
-        starts = Signal(init=1)  # a step
-        with m.If(fire):
-            m.d.sync += starts.eq(slice_.advance)
+        first_pass = slice_.accumulator == 0 if in_memory else Const(1)
         m.d.comb += [
             drain.done.eq(done),
             go.eq(~done | drain.free),
             row_sums.steps.eq(tables.sums),
+            row_sums.valid.eq(fire & first_pass),
             row_sums.first.eq(slice_.first),
-            row_sums.starts.eq(fire & starts),
-            row_sums.counts.eq((slice_.plane == 0) if config.doubles else 1),
+            row_sums.counts.eq(slice_.plane == 0 if config.plane_bits else 1),
             row_sums.capture.eq(drain.capture),
         ]
         shared: dict[str, Value] = {"go": go, "parities": parities.sums}
@@ -133,7 +141,7 @@ class PipelinedTile(Tile):
             plane = Signal(config.plane_bits, reset_less=True)
             held = Signal(reset_less=True)
             # All passes double in the first step of a plane.
-            doubles = Mux(starts, slice_.plane != plane, held)
+            doubles = Mux(first_pass, slice_.plane != plane, held)
             with m.If(fire):
                 m.d.sync += [plane.eq(slice_.plane), held.eq(doubles)]
             shared["weight"] = later(doubles, config.stages - in_memory, "weight")
