@@ -62,7 +62,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "fpga-gowin-w1a8": _RAM16,
     "fpga-ice40-w1a8": {
         **_FPGA,
-        **{"table_storage": "chain", "n": 16, "k": 2, "lookups": 8, "result_columns": 4},
+        **{"table_storage": "chain", "n": 16, "k": 2, "lookups": 8},
     },
 }
 

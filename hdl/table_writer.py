@@ -2,7 +2,17 @@
 
 from typing import NamedTuple
 
-from amaranth.hdl import Array, Cat, Elaboratable, EnableInserter, Module, Mux, Signal, signed
+from amaranth.hdl import (
+    Cat,
+    Const,
+    Elaboratable,
+    EnableInserter,
+    Module,
+    Mux,
+    Signal,
+    Value,
+    signed,
+)
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +22,15 @@ from hdl.lookup import tree_sum
 from hdl.parities import entry_bits
 from hdl.sharing import add_shared
 from hdl.tables import values_layout
+
+
+def _chosen(options: list[Value], number: Value) -> Value:
+    """The option of that number; beyond the last one, any."""
+    for bit in number:
+        options = options + options[-1:] * (len(options) % 2)
+        pairs = zip(options[::2], options[1::2], strict=True)
+        options = [Mux(bit, high, low) for low, high in pairs]
+    return options[0]
 
 
 def entries_layout(config: CoreConfig) -> data.ArrayLayout:
@@ -69,9 +88,8 @@ class EntryAdder(wiring.Component):
         m = Module()
         bits = entry_bits(self._config)
         chosen = Signal(signed(self._config.activation_bits), reset_less=True)
-        m.d.sync += chosen.eq(
-            Array(self.activations[t] for t in range(self._config.k))[self.select]
-        )
+        group = [self.activations[t] for t in range(self._config.k)]
+        m.d.sync += chosen.eq(_chosen(group, self.select))
         addend = Signal(signed(bits))
         m.d.comb += addend.eq(chosen)
         total, code = Signal(bits), Signal(bits, reset_less=True)
@@ -176,15 +194,16 @@ class TableWriter(wiring.Component):
         ]
         select, add = Signal(range(config.k)), Signal()
         address = Signal(config.k - 1)
-        with m.Switch(count):
-            for c in range(last + 1):
-                with m.Case(c):
-                    if c < len(program):
-                        m.d.comb += select.eq(program[c].activation)
-                    if 0 < c <= len(program):
-                        m.d.comb += add.eq(program[c - 1].add)
-                    if c > 1:
-                        m.d.comb += address.eq(program[c - 2].entry)
+        constants = [
+            (select, [Const(operation.activation, len(select)) for operation in program]),
+            (add, [Const(1), *(Const(operation.add) for operation in program)]),
+            (
+                address,
+                [Const(0, len(address))] * 2 + [Const(o.entry, len(address)) for o in program],
+            ),
+        ]
+        for signal, values in constants:
+            m.d.comb += signal.eq(_chosen(values, count))
         m.d.comb += self.write.address.eq(Cat(address, filling))
 
         entries: list[Signal] = []

@@ -34,10 +34,7 @@ _PIPELINED: dict[str, list[dict[str, Any]]] = {
     "ecp5": _IN_RAM16,
     "gowin": _IN_RAM16,
     "xilinx": _IN_RAM32,
-    "ice40": [
-        {"table_storage": "chain", "m": 2, "n": 16, "k": 2, "lookups": 8, "group_size": 128}
-        | {"result_columns": 4}
-    ],
+    "ice40": [{"table_storage": "chain", "m": 2, "n": 16, "k": 2, "lookups": 8, "group_size": 128}],
 }
 
 
