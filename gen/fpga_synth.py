@@ -147,6 +147,7 @@ def netlist(config: CoreConfig, family: str) -> str:
     of = _family(family)
     script = _script(config.name, of, ("flattened",))
     behaviour = [
+        "delete =A:blackbox",  # what mapping derived for timing, in place of behaviour
         f"read_verilog -overwrite {of.models}",
         f"hierarchy -top {config.name}",
         "proc",

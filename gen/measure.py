@@ -54,6 +54,8 @@ def ops_per_cycle(config: CoreConfig, weight_bits: int) -> float:
 
     def cycles(elements: int) -> int:
         slices = -(-elements // config.depth) * config.planes(weight_bits)
+        if config.passes > 1:  # runs end one right after the other
+            slices += config.drain_beats - 1
         return max(slices, config.full_rate_slices) if elements else 0
 
     pieces, rest = divmod(config.run_length, config.run_steps * config.depth)

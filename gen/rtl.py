@@ -7,6 +7,7 @@ import sys
 from amaranth.back import rtlil
 
 from hdl.config import CoreConfig
+from hdl.pipelined_tile import PipelinedTile
 from hdl.sharing import SharedModules
 from hdl.tile import Tile
 
@@ -18,7 +19,8 @@ _VERILOG_SCRIPT = "proc; attrmap -remove init; opt_clean -purge; write_verilog -
 def design_rtlil(config: CoreConfig) -> str:
     """RTLIL of the tile, every distinct block once, the top module named ``config.name``."""
     modules = SharedModules(config.name)
-    top = rtlil.convert(Tile(config), name=config.name, platform=modules, emit_src=False)
+    tile = Tile(config) if config.table_storage == "mux" else PipelinedTile(config)
+    top = rtlil.convert(tile, name=config.name, platform=modules, emit_src=False)
     return "\n".join([top, *modules.rtlil.values()])
 
 

@@ -29,6 +29,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "table": ("exact", "int8"),
     "weight_coding": ("binary", "ternary"),
     "precompute": ("inline", "buffered", "external"),
+    "table_storage": ("mux", "lutram", "chain"),
     "zero_points": ("shared", "column", "external"),
     "plane_order": ("any", "descending"),
 }
@@ -41,6 +42,7 @@ _RANGES: dict[str, tuple[int, int]] = {
     "max_weight_bits": (1, 8),
     "group_size": (0, 1 << 20),
     "max_k": (1, 1 << 20),
+    "passes": (1, 255),
     "result_columns": (0, 4096),
     "pipeline": (0, 2),
     "align_bits": (6, 24),
@@ -93,6 +95,14 @@ class CoreConfig:
     precompute : {"inline", "buffered", "external"}
         Where tables come from: built from the activation stream for every pass; built once a run
         and kept for all planes and N tiles; or arriving on a stream.
+    table_storage : {"mux", "lutram", "chain"}
+        ``mux`` holds tables once, read by multiplexers into one sum. For FPGAs, every sum being a
+        carry chain with registers behind: ``lutram`` gives each column its own copy in distributed
+        RAM, written entry by entry while the copy before it is read; ``chain`` is for families
+        without such RAM and holds tables once. Integer activations, symmetric tables.
+    passes : int
+        With ``lutram``, N tiles that read the tables of a step, one after the other, into
+        accumulators of their own, while the next tables are written: ``write_cycles`` or more.
     zero_points : {"shared", "column", "external"}
         ``shared`` subtracts one zero point of all columns of a run in the drain (symmetric and
         ternary formats), ``column`` one of each column; ``external`` leaves that to the reader,
@@ -130,6 +140,8 @@ class CoreConfig:
     group_size: int = 0
     max_k: int = 16384
     precompute: str = "inline"
+    table_storage: str = "mux"
+    passes: int = 1
     zero_points: str = "shared"
     plane_order: str = "any"
     result_columns: int = 0
@@ -314,7 +326,7 @@ class CoreConfig:
         One lookup reads tables that are shifted already, which all columns share; with several,
         shifting their sum widens fewer adders.
         """
-        return self._weighs_planes and self.tables > 1
+        return self._weighs_planes and not self.table_shift
 
     @property
     def doubles(self) -> bool:
@@ -330,7 +342,8 @@ class CoreConfig:
     @property
     def table_shift(self) -> int:
         """Greatest left shift of a table before it is looked up."""
-        return self.max_weight_bits - 1 if self._weighs_planes and self.tables == 1 else 0
+        shifts = self._weighs_planes and self.tables == 1 and self.table_storage == "mux"
+        return self.max_weight_bits - 1 if shifts else 0
 
     @property
     def negates_tables(self) -> bool:
@@ -432,6 +445,8 @@ class CoreConfig:
         """
         if self.result_columns:
             return self.result_columns
+        if self.passes > 1:  # their runs end one right after the other
+            return self.n
         slices = min(self.run_length, SHORTEST_GROUP) // self.depth
         beats = max(1, slices - 1 - self.pipeline)
         return next(c for c in range(1, self.n + 1) if self.n % c == 0 and self.n // c <= beats)
@@ -449,12 +464,29 @@ class CoreConfig:
     @property
     def full_rate_slices(self) -> int:
         """Fewest slices of a run that never stalls: shorter runs wait for the drain."""
-        return self.drain_beats + 1 + self.pipeline
+        return self.drain_beats + (1 + self.pipeline if self.table_storage == "mux" else 0)
+
+    @property
+    def write_cycles(self) -> int:
+        """Cycles that writing the tables of a step into distributed RAM takes."""
+        return self.k + self.entries + 1
+
+    @property
+    def tree_levels(self) -> int:
+        """Levels of the tree that sums the lookups of a unit."""
+        return (self.tables - 1).bit_length()
+
+    @property
+    def stages(self) -> int:
+        """Cycles from a slice being taken to its sums entering the accumulators."""
+        if self.table_storage == "mux":
+            return 2 + self.pipeline
+        return self.tree_levels + self.shifts_in_unit + (1 if self.table_storage == "lutram" else 2)
 
     @property
     def latency(self) -> int:
         """Cycles from the last slice of a run being taken to its first result beat being valid."""
-        return 3 + self.pipeline + (self.zero_points != "external")
+        return 1 + self.stages + (self.zero_points != "external")
 
     # Files ---------------------------------------------------------------------------------------
 

@@ -13,6 +13,13 @@ _ALIGNED: dict[str, Any] = {"float_mode": "aligned", "group_size": 32}
 _EXACT: dict[str, Any] = {"float_mode": "exact", "zero_points": "external", "n": 16}
 _PRODUCTS: dict[str, Any] = {"engine": "mac", "n": 16, "k": 4, "lookups": 4, "pipeline": 1}
 
+_FPGA: dict[str, Any] = {"max_weight_bits": 1, "zero_points": "external", "group_size": 128}
+#: Four rows of nine stored bits fill RAM of four bits' width, banks of eight its 16 words.
+_RAM16: dict[str, Any] = {
+    **_FPGA,
+    **{"table_storage": "lutram", "passes": 16, "m": 4, "n": 24, "k": 4, "lookups": 16},
+}
+
 _FIELDS: dict[str, dict[str, Any]] = {
     "w1a8": {"max_weight_bits": 1},
     "w2a8": {"max_weight_bits": 2},
@@ -44,6 +51,19 @@ _FIELDS: dict[str, dict[str, Any]] = {
     # Fewer columns, several two-activation tables summed before one exact-width accumulator.
     "dense-w1a8": {"max_weight_bits": 1, "zero_points": "external", **_DENSE},
     "dense-w2a8": {"max_weight_bits": 2, "zero_points": "external", **_DENSE},
+    # For FPGAs. 7 series: three rows of ten bits in RAM of six bits and 32 words; two steps of 65
+    # cover a scale group of 128.
+    "fpga-xilinx-w1a8": {
+        **_FPGA,
+        **{"table_storage": "lutram", "passes": 32, "m": 3, "n": 16, "k": 5, "lookups": 13},
+        "group_size": 130,
+    },
+    "fpga-ecp5-w1a8": _RAM16,
+    "fpga-gowin-w1a8": _RAM16,
+    "fpga-ice40-w1a8": {
+        **_FPGA,
+        **{"table_storage": "chain", "n": 16, "k": 2, "lookups": 8},
+    },
 }
 
 #: Preset name -> configuration.

@@ -45,6 +45,40 @@ def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
             config.precompute != "inline",
             f"precompute = {config.precompute} needs engine lut: {config.engine} shares no tables",
         )
+    yield (
+        (config.passes > 1) != (config.table_storage == "lutram"),
+        (
+            "passes is for table_storage = lutram, which takes 2 or more, not "
+            f"passes = {config.passes} with table_storage = {config.table_storage}"
+        ),
+    )
+    yield (
+        1 < config.passes < config.write_cycles,
+        (
+            f"passes must be at least {config.write_cycles}, the cycles that tables of "
+            f"k = {config.k} take to be written, not {config.passes}"
+        ),
+    )
+    if config.table_storage != "mux":
+        needs = {
+            "engine": ("lut",),
+            "table_form": ("symmetric",),
+            "weight_coding": ("binary",),
+            "table": ("exact",),
+            "precompute": ("inline",),
+            "pipeline": (0,),
+            "activation": ("int8", "int16"),
+            "k": tuple(range(2, 7)),
+        }
+        for field, allowed in needs.items():
+            value = getattr(config, field)
+            yield (
+                value not in allowed,
+                (
+                    f"table_storage = {config.table_storage} needs {field} = "
+                    f"{' or '.join(map(str, allowed))}, not {value}"
+                ),
+            )
     if ternary:
         yield (config.k != TERNARY_K, f"weight_coding = ternary needs k = 3, not {config.k}")
         yield (

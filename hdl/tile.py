@@ -31,6 +31,9 @@ def weights_layout(config: CoreConfig) -> data.StructLayout:
         The slice starts, ends a run: one result for every column and row.
     ``advance``
         The step's last slice: its activations (or tables) are taken from their stream with it.
+    ``accumulator``
+        With several passes: number of the pass, of the N tile that the slice belongs to. Passes
+        are innermost; of consecutive slices with the same number, the second waits for a cycle.
     ``step``, ``release``
         Instead of ``advance`` with buffered tables: the step of the run, and the run's last use.
     """
@@ -43,6 +46,8 @@ def weights_layout(config: CoreConfig) -> data.StructLayout:
         fields |= {"step": max(1, (config.run_steps - 1).bit_length()), "release": 1}
     else:
         fields["advance"] = 1
+    if config.passes > 1:
+        fields["accumulator"] = range(config.passes)
     return data.StructLayout(fields)
 
 

@@ -133,9 +133,10 @@ def _rows(matrix: np.ndarray, rows: int) -> np.ndarray:
 
 
 class _Layout:
-    """Lays out the streams of one mpGEMM: M tiles outermost, then N tiles and runs.
+    """Lays out the streams of one mpGEMM: M tiles outermost, then N tiles, runs, their N tiles.
 
-    Runs are inside N tiles, or outside of them with buffered tables, which serve all N tiles.
+    The outer N tiles are those of one use of the tables: single ones, ``passes`` of them, or all
+    with buffered tables.
     """
 
     def __init__(self, config, activations, tensor, packed, order, rng):
@@ -149,34 +150,47 @@ class _Layout:
         planes = config.planes(tensor.bits)
         self.members = [np.flatnonzero(packed.steps.run == run) for run in range(self.runs)]
         self.orders = [_order(steps, planes, order, rng) for steps in self.members]
-        tiles = [(n, run) for n in range(self.n_tiles) for run in range(self.runs)]
-        if config.precompute == "buffered":
-            tiles = [(n, run) for run in range(self.runs) for n in range(self.n_tiles)]
-        #: (N tile, run) in the order in which they are computed, for every M tile.
-        self.tiles = tiles
+        share = self.n_tiles if config.precompute == "buffered" else config.passes
+        first = range(0, self.n_tiles, share)
+        #: N tiles that use the same tables, and the run, in the order in which they are computed.
+        self.blocks = [
+            (range(n, min(n + share, self.n_tiles)), run) for n in first for run in range(self.runs)
+        ]
+        #: (N tile, run) in the order of their results, for every M tile.
+        self.tiles = [(n, run) for block, run in self.blocks for n in block]
 
     def weights(self) -> np.ndarray:
         """Payload bits of the weight stream."""
         config = self.config
         bits = np.unpackbits(self.packed.slices, axis=-1, bitorder="little")
         parts = []
-        for n, run in self.tiles:
-            order = self.orders[run]
-            fields = [
-                bits[n, order.step, order.plane, : config.slice_bits],
-                pack_fields(order.plane[:, None], max(1, config.plane_bits)),
-            ]
-            if config.negates_tables:
-                fields.append(order.plane[:, None] == self.tensor.bits - 1)
-            fields += [order.first[:, None], order.last[:, None]]
-            if config.precompute == "buffered":
-                width = max(1, (config.run_steps - 1).bit_length())
-                fields.append(pack_fields((order.step - order.step.min())[:, None], width))
-                fields.append((order.last & (n == self.n_tiles - 1))[:, None])
-            else:
-                fields.append(order.advance[:, None])
-            parts.append(np.concatenate([part.astype(np.uint8) for part in fields], axis=1))
+        for block, run in self.blocks:
+            slices = np.stack([self._slices(bits, n, block, self.orders[run]) for n in block])
+            if config.passes > 1:  # N tiles alternate
+                slices = slices.swapaxes(0, 1)
+            parts.append(slices.reshape(-1, slices.shape[-1]))
         return np.tile(np.concatenate(parts), (self.m_tiles, 1))
+
+    def _slices(self, bits: np.ndarray, n: int, block: range, order: _Order) -> np.ndarray:
+        """Payload bits [slices, bits] of N tile ``n``, one of those that share tables."""
+        config = self.config
+        fields = [
+            bits[n, order.step, order.plane, : config.slice_bits],
+            pack_fields(order.plane[:, None], max(1, config.plane_bits)),
+        ]
+        if config.negates_tables:
+            fields.append(order.plane[:, None] == self.tensor.bits - 1)
+        fields += [order.first[:, None], order.last[:, None]]
+        if config.precompute == "buffered":
+            width = max(1, (config.run_steps - 1).bit_length())
+            fields.append(pack_fields((order.step - order.step.min())[:, None], width))
+            fields.append((order.last & (n == block[-1]))[:, None])
+        else:
+            fields.append((order.advance & (n == block[-1]))[:, None])
+        if config.passes > 1:
+            accumulator = np.full((len(order.step), 1), n - block[0])
+            fields.append(pack_fields(accumulator, (config.passes - 1).bit_length()))
+        return np.concatenate([part.astype(np.uint8) for part in fields], axis=1)
 
     def steps(self) -> np.ndarray:
         """Payload bits of the stream of activations, or of tables with external precompute."""
@@ -185,13 +199,10 @@ class _Layout:
         beats = []
         for block in _rows(self.activations, config.m):
             content = self._tables(block) if external else self._values(block)
-            for n, run in self.tiles:
+            for _, run in self.blocks:
                 order = self.orders[run]
-                steps = order.step[order.advance]
-                if config.precompute == "buffered":
-                    if n:
-                        continue
-                    steps = self.members[run]
+                buffered = config.precompute == "buffered"
+                steps = self.members[run] if buffered else order.step[order.advance]
                 part = [content[steps]]
                 if config.marks_runs:
                     part.append((steps == self.members[run][-1])[:, None].astype(np.uint8))

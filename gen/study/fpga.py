@@ -1,7 +1,6 @@
 """LUTs of a product a cycle on FPGA families, beside BISMO and FINN."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from typing import Any
 
 from gen.measure import FAMILIES, available
@@ -9,35 +8,43 @@ from gen.study.compare import comparable, ratio
 from gen.study.paper import FINN_LUTS, bismo_luts
 from gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
 from hdl.config import CoreConfig
-from hdl.errors import InputError
 
 LUT = "LUT"
 
-#: Shapes with tables in logic; with tables in LUT-RAM, where a family has it.
+#: Shapes with tables in logic.
 _SHAPES: list[dict[str, Any]] = [
     {"m": 2, "n": 16, "k": 2, "lookups": 8, "table_form": "subset"},
     {"m": 2, "n": 64, "k": 4},
     {"m": 2, "n": 32, "k": 2, "lookups": 4, "table_form": "subset"},
     {"m": 2, "n": 16, "k": 4, "lookups": 4},
 ]
-_IN_MEMORY: list[dict[str, Any]] = [
-    {"m": 2, "n": 16, "k": 5, "lookups": 3},
-    {"m": 2, "n": 16, "k": 6, "lookups": 3},
-    {"m": 2, "n": 32, "k": 4, "lookups": 2},
-    {"m": 2, "n": 24, "k": 5, "lookups": 2},
+#: The presets' shapes, and a quarter or so of them.
+_RAM16: dict[str, Any] = {"table_storage": "lutram", "passes": 16, "m": 4, "k": 4}
+_RAM32: dict[str, Any] = {"table_storage": "lutram", "passes": 32, "m": 3, "k": 5}
+_IN_RAM16: list[dict[str, Any]] = [
+    _RAM16 | {"n": 24, "lookups": 16, "group_size": 128},
+    _RAM16 | {"n": 16, "lookups": 8, "group_size": 128},
 ]
-_MEMORY = ("ecp5", "gowin", "xilinx")
+_IN_RAM32: list[dict[str, Any]] = [
+    _RAM32 | {"n": 16, "lookups": 13, "group_size": 130},
+    _RAM32 | {"n": 24, "lookups": 8, "group_size": 160},
+]
+#: Family -> shapes for what it has: tables in LUT-RAM, or in registers.
+_PIPELINED: dict[str, list[dict[str, Any]]] = {
+    "ecp5": _IN_RAM16,
+    "gowin": _IN_RAM16,
+    "xilinx": _IN_RAM32,
+    "ice40": [{"table_storage": "chain", "m": 2, "n": 16, "k": 2, "lookups": 8, "group_size": 128}],
+}
 
 
 def _tiles(family: str, bits: int, reduced: bool) -> Iterator[tuple[str, CoreConfig]]:
     for shape in _SHAPES[:2] if reduced else _SHAPES:
         yield LUT, tile(bits=bits, **shape)
-    if family in _MEMORY and "table_storage" in {field.name for field in fields(CoreConfig)}:
-        for shape in _IN_MEMORY[:1] if reduced else _IN_MEMORY:
-            try:
-                yield "LUT, tables in LUT-RAM", tile(bits=bits, table_storage="lutram", **shape)
-            except InputError:  # not every combination can be built
-                continue
+    shapes = _PIPELINED[family]
+    for shape in shapes[-1:] if reduced else shapes:
+        where = {"lutram": "LUT-RAM", "chain": "registers"}[shape["table_storage"]]
+        yield f"LUT, tables in {where}", tile(bits=bits, **shape)
     wide: dict[str, Any] = {"m": 2, "n": 16, "k": 4, "lookups": 4}
     yield "ADD", tile(bits=bits, engine="add", **wide)
     if not reduced:

@@ -1,10 +1,13 @@
 """LUT reports of the FPGA families."""
 
+import numpy as np
 import pytest
 
-from gen.fpga_synth import synthesise_fpga
+from gen.fpga_synth import netlist, synthesise_fpga
+from gen.simulate import random_activations
 from hdl.config import CoreConfig
 from hdl.errors import InputError
+from verif.job import Stalls, tile_job
 
 TINY = CoreConfig(
     m=1, n=2, k=2, max_weight_bits=1, group_size=32, table_form="subset", zero_points="external"
@@ -20,6 +23,25 @@ def test_resources_follow_the_configuration(family):
     assert few.ff >= 2 * few.config["n"] * TINY.accumulator_bits
     assert (few.bram, few.dsp, few.target) == (0, 0, family)
     assert few.carry > 0
+
+
+def test_a_mapped_netlist_computes(make_tensor, run_tile):
+    """Tables in distributed RAM, sums in the family's own cells, as mapped."""
+    config = CoreConfig(
+        **{"table_storage": "lutram", "passes": 5, "m": 1, "n": 2, "k": 2, "lookups": 3},
+        **{"max_weight_bits": 1, "group_size": 32, "zero_points": "external"},
+    )
+    report, text = synthesise_fpga(config, "ecp5"), netlist(config, "ecp5")
+    assert report.lutram > 0
+    job = tile_job(
+        config,
+        random_activations(config, 2, 60, np.random.default_rng(1)),
+        make_tensor(13, 60, 1, 32, shared=True),
+        stalls=Stalls(activations=0.2, weights=0.2, results=0.3),
+    )
+    (verdict,) = run_tile(config, [job], edit=lambda _: text)
+    assert verdict["mismatches"] == 0, verdict["problems"]
+    assert verdict["beats"] == job.beats > 0
 
 
 def test_unknown_family():

@@ -28,6 +28,17 @@ from hdl.presets import PRESETS, load_config
         ({"group_size": 128, "max_k": 64}, r"group_size must be at most max_k = 64, not 128"),
         ({"group_size": 2}, r"group_size must be at least k \* lookups = 4, not 2"),
         ({"n": 4096, "m": 256}, r"a tile holds at most 8192 units"),
+        ({"passes": 8}, r"passes is for table_storage = lutram, which takes 2 or more, not pass"),
+        ({"table_storage": "lutram"}, r"passes is for table_storage = lutram.*, not passes = 1"),
+        ({"table_storage": "lutram", "passes": 12}, r"passes must be at least 13, the cycles"),
+        (
+            {"table_storage": "chain", "activation": "fp16", "group_size": 32},
+            r"table_storage = chain needs activation = int8 or int16, not fp16",
+        ),
+        (
+            {"table_storage": "chain", "table_form": "subset"},
+            r"table_storage = chain needs table_form = symmetric, not subset",
+        ),
     ],
 )
 def test_bad_values_are_named(changes, message):

@@ -42,6 +42,15 @@ SHAPES = {
         n=8, k=2, table_form="subset", zero_points="external", result_columns=2, max_k=512
     ),
     "int16": CoreConfig(m=1, n=8, k=4, activation="int16", max_weight_bits=4, max_k=512),
+    # Five tables: a tree with an odd one left over, twice.
+    "lutram": CoreConfig(
+        **{"table_storage": "lutram", "passes": 5, "n": 2, "k": 2, "lookups": 5},
+        **{"group_size": 40, "max_weight_bits": 2, "zero_points": "column"},
+    ),
+    "chain": CoreConfig(
+        **{"table_storage": "chain", "n": 4, "k": 3, "lookups": 5, "result_columns": 2},
+        **{"max_k": 256, "max_weight_bits": 3, "zero_points": "column"},
+    ),
 }
 
 
@@ -68,7 +77,7 @@ def test_bit_exact(shape, make_tensor, run_tile):
     jobs = []
     cases = product(range(1, config.max_weight_bits + 1), (32, 64, 128, 150))
     for seed, (bits, group) in enumerate(cases):
-        n = int(rng.integers(1, 2 * config.n + 2))
+        n = int(rng.integers(1, 2 * config.passes * config.n + 2))
         k = int(rng.integers(config.depth, 151))
         m = int(rng.integers(1, 2 * config.m + 1))
         tensor = tensor_for(config, make_tensor, n, k, bits, group, seed)
@@ -96,7 +105,9 @@ def test_every_table_size(k, form, make_tensor, run_tile):
     check(config, jobs, run_tile)
 
 
-@pytest.mark.parametrize("shape", ["n8-w8", "n8-w8-subset", "lookups-subset", "int16"])
+@pytest.mark.parametrize(
+    "shape", ["n8-w8", "n8-w8-subset", "lookups-subset", "int16", "lutram", "chain"]
+)
 def test_extremes_fill_the_accumulator(shape, make_tensor, run_tile):
     """Least and greatest activations times least and greatest codes over the longest run."""
     config = SHAPES[shape]
@@ -112,14 +123,17 @@ def test_extremes_fill_the_accumulator(shape, make_tensor, run_tile):
     check(config, jobs, run_tile)
 
 
-@pytest.mark.parametrize("shape", ["default-w2", "lookups-subset", "n8-w8", "pipeline-external"])
+@pytest.mark.parametrize(
+    "shape", ["default-w2", "lookups-subset", "n8-w8", "pipeline-external", "lutram", "chain"]
+)
 def test_one_slice_every_cycle(shape, make_tensor, run_tile):
     """No bubble at plane, step, run or result boundaries: slices issue back to back."""
     config = SHAPES[shape]
     rng = np.random.default_rng(3)
     jobs = []
     for bits in range(1, config.max_weight_bits + 1):
-        tensor = tensor_for(config, make_tensor, 2 * config.n, 4 * 32, bits, 32, bits)
+        n = 2 * config.passes * config.n
+        tensor = tensor_for(config, make_tensor, n, 4 * 32, bits, 32, bits)
         activations = random_activations(config, 2 * config.m, 4 * 32, rng)
         jobs.append(tile_job(config, activations, tensor))
         slices_of_a_run = 32 // config.depth * bits
