@@ -58,7 +58,9 @@ def baseline_shapes(engine: str, activation: str, bits: int, most: int = 0) -> l
     """Shapes of an engine without tables, or of ``conventional-lut``, of 512 products a cycle."""
     configs: list[CoreConfig] = []
     tables = engine == "conventional-lut"
-    for k, lookups in ((2, 1), (2, 4), (4, 1), (4, 2)) if tables else ((4, 1), (4, 2), (4, 4)):
+    for k, lookups in (
+        ((2, 1), (2, 4), (4, 1), (4, 2)) if tables else ((4, 1), (4, 2), (4, 4), (4, 8))
+    ):
         for m, n in _tiles(k * lookups):
             shape = {"m": m, "n": n, "k": k, "lookups": lookups}
             configs += _built(engine=engine, activation=activation, bits=bits, **shape)

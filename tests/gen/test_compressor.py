@@ -99,7 +99,8 @@ def _macc(terms: list[tuple[list, bool, bool]], result: list[int]) -> Json:
     }
 
 
-def _value(bits: list, signed: bool, negated: bool, values: dict) -> int:
+def _value(term: tuple[list, bool, bool], values: dict) -> int:
+    bits, signed, negated = term
     number = sum(values[bit] << i for i, bit in enumerate(bits))
     number -= (values[bits[-1]] << len(bits)) if signed else 0
     return -number if negated else number
@@ -142,9 +143,9 @@ def test_sum_of_a_sum(first, second, signed, depth, data):
     given_bits = data.draw(st.lists(st.integers(0, 1), min_size=len(inputs), max_size=len(inputs)))
     values: dict = dict(zip(inputs, given_bits, strict=True))
     _evaluate(module, values)
-    shown = sum(_value(*term, values) for term in inner) % (1 << len(middle))
+    shown = sum(_value(term, values) for term in inner) % (1 << len(middle))
     known = values | {bit: shown >> i & 1 for i, bit in enumerate(middle)}
-    want = sum(_value(*term, known) for term in outer) % (1 << len(result))
+    want = sum(_value(term, known) for term in outer) % (1 << len(result))
     assert sum(values[bit] << i for i, bit in enumerate(result)) == want
 
 
