@@ -36,6 +36,7 @@ class Cause(enum.IntEnum):
     READ = 7  # the bus answered a read with an error
     WRITE = 8  # the bus answered a write with an error
     FETCH = 9  # the bus answered the fetch of the program with an error
+    ABORT = 10  # the host asked for it
 
 
 #: Causes whose address is that of the instruction; the others give the address of the transfer.
@@ -260,7 +261,7 @@ _DEFINITIONS = (
             Field("bits", 4, "unsigned", "bits of weights", least=1),
             Field("accumulator", 1, "choice", "format of sums", choices=ACCUMULATORS),
             _register("act", "byte address in a bank of the activation buffer, of bus words"),
-            _register("wgt", "byte address in the weight buffer, of slices"),
+            _register("wgt", "byte address in the weight buffer, of slices and bus words"),
             _register("scale", "byte address in the scale buffer, of result beats"),
             _register("acc", "byte address in the output buffer, of its words"),
             Field("scales", 1, "choice", "format of scale records", choices=SCALES),
@@ -274,7 +275,8 @@ _DEFINITIONS = (
             ),
         ),
         "`O[m,n] = A[m,k] x W[n,k] + O[m,n]`: for each block of rows and each tile of columns one "
-        "run of the tile, scaled as the records say. The paper's O_dtype is that of the store.",
+        "run of the tile, scaled as the records say. Each tile's slices start at a bus word. The "
+        "paper's O_dtype is that of the store.",
     ),
     Instruction(
         "store.{type}",
@@ -341,7 +343,7 @@ def alignments(instruction: Instruction, config: CoreConfig) -> dict[str, int]:
         Queue.LOAD: {"mem": units.bus, "local": units.bus, "pitch": units.bus},
         Queue.COMPUTE: {
             "act": units.bus,
-            "wgt": units.slice,
+            "wgt": max(units.slice, units.bus),
             "scale": units.scale,
             "acc": units.acc,
         },

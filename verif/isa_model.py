@@ -86,7 +86,8 @@ class IsaModel:
     ----------
     config : CoreConfig
     memory : uint8
-        Memory from address 0, changed in place; the bus answers with an error beyond it.
+        Memory from address 0, a multiple of 4096 bytes, changed in place; the bus answers with an
+        error beyond it.
     window : (int, int)
         Addresses that transfers may touch, from and up to; multiples of 4096.
     """
@@ -118,6 +119,8 @@ class IsaModel:
         bus = self.units.bus
         if address % bus:
             raise Fault(Cause.MISALIGNED, address)
+        if length > self.config.program_buffer:
+            raise Fault(Cause.UNSUPPORTED, address)
         beats = -(-length * BYTES // bus)
         if address + beats * bus > len(self.memory):
             raise Fault(Cause.FETCH, address)
