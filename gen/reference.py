@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 from gen.files import fill_table
+from gen.registers import register_table
 from hdl.lmma import BY_NAME, INSTRUCTION_CAUSES, Cause
+from hdl.presets import CORE_PRESETS
 
 
 def instruction_table() -> str:
@@ -37,8 +39,25 @@ def cause_table() -> str:
     return "".join(rows)
 
 
+def core_table() -> str:
+    """Markdown of the core presets."""
+    names = ("m", "n", "depth", "max_weight_bits", "activation", "bus_bits")
+    buffers = ("activation_buffer", "weight_buffer", "scale_buffer", "output_buffer")
+    heads = [name.replace("_", " ") for name in (*names, *buffers)]
+    rows = [f"| preset | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}\n"]
+    for name, config in CORE_PRESETS.items():
+        cells = [str(getattr(config, field)) for field in (*names, *buffers)]
+        rows.append(f"| `{name}` | {' | '.join(cells)} |\n")
+    return "".join(rows)
+
+
 #: Marker -> its table.
-TABLES = {"instructions": instruction_table, "causes": cause_table}
+TABLES = {
+    "instructions": instruction_table,
+    "causes": cause_table,
+    "registers": register_table,
+    "cores": core_table,
+}
 
 
 def fill(document: str) -> str:

@@ -8,6 +8,7 @@ from amaranth.back import rtlil
 
 from hdl.config import CoreConfig
 from hdl.core import Core
+from hdl.rules import check_core
 from hdl.sharing import SharedModules
 from hdl.tile import Tile
 
@@ -23,6 +24,8 @@ TOPS = {"tile": Tile, "axi": Core}
 def design_rtlil(config: CoreConfig, top: str = "tile") -> str:
     """RTLIL of a top, every distinct block once, the top module named ``config.name``."""
     modules = SharedModules(config.name)
+    if top == "axi":
+        check_core(config)  # a component that refuses would be reported as unused too
     component = TOPS[top](config)
     text = rtlil.convert(component, name=config.name, platform=modules, emit_src=False)
     return "\n".join([text, *modules.rtlil.values()])

@@ -124,10 +124,14 @@ class RowBursts(wiring.Component):
         m = Module()
         shift = self._bus.bit_length() - 1
         head = Signal(transfer_layout())
-        row, here = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
-        left, rows = Signal(24), Signal(16)
-        room, beats = Signal(PAGE_BITS - shift + 1), Signal(range(MOST_BEATS + 1))
-        within, begun = Signal(), Signal()
+        row = Signal(ADDRESS_BITS)
+        here = Signal(ADDRESS_BITS)
+        left = Signal(24)
+        rows = Signal(16)
+        room = Signal(PAGE_BITS - shift + 1)
+        beats = Signal(range(MOST_BEATS + 1))
+        within = Signal()
+        begun = Signal()
         page = here[PAGE_BITS:]
         m.d.comb += [
             room.eq((1 << PAGE_BITS - shift) - here[shift:PAGE_BITS]),

@@ -6,7 +6,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect
 
 from hdl.config import CoreConfig
-from hdl.epilogue import Epilogue, task_layout
+from hdl.epilogue import Epilogue
 from hdl.frontend import activations_layout
 from hdl.lmma import ADDRESS_BITS
 from hdl.tile import Tile, weights_layout
@@ -74,10 +74,16 @@ class ActivationFeeder(wiring.Component):
         step_bytes = config.depth * config.activation_bits // 8
         bus_bytes = config.bus_bits // 8
         head = Signal(_walk_layout())
-        active, free, valid, last = Signal(), Signal(), Signal(), Signal()
-        place, after = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
-        step, blocks = Signal(12), Signal(12)
-        ends, ends_all = Signal(), Signal()
+        active = Signal()
+        free = Signal()
+        valid = Signal()
+        last = Signal()
+        place = Signal(ADDRESS_BITS)
+        after = Signal(ADDRESS_BITS)
+        step = Signal(12)
+        blocks = Signal(12)
+        ends = Signal()
+        ends_all = Signal()
         m.d.comb += [
             free.eq(~valid | self.steps.ready),
             self.read_enable.eq(free),
@@ -143,10 +149,19 @@ class SliceFeeder(wiring.Component):
         config = self._config
         slice_bytes, bus_bytes = config.slice_bits // 8, config.bus_bits // 8
         head = Signal(_walk_layout())
-        active, free, valid = Signal(), Signal(), Signal()
-        place, after = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
-        plane, step, tiles, blocks = Signal(4), Signal(12), Signal(16), Signal(12)
-        last_plane, last, last_tile, last_all = Signal(), Signal(), Signal(), Signal()
+        active = Signal()
+        free = Signal()
+        valid = Signal()
+        place = Signal(ADDRESS_BITS)
+        after = Signal(ADDRESS_BITS)
+        plane = Signal(4)
+        step = Signal(12)
+        tiles = Signal(16)
+        blocks = Signal(12)
+        last_plane = Signal()
+        last = Signal()
+        last_tile = Signal()
+        last_all = Signal()
         control = Signal(
             data.StructLayout({"plane": 4, "step": 12, "first": 1, "last": 1, "release": 1})
         )
@@ -266,25 +281,26 @@ class ComputeEngine(wiring.Component):
         connect(m, tile.results, epilogue.results)
         lmma = self.lmmas.payload
 
-        task = Signal(task_layout())
+        # Signals of their own: as parts of one struct they would look like a loop to a simulator.
+        blocks = Signal(12)
+        tiles = Signal(16)
+        steps = Signal(12)
         m.d.comb += [
-            task.blocks.eq(_parts(lmma.m, config.m)),
-            task.tiles.eq(_parts(lmma.n, config.n)),
-            *(
-                getattr(task, name).eq(getattr(lmma, name))
-                for name in ("scale", "acc", "integer", "fixed_zero", "zero", "accumulate")
-            ),
-            task.signal_load.eq(lmma.signal_load),
-            task.signal_store.eq(lmma.signal_store),
+            blocks.eq(_parts(lmma.m, config.m)),
+            tiles.eq(_parts(lmma.n, config.n)),
+            steps.eq(_parts(lmma.k, config.depth)),
         ]
+        copied = ("integer", "fixed_zero", "zero", "accumulate", "signal_load", "signal_store")
+        task = Cat(blocks, tiles, lmma.scale, lmma.acc, *(getattr(lmma, name) for name in copied))
+        walk = Cat(blocks, tiles, steps, lmma.bits)
         targets = {
-            "feeder": (feeder.walks, self._walk(m, lmma, lmma.act, "act")),
-            "slices": (slices.walks, self._walk(m, lmma, lmma.wgt, "wgt")),
+            "feeder": (feeder.walks, Cat(walk, lmma.act)),
+            "slices": (slices.walks, Cat(walk, lmma.wgt)),
             "epilogue": (epilogue.tasks, task),
         }
         room, empty = [], []
         for name, (target, value) in targets.items():
-            fifo = SyncFIFO(width=len(value.as_value()), depth=AHEAD)
+            fifo = SyncFIFO(width=len(value), depth=AHEAD)
             m.submodules[f"{name}_queue"] = fifo
             room.append(fifo.w_rdy)
             empty.append(~fifo.r_rdy)
@@ -313,16 +329,3 @@ class ComputeEngine(wiring.Component):
             ours, theirs = getattr(self, name), getattr(epilogue, name)
             m.d.comb += ours.eq(theirs) if member.flow == Out else theirs.eq(ours)
         return m
-
-    def _walk(self, m: Module, lmma, base, name: str) -> Signal:
-        """An ``lmma`` in blocks, tiles and steps."""
-        config = self._config
-        walk = Signal(_walk_layout(), name=f"{name}_walk")
-        m.d.comb += [
-            walk.blocks.eq(_parts(lmma.m, config.m)),
-            walk.tiles.eq(_parts(lmma.n, config.n)),
-            walk.steps.eq(_parts(lmma.k, config.depth)),
-            walk.bits.eq(lmma.bits),
-            walk.base.eq(base),
-        ]
-        return walk

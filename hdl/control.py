@@ -53,10 +53,13 @@ class Control(wiring.Component):
         pages = ADDRESS_BITS - PAGE_BITS
         high = Signal(pages + 1, init=1 << pages)
         low = Signal(pages)
-        program, length = Signal(ADDRESS_BITS), Signal(32)
-        irq_status, irq_enable = Signal(3), Signal(3)
+        program = Signal(ADDRESS_BITS)
+        length = Signal(32)
+        irq_status = Signal(3)
+        irq_enable = Signal(3)
         was_busy = Signal()
-        refused, ended = Signal(), Signal()
+        refused = Signal()
+        ended = Signal()
         values: dict[str, Value] = {
             name: Const(value, 32) for name, value in constants(self._config).items()
         }

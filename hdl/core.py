@@ -18,6 +18,17 @@ from hdl.sequencer import Sequencer, queued_layout
 from hdl.store import StoreEngine
 
 
+def core_signature(config: CoreConfig) -> wiring.Signature:
+    """Ports of :class:`Core`, with flat names, so that tools recognise the buses."""
+    buses = {"m_axi": axi4_signature(config.bus_bits), "s_axi": lite_signature(ADDRESS_WIDTH)}
+    members = {
+        f"{bus}_{name}": member
+        for bus, signature in buses.items()
+        for name, member in signature.members.items()
+    }
+    return wiring.Signature(members | {"irq": Out(1)})
+
+
 class Core(wiring.Component):
     """A LUT tensor core for a SoC.
 
@@ -44,17 +55,7 @@ class Core(wiring.Component):
     def __init__(self, config: CoreConfig):
         check_core(config)
         self.config = config
-        # Flat names, so that tools recognise the buses.
-        buses = {
-            "m_axi": axi4_signature(config.bus_bits),
-            "s_axi": lite_signature(ADDRESS_WIDTH),
-        }
-        members = {
-            f"{bus}_{name}": member
-            for bus, signature in buses.items()
-            for name, member in signature.members.items()
-        }
-        super().__init__(members | {"irq": Out(1)})
+        super().__init__(core_signature(config))
 
     def elaborate(self, platform: object) -> Module:
         """Sequencer, queues, engines and buffers."""

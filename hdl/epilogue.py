@@ -164,10 +164,15 @@ class Epilogue(wiring.Component):
         m = Module()
         units = Units.of(self._config)
         task = Signal(task_layout())
-        active, last = Signal(), Signal()
-        blocks, tiles = Signal(12), Signal(16)
-        scale, acc = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
-        taken, ends_run, ends_block = Signal(), Signal(), Signal()
+        active = Signal()
+        last = Signal()
+        blocks = Signal(12)
+        tiles = Signal(16)
+        scale = Signal(ADDRESS_BITS)
+        acc = Signal(ADDRESS_BITS)
+        taken = Signal()
+        ends_run = Signal()
+        ends_block = Signal()
         m.d.comb += [
             self.tasks.ready.eq(self.idle),
             self.results.ready.eq(active),

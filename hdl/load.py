@@ -145,13 +145,22 @@ class LoadEngine(wiring.Component):
         self._where = where = Signal(ADDRESS_BITS, name="where")
         self._target = target = Signal(2, name="target")
         row = Signal(ADDRESS_BITS)
-        place, block = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
-        pitch, words, left, rows = Signal(32), Signal(24), Signal(24), Signal(16)
-        tail, signal = Signal(shift), Signal()
+        place = Signal(ADDRESS_BITS)
+        block = Signal(ADDRESS_BITS)
+        pitch = Signal(32)
+        words = Signal(24)
+        left = Signal(24)
+        rows = Signal(16)
+        tail = Signal(shift)
+        signal = Signal()
         bank = Signal(range(self._config.m))
-        ends_row, ends = Signal(), Signal()
+        ends_row = Signal()
+        ends = Signal()
         is_act = target == Target.ACTIVATIONS.value
-        keep = Cat((tail == 0) | (tail > i) | ~ends_row for i in range(bus_bytes))
+        keep = Cat(
+            ~ends_row | (tail == 0) | (tail > i if i < bus_bytes - 1 else 0)
+            for i in range(bus_bytes)
+        )
         mask = Cat(bit.replicate(8) for bit in keep)
         m.d.comb += [
             self.bus.rready.eq(active | self.stop),

@@ -114,8 +114,11 @@ class Sequencer(wiring.Component):
         m.submodules.decoder = decoder = Decoder(self._config)
         registers = Array(Signal(ADDRESS_BITS, name=f"r{i}") for i in range(REGISTERS))
         state = Signal(State)
-        pc, here = Signal(33), Signal(ADDRESS_BITS)
-        quiet, still, at_rest = Signal(range(QUIET + 1)), Signal(), Signal()
+        pc = Signal(33)
+        here = Signal(ADDRESS_BITS)
+        quiet = Signal(range(QUIET + 1))
+        still = Signal()
+        at_rest = Signal()
         byte_shift = BYTES.bit_length() - 1
         m.d.comb += [
             decoder.word.eq(self.fetch_data),

@@ -73,16 +73,23 @@ class SumReader(wiring.Component):
         lanes = min(columns, config.bus_bits // 32)
         chunks = columns // lanes  # of a beat
         head = Signal(store_layout())
-        active, free = Signal(), Signal()
+        active = Signal()
+        free = Signal()
         # Where the next chunk is: row of a block, chunk of a beat, address of the beat.
-        row, chunk = Signal(range(config.m)), Signal(range(max(chunks, 2)))
-        block, place = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
-        rows, left = Signal(16), Signal(16)
+        row = Signal(range(config.m))
+        chunk = Signal(range(max(chunks, 2)))
+        block = Signal(ADDRESS_BITS)
+        place = Signal(ADDRESS_BITS)
+        rows = Signal(16)
+        left = Signal(16)
         beats = Signal(range(config.drain_beats + 1))  # of the tile, still to come
-        ends_beat, ends_row, ends = Signal(), Signal(), Signal()
+        ends_beat = Signal()
+        ends_row = Signal()
+        ends = Signal()
         stage = Signal(data.StructLayout({"row": 8, "chunk": 8, "count": 8, "last": 1, "type": 2}))
         valid = Signal()
-        after, next_block = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
+        after = Signal(ADDRESS_BITS)
+        next_block = Signal(ADDRESS_BITS)
         m.d.comb += [
             self.stores.ready.eq(~active),
             self.busy.eq(active | valid),
@@ -164,7 +171,8 @@ class SumReader(wiring.Component):
                 parts.append(converter.result)
             halves[code] = Cat(*parts)
         present = Cat(stage.count > lane for lane in range(lanes))
-        chunk, mask = Signal(size), Signal(size // 8)
+        chunk = Signal(size)
+        mask = Signal(size // 8)
         with m.If(half):
             m.d.comb += [
                 chunk.eq(Mux(stage.type == min(halves), halves[min(halves)], halves[max(halves)])),
@@ -175,8 +183,11 @@ class SumReader(wiring.Component):
         # Chunks come in halves of `size`: four-byte types fill two places.
         places = 2 * bus // size
         filled = Signal(range(places))
-        word, strobes = Signal(bus), Signal(bus // 8)
-        merged, merged_strobes, full = Signal(bus), Signal(bus // 8), Signal()
+        word = Signal(bus)
+        strobes = Signal(bus // 8)
+        merged = Signal(bus)
+        merged_strobes = Signal(bus // 8)
+        full = Signal()
         shifted = [chunk << place * size // 2 for place in range(places)]
         shifted_mask = [mask << place * size // 16 for place in range(places)]
         m.d.comb += [

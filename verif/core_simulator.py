@@ -96,18 +96,15 @@ class CoreSimulation:
         The core, with the top module ``core``.
     header : str
         The registers in C.
-    optimise : str
-        Compiler's level: ``-O1`` builds sooner, ``-O3`` runs faster.
     """
 
-    def __init__(self, config: CoreConfig, verilog: str, header: str, optimise: str = "-O1"):
+    def __init__(self, config: CoreConfig, verilog: str, header: str):
         program = build_native(
             verilog,
             "core",
             _HARNESS,
             definitions=[f"BUS_BYTES={config.bus_bits // 8}"],
             headers={"lutcore_registers.h": header},
-            optimise=optimise,
             options=("--x-assign", "fast", "--x-initial", "fast"),
         )
         self._process = subprocess.Popen(

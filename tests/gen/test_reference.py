@@ -9,7 +9,7 @@ from gen.reference import fill
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-@pytest.mark.parametrize("page", ["isa.md"])
+@pytest.mark.parametrize("page", ["isa.md", "core.md"])
 def test_page_is_up_to_date(page):
     text = (DOCS / page).read_text()
     assert fill(text) == text, f"python -m gen.reference docs/{page}"

@@ -17,28 +17,13 @@ from verif.core_simulator import Conditions, CoreSimulation, Outcome
 from verif.isa_model import IsaModel
 from verif.random_programs import MEMORY, RESULTS, memory_image, random_program
 
-_SMALL = {
-    "precompute": "buffered",
-    "zero_points": "external",
-    "result_columns": 2,
-    "activation_buffer": 512,
-    "weight_buffer": 512,
-    "scale_buffer": 256,
-    "output_buffer": 1024,
-    "program_buffer": 256,
-    "group_size": 32,
-}
-CORES = {
-    "w4a8": CoreConfig(n=8, max_weight_bits=4, **_SMALL),
-    "w2a16": CoreConfig(n=32, activation="int16", bus_bits=64, table_form="subset", m=1, **_SMALL),
-}
 WATCHDOG = 200_000
 
 
-@pytest.fixture(scope="module", params=CORES)
-def core(request) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
-    config = CORES[request.param]
-    running = simulation(config, "-O1")
+@pytest.fixture(scope="module", params=["w4a8", "w2a16"])
+def core(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
+    config = small_cores[request.param]
+    running = simulation(config)
     yield config, running
     running.close()
 
