@@ -222,3 +222,19 @@ def test_the_watchdog_bites(core):
     outcome = core[1].run(memory, 0, len(words), Conditions(most_cycles=100))
     assert not outcome.finished
     recovers(core)
+
+
+def test_slices_keep_coming(core):
+    """A GEMM issues a slice in nearly every cycle, whatever the memory's latency.
+
+    Where a slice is wider than the bus, small buffers do not reuse weights often enough for that.
+    """
+    config = core[0]
+    least = 0.9 if config.slice_bits <= config.bus_bits else 0.6
+    rng = np.random.default_rng(6)
+    tensor = random_tensor((config.n * 4, 512), 2, 32, rng)
+    tensor.zero_points[:] = 1
+    program = gemm(config, tensor, random_activations(config, 16 * config.m, 512, rng), "fp16")
+    conditions = Conditions(latency=20, most_cycles=WATCHDOG)
+    outcome = compare(core, program.words, program.memory.copy(), conditions)
+    assert outcome.counters["slices"] > least * outcome.counters["cycles"], outcome.counters
