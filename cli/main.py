@@ -15,7 +15,7 @@ from rich.table import Table
 from cli import studies
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
-from hdl.presets import PRESETS, load_config
+from hdl.presets import CORE_PRESETS, PRESETS, load_config
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +24,7 @@ app = typer.Typer(
     help="Generate, verify and measure lookup-table tensor cores.\n\n"
     "CONFIG is a preset's name or a .toml file with the fields of a configuration; "
     "[bold]--set field=value[/bold] changes single fields. "
-    "Presets: " + ", ".join(PRESETS) + ".",
+    "Presets: " + ", ".join([*PRESETS, *CORE_PRESETS]) + ".",
 )
 _out = Console()
 _err = Console(stderr=True)
@@ -65,14 +65,15 @@ def _shape(text: str) -> tuple[int, int, int]:
 def generate(
     config: Config,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
+    top: Annotated[str, typer.Option(help="tile, or axi: a core with its registers.")] = "tile",
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write Verilog, metadata JSON, FuseSoC core and lint waivers of a tile."""
+    """Write Verilog, metadata JSON, FuseSoC core and lint waivers of a tile or a core."""
     from gen.generate import generate as generate_files
 
     core = load_config(config, overrides or ())
-    written = generate_files(core, output)
+    written = generate_files(core, output, top)
     if as_json:
         _print_json(json.loads((output / f"{core.name}.json").read_text()))
         return
@@ -173,6 +174,46 @@ def simulate(
             _err.print(f"mismatch: {problem}", highlight=False)
     if report.mismatches:
         raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A program's file.")],
+    on: Annotated[str, typer.Option("--on", help="isa: the model; rtl: Verilator.")] = "isa",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the result as .npy.")
+    ] = None,
+    stall: Annotated[
+        float, typer.Option(help="RTL: probability that the bus pauses.", min=0, max=0.95)
+    ] = 0.0,
+    latency: Annotated[int, typer.Option(help="RTL: cycles of memory latency.", min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Execute a program of a core; on RTL its result is held against the ISA model.
+
+    Exit status 1 where they differ, or the program ends with a fault.
+    """
+    import numpy as np
+
+    from compiler.program import Program
+    from gen.run import compare
+    from verif.core_simulator import Conditions
+
+    loaded = Program.load(program)
+    with _err.status(f"running {program.name} on {on}"):
+        result = compare(loaded, on, Conditions(stall=stall, latency=latency))
+    if output is not None:
+        try:
+            with output.open("wb") as file:
+                np.save(file, result.output)
+        except OSError as error:
+            raise InputError(f"cannot write {output}: {error.strerror}") from error
+    facts = result.facts()
+    if as_json:
+        _print_json(facts)
+    else:
+        _table(f"{program.name} on {on}", facts)
+    raise typer.Exit(int(result.state.cause != 0 or result.mismatches > 0))
 
 
 @app.command()

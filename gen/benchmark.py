@@ -1,6 +1,7 @@
 """Measures what the documentation quotes: ``make bench``.
 
-Every figure is the median of a few runs of the real code path; nothing here is asserted.
+Every figure is the median of a few runs of the real code path. Nothing here is asserted but the
+rates of the core, which its counters give.
 """
 
 import argparse
@@ -17,14 +18,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from compiler.gemm import gemm
 from compiler.pack import pack
 from compiler.tensor import QuantTensor
 from gen.generate import generate
 from gen.rtl import verilog
+from gen.run import compare
 from gen.simulate import random_activations, random_tensor
 from gen.synth import synthesise
 from hdl.config import CoreConfig
+from hdl.errors import ToolError
 from hdl.presets import preset
+from verif.core_simulator import Conditions
 from verif.job import tile_job
 from verif.simulator import build, run_jobs
 
@@ -52,6 +57,40 @@ def _generate(config: CoreConfig, folder: Path) -> None:
     """Generate afresh: Verilog is kept within a process."""
     verilog.cache_clear()
     generate(config, folder)
+
+
+#: M, N, K of what the core's rates are quoted for.
+_GEMM, _GEMV = (64, 1024, 1024), (1, 4096, 4096)
+#: Least share of cycles that a GEMM issues a slice, and that a GEMV keeps the bus busy.
+_LEAST = 0.95
+
+
+def core_rates() -> dict[str, float]:
+    """Rates of the preset ``default`` on RTL, by its counters: 2-bit weights, groups of 128.
+
+    The memory answers after 40 cycles.
+    """
+    config = preset("default")
+    rng = np.random.default_rng(0)
+    figures: dict[str, float] = {}
+    for name, (m, n, k) in (("GEMM", _GEMM), ("GEMV", _GEMV)):
+        tensor = random_tensor((n, k), 2, 128, rng)
+        tensor.zero_points[:] = 1
+        program = gemm(config, tensor, random_activations(config, m, k, rng))
+        found = compare(program, "rtl", Conditions(latency=40))
+        if found.mismatches:
+            raise ToolError(f"{name} on RTL differs from the ISA model: {found.mismatches}")
+        cycles = found.counters["cycles"]
+        weights = tensor.codes.size * tensor.bits / config.bus_bits
+        shape = f"{name} {m} x {n} x {k}"
+        figures[f"core, {shape}: slices a cycle"] = found.counters["slices"] / cycles
+        figures[f"core, {shape}: bus words read a cycle"] = found.counters["read_beats"] / cycles
+        figures[f"core, {shape}: words of weights a cycle"] = weights / cycles
+        limit = "slices" if name == "GEMM" else "read_beats"
+        if found.counters[limit] < _LEAST * cycles:
+            raise ToolError(f"{shape}: {limit} are {found.counters[limit]} of {cycles} cycles")
+        figures[f"core, {shape}: simulated cycles/s"] = cycles / found.seconds
+    return figures
 
 
 def measure(runs: int) -> dict[str, float]:
@@ -89,6 +128,7 @@ def measure(runs: int) -> dict[str, float]:
         verdicts[0]["slices"] / verdicts[0]["issue_cycles"]
     )
     figures["synthesise w2a8, not cached (s)"] = synthesise(config, use_cache=False).seconds
+    figures |= core_rates()
     figures["peak memory of this process (MiB)"] = (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     )

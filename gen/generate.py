@@ -10,12 +10,17 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, wiring
 
 from gen.files import write_files
-from gen.rtl import verilog
+from gen.registers import c_header, python_module, system_rdl
+from gen.rtl import TOPS, verilog
 from hdl.config import CoreConfig
+from hdl.core import core_signature
+from hdl.errors import InputError
+from hdl.lmma import VERSION
 from hdl.tile import tile_signature
 
 #: Verilator lint rules that the emitted Verilog is not held to, each with its reason.
 WAIVERS = {
+    "CASEOVERLAP": "the first of several conditions counts, as casez has it",
     "DECLFILENAME": "one file holds all modules of the design",
     "UNUSEDSIGNAL": "exact widths leave carry bits, and shared interfaces leave fields, unread",
     "WIDTHEXPAND": "operands of signed sums are extended by the language's own rule",
@@ -48,12 +53,28 @@ def _fields(shape: Any, name: str, offset: int) -> list[dict[str, Any]]:
     ]
 
 
+_CLOCK: list[dict[str, Any]] = [
+    {"name": "clk", "direction": "input", "width": 1},
+    {"name": "rst", "direction": "input", "width": 1},
+]
+
+
+def _core_ports(config: CoreConfig) -> list[dict[str, Any]]:
+    directions = {wiring.In: "input", wiring.Out: "output"}
+    members = core_signature(config).members.items()
+    return _CLOCK + [
+        {
+            "name": name,
+            "direction": directions[member.flow],
+            "width": Shape.cast(member.shape).width,
+        }
+        for name, member in members
+    ]
+
+
 def ports(config: CoreConfig) -> list[dict[str, Any]]:
     """Ports of the tile; the payload of a stream lists its fields, bit 0 lowest."""
-    found: list[dict[str, Any]] = [
-        {"name": "clk", "direction": "input", "width": 1},
-        {"name": "rst", "direction": "input", "width": 1},
-    ]
+    found: list[dict[str, Any]] = list(_CLOCK)
     directions = {wiring.In: "input", wiring.Out: "output"}
     for name, member in tile_signature(config).members.items():
         for part, inner in member.signature.members.items():
@@ -94,6 +115,23 @@ def metadata(config: CoreConfig, text: str) -> dict[str, Any]:
     }
 
 
+def core_metadata(config: CoreConfig, text: str) -> dict[str, Any]:
+    """As :func:`metadata`, for a core."""
+    return {
+        "design": config.name,
+        "top": "axi",
+        "config": config.to_dict(),
+        "isa_version": VERSION,
+        "products_per_cycle": config.products_per_cycle,
+        "weight_formats": [f"{b} bits" for b in range(1, config.max_weight_bits + 1)],
+        "longest_run": config.run_length,
+        "reset": "rst: synchronous, active high",
+        "ports": _core_ports(config),
+        "tool_versions": tool_versions(),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
 def waiver_file(config: CoreConfig) -> str:
     """Verilator control file with :data:`WAIVERS`."""
     lines = ["`verilator_config"]
@@ -102,12 +140,12 @@ def waiver_file(config: CoreConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fusesoc_core(config: CoreConfig) -> str:
+def fusesoc_core(config: CoreConfig, top: str = "tile") -> str:
     """FuseSoC core description (CAPI2)."""
     version = importlib.metadata.version("lut-tensor-core")
     return f"""CAPI=2:
 name: "::{config.name}:{version}"
-description: "LUT Tensor Core tile, M{config.m} N{config.n} K{config.depth}, {config.activation}"
+description: "LUT Tensor Core {top}, M{config.m} N{config.n} K{config.depth}, {config.activation}"
 
 filesets:
   rtl:
@@ -132,21 +170,31 @@ targets:
 """
 
 
-def generate(config: CoreConfig, folder: Path) -> list[Path]:
+def generate(config: CoreConfig, folder: Path, top: str = "tile") -> list[Path]:
     """Write ``<name>.v``, ``.json``, ``.core`` and ``.vlt``; the same bytes on every run.
+
+    With top ``axi`` also ``<name>_registers.h``, ``.py`` and ``.rdl``.
 
     Raises
     ------
     InputError
-        The folder cannot be written; nothing is left behind.
+        There is no such top, no core can be built from the configuration, or the folder cannot be
+        written; nothing is left behind.
     """
-    text = verilog(config)
-    return write_files(
-        folder,
-        {
-            f"{config.name}.v": text,
-            f"{config.name}.json": json.dumps(metadata(config, text), indent=2) + "\n",
-            f"{config.name}.core": fusesoc_core(config),
-            f"{config.name}.vlt": waiver_file(config),
-        },
-    )
+    if top not in TOPS:
+        raise InputError(f"--top must be one of {', '.join(TOPS)}, not {top!r}")
+    text = verilog(config, top)
+    facts = metadata(config, text) if top == "tile" else core_metadata(config, text)
+    files = {
+        f"{config.name}.v": text,
+        f"{config.name}.json": json.dumps(facts, indent=2) + "\n",
+        f"{config.name}.core": fusesoc_core(config, top),
+        f"{config.name}.vlt": waiver_file(config),
+    }
+    if top == "axi":
+        files |= {
+            f"{config.name}_registers.h": c_header(),
+            f"{config.name}_registers.py": python_module(),
+            f"{config.name}_registers.rdl": system_rdl(config),
+        }
+    return write_files(folder, files)

@@ -46,6 +46,12 @@ _RANGES: dict[str, tuple[int, int]] = {
     "result_columns": (0, 4096),
     "pipeline": (0, 2),
     "align_bits": (6, 24),
+    "bus_bits": (64, 512),
+    "activation_buffer": (64, 1 << 20),
+    "weight_buffer": (64, 1 << 24),
+    "scale_buffer": (64, 1 << 20),
+    "output_buffer": (64, 1 << 24),
+    "program_buffer": (16, 1 << 16),
 }
 
 
@@ -117,6 +123,12 @@ class CoreConfig:
     pipeline : int
         Extra register stages of a unit: 1 between the sum of its lookups and the accumulator, 2
         also before that sum.
+    bus_bits : int
+        Data width of the core's memory bus, a power of two, 64..512.
+    activation_buffer, weight_buffer, scale_buffer, output_buffer : int
+        Bytes of the core's buffers, powers of two (:func:`~hdl.rules.check_core`).
+    program_buffer : int
+        Instructions of the longest program, a power of two.
 
     Raises
     ------
@@ -146,6 +158,12 @@ class CoreConfig:
     plane_order: str = "any"
     result_columns: int = 0
     pipeline: int = 0
+    bus_bits: int = 128
+    activation_buffer: int = 1 << 14
+    weight_buffer: int = 1 << 14
+    scale_buffer: int = 1 << 12
+    output_buffer: int = 1 << 15
+    program_buffer: int = 512
 
     def __post_init__(self) -> None:
         if not (self.name.isascii() and self.name.isidentifier()):

@@ -176,7 +176,9 @@ class TableBuffer(wiring.Component):
         m.submodules.memory = memory = Memory(shape=len(payload), depth=2 * size, init=[])
         write, read = memory.write_port(), memory.read_port(domain="comb")
         full = Signal(2)
-        bank_in, bank_out, index = Signal(), Signal(), Signal(range(size))
+        bank_in = Signal()
+        bank_out = Signal()
+        index = Signal(range(size))
         taken = self.steps.valid & self.steps.ready
         ends = self.steps.payload.last | (index == size - 1)
         m.d.comb += [

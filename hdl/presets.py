@@ -66,10 +66,52 @@ _FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
-#: Preset name -> configuration.
-PRESETS: dict[str, CoreConfig] = {
-    name: CoreConfig(name=name.replace("-", "_"), **values) for name, values in _FIELDS.items()
+_CORE: dict[str, Any] = {
+    "precompute": "buffered",
+    "zero_points": "external",
+    "group_size": 128,
+    "max_weight_bits": 4,
 }
+
+#: Cores; results leave so that groups of 32 at 2 bits run at full rate.
+_CORES: dict[str, dict[str, Any]] = {
+    "edge": {
+        "m": 1,
+        "n": 16,
+        "result_columns": 2,
+        "bus_bits": 64,
+        "activation_buffer": 1 << 11,
+        "weight_buffer": 1 << 12,
+        "scale_buffer": 1 << 10,
+        "output_buffer": 1 << 12,
+        "program_buffer": 256,
+    },
+    "default": {"result_columns": 8},
+    "large": {
+        "n": 256,
+        "result_columns": 32,
+        "bus_bits": 512,
+        "weight_buffer": 1 << 17,
+        "scale_buffer": 1 << 14,
+        "output_buffer": 1 << 17,
+    },
+}
+
+
+def _named(fields: dict[str, dict[str, Any]], **common: Any) -> dict[str, CoreConfig]:
+    return {
+        name: CoreConfig(
+            name=f"lutcore_{name}" if common else name.replace("-", "_"), **common, **v
+        )
+        for name, v in fields.items()
+    }
+
+
+#: Preset name -> configuration of a tile.
+PRESETS: dict[str, CoreConfig] = _named(_FIELDS)
+#: Preset name -> configuration of a core; a tile can be made of each too.
+CORE_PRESETS: dict[str, CoreConfig] = _named(_CORES, **_CORE)
+_ALL = PRESETS | CORE_PRESETS
 
 
 def preset(name: str) -> CoreConfig:
@@ -80,9 +122,9 @@ def preset(name: str) -> CoreConfig:
     InputError
         There is none.
     """
-    if name not in PRESETS:
-        raise InputError(f"no preset {name!r}; presets: {', '.join(PRESETS)}")
-    return PRESETS[name]
+    if name not in _ALL:
+        raise InputError(f"no preset {name!r}; presets: {', '.join(_ALL)}")
+    return _ALL[name]
 
 
 def _override(text: str) -> tuple[str, Any]:
@@ -109,8 +151,8 @@ def load_config(source: str, overrides: Iterable[str] = ()) -> CoreConfig:
         The source is neither, or a value is not allowed.
     """
     path = Path(source)
-    if source in PRESETS:
-        config = PRESETS[source]
+    if source in _ALL:
+        config = _ALL[source]
     elif path.suffix == ".toml":
         try:
             text = path.read_text(encoding="utf-8")
@@ -122,6 +164,6 @@ def load_config(source: str, overrides: Iterable[str] = ()) -> CoreConfig:
             raise InputError(f"{source}: {error}") from error
     else:
         raise InputError(
-            f"{source!r} is neither a preset nor a .toml file; presets: {', '.join(PRESETS)}"
+            f"{source!r} is neither a preset nor a .toml file; presets: {', '.join(_ALL)}"
         )
     return config.replace(**dict(_override(text) for text in overrides))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from hdl.errors import InputError
 from hdl.forms import TERNARY_K
 
 if TYPE_CHECKING:
@@ -155,3 +156,57 @@ def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
             "lower max_k, group_size or max_weight_bits"
         ),
     )
+
+
+def _power(value: int) -> bool:
+    return value > 0 and not value & (value - 1)
+
+
+def _core_rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
+    """As :func:`rules`, for a core around the tile."""
+    for name, value, why in (
+        ("engine", "lut", "it shares tables between columns"),
+        ("precompute", "buffered", "it builds a run's tables once for all columns"),
+        ("zero_points", "external", "its epilogue subtracts them"),
+        ("table", "exact", "its epilogue takes no shifts"),
+        ("weight_coding", "binary", "its instructions count bit planes"),
+        ("plane_order", "any", "its planes come ascending"),
+    ):
+        found = getattr(config, name)
+        yield (found != value, f"a core needs {name} = {value} ({why}), not {found}")
+    yield (config.is_float, f"a core takes int8 or int16 activations, not {config.activation}")
+    names = ("activation", "weight", "scale", "output", "program")
+    sizes = {f"{name}_buffer": getattr(config, f"{name}_buffer") for name in names}
+    shape = {name: getattr(config, name) for name in ("m", "n", "bus_bits")}
+    shape |= {"result_columns": config.drain_columns, "slice_bits": config.slice_bits}
+    for name, value in (sizes | shape).items():
+        yield (not _power(value), f"a core needs {name} to be a power of two, not {value}")
+    step = config.depth * config.activation_bits
+    yield (
+        not _power(step) or step > config.bus_bits,
+        f"a core needs k * lookups activations to fit the bus in a power of two, not {step} bits",
+    )
+    yield (config.slice_bits < 8, "a core needs slices of a byte or more: set n")
+    words = config.m * config.drain_columns * 4
+    bus = config.bus_bits // 8
+    least = {
+        "activation_buffer": config.m * bus * 2,
+        "weight_buffer": max(bus, config.slice_bits // 8) * 2,
+        "scale_buffer": max(bus, config.drain_columns * 4) * 2,
+        "output_buffer": words * config.drain_beats,
+    }
+    for name, size in least.items():
+        yield (sizes[name] < size, f"a core needs {name} = {size} or more, not {sizes[name]}")
+
+
+def check_core(config: "CoreConfig") -> None:
+    """Refuse a configuration that no core can be built from.
+
+    Raises
+    ------
+    InputError
+        (a :class:`ValueError`) naming the field and what is needed.
+    """
+    for broken, message in _core_rules(config):
+        if broken:
+            raise InputError(message)

@@ -52,3 +52,30 @@ def run_tile() -> Callable[..., list[dict[str, Any]]]:
         return run_jobs(build(text, config.name, simulator, optimised=False), config, jobs)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def small_cores() -> dict[str, CoreConfig]:
+    """Cores that build fast; tests that use the same one share its build."""
+    common: dict[str, Any] = {
+        "precompute": "buffered",
+        "zero_points": "external",
+        "result_columns": 2,
+        "activation_buffer": 512,
+        "weight_buffer": 512,
+        "scale_buffer": 256,
+        "output_buffer": 1024,
+        "program_buffer": 256,
+        "group_size": 32,
+    }
+    other: dict[str, Any] = {
+        "m": 1,
+        "n": 32,
+        "activation": "int16",
+        "bus_bits": 64,
+        "table_form": "subset",
+    }
+    return {
+        "w4a8": CoreConfig(n=8, max_weight_bits=4, **common),
+        "w2a16": CoreConfig(**other, **common),
+    }

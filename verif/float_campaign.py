@@ -10,11 +10,8 @@ happen: uniform bit patterns of FP32 hardly ever meet within one another's preci
 """
 
 import argparse
-import hashlib
 import itertools
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,11 +22,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from amaranth.back import rtlil, verilog
+from amaranth.back import verilog
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from filelock import FileLock
 from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 from rich.progress import track
@@ -42,11 +38,9 @@ from hdl.float_multiply import FloatMultiplier
 from hdl.floats import double
 from hdl.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
 from verif import float_reference as reference
-from verif.simulator import cache_folder, tool_versions, verilator_environment
+from verif.native import build_native, run_tool
 
 _HARNESS = Path(__file__).parent / "bench" / "float_harness.cpp"
-_VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
-_COMPILER_FLAGS = ("-std=c++20", "-O1")
 #: Operand sets that are in memory at a time.
 _CHUNK = 1 << 20
 
@@ -195,70 +189,13 @@ def build(unit: Unit) -> Path:
     ToolError
         The build failed.
     """
-    environment = os.environ | verilator_environment()
-    if not shutil.which("g++"):
-        raise InputError("g++ is missing, Verilator needs it: apt-get install g++")
     definitions = (
-        f"-DWORD=uint{8 * unit.word.itemsize}_t",
-        f"-DBINARY={unit.operands - 1}",
-        f"-DLATENCY={unit.latency}",
+        f"WORD=uint{8 * unit.word.itemsize}_t",
+        f"BINARY={unit.operands - 1}",
+        f"LATENCY={unit.latency}",
     )
-    design = rtlil.convert(unit.component(), name="unit", emit_src=False)
-    tools = [*_VERILATOR_FLAGS, *_COMPILER_FLAGS, *tool_versions()]
-    recipe = [design, *definitions, _HARNESS.read_text(), *tools]
-    digest = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:24]
-    folder = cache_folder() / "float" / digest
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    program = folder / "unit"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "done").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            source = folder / "unit.v"
-            source.write_text(verilog.convert(unit.component(), name="unit", emit_src=False))
-            flags = [*_VERILATOR_FLAGS, "--prefix", "Vunit", "--top-module", "unit"]
-            _run(["verilator", *flags, "--Mdir", str(folder), str(source)], environment)
-            root = _run(["verilator", "--getenv", "VERILATOR_ROOT"], environment).strip()
-            includes = [f"-I{folder}", *_includes(root)]
-            # One translation unit: most of the time goes into reading Verilator's headers.
-            parts = [*sorted(folder.glob("Vunit*.cpp")), _HARNESS]
-            everything = folder / "everything.cpp"
-            everything.write_text("".join(f'#include "{part}"\n' for part in parts))
-            command = ["g++", *_COMPILER_FLAGS, *definitions, *includes, "-o", str(program)]
-            _run([*command, str(everything), *_runtime(root, tools), "-pthread"], environment)
-            (folder / "done").touch()
-    return program
-
-
-def _includes(root: str) -> list[str]:
-    return [f"-I{root}/include", f"-I{root}/include/vltstd"]
-
-
-def _runtime(root: str, tools: Sequence[str]) -> list[str]:
-    """Object files of Verilator's own runtime, compiled once for all units."""
-    digest = hashlib.sha256("\0".join([root, *tools]).encode()).hexdigest()[:24]
-    folder = cache_folder() / "float" / f"runtime-{digest}"
-    objects = [folder / f"{part}.o" for part in ("verilated", "verilated_threads")]
-    with FileLock(f"{folder}.lock"):
-        folder.mkdir(exist_ok=True)
-        for target in objects:
-            if not target.exists():
-                source = f"{root}/include/{target.stem}.cpp"
-                partial_target = target.with_suffix(".partial")
-                options = [*_COMPILER_FLAGS, *_includes(root), "-c", source]
-                _run(["g++", *options, "-o", str(partial_target)], dict(os.environ))
-                partial_target.rename(target)
-    return [str(target) for target in objects]
-
-
-def _run(command: Sequence[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, errors="replace", check=False
-    )
-    if done.returncode:
-        lines = (done.stderr or done.stdout).splitlines()[-15:]
-        raise ToolError(f"{Path(command[0]).name} failed: " + "\n".join(lines))
-    return done.stdout
+    text = verilog.convert(unit.component(), name="unit", emit_src=False)
+    return build_native(text, "unit", _HARNESS, definitions)
 
 
 def evaluate(program: Path, unit: Unit, *operands: NDArray) -> NDArray[np.uint32]:
@@ -268,7 +205,7 @@ def evaluate(program: Path, unit: Unit, *operands: NDArray) -> NDArray[np.uint32
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         inputs, outputs = Path(scratch) / "operands", Path(scratch) / "results"
         sets.astype(unit.word).tofile(inputs)
-        _run([str(program), str(inputs), str(outputs)], dict(os.environ))
+        run_tool([str(program), str(inputs), str(outputs)], dict(os.environ))
         results = np.fromfile(outputs, np.uint32)
     if len(results) != len(sets):
         raise ToolError(f"{unit.name} gave {len(results)} results for {len(sets)} operands")

@@ -152,3 +152,47 @@ def test_doctor_reports_a_missing_tool(monkeypatch, capsys):
         main.main()
     assert stop.value.code == 2
     assert "apt-get install g++" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory, small_cores):
+    from compiler.gemm import gemm
+    from gen.simulate import random_activations, random_tensor
+
+    config, rng = small_cores["w4a8"], np.random.default_rng(0)
+    tensor = random_tensor((24, 64), 2, 64, rng)
+    tensor.zero_points[:] = 1
+    path = tmp_path_factory.mktemp("program") / "layer.npz"
+    gemm(config, tensor, random_activations(config, 3, 64, rng)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("on", ["isa", "rtl"])
+def test_run_executes_a_program(program, on, tmp_path):
+    result = lutcore("run", program, "--on", on, "--json", "-o", tmp_path / "out.npy")
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts["cause"] == "NONE" and facts["slices"] > 0
+    assert ("cycles" in facts) == (on == "rtl")
+    if on == "rtl":
+        assert facts["mismatches"] == 0
+    found = np.load(tmp_path / "out.npy")
+    assert found.shape == (3, 24) and found.any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.npz"], "cannot read program missing.npz"),
+        ([Path(__file__)], "is no program of this version"),
+    ],
+)
+def test_run_says_what_is_wrong(arguments, message):
+    result = lutcore("run", *arguments)
+    assert result.returncode == 2 and message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_run_on_nothing_known(program):
+    result = lutcore("run", program, "--on", "board")
+    assert result.returncode == 2 and "--on must be one of isa, rtl" in result.stderr

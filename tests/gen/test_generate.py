@@ -13,15 +13,17 @@ from gen.generate import WAIVERS, generate
 from gen.rtl import verilog
 from hdl.config import CoreConfig
 from hdl.errors import InputError
-from hdl.presets import PRESETS
+from hdl.presets import CORE_PRESETS, PRESETS, preset
+from hdl.registers import REGISTERS
+from hdl.rules import check_core
 from verif.simulator import verilator_root
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_lint_clean(name, tmp_path):
+@pytest.mark.parametrize(("name", "top"), [*((name, "tile") for name in PRESETS), ("edge", "axi")])
+def test_presets_lint_clean(name, top, tmp_path):
     """Verilator -Wall has nothing to say beyond the listed waivers."""
-    config = PRESETS[name]
-    generate(config, tmp_path)
+    config = preset(name)
+    generate(config, tmp_path, top)
     root = verilator_root()
     assert root is not None
     environment = {**os.environ, "VERILATOR_ROOT": str(root)}
@@ -145,4 +147,41 @@ def test_nothing_is_half_written(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_text", fail_on_core)
     with pytest.raises(InputError, match="No space left on device"):
         generate(CoreConfig(n=4), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_core_comes_with_its_registers(tmp_path):
+    """Header, module and SystemRDL give the same offsets, the metadata the Verilog's ports."""
+    generate(preset("edge"), tmp_path, "axi")
+    text = (tmp_path / "lutcore_edge.v").read_text()
+    facts = json.loads((tmp_path / "lutcore_edge.json").read_text())
+    top = text[: text.index("endmodule")]
+    declared = re.findall(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", top, re.MULTILINE)
+    described = {(p["direction"], p["width"], p["name"]) for p in facts["ports"]}
+    assert described == {(d, int(high or 0) + 1, name) for d, high, name in declared}
+    header = (tmp_path / "lutcore_edge_registers.h").read_text()
+    rdl = (tmp_path / "lutcore_edge_registers.rdl").read_text()
+    module: dict[str, int] = {}
+    exec((tmp_path / "lutcore_edge_registers.py").read_text(), module)
+    for name, (offset, _) in REGISTERS.items():
+        assert f"#define LUTCORE_{name.upper()} 0x{offset:02X} " in header
+        assert f"}} {name} @ 0x{offset:02X};" in rdl
+        assert module[name.upper()] == offset
+
+
+@pytest.mark.parametrize("name", CORE_PRESETS)
+def test_core_presets_make_cores(name):
+    check_core(CORE_PRESETS[name])
+
+
+@pytest.mark.parametrize(
+    ("config", "top", "message"),
+    [
+        ("w2a8", "axi", r"a core needs precompute = buffered"),
+        ("edge", "pe", r"--top must be one of tile, axi, not 'pe'"),
+    ],
+)
+def test_what_is_no_core_is_refused(config, top, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        generate(preset(config), tmp_path / "out", top)
     assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hdl.config import CoreConfig, signed_bits
 from hdl.errors import InputError
 from hdl.presets import PRESETS, load_config
+from hdl.rules import check_core
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,23 @@ def test_bad_toml_is_named(text, message, tmp_path):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         load_config(str(path))
+
+
+CORE = CoreConfig(precompute="buffered", zero_points="external", group_size=128)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precompute": "inline"}, r"a core needs precompute = buffered .*, not inline"),
+        ({"zero_points": "shared"}, r"a core needs zero_points = external .*, not shared"),
+        ({"bus_bits": 96}, r"a core needs bus_bits to be a power of two, not 96"),
+        ({"n": 48}, r"a core needs n to be a power of two, not 48"),
+        ({"k": 3}, r"a core needs slice_bits to be a power of two, not 192"),
+        ({"scale_buffer": 64}, r"a core needs scale_buffer = 128 or more, not 64"),
+    ],
+)
+def test_what_makes_no_core_is_refused(changes, message):
+    check_core(CORE)
+    with pytest.raises(InputError, match=message):
+        check_core(CORE.replace(**changes))

@@ -1,0 +1,351 @@
+"""From a weight tensor and activations to a program: one mpGEMM, cut into what the buffers hold.
+
+Loops, outermost first: blocks of rows, blocks of columns, runs of K. Weights and scales are laid
+out in the order of their use, so that they are read once for every block of rows, front to back.
+Each run's loads, and each block's sums, take the next place of a ring, as tokens allow.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from compiler.pack import PackedWeights, pack
+from compiler.program import OUTPUT_BYTES, Output, Program
+from compiler.tensor import QuantTensor
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+from hdl.lmma import ACCUMULATORS, ACTIVATIONS, BY_NAME, EDGES, OUTPUTS, SCALES, Units
+from hdl.rules import check_core
+
+_PAGE = 4096
+# Registers: memory addresses, then local ones.
+_A, _W, _S, _O, _ACT, _WGT, _SCALE, _ACC = range(8)
+
+
+def _up(value: int, unit: int) -> int:
+    return -(-value // unit) * unit
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of K: its length, and whether it is the first of its scale group."""
+
+    length: int
+    scaled: bool
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Rows and column tiles of a block, and how many blocks the rings hold."""
+
+    rows: int
+    tiles: int
+    stages: int
+    slots: int
+
+
+class _Layout:
+    """Sizes, in bytes, of what a problem moves."""
+
+    def __init__(self, config: CoreConfig, packed: PackedWeights):
+        self.config = config
+        self.units = Units.of(config)
+        self.planes = config.planes(packed.bits)
+        steps = packed.steps
+        self.runs = []
+        for run, group in enumerate(steps.group):
+            used = steps.columns[steps.run == run]
+            scaled = run == 0 or steps.group[run - 1] != group
+            self.runs.append(_Run(int((used < packed.shape[1]).sum()), scaled))
+
+    def act(self, run: _Run) -> int:
+        """A row of a run's activations, whole bus words."""
+        return _up(run.length * self.config.activation_bits // 8, self.units.bus)
+
+    def slices(self, run: _Run) -> int:
+        """Slices of a run of one column tile."""
+        return -(-run.length // self.config.depth) * self.planes
+
+    def wgt(self, run: _Run) -> int:
+        """A run's weights of one column tile."""
+        return _up(self.slices(run) * self.units.slice, self.units.bus)
+
+    def scale(self, tiles: int) -> int:
+        """A run's scale records of some column tiles."""
+        return _up(tiles * self.config.n * 4, self.units.bus)
+
+    def acc(self, rows: int, tiles: int) -> int:
+        """Sums of a block."""
+        config = self.config
+        return -(-rows // config.m) * tiles * config.drain_beats * self.units.acc
+
+    def rings(self, rows: int, tiles: int) -> tuple[int, int]:
+        """Runs that the input buffers hold at a time, and blocks that the output buffer holds."""
+        config = self.config
+        longest = max(self.runs, key=lambda run: run.length)
+        act = -(-rows // config.m) * self.act(longest)
+        stages = min(
+            config.activation_buffer // config.m // act,
+            config.weight_buffer // (tiles * self.wgt(longest)),
+            config.scale_buffer // self.scale(tiles),
+        )
+        return stages, config.output_buffer // self.acc(rows, tiles)
+
+
+def _choose(layout: _Layout, rows: int, tiles: int) -> _Blocks:
+    """The blocks that move the fewest bytes."""
+    config = layout.config
+    act = sum(layout.act(run) for run in layout.runs)
+    wgt = sum(layout.wgt(run) for run in layout.runs) * tiles
+    best, least = None, 0.0
+    # A block ends at a column whose address in memory is aligned.
+    grain = max(1, layout.units.bus // (2 * config.n))
+    heights = sorted({min(rows, config.m << i, 4095 // config.m * config.m) for i in range(13)})
+    for height in heights:
+        for width in sorted({min(tiles, grain << i, (1 << 16) // config.n - 1) for i in range(13)}):
+            several = height < rows or width < tiles
+            stages, slots = layout.rings(height, width)
+            if stages < 2 or slots < 1 + several:
+                continue
+            traffic = rows * act * -(-tiles // width) + wgt * -(-rows // height)
+            if best is None or traffic < least:
+                best, least = _Blocks(height, width, stages, slots), traffic
+    if best is None:
+        stages, slots = layout.rings(1, 1)
+        raise InputError(
+            f"{config.name} cannot hold two runs of one row and {config.n} columns: its buffers "
+            f"hold {stages} and {slots} blocks of sums: enlarge them, or shorten group_size"
+        )
+    return best
+
+
+class _Writer:
+    """Instructions of a program."""
+
+    def __init__(self, layout: _Layout, packed: PackedWeights, blocks: _Blocks, options: dict):
+        self.layout, self.blocks, self.options = layout, blocks, options
+        self.bits = packed.bits
+        self.act_pitch = sum(layout.act(run) for run in layout.runs)
+        self.words: list[int] = []
+
+    def put(self, name: str, **values: int) -> None:
+        """One instruction."""
+        self.words.append(BY_NAME[name].encode(values))
+
+    def add(self, register: int, value: int) -> None:
+        """Advance a register."""
+        if value:
+            self.put("add", reg=register, value=value)
+
+    def repeat(self, count: int, body) -> None:
+        """A body, in a loop if there is more than one turn."""
+        if count > 1:
+            self.put("loop", count=count)
+        if count:
+            body()
+        if count > 1:
+            self.put("end")
+
+    def run(self, run: _Run, rows: int, tiles: int, first: bool, last: bool) -> None:
+        """Loads and arithmetic of one run of a block."""
+        layout, config, options = self.layout, self.layout.config, self.options
+        act, wgt, scale = layout.act(run), layout.wgt(run) * tiles, layout.scale(tiles)
+        self.put(
+            "load.act", mem=_A, local=_ACT, rows=rows, bytes=act, pitch=self.act_pitch,
+            wait_compute=1,
+        )  # fmt: skip
+        if run.scaled:
+            self.put("load.scale", mem=_S, local=_SCALE, rows=1, bytes=scale)
+            self.add(_S, scale)
+        self.put("load.wgt", mem=_W, local=_WGT, rows=1, bytes=wgt, signal_compute=1)
+        self.put(
+            "lmma",
+            m=rows, n=tiles * config.n, k=run.length,
+            activation=ACTIVATIONS.index(config.activation),
+            bits=self.bits, accumulator=options["accumulator"],
+            act=_ACT, wgt=_WGT, scale=_SCALE, acc=_ACC,
+            scales=options["scales"], zero=options["zero"], accumulate=not first,
+            wait_load=1, wait_store=first, signal_load=1, signal_store=last,
+        )  # fmt: skip
+        self.add(_A, act)
+        self.add(_W, wgt)
+        self.add(_ACT, -(-rows // config.m) * act)
+        self.add(_WGT, wgt)
+
+    def block(self, rows: int, tiles: int, columns: int) -> None:
+        """All runs of a block, and the store of its sums."""
+        layout, runs = self.layout, self.layout.runs
+        last = len(runs) - 1
+        scale = layout.scale(tiles)
+        # The scale buffer advances with the group that comes, not with the one that ends.
+        keys = [(run, i == 0, i == last, i > 0 and run.scaled) for i, run in enumerate(runs)]
+        for (run, first, end, advances), same in groupby(keys):
+
+            def body(run=run, first=first, end=end, advances=advances) -> None:
+                self.add(_SCALE, scale if advances else 0)
+                self.run(run, rows, tiles, first, end)
+
+            self.repeat(len(list(same)), body)
+        self.add(_SCALE, scale)
+        self.put(
+            "store", mem=_O, local=_ACC, rows=rows, columns=columns, pitch=self.options["pitch"],
+            type=self.options["type"], wait_compute=1, signal_compute=1,
+        )  # fmt: skip
+        self.add(_ACC, layout.acc(rows, tiles))
+        self.add(_A, -self.act_pitch)
+
+    def write(self, m: int, n: int, places: dict[str, int]) -> list[int]:
+        """The whole program."""
+        config, blocks, options = self.layout.config, self.blocks, self.options
+        width = blocks.tiles * config.n
+        for register in range(8):
+            self.put("set", reg=register)
+        self.put("set", reg=_A, value=places["activations"])
+        self.put("set", reg=_O, value=places["outputs"])
+        self.put("credit", edge=EDGES.index("compute-load"), count=blocks.stages)
+        self.put("credit", edge=EDGES.index("store-compute"), count=blocks.slots)
+
+        def column_block(rows: int, columns: int) -> None:
+            self.block(rows, -(-columns // config.n), columns)
+            self.add(_O, columns * options["size"])
+
+        def row_block(rows: int) -> None:
+            self.put("set", reg=_W, value=places["weights"])
+            self.put("set", reg=_S, value=places["scales"])
+            self.repeat(n // width, lambda: column_block(rows, width))
+            self.repeat(int(n % width > 0), lambda: column_block(rows, n % width))
+            self.add(_A, rows * self.act_pitch)
+            self.add(_O, rows * options["pitch"] - n * options["size"])
+
+        self.repeat(m // blocks.rows, lambda: row_block(blocks.rows))
+        self.repeat(int(m % blocks.rows > 0), lambda: row_block(m % blocks.rows))
+        self.put("halt")
+        return self.words
+
+
+def _column_blocks(layout: _Layout, packed: PackedWeights, width: int) -> Iterator[slice]:
+    tiles = len(packed.slices)
+    for low in range(0, tiles, width):
+        yield slice(low, min(low + width, tiles))
+
+
+def _weights(layout: _Layout, packed: PackedWeights, width: int) -> np.ndarray:
+    """Slices in the order of their use: blocks of columns, runs, tiles, steps, planes."""
+    parts = []
+    for block in _column_blocks(layout, packed, width):
+        for index, run in enumerate(layout.runs):
+            part = packed.slices[block][:, packed.steps.run == index]
+            rows = part.reshape(len(part), -1)
+            parts.append(np.pad(rows, ((0, 0), (0, layout.wgt(run) - rows.shape[1]))).ravel())
+    return np.concatenate(parts)
+
+
+def _records(packed: PackedWeights, tensor: QuantTensor, scales: str, n: int) -> np.ndarray:
+    """Scale records uint32 [groups, columns padded to whole tiles]."""
+    if scales == "fp32":
+        records = packed.scales.astype(np.float32).view(np.uint32)
+    else:
+        half = tensor.scales.astype(np.float16).view(np.uint16).astype(np.uint32)
+        zero = packed.zero_points.astype(np.int16).view(np.uint16).astype(np.uint32)
+        records = half | zero << np.uint32(16)
+    return np.pad(records, ((0, -len(records) % n), (0, 0))).T
+
+
+def _record_format(packed: PackedWeights, tensor: QuantTensor) -> str:
+    """The records that hold a tensor's scales and zero points exactly."""
+    if (packed.zero_points == packed.zero_points.flat[0]).all():
+        return "fp32"
+    with np.errstate(over="ignore"):
+        exact = tensor.scales.astype(np.float16).astype(np.float32) == tensor.scales
+    if not exact.all():
+        raise InputError(
+            f"tensor {tensor.name!r} has zero points of its own for each group and scales that "
+            "are no FP16 numbers: round the scales to FP16"
+        )
+    return "fp16-zero"
+
+
+def activation_image(layout_runs: list[tuple[int, int]], activations: np.ndarray) -> np.ndarray:
+    """Activations as bytes [M, pitch], each run of (elements, bytes) filled up with 0."""
+    parts, start = [], 0
+    for length, size in layout_runs:
+        rows = np.ascontiguousarray(activations[:, start : start + length]).view(np.uint8)
+        parts.append(np.pad(rows, ((0, 0), (0, size - rows.shape[1]))))
+        start += length
+    return np.concatenate(parts, axis=1)
+
+
+def gemm(
+    config: CoreConfig, tensor: QuantTensor, activations: np.ndarray, output: str = "fp32"
+) -> Program:
+    """Program for ``O = A W^T``.
+
+    Parameters
+    ----------
+    tensor : QuantTensor
+        N x K weights without minimums.
+    activations : integers [M, K]
+    output : {"fp32", "int32", "fp16", "bf16"}
+        ``int32`` leaves the unscaled P, which only has a meaning with one scale group a row.
+
+    Raises
+    ------
+    InputError
+        The core cannot do it: what does not fit, and the remedy.
+    """
+    check_core(config)
+    if output not in OUTPUTS:
+        raise InputError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}")
+    if tensor.minimums is not None:
+        raise InputError(f"tensor {tensor.name!r} has minimums, which a core does not add")
+    packed = pack(config, tensor)
+    layout = _Layout(config, packed)
+    (n, k), m = tensor.shape, len(activations)
+    if activations.shape != (m, k) or not m:
+        raise InputError(f"activations must be [M, {k}], not {list(activations.shape)}")
+    low, high = config.activation_range
+    if activations.min() < low or activations.max() > high:
+        raise InputError(f"activations must be {config.activation} ({low}..{high})")
+    scales = _record_format(packed, tensor)
+    size = OUTPUT_BYTES[output]
+    options = {
+        "accumulator": ACCUMULATORS.index("int32" if output == "int32" else "fp32"),
+        "scales": SCALES.index(scales),
+        "zero": int(packed.zero_points.flat[0]) if scales == "fp32" else 0,
+        "type": OUTPUTS.index(output),
+        "size": size,
+        "pitch": _up(n * size, layout.units.bus),
+    }
+    blocks = _choose(layout, m, len(packed.slices))
+    records = _records(packed, tensor, scales, config.n)
+    parts = []
+    for block in _column_blocks(layout, packed, blocks.tiles):
+        columns = slice(block.start * config.n, block.stop * config.n)
+        part = np.ascontiguousarray(records[:, columns]).view(np.uint8)
+        fill = layout.scale(block.stop - block.start) - part.shape[1]
+        parts.append(np.pad(part, ((0, 0), (0, fill))).ravel())
+    values = activations.astype(f"<i{config.activation_bits // 8}")
+    regions = {
+        "weights": _weights(layout, packed, blocks.tiles),
+        "scales": np.concatenate(parts),
+        "activations": activation_image([(r.length, layout.act(r)) for r in layout.runs], values),
+        "outputs": np.zeros(m * options["pitch"], np.uint8),
+    }
+    places, end = {}, _up(config.program_buffer * 16, _PAGE)
+    for name, content in regions.items():
+        places[name] = end
+        end = _up(end + content.size, _PAGE)
+    memory = np.zeros(end, np.uint8)
+    for name, content in regions.items():
+        memory[places[name] : places[name] + content.size] = content.ravel()
+    words = _Writer(layout, packed, blocks, options).write(m, n, places)
+    if len(words) > config.program_buffer:
+        raise InputError(
+            f"the program has {len(words)} instructions, {config.name} holds "
+            f"{config.program_buffer}: set program_buffer"
+        )
+    return Program(
+        config, words, 0, memory, Output(places["outputs"], m, n, options["pitch"], output)
+    )

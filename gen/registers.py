@@ -1,0 +1,79 @@
+"""The register table as a C header, a Python module, SystemRDL and Markdown."""
+
+from hdl.config import CoreConfig
+from hdl.lmma import Cause
+from hdl.registers import COUNTERS, REGISTERS, Register
+
+
+def _registers():
+    return [(name, offset, register) for name, (offset, register) in REGISTERS.items()]
+
+
+def c_header() -> str:
+    """Offsets, field positions and causes in C."""
+    lines = ["#ifndef LUTCORE_REGISTERS_H", "#define LUTCORE_REGISTERS_H", ""]
+    for name, offset, register in _registers():
+        upper = f"LUTCORE_{name.upper()}"
+        lines.append(f"#define {upper} 0x{offset:02X} /* {register.text} */")
+        for field, low, bits, text in register.fields:
+            mask = ((1 << bits) - 1) << low
+            lines.append(f"#define {upper}_{field.upper()} 0x{mask:X}u /* {text} */")
+    lines += ["", f"#define LUTCORE_COUNTERS {len(COUNTERS)}"]
+    lines += [f"#define LUTCORE_CAUSE_{cause.name} {cause.value}" for cause in Cause]
+    return "\n".join([*lines, "", "#endif", ""])
+
+
+def python_module() -> str:
+    """Offsets and field masks as Python constants."""
+    lines = ['"""Registers of the core; generated, do not edit."""', ""]
+    for name, offset, register in _registers():
+        lines.append(f"{name.upper()} = 0x{offset:02X}  # {register.text}")
+        for field, low, bits, _ in register.fields:
+            lines.append(f"{name.upper()}_{field.upper()} = 0x{((1 << bits) - 1) << low:X}")
+    return "\n".join([*lines, ""])
+
+
+#: Access -> SystemRDL properties.
+_ACCESS = {
+    "ro": "sw = r; hw = w;",
+    "rw": "sw = rw; hw = r;",
+    "wo": "sw = w; hw = r;",
+    "w1c": "sw = rw; onwrite = woclr; hw = w;",
+}
+
+
+def _rdl_fields(register: Register) -> list[str]:
+    fields = register.fields or (("value", 0, register.bits, register.text),)
+    return [
+        f'        field {{ {_ACCESS[register.access]} desc = "{text}"; }} '
+        f"{name}[{low + bits - 1}:{low}];"
+        for name, low, bits, text in fields
+    ]
+
+
+def system_rdl(config: CoreConfig) -> str:
+    """SystemRDL 2.0 address map; wide values are registers of 64 bits."""
+    lines = [f"addrmap {config.name} {{", f'    name = "{config.name} registers";', ""]
+    for name, offset, register in _registers():
+        width = 32 * -(-register.bits // 32)
+        lines += [
+            "    reg {",
+            f'        desc = "{register.text}";',
+            f"        regwidth = {width}; accesswidth = 32;",
+            *_rdl_fields(register),
+            f"    }} {name} @ 0x{offset:02X};",
+        ]
+    return "\n".join([*lines, "};", ""])
+
+
+def register_table() -> str:
+    """Markdown table of all registers and their fields."""
+    rows = ["| offset | register | bits | access | meaning |\n|---|---|---|---|---|\n"]
+    for name, offset, register in _registers():
+        bits = 32 * -(-register.bits // 32)
+        rows.append(
+            f"| 0x{offset:02X} | `{name}` | {bits} | {register.access} | {register.text} |\n"
+        )
+        for field, low, width, text in register.fields:
+            rows.append(f"| | `{field}` | {low + width - 1}..{low} | | {text} |\n")
+    return "".join(rows)

@@ -1,0 +1,123 @@
+"""On-chip buffers between the bus and the tile."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hdl.config import CoreConfig
+
+
+class RatioBuffer(wiring.Component):
+    """A buffer that is written in words of one width and read in words of another.
+
+    Addresses count bytes, are multiples of the word, and wrap.
+
+    Parameters
+    ----------
+    write_bits, read_bits : int
+        Powers of two, 8 or more.
+    size : int
+        Bytes, a power of two.
+
+    Members
+    -------
+    write_enable, write_address, write_data : In
+    read_enable, read_address : In
+    read_data : Out
+        One cycle later, and held while ``read_enable`` is 0.
+    """
+
+    def __init__(self, write_bits: int, read_bits: int, size: int):
+        self._write_bits, self._read_bits, self._size = write_bits, read_bits, size
+        address = size.bit_length() - 1
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_address": In(address),
+                "write_data": In(write_bits),
+                "read_enable": In(1),
+                "read_address": In(address),
+                "read_data": Out(read_bits),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """One memory of the wider words; the narrower side selects within them."""
+        m = Module()
+        wide, write, read = (
+            max(self._write_bits, self._read_bits),
+            self._write_bits,
+            self._read_bits,
+        )
+        low = (wide // 8).bit_length() - 1
+        parts = wide // write
+        shape = data.ArrayLayout(write, parts)
+        m.submodules.memory = memory = Memory(shape=shape, depth=self._size * 8 // wide, init=[])
+        writer = memory.write_port(granularity=1 if parts > 1 else None)
+        reader = memory.read_port()
+        part = self.write_address[(write // 8).bit_length() - 1 : low]
+        m.d.comb += [
+            writer.addr.eq(self.write_address[low:]),
+            writer.data.as_value().eq(self.write_data.replicate(parts)),
+            writer.en.eq(self.write_enable << part if parts > 1 else self.write_enable),
+            reader.addr.eq(self.read_address[low:]),
+            reader.en.eq(self.read_enable),
+        ]
+        if read == wide:
+            m.d.comb += self.read_data.eq(reader.data.as_value())
+        else:
+            select = Signal(range(wide // read))
+            with m.If(self.read_enable):
+                m.d.sync += select.eq(self.read_address[(read // 8).bit_length() - 1 : low])
+            m.d.comb += self.read_data.eq(reader.data.as_value().word_select(select, read))
+        return m
+
+
+class SumBuffer(wiring.Component):
+    """The sums of blocks: read and written by the epilogue, read by the store engine.
+
+    Members
+    -------
+    write_enable, write_address, write_data : In
+    read_address, read_data : In, Out
+        Of the epilogue, one cycle later.
+    store_enable, store_address, store_data : In, In, Out
+        Of the store engine, one cycle later, held while ``store_enable`` is 0.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.bits = config.m * config.drain_columns * 32
+        self._size = config.output_buffer
+        address = self._size.bit_length() - 1
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_address": In(address),
+                "write_data": In(self.bits),
+                "read_address": In(address),
+                "read_data": Out(self.bits),
+                "store_enable": In(1),
+                "store_address": In(address),
+                "store_data": Out(self.bits),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """One memory with three ports."""
+        m = Module()
+        low = (self.bits // 8).bit_length() - 1
+        depth = self._size * 8 // self.bits
+        m.submodules.memory = memory = Memory(shape=self.bits, depth=depth, init=[])
+        write, read, store = memory.write_port(), memory.read_port(), memory.read_port()
+        m.d.comb += [
+            write.en.eq(self.write_enable),
+            write.addr.eq(self.write_address[low:]),
+            write.data.eq(self.write_data),
+            read.addr.eq(self.read_address[low:]),
+            self.read_data.eq(read.data),
+            store.en.eq(self.store_enable),
+            store.addr.eq(self.store_address[low:]),
+            self.store_data.eq(store.data),
+        ]
+        return m

@@ -1,0 +1,331 @@
+"""The compute engine: an ``lmma`` becomes table builds, weight slices and epilogue beats."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out, connect
+
+from hdl.config import CoreConfig
+from hdl.epilogue import Epilogue
+from hdl.frontend import activations_layout
+from hdl.lmma import ADDRESS_BITS
+from hdl.tile import Tile, weights_layout
+
+#: ``lmma`` whose tables are built while earlier ones are computed.
+AHEAD = 2
+
+
+def lmma_layout() -> data.StructLayout:
+    """An ``lmma`` as decoded (:mod:`hdl.lmma`)."""
+    local = ("act", "wgt", "scale", "acc")
+    return data.StructLayout(
+        {"m": 12, "n": 16, "k": 12, "bits": 4}
+        | dict.fromkeys(local, ADDRESS_BITS)
+        | {
+            "integer": 1,
+            "fixed_zero": 1,
+            "zero": 16,
+            "accumulate": 1,
+            "signal_load": 1,
+            "signal_store": 1,
+        }
+    )
+
+
+def _walk_layout() -> data.StructLayout:
+    return data.StructLayout(
+        {"blocks": 12, "tiles": 16, "steps": 12, "bits": 4, "base": ADDRESS_BITS}
+    )
+
+
+def _parts(value, unit: int):
+    """How many of ``unit``, a power of two, hold ``value``."""
+    return (value + unit - 1) >> unit.bit_length() - 1
+
+
+class ActivationFeeder(wiring.Component):
+    """Reads the activations of one ``lmma`` after the other, step by step.
+
+    Members
+    -------
+    walks : In stream
+        ``blocks``, ``steps`` and ``base`` count.
+    read_enable, read_address, read_data : Out, Out, In
+        All banks of the activation buffer; data one cycle later.
+    steps : Out stream, :func:`~hdl.frontend.activations_layout`
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "walks": In(stream.Signature(_walk_layout())),
+                "read_enable": Out(1),
+                "read_address": Out(ADDRESS_BITS),
+                "read_data": In(config.m * config.depth * config.activation_bits),
+                "steps": Out(stream.Signature(activations_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """The memory's output register is the stage in front of the tile."""
+        m = Module()
+        config = self._config
+        step_bytes = config.depth * config.activation_bits // 8
+        bus_bytes = config.bus_bits // 8
+        head = Signal(_walk_layout())
+        active = Signal()
+        free = Signal()
+        valid = Signal()
+        last = Signal()
+        place = Signal(ADDRESS_BITS)
+        after = Signal(ADDRESS_BITS)
+        step = Signal(12)
+        blocks = Signal(12)
+        ends = Signal()
+        ends_all = Signal()
+        m.d.comb += [
+            free.eq(~valid | self.steps.ready),
+            self.read_enable.eq(free),
+            self.read_address.eq(place),
+            after.eq(place + step_bytes),
+            ends.eq(step == 1),
+            ends_all.eq(ends & (blocks == 1)),
+            self.walks.ready.eq(~active | (free & ends_all)),
+            self.steps.valid.eq(valid),
+            self.steps.payload.values.eq(self.read_data),
+            self.steps.payload.last.eq(last),
+        ]
+        with m.If(free):
+            m.d.sync += [valid.eq(active), last.eq(ends)]
+        with m.If(free & active):
+            m.d.sync += [place.eq(after), step.eq(step - 1)]
+            with m.If(ends):
+                # The next block of rows starts at a bus word.
+                m.d.sync += [
+                    place.eq((after + bus_bytes - 1) & ~(bus_bytes - 1)),
+                    step.eq(head.steps),
+                    blocks.eq(blocks - 1),
+                ]
+        with m.If(self.walks.ready):
+            m.d.sync += [
+                active.eq(self.walks.valid),
+                head.eq(self.walks.payload),
+                place.eq(self.walks.payload.base),
+                step.eq(self.walks.payload.steps),
+                blocks.eq(self.walks.payload.blocks),
+            ]
+        return m
+
+
+class SliceFeeder(wiring.Component):
+    """Reads the weight slices of one ``lmma`` after the other.
+
+    Members
+    -------
+    walks : In stream
+    read_enable, read_address, read_data : Out, Out, In
+        Weight buffer; data one cycle later.
+    slices : Out stream, :func:`~hdl.tile.weights_layout`
+    idle : Out
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "walks": In(stream.Signature(_walk_layout())),
+                "read_enable": Out(1),
+                "read_address": Out(ADDRESS_BITS),
+                "read_data": In(config.slice_bits),
+                "slices": Out(stream.Signature(weights_layout(config))),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Nested counters: planes in steps, in tiles, in blocks of rows."""
+        m = Module()
+        config = self._config
+        slice_bytes, bus_bytes = config.slice_bits // 8, config.bus_bits // 8
+        head = Signal(_walk_layout())
+        active = Signal()
+        free = Signal()
+        valid = Signal()
+        place = Signal(ADDRESS_BITS)
+        after = Signal(ADDRESS_BITS)
+        plane = Signal(4)
+        step = Signal(12)
+        tiles = Signal(16)
+        blocks = Signal(12)
+        last_plane = Signal()
+        last = Signal()
+        last_tile = Signal()
+        last_all = Signal()
+        control = Signal(
+            data.StructLayout({"plane": 4, "step": 12, "first": 1, "last": 1, "release": 1})
+        )
+        payload = self.slices.payload
+        m.d.comb += [
+            free.eq(~valid | self.slices.ready),
+            self.read_enable.eq(free),
+            self.read_address.eq(place),
+            after.eq(place + slice_bytes),
+            last_plane.eq(plane == head.bits - 1),
+            last.eq(last_plane & (step == head.steps - 1)),
+            last_tile.eq(last & (tiles == 1)),
+            last_all.eq(last_tile & (blocks == 1)),
+            self.walks.ready.eq(~active | (free & last_all)),
+            self.slices.valid.eq(valid),
+            payload.index.as_value().eq(self.read_data),
+            payload.plane.eq(control.plane),
+            payload.step.eq(control.step),
+            payload.first.eq(control.first),
+            payload.last.eq(control.last),
+            payload.release.eq(control.release),
+            self.idle.eq(~active & ~valid),
+        ]
+        with m.If(free):
+            m.d.sync += [
+                valid.eq(active),
+                control.plane.eq(plane),
+                control.step.eq(step),
+                control.first.eq((plane == 0) & (step == 0)),
+                control.last.eq(last),
+                control.release.eq(last_tile),
+            ]
+        with m.If(free & active):
+            m.d.sync += [place.eq(after), plane.eq(plane + 1)]
+            with m.If(last_plane):
+                m.d.sync += [plane.eq(0), step.eq(step + 1)]
+            with m.If(last):
+                # The next tile's slices start at a bus word.
+                m.d.sync += [
+                    step.eq(0),
+                    tiles.eq(tiles - 1),
+                    place.eq((after + bus_bytes - 1) & ~(bus_bytes - 1)),
+                ]
+            with m.If(last_tile):
+                m.d.sync += [tiles.eq(head.tiles), blocks.eq(blocks - 1), place.eq(head.base)]
+        with m.If(self.walks.ready):
+            walk = self.walks.payload
+            m.d.sync += [
+                active.eq(self.walks.valid),
+                head.eq(walk),
+                place.eq(walk.base),
+                plane.eq(0),
+                step.eq(0),
+                tiles.eq(walk.tiles),
+                blocks.eq(walk.blocks),
+            ]
+        return m
+
+
+class ComputeEngine(wiring.Component):
+    """Executes ``lmma`` on a tile.
+
+    Members
+    -------
+    lmmas : In stream, :func:`lmma_layout`
+    act_enable, act_address, act_data : Out, Out, In
+    wgt_enable, wgt_address, wgt_data : Out, Out, In
+    scale_enable, scale_address, records : Out, Out, In
+    read_address, read_data, write_enable, write_address, write_data
+        Buffers, read data one cycle later.
+    signal_load, signal_store : Out
+        An ``lmma`` that signals is done.
+    idle : Out
+        Nothing is under way.
+    slice, stalled : Out
+        A weight slice entered the tile; one waits.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        bits = config.m * config.drain_columns * 32
+        super().__init__(
+            {
+                "lmmas": In(stream.Signature(lmma_layout())),
+                "act_enable": Out(1),
+                "act_address": Out(ADDRESS_BITS),
+                "act_data": In(config.m * config.depth * config.activation_bits),
+                "wgt_enable": Out(1),
+                "wgt_address": Out(ADDRESS_BITS),
+                "wgt_data": In(config.slice_bits),
+                "scale_enable": Out(1),
+                "scale_address": Out(ADDRESS_BITS),
+                "records": In(config.drain_columns * 32),
+                "read_address": Out(ADDRESS_BITS),
+                "read_data": In(bits),
+                "write_enable": Out(1),
+                "write_address": Out(ADDRESS_BITS),
+                "write_data": Out(bits),
+                "signal_load": Out(1),
+                "signal_store": Out(1),
+                "idle": Out(1),
+                "slice": Out(1),
+                "stalled": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Each ``lmma`` goes to three walkers, which run at their own pace."""
+        m = Module()
+        config = self._config
+        m.submodules.tile = tile = Tile(config)
+        m.submodules.activations = feeder = ActivationFeeder(config)
+        m.submodules.slices = slices = SliceFeeder(config)
+        m.submodules.epilogue = epilogue = Epilogue(config)
+        connect(m, feeder.steps, tile.activations)
+        connect(m, slices.slices, tile.weights)
+        connect(m, tile.results, epilogue.results)
+        lmma = self.lmmas.payload
+
+        # Signals of their own: as parts of one struct they would look like a loop to a simulator.
+        blocks = Signal(12)
+        tiles = Signal(16)
+        steps = Signal(12)
+        m.d.comb += [
+            blocks.eq(_parts(lmma.m, config.m)),
+            tiles.eq(_parts(lmma.n, config.n)),
+            steps.eq(_parts(lmma.k, config.depth)),
+        ]
+        copied = ("integer", "fixed_zero", "zero", "accumulate", "signal_load", "signal_store")
+        task = Cat(blocks, tiles, lmma.scale, lmma.acc, *(getattr(lmma, name) for name in copied))
+        walk = Cat(blocks, tiles, steps, lmma.bits)
+        targets = {
+            "feeder": (feeder.walks, Cat(walk, lmma.act)),
+            "slices": (slices.walks, Cat(walk, lmma.wgt)),
+            "epilogue": (epilogue.tasks, task),
+        }
+        room, empty = [], []
+        for name, (target, value) in targets.items():
+            fifo = SyncFIFO(width=len(value), depth=AHEAD)
+            m.submodules[f"{name}_queue"] = fifo
+            room.append(fifo.w_rdy)
+            empty.append(~fifo.r_rdy)
+            m.d.comb += [
+                fifo.w_data.eq(value),
+                fifo.w_en.eq(self.lmmas.valid & self.lmmas.ready),
+                target.payload.eq(fifo.r_data),
+                target.valid.eq(fifo.r_rdy),
+                fifo.r_en.eq(target.ready),
+            ]
+        m.d.comb += [
+            self.lmmas.ready.eq(Cat(*room).all()),
+            self.idle.eq(Cat(*empty).all() & slices.idle & epilogue.idle),
+            self.slice.eq(tile.weights.valid & tile.weights.ready),
+            self.stalled.eq(tile.weights.valid & ~tile.weights.ready),
+            self.act_enable.eq(feeder.read_enable),
+            self.act_address.eq(feeder.read_address),
+            feeder.read_data.eq(self.act_data),
+            self.wgt_enable.eq(slices.read_enable),
+            self.wgt_address.eq(slices.read_address),
+            slices.read_data.eq(self.wgt_data),
+        ]
+        for name, member in epilogue.signature.members.items():
+            if name in ("tasks", "results", "idle"):
+                continue
+            ours, theirs = getattr(self, name), getattr(epilogue, name)
+            m.d.comb += ours.eq(theirs) if member.flow == Out else theirs.eq(ours)
+        return m

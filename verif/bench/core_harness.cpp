@@ -1,0 +1,305 @@
+// Runs programs on a core whose memory lives here: jobs come on standard input, results leave on
+// standard output, both in the machine's byte order.
+//
+// Checks AXI's rules on the way: what is offered stays offered and unchanged, bursts do not cross
+// 4 KiB, WLAST is where AWLEN says. Memory ends where the job says; beyond it the answer is DECERR.
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "Vcore.h"
+#include "lutcore_registers.h"
+
+double sc_time_stamp() { return 0; }
+
+namespace {
+
+constexpr uint64_t kBus = BUS_BYTES;
+
+struct Job {
+    uint64_t bytes, address, length, window_low, window_high;
+    uint64_t seed, latency, most_cycles, error_address;
+    uint64_t ring_again, abort_at, reset_at;  // cycles, 0: never
+    double stall;
+};
+
+struct Result {
+    uint64_t finished, cause, error_address, irq_status, ran;
+    uint64_t counters[LUTCORE_COUNTERS];
+    char violation[64];
+};
+
+struct Random {
+    uint64_t state;
+    uint64_t next() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        return state;
+    }
+    bool chance(double p) { return p > 0 && (next() >> 11) * 0x1p-53 < p; }
+};
+
+struct Burst {
+    uint64_t address, beats, at, first;
+};
+
+// A channel's offer, to see that it stays until it is taken.
+struct Watch {
+    bool held = false;
+    std::vector<uint8_t> payload;
+    bool broken(bool valid, bool ready, const void* data, size_t size) {
+        const uint8_t* bytes = static_cast<const uint8_t*>(data);
+        bool bad = held && (!valid || std::memcmp(payload.data(), bytes, size) != 0);
+        held = valid && !ready;
+        if (held) payload.assign(bytes, bytes + size);
+        return bad;
+    }
+};
+
+class Bench {
+  public:
+    Bench(const Job& job, std::vector<uint8_t>& memory)
+        : job_(job), memory_(memory), random_{job.seed * 2 + 0x9E3779B97F4A7C15ull} {}
+
+    Result run(Vcore& core) {
+        Result result{};
+        reset(core);
+        setup(core);
+        const uint64_t start = now_;
+        while (true) {
+            const uint64_t ran = now_ - start;
+            if (core.irq && !(job_.ring_again && ran < job_.ring_again)) break;
+            if (ran >= job_.most_cycles || !violation_.empty()) break;
+            if (job_.ring_again && ran == job_.ring_again) write(core, LUTCORE_CONTROL, 1);
+            if (job_.abort_at && ran == job_.abort_at) write(core, LUTCORE_CONTROL, 2);
+            if (job_.reset_at && ran == job_.reset_at) {
+                reset(core);
+                setup(core);
+                job_.reset_at = 0;
+            }
+            cycle(core);
+        }
+        result.ran = now_ - start;
+        result.finished = core.irq && !(read(core, LUTCORE_STATUS) & 1);
+        result.cause = read(core, LUTCORE_STATUS) >> 8 & 15;
+        result.error_address = wide(core, LUTCORE_ERROR_ADDRESS);
+        result.irq_status = read(core, LUTCORE_IRQ_STATUS);
+        for (int i = 0; i < LUTCORE_COUNTERS; ++i)
+            result.counters[i] = wide(core, LUTCORE_CYCLES + 8 * i);
+        write(core, LUTCORE_IRQ_STATUS, 7);
+        if (core.irq) fail("the interrupt stays after it was cleared");
+        if (read(core, LUTCORE_IDENTITY) != 0x4354554C) fail("wrong identity");
+        if (result.finished && !(reads_.empty() && writes_.empty() && answers_.empty()))
+            fail("transfers are under way after the end");
+        std::snprintf(result.violation, sizeof result.violation, "%s", violation_.c_str());
+        return result;
+    }
+
+  private:
+    void fail(const char* text) {
+        if (violation_.empty()) violation_ = text;
+    }
+
+    void reset(Vcore& core) {
+        reads_.clear();
+        writes_.clear();
+        answers_.clear();
+        for (Watch& watch : watches_) watch = Watch{};
+        core.m_axi_rvalid = core.m_axi_bvalid = 0;
+        core.s_axi_awvalid = core.s_axi_wvalid = core.s_axi_arvalid = 0;
+        core.s_axi_bready = core.s_axi_rready = 1;
+        core.rst = 1;
+        for (int i = 0; i < 4; ++i) tick(core);
+        core.rst = 0;
+    }
+
+    void setup(Vcore& core) {
+        write(core, LUTCORE_IRQ_STATUS, 7);
+        write(core, LUTCORE_IRQ_ENABLE, 1);
+        write(core, LUTCORE_PROGRAM, job_.address);
+        write(core, LUTCORE_PROGRAM + 4, job_.address >> 32);
+        write(core, LUTCORE_LENGTH, job_.length);
+        write(core, LUTCORE_WINDOW_LOW, job_.window_low);
+        write(core, LUTCORE_WINDOW_LOW + 4, job_.window_low >> 32);
+        write(core, LUTCORE_WINDOW_HIGH, job_.window_high);
+        write(core, LUTCORE_WINDOW_HIGH + 4, job_.window_high >> 32);
+        write(core, LUTCORE_CONTROL, 1);
+    }
+
+    void tick(Vcore& core) {
+        core.clk = 0;
+        core.eval();
+        core.clk = 1;
+        core.eval();
+        ++now_;
+    }
+
+    bool bad(uint64_t address) const {
+        return address + kBus > memory_.size() || address / kBus == job_.error_address / kBus;
+    }
+
+    // One clock cycle of the memory and the core.
+    void cycle(Vcore& core) {
+        if (!offered_) {
+            offered_ = !reads_.empty() && reads_.front().at <= now_ && !random_.chance(job_.stall);
+            if (offered_) {
+                const Burst& burst = reads_.front();
+                core.m_axi_rresp = bad(burst.address) ? (burst.address < memory_.size() ? 2 : 3) : 0;
+                uint8_t* data = reinterpret_cast<uint8_t*>(&core.m_axi_rdata);
+                if (core.m_axi_rresp)
+                    std::memset(data, 0xEE, kBus);
+                else
+                    std::memcpy(data, memory_.data() + burst.address, kBus);
+                core.m_axi_rlast = burst.beats == 1;
+            }
+        }
+        core.m_axi_rvalid = offered_;
+        if (!answering_) {
+            answering_ =
+                !answers_.empty() && answers_.front().at <= now_ && !random_.chance(job_.stall);
+            if (answering_) core.m_axi_bresp = answers_.front().beats;
+        }
+        core.m_axi_bvalid = answering_;
+        core.m_axi_arready = reads_.size() < 16 && !random_.chance(job_.stall);
+        core.m_axi_awready = writes_.size() < 4 && !random_.chance(job_.stall);
+        core.m_axi_wready = !writes_.empty() && !random_.chance(job_.stall);
+        core.clk = 0;
+        core.eval();
+        check(core);
+        const bool ar = core.m_axi_arvalid && core.m_axi_arready;
+        const bool aw = core.m_axi_awvalid && core.m_axi_awready;
+        const bool r = core.m_axi_rvalid && core.m_axi_rready;
+        const bool w = core.m_axi_wvalid && core.m_axi_wready;
+        const bool b = core.m_axi_bvalid && core.m_axi_bready;
+        if (w) take(core);
+        if (r) {
+            offered_ = false;
+            Burst& burst = reads_.front();
+            burst.address += kBus;
+            if (--burst.beats == 0) reads_.pop_front();
+        }
+        if (b) {
+            answering_ = false;
+            answers_.pop_front();
+        }
+        if (ar) reads_.push_back(burst(core.m_axi_araddr, core.m_axi_arlen));
+        if (aw) writes_.push_back(burst(core.m_axi_awaddr, core.m_axi_awlen));
+        core.clk = 1;
+        core.eval();
+        ++now_;
+    }
+
+    Burst burst(uint64_t address, uint64_t length) {
+        const uint64_t beats = length + 1;
+        if (address % kBus) fail("a burst is not aligned");
+        if (address / 4096 != (address + beats * kBus - 1) / 4096) fail("a burst crosses 4 KiB");
+        const uint64_t wait = job_.latency + (job_.stall > 0 ? random_.next() % 8 : 0);
+        return {address, beats, now_ + wait, address};
+    }
+
+    void take(Vcore& core) {
+        Burst& burst = writes_.front();
+        const uint8_t* data = reinterpret_cast<const uint8_t*>(&core.m_axi_wdata);
+        const uint64_t strobes = core.m_axi_wstrb;
+        if (bad(burst.address))
+            burst.at = ~0ull;
+        else
+            for (uint64_t i = 0; i < kBus; ++i)
+                if (strobes >> i & 1) memory_[burst.address + i] = data[i];
+        burst.address += kBus;
+        if (core.m_axi_wlast != (burst.beats == 1)) fail("WLAST is not where AWLEN says");
+        if (--burst.beats == 0) {
+            const uint64_t response = burst.at == ~0ull ? (bad(burst.first) ? 3 : 2) : 0;
+            answers_.push_back({0, response, now_ + job_.latency, 0});
+            writes_.pop_front();
+        }
+    }
+
+    void check(Vcore& core) {
+        const uint64_t ar[2] = {core.m_axi_araddr, core.m_axi_arlen};
+        const uint64_t aw[2] = {core.m_axi_awaddr, core.m_axi_awlen};
+        if (watches_[0].broken(core.m_axi_arvalid, core.m_axi_arready, ar, sizeof ar))
+            fail("a read address was withdrawn or changed");
+        if (watches_[1].broken(core.m_axi_awvalid, core.m_axi_awready, aw, sizeof aw))
+            fail("a write address was withdrawn or changed");
+        uint8_t w[kBus + 9] = {};
+        std::memcpy(w, &core.m_axi_wdata, kBus);
+        const uint64_t strobes = core.m_axi_wstrb;
+        std::memcpy(w + kBus, &strobes, 8);
+        w[kBus + 8] = core.m_axi_wlast;
+        if (watches_[2].broken(core.m_axi_wvalid, core.m_axi_wready, w, sizeof w))
+            fail("a write word was withdrawn or changed");
+        if (core.m_axi_arvalid && (core.m_axi_arburst != 1 || (1u << core.m_axi_arsize) != kBus))
+            fail("a read is no full-width INCR burst");
+        if (core.m_axi_awvalid && (core.m_axi_awburst != 1 || (1u << core.m_axi_awsize) != kBus))
+            fail("a write is no full-width INCR burst");
+    }
+
+    void write(Vcore& core, uint32_t address, uint32_t value) {
+        core.s_axi_awaddr = address;
+        core.s_axi_wdata = value;
+        core.s_axi_wstrb = 15;
+        core.s_axi_awvalid = core.s_axi_wvalid = 1;
+        for (bool taken = false; !taken;) {
+            core.clk = 0;
+            core.eval();
+            taken = core.s_axi_awready && core.s_axi_wready;
+            cycle(core);
+        }
+        core.s_axi_awvalid = core.s_axi_wvalid = 0;
+        cycle(core);
+        if (core.s_axi_bresp) fail("a register write was refused");
+    }
+
+    uint32_t read(Vcore& core, uint32_t address) {
+        core.s_axi_araddr = address;
+        core.s_axi_arvalid = 1;
+        for (bool taken = false; !taken;) {
+            core.clk = 0;
+            core.eval();
+            taken = core.s_axi_arready;
+            cycle(core);
+        }
+        core.s_axi_arvalid = 0;
+        const uint32_t value = core.s_axi_rdata;
+        cycle(core);
+        if (core.s_axi_rresp) fail("a register read was refused");
+        return value;
+    }
+
+    uint64_t wide(Vcore& core, uint32_t address) {
+        const uint64_t low = read(core, address);
+        return low | uint64_t{read(core, address + 4)} << 32;
+    }
+
+    Job job_;
+    std::vector<uint8_t>& memory_;
+    Random random_;
+    uint64_t now_ = 0;
+    bool offered_ = false, answering_ = false;
+    std::deque<Burst> reads_, writes_, answers_;
+    Watch watches_[3];
+    std::string violation_;
+};
+
+}  // namespace
+
+int main() {
+    VerilatedContext context;
+    Vcore core{&context};
+    Job job;
+    while (std::fread(&job, sizeof job, 1, stdin) == 1) {
+        std::vector<uint8_t> memory(job.bytes);
+        if (std::fread(memory.data(), 1, memory.size(), stdin) != memory.size()) return 1;
+        const Result result = Bench(job, memory).run(core);
+        std::fwrite(&result, sizeof result, 1, stdout);
+        std::fwrite(memory.data(), 1, memory.size(), stdout);
+        std::fflush(stdout);
+    }
+    core.final();
+}

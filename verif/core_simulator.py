@@ -1,0 +1,154 @@
+"""Runs programs on the RTL of a core, with memory and host in C++: no Python in a cycle."""
+
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hdl.config import CoreConfig
+from hdl.errors import ToolError
+from hdl.lmma import ADDRESS_BITS, Cause
+from hdl.registers import COUNTERS
+from verif.isa_model import State
+from verif.native import build_native
+
+_HARNESS = Path(__file__).parent / "bench" / "core_harness.cpp"
+_JOB = struct.Struct("=12Qd")
+_RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")
+_NEVER = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a program meets on the bus and from its host.
+
+    Attributes
+    ----------
+    stall : float
+        Probability that a channel pauses in a cycle.
+    latency : int
+        Cycles from an address to its first word, and from a burst's last word to its answer.
+    seed : int
+    most_cycles : int
+        Watchdog.
+    error_address : int
+        The bus answers this word with an error.
+    ring_again, abort_at, reset_at : int
+        Cycle in which the host rings while the program runs, ends it, or resets the core and
+        starts again; 0 is never.
+    window : (int, int)
+        Addresses that transfers may touch.
+    """
+
+    stall: float = 0.0
+    latency: int = 20
+    seed: int = 0
+    most_cycles: int = 1 << 32
+    error_address: int = _NEVER
+    ring_again: int = 0
+    abort_at: int = 0
+    reset_at: int = 0
+    window: tuple[int, int] = (0, 1 << ADDRESS_BITS)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a program ended.
+
+    Attributes
+    ----------
+    finished : bool
+        Before the watchdog.
+    state : State
+        What the ISA model gives too.
+    counters : dict of str to int
+        All performance counters (:data:`~hdl.registers.COUNTERS`).
+    irq_status, ran : int
+        Events, and cycles from the doorbell to the interrupt.
+    violation : str
+        Rule of the bus that was broken; empty if none.
+    """
+
+    finished: bool
+    state: State
+    counters: dict[str, int]
+    irq_status: int
+    ran: int
+    violation: str
+
+    def check(self) -> None:
+        """Raise a :class:`ToolError` if the program hung or broke a rule of the bus."""
+        if self.violation:
+            raise ToolError(f"the core broke a rule of the bus: {self.violation}")
+        if not self.finished:
+            raise ToolError(f"the core did not come to an end in {self.ran} cycles")
+
+
+class CoreSimulation:
+    """A core in a process of its own; its buffers keep their contents from job to job.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    verilog : str
+        The core, with the top module ``core``.
+    header : str
+        The registers in C.
+    """
+
+    def __init__(self, config: CoreConfig, verilog: str, header: str):
+        program = build_native(
+            verilog,
+            "core",
+            _HARNESS,
+            definitions=[f"BUS_BYTES={config.bus_bits // 8}"],
+            headers={"lutcore_registers.h": header},
+            options=("--x-assign", "fast", "--x-initial", "fast"),
+        )
+        self._process = subprocess.Popen(
+            [str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def run(
+        self, memory: np.ndarray, address: int, length: int, conditions: Conditions | None = None
+    ) -> Outcome:
+        """Run the program of ``length`` instructions at ``address``; ``memory`` changes in place.
+
+        Raises
+        ------
+        ToolError
+            The simulation itself failed.
+        """
+        c = conditions or Conditions()
+        job = _JOB.pack(
+            memory.size, address, length, *c.window, c.seed, c.latency, c.most_cycles,
+            c.error_address, c.ring_again, c.abort_at, c.reset_at, c.stall,
+        )  # fmt: skip
+        source, sink = self._process.stdin, self._process.stdout
+        assert source is not None and sink is not None
+        try:
+            source.write(job)
+            source.write(memory.tobytes())
+            source.flush()
+            head, after = sink.read(_RESULT.size), sink.read(memory.size)
+        except OSError as error:
+            raise ToolError(f"the simulated core ended: {error}") from error
+        if len(head) < _RESULT.size or len(after) < memory.size:
+            raise ToolError(f"the simulated core ended with status {self._process.wait()}")
+        memory[:] = np.frombuffer(after, np.uint8)
+        finished, cause, error_address, irq_status, ran, *counts = _RESULT.unpack(head)
+        violation = counts.pop().rstrip(b"\0").decode()
+        counters = dict(zip(COUNTERS, counts, strict=True))
+        shared = ("instructions", "slices", "read_beats", "write_beats")
+        state = State(Cause(cause), error_address, **{name: counters[name] for name in shared})
+        return Outcome(bool(finished), state, counters, irq_status, ran, violation)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()

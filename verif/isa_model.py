@@ -1,0 +1,329 @@
+"""The core as its instructions define it: programs on a memory image, right to the bit, in NumPy.
+
+It shares the definition of the instructions with the hardware, and no arithmetic: weights are
+decoded from their packed bits into integers, and multiplied as matrices.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hdl.config import CoreConfig
+from hdl.lmma import (
+    ADDRESS_BITS,
+    BY_OPCODE,
+    BYTES,
+    EDGES,
+    LOOP_DEPTH,
+    OPCODE_BITS,
+    OUTPUTS,
+    QUEUE_DEPTH,
+    REGISTERS,
+    SCALES,
+    SIGNALS,
+    WAITS,
+    Cause,
+    Instruction,
+    Queue,
+    Units,
+    check,
+)
+from hdl.rules import check_core
+from verif.isa_arithmetic import accumulate, convert_outputs, run_products, slice_weights
+
+_PAGE = 4096
+
+
+@dataclass
+class State:
+    """Architectural state when a program has ended.
+
+    Attributes
+    ----------
+    cause : Cause
+    address : int
+        Of the faulting instruction or transfer; 0 without a fault.
+    instructions, slices, read_beats, write_beats : int
+        Instructions executed; weight slices issued; bus words read (the program's too), written.
+    """
+
+    cause: Cause = Cause.NONE
+    address: int = 0
+    instructions: int = 0
+    slices: int = 0
+    read_beats: int = 0
+    write_beats: int = 0
+
+
+class Fault(Exception):
+    """The program ends."""
+
+    def __init__(self, cause: Cause, address: int):
+        super().__init__(cause.name)
+        self.cause, self.address = cause, address
+
+
+@dataclass
+class _Pending:
+    """An instruction in a queue, with the register values that it was decoded with."""
+
+    instruction: Instruction
+    values: dict[str, int]
+
+
+@dataclass
+class _Sequencer:
+    pc: int = 0
+    registers: list[int] = field(default_factory=lambda: [0] * REGISTERS)
+    loops: list[list[int]] = field(default_factory=list)
+
+
+class IsaModel:
+    """A core; its buffers keep what they hold from program to program.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    memory : uint8
+        Memory from address 0, a multiple of 4096 bytes, changed in place; the bus answers with an
+        error beyond it.
+    window : (int, int)
+        Addresses that transfers may touch, from and up to; multiples of 4096.
+    """
+
+    def __init__(
+        self, config: CoreConfig, memory: np.ndarray, window: tuple[int, int] | None = None
+    ):
+        check_core(config)
+        self.config, self.memory = config, memory
+        self.window = window or (0, 1 << ADDRESS_BITS)
+        self.units = Units.of(config)
+        self._act = np.zeros((config.m, config.activation_buffer // config.m), np.uint8)
+        self._wgt = np.zeros(config.weight_buffer, np.uint8)
+        self._scale = np.zeros(config.scale_buffer, np.uint8)
+        self._acc = np.zeros(config.output_buffer // 4, np.uint32)
+
+    def run(self, address: int, length: int) -> State:
+        """Run the program of ``length`` instructions at ``address``."""
+        self.state = State()
+        self._queues = {queue: deque() for queue in Queue if queue is not Queue.CONTROL}
+        self._tokens = [0] * len(EDGES)
+        try:
+            self._run(address, length)
+        except Fault as fault:
+            self.state.cause, self.state.address = fault.cause, fault.address
+        return self.state
+
+    def _run(self, address: int, length: int) -> None:
+        bus = self.units.bus
+        if address % bus:
+            raise Fault(Cause.MISALIGNED, address)
+        if length > self.config.program_buffer:
+            raise Fault(Cause.UNSUPPORTED, address)
+        beats = -(-length * BYTES // bus)
+        if address + beats * bus > len(self.memory):
+            raise Fault(Cause.FETCH, address)
+        self.state.read_beats += beats
+        code = self.memory[address : address + length * BYTES].tobytes()
+        words = [int.from_bytes(code[i : i + BYTES], "little") for i in range(0, len(code), BYTES)]
+        sequencer = _Sequencer()
+        while True:
+            here = address + sequencer.pc * BYTES
+            try:
+                if sequencer.pc >= length:
+                    raise Fault(Cause.LOOP, here)
+                if self._step(words[sequencer.pc], sequencer, here):
+                    return
+            except Fault as fault:
+                if fault.address == here:
+                    self._drain()  # what came before is completed; its own faults win
+                raise
+
+    # Control -------------------------------------------------------------------------------------
+
+    def _step(self, word: int, sequencer: _Sequencer, here: int) -> bool:
+        """Decode one instruction; whether the program has ended."""
+        cause = check(word, sequencer.registers, self.config)
+        if cause:
+            raise Fault(cause, here)
+        instruction = BY_OPCODE[word & (1 << OPCODE_BITS) - 1]
+        values = instruction.decode(word)
+        sequencer.pc += 1
+        if instruction.queue is Queue.CONTROL:
+            getattr(self, f"_do_{instruction.name}")(sequencer, values, here)
+        else:
+            for name, member in instruction.by_name.items():
+                if member.kind == "register":
+                    values[name] = sequencer.registers[values[name]]
+            queue = self._queues[instruction.queue]
+            if len(queue) >= QUEUE_DEPTH:
+                self._advance()
+                if len(queue) >= QUEUE_DEPTH:
+                    raise Fault(Cause.DEADLOCK, here)
+            queue.append(_Pending(instruction, values))
+        self.state.instructions += 1
+        return instruction.name == "halt"
+
+    def _do_set(self, sequencer: _Sequencer, values: dict, here: int) -> None:
+        sequencer.registers[values["reg"]] = values["value"]
+
+    def _do_add(self, sequencer: _Sequencer, values: dict, here: int) -> None:
+        total = sequencer.registers[values["reg"]] + values["value"]
+        sequencer.registers[values["reg"]] = total % (1 << ADDRESS_BITS)
+
+    def _do_loop(self, sequencer: _Sequencer, values: dict, here: int) -> None:
+        if len(sequencer.loops) == LOOP_DEPTH:
+            raise Fault(Cause.LOOP, here)
+        sequencer.loops.append([sequencer.pc, values["count"]])
+
+    def _do_end(self, sequencer: _Sequencer, values: dict, here: int) -> None:
+        if not sequencer.loops:
+            raise Fault(Cause.LOOP, here)
+        loop = sequencer.loops[-1]
+        loop[1] -= 1
+        if loop[1]:
+            sequencer.pc = loop[0]
+        else:
+            sequencer.loops.pop()
+
+    def _do_credit(self, sequencer: _Sequencer, values: dict, here: int) -> None:
+        self._tokens[values["edge"]] += values["count"]
+
+    def _do_barrier(self, sequencer: _Sequencer, values: dict, here: int) -> None:
+        if not self._drain():
+            raise Fault(Cause.DEADLOCK, here)
+
+    _do_halt = _do_barrier
+
+    # Engines -------------------------------------------------------------------------------------
+
+    def _advance(self) -> bool:
+        """Execute all that tokens allow; whether anything was."""
+        moved = False
+        again = True
+        while again:
+            again = False
+            for kind, queue in self._queues.items():
+                while queue and self._ready(kind, queue[0].values):
+                    pending = queue.popleft()
+                    for name, edge in WAITS[kind]:
+                        self._tokens[edge] -= pending.values[name]
+                    _EXECUTE[pending.instruction.name](self, pending.values)
+                    for name, edge in SIGNALS[kind]:
+                        self._tokens[edge] += pending.values[name]
+                    again = moved = True
+        return moved
+
+    def _ready(self, kind: Queue, values: dict[str, int]) -> bool:
+        return all(self._tokens[edge] >= values[name] for name, edge in WAITS[kind])
+
+    def _drain(self) -> bool:
+        """Execute all that tokens allow; whether nothing is left."""
+        self._advance()
+        return not any(self._queues.values())
+
+    def _check_transfer(self, address: int, size: int, cause: Cause) -> None:
+        """Faults of one row of a transfer, burst by burst: bursts end at 4 KiB boundaries."""
+        low, high = self.window
+        start = address
+        while start < address + size:
+            stop = min(start // _PAGE * _PAGE + _PAGE, address + size)
+            if not low <= start or not stop <= high:
+                raise Fault(Cause.RANGE, start)
+            start = stop
+        if address + size > len(self.memory):
+            raise Fault(cause, max(address, len(self.memory)))
+
+    def _rows(self, values: dict[str, int]) -> np.ndarray:
+        """Rows of a load, uint8 [rows, whole bus words]."""
+        size = -(-values["bytes"] // self.units.bus) * self.units.bus
+        rows = np.zeros((values["rows"], size), np.uint8)
+        for row in range(values["rows"]):
+            address = (values["mem"] + row * values["pitch"]) % (1 << ADDRESS_BITS)
+            self._check_transfer(address, size, Cause.READ)
+            rows[row] = self.memory[address : address + size]
+        rows[:, values["bytes"] :] = 0
+        self.state.read_beats += rows.size // self.units.bus
+        return rows
+
+    def _load_act(self, values: dict[str, int]) -> None:
+        rows = self._rows(values)
+        places = np.arange(rows.shape[1])
+        for row, content in enumerate(rows):
+            bank, block = row % self.config.m, row // self.config.m
+            where = (values["local"] + block * rows.shape[1] + places) % self._act.shape[1]
+            self._act[bank, where] = content
+
+    def _load_flat(self, buffer: np.ndarray, values: dict[str, int]) -> None:
+        flat = self._rows(values).ravel()
+        buffer[(values["local"] + np.arange(flat.size)) % buffer.size] = flat
+
+    def _load_wgt(self, values: dict[str, int]) -> None:
+        self._load_flat(self._wgt, values)
+
+    def _load_scale(self, values: dict[str, int]) -> None:
+        self._load_flat(self._scale, values)
+
+    def _lmma(self, values: dict[str, int]) -> None:
+        config, units = self.config, self.units
+        blocks, tiles = -(-values["m"] // config.m), -(-values["n"] // config.n)
+        steps = -(-values["k"] // config.depth)
+        planes = values["bits"]
+        # Activations [rows, elements]
+        size = config.activation_bits // 8
+        pitch = -(-values["k"] * size // units.bus) * units.bus
+        places = values["act"] + np.arange(blocks)[:, None] * pitch
+        places = places + np.arange(steps * config.depth * size)
+        raw = self._act[:, places % self._act.shape[1]].transpose(1, 0, 2)
+        rows = np.ascontiguousarray(raw).view(f"<i{size}").reshape(blocks * config.m, -1)
+        # Weights [columns, elements]
+        used = steps * planes * units.slice
+        pitch = -(-used // units.bus) * units.bus
+        places = values["wgt"] + np.arange(tiles)[:, None] * pitch + np.arange(used)
+        packed = self._wgt[places % self._wgt.size].reshape(tiles, steps, planes, units.slice)
+        weights = slice_weights(config, packed)
+        # Records [columns]
+        places = values["scale"] + np.arange(tiles * config.n * 4)
+        records = self._scale[places % self._scale.size].view("<u4")
+        half = SCALES[values["scales"]] == "fp16-zero"
+        products = run_products(
+            config, rows, weights, None if half else values["zero"], records
+        )  # [rows, columns]
+        beats, columns = config.drain_beats, config.drain_columns
+        count = blocks * tiles * beats * config.m * columns
+        where = (values["acc"] // 4 + np.arange(count)) % self._acc.size
+        # The output buffer holds [blocks, tiles, beats, m, columns of a beat].
+        shape = (blocks, config.m, tiles, beats, columns)
+        order = (0, 2, 3, 1, 4)
+        place = where.reshape([shape[i] for i in order]).transpose(np.argsort(order))
+        before = self._acc[place].reshape(products.shape) if values["accumulate"] else None
+        after = accumulate(before, products, records, half, bool(values["accumulator"]))
+        self._acc[place] = after.reshape(shape)
+        self.state.slices += blocks * tiles * steps * planes
+
+    def _store(self, values: dict[str, int]) -> None:
+        config = self.config
+        rows, columns = values["rows"], values["columns"]
+        blocks, tiles = -(-rows // config.m), -(-columns // config.n)
+        count = blocks * config.m * tiles * config.n
+        where = (values["local"] // 4 + np.arange(count)) % self._acc.size
+        shape = (blocks, tiles * config.drain_beats, config.m, config.drain_columns)
+        sums = self._acc[where].reshape(shape).transpose(0, 2, 1, 3).reshape(-1, tiles * config.n)
+        out = convert_outputs(sums[:rows, :columns], OUTPUTS[values["type"]])
+        raw = np.ascontiguousarray(out).view(np.uint8).reshape(rows, -1)
+        size = -(-raw.shape[1] // self.units.bus) * self.units.bus
+        for row, content in enumerate(raw):
+            address = (values["mem"] + row * values["pitch"]) % (1 << ADDRESS_BITS)
+            self._check_transfer(address, size, Cause.WRITE)
+            self.memory[address : address + len(content)] = content
+        self.state.write_beats += rows * size // self.units.bus
+
+
+_EXECUTE = {
+    "load.act": IsaModel._load_act,
+    "load.wgt": IsaModel._load_wgt,
+    "load.scale": IsaModel._load_scale,
+    "lmma": IsaModel._lmma,
+    "store": IsaModel._store,
+}

@@ -1,0 +1,110 @@
+"""Simulations driven from C++: model and harness in one program, cached by content."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from hdl.errors import InputError, ToolError
+from verif.simulator import cache_folder, tool_versions, verilator_environment
+
+_VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
+_STANDARD = "-std=c++20"
+
+
+def build_native(
+    verilog: str,
+    top: str,
+    harness: Path,
+    definitions: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
+) -> Path:
+    """Compile a design with its harness, or find it compiled; returns the program.
+
+    Parameters
+    ----------
+    verilog : str
+        The design, with the module ``top``; the harness includes ``V<top>.h``.
+    definitions : sequence of str
+        ``NAME=value`` macros of the harness.
+    headers : mapping
+        Name -> text of files that the harness includes.
+    options : sequence of str
+        Further options of Verilator.
+
+    Raises
+    ------
+    InputError
+        Verilator or the C++ compiler is missing.
+    ToolError
+        The build failed.
+    """
+    environment = os.environ | verilator_environment()
+    if not shutil.which("g++"):
+        raise InputError("g++ is missing, Verilator needs it: apt-get install g++")
+    headers = headers or {}
+    compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
+    tools = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
+    recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *tools]
+    digest = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:24]
+    folder = cache_folder() / "native" / digest
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    program = folder / top
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            source = folder / f"{top}.v"
+            source.write_text(verilog)
+            for name, text in headers.items():
+                (folder / name).write_text(text)
+            flags = [*_VERILATOR_FLAGS, *options, "--prefix", f"V{top}", "--top-module", top]
+            run_tool(["verilator", *flags, "--Mdir", str(folder), str(source)], environment)
+            root = run_tool(["verilator", "--getenv", "VERILATOR_ROOT"], environment).strip()
+            includes = [f"-I{folder}", *_includes(root)]
+            # One translation unit: most of the time goes into reading Verilator's headers.
+            parts = [*sorted(folder.glob(f"V{top}*.cpp")), harness]
+            everything = folder / "everything.cpp"
+            everything.write_text("".join(f'#include "{part}"\n' for part in parts))
+            macros = [f"-D{definition}" for definition in definitions]
+            command = ["g++", *compiler, *macros, *includes, "-o", str(program)]
+            run_tool([*command, str(everything), *_runtime(root), "-pthread"], environment)
+            (folder / "done").touch()
+    return program
+
+
+def _includes(root: str) -> list[str]:
+    return [f"-I{root}/include", f"-I{root}/include/vltstd"]
+
+
+def _runtime(root: str) -> list[str]:
+    """Object files of Verilator's own runtime, compiled once for all designs."""
+    digest = hashlib.sha256("\0".join([root, *tool_versions()]).encode()).hexdigest()[:24]
+    folder = cache_folder() / "native" / f"runtime-{digest}"
+    objects = [folder / f"{part}.o" for part in ("verilated", "verilated_threads")]
+    with FileLock(f"{folder}.lock"):
+        folder.mkdir(exist_ok=True)
+        for target in objects:
+            if not target.exists():
+                source = f"{root}/include/{target.stem}.cpp"
+                partial_target = target.with_suffix(".partial")
+                options = [_STANDARD, "-O1", *_includes(root), "-c", source]
+                run_tool(["g++", *options, "-o", str(partial_target)], dict(os.environ))
+                partial_target.rename(target)
+    return [str(target) for target in objects]
+
+
+def run_tool(command: Sequence[str], environment: dict[str, str]) -> str:
+    """What a command prints; a :class:`ToolError` with the end of its output if it fails."""
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        lines = (done.stderr or done.stdout).splitlines()[-15:]
+        raise ToolError(f"{Path(command[0]).name} failed: " + "\n".join(lines))
+    return done.stdout
