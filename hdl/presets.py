@@ -50,7 +50,12 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "paper-w2a8": {"max_weight_bits": 2, "zero_points": "external"},
     # Fewer columns, several two-activation tables summed before one exact-width accumulator.
     "dense-w1a8": {"max_weight_bits": 1, "zero_points": "external", **_DENSE},
-    "dense-w2a8": {"max_weight_bits": 2, "zero_points": "external", **_DENSE},
+    "dense-w2a8": {
+        "max_weight_bits": 2,
+        "plane_order": "descending",
+        "zero_points": "external",
+        **_DENSE,
+    },
     # For FPGAs. 7 series: three rows of ten bits in RAM of six bits and 32 words; two steps of 65
     # cover a scale group of 128.
     "fpga-xilinx-w1a8": {
