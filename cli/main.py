@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import studies
+from cli import programs, studies
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 from hdl.presets import CORE_PRESETS, PRESETS, load_config
@@ -177,46 +177,6 @@ def simulate(
 
 
 @app.command()
-def run(
-    program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A program's file.")],
-    on: Annotated[str, typer.Option("--on", help="isa: the model; rtl: Verilator.")] = "isa",
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write the result as .npy.")
-    ] = None,
-    stall: Annotated[
-        float, typer.Option(help="RTL: probability that the bus pauses.", min=0, max=0.95)
-    ] = 0.0,
-    latency: Annotated[int, typer.Option(help="RTL: cycles of memory latency.", min=1)] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """Execute a program of a core; on RTL its result is held against the ISA model.
-
-    Exit status 1 where they differ, or the program ends with a fault.
-    """
-    import numpy as np
-
-    from compiler.program import Program
-    from gen.run import compare
-    from verif.core_simulator import Conditions
-
-    loaded = Program.load(program)
-    with _err.status(f"running {program.name} on {on}"):
-        result = compare(loaded, on, Conditions(stall=stall, latency=latency))
-    if output is not None:
-        try:
-            with output.open("wb") as file:
-                np.save(file, result.output)
-        except OSError as error:
-            raise InputError(f"cannot write {output}: {error.strerror}") from error
-    facts = result.facts()
-    if as_json:
-        _print_json(facts)
-    else:
-        _table(f"{program.name} on {on}", facts)
-    raise typer.Exit(int(result.state.cause != 0 or result.mismatches > 0))
-
-
-@app.command()
 def synth(
     config: Config,
     target: Annotated[str, typer.Option(help="asic, ecp5, ice40, gowin or xilinx.")] = "asic",
@@ -325,6 +285,9 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(2)
 
 
+app.command("compile")(programs.compile_tensor)
+app.command()(programs.run)
+app.command()(programs.disasm)
 app.command()(studies.study)
 app.command()(studies.explore)
 

@@ -180,6 +180,43 @@ def test_run_executes_a_program(program, on, tmp_path):
     assert found.shape == (3, 24) and found.any()
 
 
+def test_compile_writes_a_program_of_a_real_tensor(tmp_path):
+    path = tmp_path / "layer.npz"
+    made = lutcore(
+        "compile",
+        MODEL,
+        "--tensor",
+        "blk.0.ffn_up.weight",
+        "--rows",
+        2,
+        "-o",
+        path,
+        "--core",
+        "edge",
+    )
+    assert made.returncode == 0, made.stderr
+    assert "M 2" in made.stdout and path.exists()
+    text = lutcore("disasm", path).stdout
+    assert text.count("lmma.") and text.splitlines()[-1].strip().startswith("halt")
+    result = lutcore("run", path, "--json")
+    assert json.loads(result.stdout)["cause"] == "NONE"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tensor", "no.such.tensor"], "no.such.tensor"),
+        ([], "choose one with --tensor"),
+        (["--tensor", "blk.0.ffn_up.weight", "--core", "dense-w1a8"], "precompute"),
+        (["--tensor", "blk.0.ffn_up.weight", "--result", "fp64"], "output must be one of"),
+    ],
+)
+def test_compile_says_what_is_wrong(arguments, message, tmp_path):
+    result = lutcore("compile", MODEL, "-o", tmp_path / "layer.npz", *arguments)
+    assert result.returncode == 2 and message in result.stderr
+    assert result.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

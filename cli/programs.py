@@ -1,0 +1,116 @@
+"""The commands ``compile``, ``run`` and ``disasm``: programs of a core."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hdl.errors import InputError
+from hdl.presets import load_config
+
+_out = Console()
+_err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+ProgramFile = Annotated[Path, typer.Argument(metavar="PROGRAM", help="A program's file.")]
+
+
+def compile_tensor(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="GGUF checkpoint.")],
+    program: Annotated[Path, typer.Option("-o", "--output", help="Program to write (.npz).")],
+    tensor: Annotated[str | None, typer.Option(help="Tensor of the checkpoint.")] = None,
+    core: Annotated[str, typer.Option(help="Core: a preset's name or a .toml file.")] = "default",
+    activations: Annotated[
+        Path | None, typer.Option(help="Activations: .npy [M, K], or .npz by tensor name.")
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(help="Activation rows (M) to use; 0: all of the file.", min=0)
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of random activations.")] = 0,
+    result: Annotated[str, typer.Option(help="fp32, int32, fp16 or bf16.")] = "fp32",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")
+    ] = None,
+) -> None:
+    """Write the program of one mpGEMM: instructions, packed weights, scales, activations.
+
+    Without --activations these are random: --rows of them, or one.
+    """
+    import numpy as np
+
+    from compiler.gemm import gemm
+    from gen.simulate import load_activations, load_tensor, random_activations
+
+    config = load_config(core, overrides or ())
+    weights = load_tensor(model, tensor)
+    if activations is None:
+        rng = np.random.default_rng(seed)
+        values = random_activations(config, rows or 1, weights.shape[1], rng)
+    else:
+        values = load_activations(activations, weights, config)
+        if rows > len(values):
+            raise InputError(f"--rows {rows}: {activations} has only {len(values)} rows")
+        values = values[: rows or None]
+    made = gemm(config, weights, values, result)
+    made.save(program)
+    (n, k), size = weights.shape, made.memory.size
+    _out.print(
+        f"wrote {program}: M {len(values)}, N {n}, K {k}, {len(made.words)} instructions, "
+        f"{size / 1024:.0f} KiB of memory",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def run(
+    program: ProgramFile,
+    on: Annotated[str, typer.Option("--on", help="isa: the model; rtl: Verilator.")] = "isa",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the result as .npy.")
+    ] = None,
+    stall: Annotated[
+        float, typer.Option(help="RTL: probability that the bus pauses.", min=0, max=0.95)
+    ] = 0.0,
+    latency: Annotated[int, typer.Option(help="RTL: cycles of memory latency.", min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Execute a program of a core; on RTL its result is held against the ISA model.
+
+    Exit status 1 where they differ, or the program ends with a fault.
+    """
+    import numpy as np
+
+    from compiler.program import Program
+    from gen.run import compare
+    from verif.core_simulator import Conditions
+
+    loaded = Program.load(program)
+    with _err.status(f"running {program.name} on {on}"):
+        result = compare(loaded, on, Conditions(stall=stall, latency=latency))
+    if output is not None:
+        try:
+            with output.open("wb") as file:
+                np.save(file, result.output)
+        except OSError as error:
+            raise InputError(f"cannot write {output}: {error.strerror}") from error
+    facts = result.facts()
+    if as_json:
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+    else:
+        table = Table(title=f"{program.name} on {on}", show_header=False, title_justify="left")
+        for name, value in facts.items():
+            table.add_row(name, str(value))
+        _out.print(table)
+    raise typer.Exit(int(result.state.cause != 0 or result.mismatches > 0))
+
+
+def disasm(program: ProgramFile) -> None:
+    """Print the instructions of a program."""
+    from compiler.assembler import disassemble
+    from compiler.program import Program
+
+    sys.stdout.write(disassemble(Program.load(program).words))
