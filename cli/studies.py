@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import json
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -181,9 +182,25 @@ def _advance(progress: Progress, task: Any, record: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _kept_on_interrupt(folder: Path) -> Iterator[None]:
-    """Ctrl-C: say that nothing is lost, exit with status 130."""
+    """Ctrl-C: say that nothing is lost, exit with status 130.
+
+    Whatever it looks like: it reaches workers and tools as well, and what they then fail with may
+    come before this process's own interrupt.
+    """
+    came: list[int] = []
+
+    def interrupted(number: int, frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
     try:
-        yield
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+            if came:
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
         kept = len(list((folder / "points").glob("*.json")))
         _warn(f"interrupted: {kept} finished points are kept in {folder}; run it again to go on")
