@@ -6,13 +6,13 @@ Exit status 0 done, 1 a check failed, 2 bad input or a missing tool.
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from cli import programs, studies
+from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json, say
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 from hdl.presets import CORE_PRESETS, PRESETS, load_config
@@ -26,29 +26,7 @@ app = typer.Typer(
     "[bold]--set field=value[/bold] changes single fields. "
     "Presets: " + ", ".join([*PRESETS, *CORE_PRESETS]) + ".",
 )
-_out = Console()
-_err = Console(stderr=True)
-
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="Preset name or .toml file.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-def _complain(text: str) -> None:
-    _err.print(f"lutcore: {text}", style="red", highlight=False, soft_wrap=True, markup=False)
-
-
-def _print_json(values: Any) -> None:
-    sys.stdout.write(json.dumps(values, indent=2) + "\n")
-
-
-def _table(title: str, rows: dict[str, Any]) -> None:
-    table = Table(title=title, show_header=False, title_justify="left")
-    for name, value in rows.items():
-        table.add_row(name, str(value))
-    _out.print(table)
 
 
 def _shape(text: str) -> tuple[int, int, int]:
@@ -75,10 +53,10 @@ def generate(
     core = load_config(config, overrides or ())
     written = generate_files(core, output, top)
     if as_json:
-        _print_json(json.loads((output / f"{core.name}.json").read_text()))
+        print_json(json.loads((output / f"{core.name}.json").read_text()))
         return
     for path in written:
-        _out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        OUT.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -137,13 +115,10 @@ def simulate(
         bits = bits or core.max_weight_bits
         weights = random_tensor((n, k), bits, group, rng, shared, ternary)
     if activations is not None:
-        values = load_activations(activations, weights, core)
-        if rows > len(values):
-            raise InputError(f"--rows {rows}: {activations} has only {len(values)} rows")
-        values = values[: rows or None]
+        values = load_activations(activations, weights, core, rows)
     else:
         values = random_activations(core, rows or m, weights.shape[1], rng)
-    with _err.status(f"simulating {core.name} on {simulator}"):
+    with ERR.status(f"simulating {core.name} on {simulator}"):
         report = simulate(
             core,
             weights,
@@ -156,7 +131,7 @@ def simulate(
             waves=waves,
         )
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
         m, n, k = report.shape
         rows_shown = {
@@ -169,9 +144,9 @@ def simulate(
         }
         if report.waves:
             rows_shown["waveform"] = report.waves
-        _table(f"{core.name} against the golden model", rows_shown)
+        print_facts(f"{core.name} against the golden model", rows_shown)
         for problem in report.problems[:10]:
-            _err.print(f"mismatch: {problem}", highlight=False)
+            ERR.print(f"mismatch: {problem}", highlight=False)
     if report.mismatches:
         raise typer.Exit(1)
 
@@ -202,11 +177,11 @@ def synth(
             raise InputError(f"--liberty and --period are for target asic, not {target}")
         _synth_fpga(core, target, as_json)
         return
-    with _err.status(f"synthesising {core.name}"):
+    with ERR.status(f"synthesising {core.name}"):
         report = synthesise(core, liberty or None, period=period)
     missed = report.slack_ns is not None and report.slack_ns < 0
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
         raise typer.Exit(int(missed))
     table = Table(title=f"{core.name}: area on {report.liberty}", title_justify="left")
     table.add_column("block")
@@ -220,34 +195,34 @@ def synth(
     table.add_section()
     table.add_row("total", f"{report.gate_equivalents:,.0f}", "")
     table.add_row("of it flip-flops", f"{report.sequential_gate_equivalents:,.0f}", "")
-    _out.print(table)
+    OUT.print(table)
     if report.area_um2 is not None:
-        _out.print(f"area {report.area_um2:,.1f} um2, {report.cells:,} cells", highlight=False)
+        OUT.print(f"area {report.area_um2:,.1f} um2, {report.cells:,} cells", highlight=False)
     if report.slack_ns is None:
         why = "OpenSTA is not installed" if period else "no --period"
-        _out.print(f"timing: not analysed ({why})", highlight=False)
+        OUT.print(f"timing: not analysed ({why})", highlight=False)
         return
     met = "NOT met" if missed else "met"
-    _out.print(f"timing: {period} ns {met}, slack {report.slack_ns:.4f} ns", highlight=False)
+    OUT.print(f"timing: {period} ns {met}, slack {report.slack_ns:.4f} ns", highlight=False)
     for stage in report.path:
-        _out.print(f"  {stage}", highlight=False)
+        OUT.print(f"  {stage}", highlight=False)
     raise typer.Exit(int(missed))
 
 
 def _synth_fpga(core: CoreConfig, family: str, as_json: bool) -> None:
     from gen.fpga_synth import synthesise_fpga
 
-    with _err.status(f"synthesising {core.name} for {family}"):
+    with ERR.status(f"synthesising {core.name} for {family}"):
         report = synthesise_fpga(core, family)
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
         return
     table = Table(title=f"{core.name}: LUTs on {family}, hierarchy kept", title_justify="left")
     table.add_column("block")
     table.add_column("LUTs", justify="right")
     for block, luts in report.blocks.items():
         table.add_row(block, f"{luts:,}")
-    _out.print(table)
+    OUT.print(table)
     resources = {
         f"LUTs, hierarchy {report.hierarchy}": report.luts,
         "of it memory": report.lutram,
@@ -257,7 +232,7 @@ def _synth_fpga(core: CoreConfig, family: str, as_json: bool) -> None:
         "multipliers": report.dsp,
         "LUTs per product a cycle": f"{report.luts / core.products_per_cycle:.2f}",
     }
-    _table("before place and route", resources)
+    print_facts("before place and route", resources)
 
 
 @app.command()
@@ -270,7 +245,7 @@ def doctor(as_json: AsJson = False) -> None:
     tools = examine()
     missing = [tool for tool in tools if tool.required and tool.version is None]
     if as_json:
-        _print_json([asdict(tool) for tool in tools])
+        print_json([asdict(tool) for tool in tools])
     else:
         table = Table(title="Tools", title_justify="left")
         for heading in ("tool", "for", "version"):
@@ -280,7 +255,7 @@ def doctor(as_json: AsJson = False) -> None:
             absent = "[red]missing[/red]" if tool.required else "absent (optional)"
             remedy = "" if tool.version else tool.remedy
             table.add_row(tool.name, tool.purpose, tool.version or absent, remedy)
-        _out.print(table)
+        OUT.print(table)
     if missing:
         raise typer.Exit(2)
 
@@ -297,10 +272,10 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        _complain(str(error))
+        say(str(error), "red")
         sys.exit(2)
     except ToolError as error:
-        _complain(str(error))
+        say(str(error), "red")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,21 +1,15 @@
 """The commands ``compile``, ``run`` and ``disasm``: programs of a core."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
 from hdl.errors import InputError
 from hdl.presets import load_config
 
-_out = Console()
-_err = Console(stderr=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 ProgramFile = Annotated[Path, typer.Argument(metavar="PROGRAM", help="A program's file.")]
 
 
@@ -32,9 +26,7 @@ def compile_tensor(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of random activations.")] = 0,
     result: Annotated[str, typer.Option(help="fp32, int32, fp16 or bf16.")] = "fp32",
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Write the program of one mpGEMM: instructions, packed weights, scales, activations.
 
@@ -51,14 +43,11 @@ def compile_tensor(
         rng = np.random.default_rng(seed)
         values = random_activations(config, rows or 1, weights.shape[1], rng)
     else:
-        values = load_activations(activations, weights, config)
-        if rows > len(values):
-            raise InputError(f"--rows {rows}: {activations} has only {len(values)} rows")
-        values = values[: rows or None]
+        values = load_activations(activations, weights, config, rows)
     made = gemm(config, weights, values, result)
     made.save(program)
     (n, k), size = weights.shape, made.memory.size
-    _out.print(
+    OUT.print(
         f"wrote {program}: M {len(values)}, N {n}, K {k}, {len(made.words)} instructions, "
         f"{size / 1024:.0f} KiB of memory",
         highlight=False,
@@ -89,7 +78,7 @@ def run(
     from verif.core_simulator import Conditions
 
     loaded = Program.load(program)
-    with _err.status(f"running {program.name} on {on}"):
+    with ERR.status(f"running {program.name} on {on}"):
         result = compare(loaded, on, Conditions(stall=stall, latency=latency))
     if output is not None:
         try:
@@ -99,12 +88,9 @@ def run(
             raise InputError(f"cannot write {output}: {error.strerror}") from error
     facts = result.facts()
     if as_json:
-        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+        print_json(facts)
     else:
-        table = Table(title=f"{program.name} on {on}", show_header=False, title_justify="left")
-        for name, value in facts.items():
-            table.add_row(name, str(value))
-        _out.print(table)
+        print_facts(f"{program.name} on {on}", facts)
     raise typer.Exit(int(result.state.cause != 0 or result.mismatches > 0))
 
 

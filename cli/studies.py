@@ -2,22 +2,17 @@
 
 import contextlib
 import importlib.util
-import json
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cli.shared import ERR, OUT, AsJson, print_json, say
 from hdl.errors import InputError
-
-_out = Console()
-_err = Console(stderr=True)
 
 #: What the commands need besides the package's own dependencies.
 _EXTRA = ("matplotlib", "jinja2", "distributed", "optuna")
@@ -34,7 +29,6 @@ Jobs = Annotated[int, typer.Option(help="Worker processes on this machine.", min
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDR", help="Dask scheduler, e.g. tcp://host:8786.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def study(
@@ -85,12 +79,12 @@ def study(
         )
     failed = [text for found in results for text in failures(found)]
     if as_json:
-        _print_json(results[0] if len(results) == 1 else results)
+        print_json(results[0] if len(results) == 1 else results)
     else:
         for found in results:
             _show_findings(found)
         report = "index.html" if len(results) > 1 else f"{results[0]['name']}.html"
-        _out.print(f"wrote {output / report}", highlight=False, soft_wrap=True)
+        OUT.print(f"wrote {output / report}", highlight=False, soft_wrap=True)
     _end(failed)
 
 
@@ -135,11 +129,11 @@ def explore(
     found = exploration(design, outcome, space)
     write(found, output)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         _show_front(found)
         report = output / f"{found['name']}.html"
-        _out.print(f"wrote {report}", highlight=False, soft_wrap=True)
+        OUT.print(f"wrote {report}", highlight=False, soft_wrap=True)
     _end(list(failures(found)))
     if not found["exploration"]["front"]:
         _warn("no point is within all limits with closed timing: the front is empty")
@@ -156,11 +150,7 @@ def _need_extra() -> None:
 
 
 def _warn(text: str) -> None:
-    _err.print(f"lutcore: {text}", style="yellow", highlight=False, soft_wrap=True, markup=False)
-
-
-def _print_json(values: Any) -> None:
-    sys.stdout.write(json.dumps(values, indent=2) + "\n")
+    say(text, "yellow")
 
 
 def _progress() -> Progress:
@@ -168,9 +158,9 @@ def _progress() -> Progress:
     return Progress(
         *columns,
         TimeRemainingColumn(),
-        console=_err,
+        console=ERR,
         transient=True,
-        disable=not _err.is_terminal,
+        disable=not ERR.is_terminal,
     )
 
 
@@ -225,8 +215,8 @@ def _show_findings(found: Mapping[str, Any]) -> None:
     for finding in found["findings"]:
         published = f"{number(finding['paper'])} {finding['source']}".strip()
         table.add_row(finding["what"], number(finding["ours"]), published, finding["note"])
-    _out.print(table)
-    _out.print(_counted(found["counts"]), highlight=False)
+    OUT.print(table)
+    OUT.print(_counted(found["counts"]), highlight=False)
 
 
 def _counted(counts: Mapping[str, int]) -> str:
@@ -245,12 +235,12 @@ def _show_front(found: Mapping[str, Any]) -> None:
     for row in found["rows"]:
         if row["series"] == "front":
             table.add_row(*(number(row.get(column)) for column in found["columns"]))
-    _out.print(table)
-    _out.print(_counted(found["counts"]), highlight=False)
+    OUT.print(table)
+    OUT.print(_counted(found["counts"]), highlight=False)
     facts = found["exploration"]
     words = [f"{facts['combinations']:,} combinations, {facts['pruned']} ruled out by the model"]
     words += [
         f"model of {name}: {model['rms_error']:.1%} RMS error, {model['largest_error']:.1%} at most"
         for name, model in facts["models"].items()
     ]
-    _out.print("; ".join(words), highlight=False)
+    OUT.print("; ".join(words), highlight=False)

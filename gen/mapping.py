@@ -29,7 +29,8 @@ from gen.yosys import run_yosys, yosys_command
 #: library's full-adder cell is used unless it is larger: ABC by itself never picks one.
 _FULL_ADDER_IN_GATES = 7
 
-#: Estimated delays (:mod:`gen.compressor`) from which on carries take gates, in order of area.
+#: Estimated delays (:mod:`gen.compressor`) from which on carries take a prefix tree, the smallest
+#: area first.
 _DEPTHS = (float("inf"), 6.0, 4.0, 2.0)
 #: Starts that miss the period by more than this part of it get faster carries before any sizing,
 #: which would cost more; those that still miss it by so much are not sized.
@@ -38,7 +39,7 @@ _SIZABLE, _HOPELESS = 0.15, 0.4
 #: is then sized with all of them.
 _MARGIN, _NEARLY = 0.001, 0.01
 
-#: ABC: least area, with choices; complex gates are found by ``&nf``.
+#: ABC: least area without more levels; complex gates are found by ``&nf``.
 _ABC = "strash; ifraig; scorr; dc2 -l; &get -n; &nf; &put\n"
 
 #: Carry chains of full adders for what :mod:`gen.compressor` leaves: products and comparisons.
@@ -189,7 +190,7 @@ class _Flow:
             adder = None
         self._adder = adder
         self._gates = prefix_gates(library)
-        self._files = self._liberty | (_full_adder_files(adder) if adder else {})
+        self._files = self._liberty | ({"adders.v": _adder_rules(adder)} if adder else {})
         boxes = [cell for cell, _ in self._gates.values()] + ([adder] if adder else [])
         self._files["boxes.v"] = "".join(map(_box, boxes)).encode()
         self._box = ["read_verilog -lib boxes.v"]
@@ -289,13 +290,12 @@ class _Flow:
         return Session(files, "\n".join(script))
 
 
-def _full_adder_files(cell: Cell) -> dict[str, bytes]:
+def _adder_rules(cell: Cell) -> bytes:
     """The rules that map adders to the cell."""
     nets = dict(zip(cell.inputs, ("A[i]", "B[i]", "C[i]"), strict=True))
     nets |= {pin: "Y[i]" if table == PARITY3 else "X[i]" for pin, table in cell.tables.items()}
     pins = ", ".join(f".{pin}({net})" for pin, net in nets.items())
-    rules = re.sub("FULL_ADDER", f"{cell.name} adder ({pins})", _ADDERS)
-    return {"adders.v": rules.encode()}
+    return re.sub("FULL_ADDER", f"{cell.name} adder ({pins})", _ADDERS).encode()
 
 
 def _box(cell: Cell) -> str:

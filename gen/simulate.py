@@ -108,8 +108,12 @@ def load_tensor(model: Path, tensor: str | None) -> QuantTensor:
     return checkpoint.tensor(tensor)
 
 
-def load_activations(path: Path, tensor: QuantTensor, config: CoreConfig) -> np.ndarray:
+def load_activations(
+    path: Path, tensor: QuantTensor, config: CoreConfig, rows: int = 0
+) -> np.ndarray:
     """Read activations [M, K]: an ``.npy`` matrix, or the tensor's entry of an ``.npz``.
+
+    The first ``rows`` of them; 0: all.
 
     Integer formats take the entry ``<name>``. Float formats take ``<name>/float`` and round it to
     the format; so they do with a float ``.npy``.
@@ -131,7 +135,9 @@ def load_activations(path: Path, tensor: QuantTensor, config: CoreConfig) -> np.
         check_activations(config, loaded, tensor.shape[1])
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return loaded
+    if rows > len(loaded):
+        raise InputError(f"--rows {rows}: {path} has only {len(loaded)} rows")
+    return loaded[: rows or None]
 
 
 def simulate(

@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Elaboratable, EnableInserter, Module, Mux, Signal,
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.column import delayed
 from hdl.config import CoreConfig, signed_bits
 from hdl.lookup import tree_sum
 from hdl.parities import entry_bits, levels, parities_layout
+from hdl.pieces import choose, delayed
 from hdl.tables import values_layout
 
 
@@ -135,13 +135,8 @@ class ChainColumn(wiring.Component):
             positive.append(index[-1])
             for row in range(config.m):
                 entries = self.tables[row][table]
-                options: list[Value] = [entries[x] for x in range(1 << config.k - 1)]
-                for bit in index[:-1]:
-                    options = [
-                        Mux(bit, high, low)
-                        for low, high in zip(options[::2], options[1::2], strict=True)
-                    ]
-                rows[row].append(options[0])
+                options = [entries[x] for x in range(1 << config.k - 1)]
+                rows[row].append(choose(options, index[:-1]))
         return rows, positive
 
     def _register(

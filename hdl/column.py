@@ -8,25 +8,9 @@ from hdl.blocks import scale_layout
 from hdl.config import CoreConfig
 from hdl.floats import double
 from hdl.lookup import tree_sum, without_sign_extension
+from hdl.pieces import captured, delayed
 from hdl.tables import Floats, converted, number, tables_layout
 from hdl.units import FP32, Lookups, Products
-
-
-def delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
-    """``value`` some cycles later, in registers without reset."""
-    for stage in range(cycles):
-        held = Signal(value.shape(), name=f"{name}_{stage}", reset_less=True)
-        m.d.sync += held.eq(value)
-        value = held
-    return value
-
-
-def captured(m: Module, value: Value, capture: Value, name: str) -> Signal:
-    """``value`` as it was in the last cycle with ``capture``."""
-    held = Signal(value.shape(), name=f"held_{name}", reset_less=True)
-    with m.If(capture):
-        m.d.sync += held.eq(value)
-    return held
 
 
 class Accumulators:

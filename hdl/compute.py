@@ -6,9 +6,10 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect
 
 from hdl.config import CoreConfig
-from hdl.epilogue import Epilogue
+from hdl.epilogue import OPTIONS, Epilogue, sum_members
 from hdl.frontend import activations_layout
 from hdl.lmma import ADDRESS_BITS
+from hdl.pieces import forward, parts
 from hdl.tile import Tile, weights_layout
 
 #: ``lmma`` whose tables are built while earlier ones are computed.
@@ -19,16 +20,7 @@ def lmma_layout() -> data.StructLayout:
     """An ``lmma`` as decoded (:mod:`hdl.lmma`)."""
     local = ("act", "wgt", "scale", "acc")
     return data.StructLayout(
-        {"m": 12, "n": 16, "k": 12, "bits": 4}
-        | dict.fromkeys(local, ADDRESS_BITS)
-        | {
-            "integer": 1,
-            "fixed_zero": 1,
-            "zero": 16,
-            "accumulate": 1,
-            "signal_load": 1,
-            "signal_store": 1,
-        }
+        {"m": 12, "n": 16, "k": 12, "bits": 4} | dict.fromkeys(local, ADDRESS_BITS) | OPTIONS
     )
 
 
@@ -36,11 +28,6 @@ def _walk_layout() -> data.StructLayout:
     return data.StructLayout(
         {"blocks": 12, "tiles": 16, "steps": 12, "bits": 4, "base": ADDRESS_BITS}
     )
-
-
-def _parts(value, unit: int):
-    """How many of ``unit``, a power of two, hold ``value``."""
-    return (value + unit - 1) >> unit.bit_length() - 1
 
 
 class ActivationFeeder(wiring.Component):
@@ -242,7 +229,6 @@ class ComputeEngine(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        bits = config.m * config.drain_columns * 32
         super().__init__(
             {
                 "lmmas": In(stream.Signature(lmma_layout())),
@@ -252,20 +238,11 @@ class ComputeEngine(wiring.Component):
                 "wgt_enable": Out(1),
                 "wgt_address": Out(ADDRESS_BITS),
                 "wgt_data": In(config.slice_bits),
-                "scale_enable": Out(1),
-                "scale_address": Out(ADDRESS_BITS),
-                "records": In(config.drain_columns * 32),
-                "read_address": Out(ADDRESS_BITS),
-                "read_data": In(bits),
-                "write_enable": Out(1),
-                "write_address": Out(ADDRESS_BITS),
-                "write_data": Out(bits),
-                "signal_load": Out(1),
-                "signal_store": Out(1),
                 "idle": Out(1),
                 "slice": Out(1),
                 "stalled": Out(1),
             }
+            | sum_members(config)
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -286,12 +263,12 @@ class ComputeEngine(wiring.Component):
         tiles = Signal(16)
         steps = Signal(12)
         m.d.comb += [
-            blocks.eq(_parts(lmma.m, config.m)),
-            tiles.eq(_parts(lmma.n, config.n)),
-            steps.eq(_parts(lmma.k, config.depth)),
+            blocks.eq(parts(lmma.m, config.m)),
+            tiles.eq(parts(lmma.n, config.n)),
+            steps.eq(parts(lmma.k, config.depth)),
         ]
-        copied = ("integer", "fixed_zero", "zero", "accumulate", "signal_load", "signal_store")
-        task = Cat(blocks, tiles, lmma.scale, lmma.acc, *(getattr(lmma, name) for name in copied))
+        options = [getattr(lmma, name) for name in OPTIONS]
+        task = Cat(blocks, tiles, lmma.scale, lmma.acc, *options)
         walk = Cat(blocks, tiles, steps, lmma.bits)
         targets = {
             "feeder": (feeder.walks, Cat(walk, lmma.act)),
@@ -323,9 +300,6 @@ class ComputeEngine(wiring.Component):
             self.wgt_address.eq(slices.read_address),
             slices.read_data.eq(self.wgt_data),
         ]
-        for name, member in epilogue.signature.members.items():
-            if name in ("tasks", "results", "idle"):
-                continue
-            ours, theirs = getattr(self, name), getattr(epilogue, name)
-            m.d.comb += ours.eq(theirs) if member.flow == Out else theirs.eq(ours)
+        for name, member in sum_members(config).items():
+            forward(m, getattr(self, name), getattr(epilogue, name), member.flow)
         return m

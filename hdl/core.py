@@ -12,6 +12,7 @@ from hdl.config import CoreConfig
 from hdl.control import Control
 from hdl.lmma import BITS, EDGES, QUEUE_DEPTH, SIGNALS, WAITS, Queue
 from hdl.load import LoadEngine, Target
+from hdl.pieces import forward
 from hdl.registers import ADDRESS_WIDTH, COUNTERS
 from hdl.rules import check_core
 from hdl.sequencer import Sequencer, queued_layout
@@ -117,8 +118,7 @@ class Core(wiring.Component):
             channel = next(c for c in ("ar", "aw", "r", "w", "b") if member.startswith(c))
             if channels is not None and channel not in channels:
                 continue
-            ours, theirs = getattr(self, f"{name}_{member}"), getattr(inner, member)
-            m.d.comb += ours.eq(theirs) if kind.flow == Out else theirs.eq(ours)
+            forward(m, getattr(self, f"{name}_{member}"), getattr(inner, member), kind.flow)
 
     def _queues(self, m: Module, sequencer: Sequencer, engines: dict) -> None:
         """Queues between sequencer and engines, and the tokens that order them."""

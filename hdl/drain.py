@@ -8,8 +8,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.blocks import scale_layout
-from hdl.column import captured
 from hdl.config import CoreConfig
+from hdl.pieces import captured
 from hdl.tables import number
 
 

@@ -1,6 +1,6 @@
 """From run results to sums: zero points, scales, accumulation."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,6 +11,7 @@ from hdl.float_convert import FloatConverter, IntegerToFloat
 from hdl.float_multiply import FloatMultiplier
 from hdl.formats import FP16, FP32
 from hdl.lmma import ADDRESS_BITS, Units
+from hdl.pieces import delayed
 from hdl.sharing import add_shared
 
 #: Cycles from the scale record and the run result to the new sum.
@@ -21,13 +22,15 @@ LATENCY = 1 + _PRODUCT + _INTEGER + _SCALED + _ADDED
 _OLD = LATENCY - _ADDED
 
 
-def delayed(m: Module, value: Value, cycles: int, name: str, reset: bool = False) -> Value:
-    """``value`` some cycles later."""
-    for cycle in range(cycles):
-        held = Signal.like(value, name=f"{name}_{cycle}", reset_less=not reset)
-        m.d.sync += held.eq(value)
-        value = held
-    return value
+#: How an ``lmma`` adds: fields and their bits.
+OPTIONS = {
+    "integer": 1,
+    "fixed_zero": 1,
+    "zero": 16,
+    "accumulate": 1,
+    "signal_load": 1,
+    "signal_store": 1,
+}
 
 
 class EpilogueLane(wiring.Component):
@@ -104,20 +107,25 @@ class EpilogueLane(wiring.Component):
 
 def task_layout() -> data.StructLayout:
     """What the epilogue must know of an ``lmma``; ``blocks`` of rows, ``tiles`` of columns."""
-    return data.StructLayout(
-        {
-            "blocks": 12,
-            "tiles": 16,
-            "scale": ADDRESS_BITS,
-            "acc": ADDRESS_BITS,
-            "integer": 1,
-            "fixed_zero": 1,
-            "zero": 16,
-            "accumulate": 1,
-            "signal_load": 1,
-            "signal_store": 1,
-        }
-    )
+    sizes = {"blocks": 12, "tiles": 16, "scale": ADDRESS_BITS, "acc": ADDRESS_BITS}
+    return data.StructLayout(sizes | OPTIONS)
+
+
+def sum_members(config: CoreConfig) -> dict[str, wiring.Member]:
+    """Ports of :class:`Epilogue` to its buffers, and what it signals."""
+    bits = config.m * config.drain_columns * 32
+    return {
+        "scale_enable": Out(1),
+        "scale_address": Out(ADDRESS_BITS),
+        "records": In(config.drain_columns * 32),
+        "read_address": Out(ADDRESS_BITS),
+        "read_data": In(bits),
+        "write_enable": Out(1),
+        "write_address": Out(ADDRESS_BITS),
+        "write_data": Out(bits),
+        "signal_load": Out(1),
+        "signal_store": Out(1),
+    }
 
 
 class Epilogue(wiring.Component):
@@ -140,23 +148,13 @@ class Epilogue(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        bits = config.m * config.drain_columns * 32
         super().__init__(
             {
                 "tasks": In(stream.Signature(task_layout())),
                 "results": In(stream.Signature(results_layout(config, config.dot_bits))),
-                "scale_enable": Out(1),
-                "scale_address": Out(ADDRESS_BITS),
-                "records": In(config.drain_columns * 32),
-                "read_address": Out(ADDRESS_BITS),
-                "read_data": In(bits),
-                "write_enable": Out(1),
-                "write_address": Out(ADDRESS_BITS),
-                "write_data": Out(bits),
-                "signal_load": Out(1),
-                "signal_store": Out(1),
                 "idle": Out(1),
             }
+            | sum_members(config)
         )
 
     def elaborate(self, platform: object) -> Module:

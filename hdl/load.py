@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.axi import PAGE_BITS, RowBursts, address_channel, axi4_signature
 from hdl.config import CoreConfig
 from hdl.lmma import ADDRESS_BITS, Cause
+from hdl.pieces import parts
 
 #: Loads whose data is still to come while the next one's addresses go out.
 PENDING = 4
@@ -89,7 +90,6 @@ class LoadEngine(wiring.Component):
         """Addresses go out on one side, and data comes in on the other."""
         m = Module()
         bus_bytes = self._config.bus_bits // 8
-        shift = bus_bytes.bit_length() - 1
         load = self.loads.payload
         m.submodules.bursts = bursts = RowBursts(bus_bytes)
         layout = load_layout()
@@ -97,7 +97,7 @@ class LoadEngine(wiring.Component):
         words = Signal(24)
         expected = Signal(32)  # beats that were asked for and have not come
         m.d.comb += [
-            words.eq((load.bytes + bus_bytes - 1) >> shift),
+            words.eq(parts(load.bytes, bus_bytes)),
             bursts.transfers.payload.mem.eq(load.mem),
             bursts.transfers.payload.rows.eq(load.rows),
             bursts.transfers.payload.words.eq(words),
@@ -199,8 +199,8 @@ class LoadEngine(wiring.Component):
                 place.eq(head.local),
                 block.eq(head.local),
                 pitch.eq(head.pitch),
-                words.eq((head.bytes + bus_bytes - 1) >> shift),
-                left.eq((head.bytes + bus_bytes - 1) >> shift),
+                words.eq(parts(head.bytes, bus_bytes)),
+                left.eq(parts(head.bytes, bus_bytes)),
                 rows.eq(head.rows),
                 tail.eq(head.bytes),
                 signal.eq(head.signal),

@@ -3,9 +3,10 @@
 import functools
 import operator
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from hdl.config import CoreConfig
+from hdl.pieces import choose
 
 #: Up to this many entries a one-hot select and an AND-OR are smaller than a multiplexer tree.
 ONE_HOT_ENTRIES = 8
@@ -49,11 +50,7 @@ class Select:
         zero = Const(0, len(table[0]))
         options = [zero] * self._first + table
         options += [zero] * ((1 << len(self._select)) - len(options))
-        for bit in self._select:
-            options = [
-                Mux(bit, high, low) for low, high in zip(options[::2], options[1::2], strict=True)
-            ]
-        return options[0]
+        return choose(options, self._select)
 
 
 def negated(value: Value, negate: Value | None) -> list[Value]:

@@ -15,11 +15,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.chain_column import ChainColumn, ChainTables
-from hdl.column import captured, delayed
 from hdl.config import CoreConfig, signed_bits
 from hdl.drain import Drain, DrainLane
 from hdl.lutram import LutRamColumn
 from hdl.parities import Parities
+from hdl.pieces import captured, delayed
 from hdl.sharing import add_shared
 from hdl.table_writer import TableWriter
 from hdl.tile import Tile

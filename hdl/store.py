@@ -11,6 +11,7 @@ from hdl.float_convert import FloatConverter
 from hdl.formats import BF16, FP16, FP32
 from hdl.lmma import ADDRESS_BITS, OUTPUTS, Cause, Units
 from hdl.load import fault_signature
+from hdl.pieces import parts
 
 #: Bursts under way at a time, and words that wait for the bus.
 OUTSTANDING = 8
@@ -253,7 +254,6 @@ class StoreEngine(wiring.Component):
         m = Module()
         config = self._config
         bus_bytes = config.bus_bits // 8
-        shift = bus_bytes.bit_length() - 1
         store = self.stores.payload
         m.submodules.bursts = bursts = RowBursts(bus_bytes)
         m.submodules.reader = reader = SumReader(config)
@@ -273,7 +273,7 @@ class StoreEngine(wiring.Component):
             reader.stores.payload.eq(store),
             bursts.transfers.payload.mem.eq(store.mem),
             bursts.transfers.payload.rows.eq(store.rows),
-            bursts.transfers.payload.words.eq((size + bus_bytes - 1) >> shift),
+            bursts.transfers.payload.words.eq(parts(size, bus_bytes)),
             bursts.transfers.payload.pitch.eq(store.pitch),
             bursts.window_low.eq(self.window_low),
             bursts.window_high.eq(self.window_high),

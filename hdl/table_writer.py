@@ -10,7 +10,6 @@ from amaranth.hdl import (
     Module,
     Mux,
     Signal,
-    Value,
     signed,
 )
 from amaranth.lib import data, stream, wiring
@@ -20,17 +19,9 @@ from hdl.carry_chains import add_subtract, offset_value
 from hdl.config import CoreConfig, signed_bits
 from hdl.lookup import tree_sum
 from hdl.parities import entry_bits
+from hdl.pieces import choose
 from hdl.sharing import add_shared
 from hdl.tables import values_layout
-
-
-def _chosen(options: list[Value], number: Value) -> Value:
-    """The option of that number; beyond the last one, any."""
-    for bit in number:
-        options = options + options[-1:] * (len(options) % 2)
-        pairs = zip(options[::2], options[1::2], strict=True)
-        options = [Mux(bit, high, low) for low, high in pairs]
-    return options[0]
 
 
 def entries_layout(config: CoreConfig) -> data.ArrayLayout:
@@ -89,7 +80,7 @@ class EntryAdder(wiring.Component):
         bits = entry_bits(self._config)
         chosen = Signal(signed(self._config.activation_bits), reset_less=True)
         group = [self.activations[t] for t in range(self._config.k)]
-        m.d.sync += chosen.eq(_chosen(group, self.select))
+        m.d.sync += chosen.eq(choose(group, self.select))
         addend = Signal(signed(bits))
         m.d.comb += addend.eq(chosen)
         total, code = Signal(bits), Signal(bits, reset_less=True)
@@ -203,7 +194,7 @@ class TableWriter(wiring.Component):
             ),
         ]
         for signal, values in constants:
-            m.d.comb += signal.eq(_chosen(values, count))
+            m.d.comb += signal.eq(choose(values, count))
         m.d.comb += self.write.address.eq(Cat(address, filling))
 
         entries: list[Signal] = []

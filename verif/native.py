@@ -1,6 +1,5 @@
 """Simulations driven from C++: model and harness in one program, cached by content."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from hdl.errors import InputError, ToolError
-from verif.simulator import cache_folder, tool_versions, verilator_environment
+from verif.simulator import cache_folder, digest, tool_versions, verilator_environment
 
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
 _STANDARD = "-std=c++20"
@@ -51,8 +50,7 @@ def build_native(
     compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
     tools = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
     recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *tools]
-    digest = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:24]
-    folder = cache_folder() / "native" / digest
+    folder = cache_folder() / "native" / digest(*recipe)
     folder.parent.mkdir(parents=True, exist_ok=True)
     program = folder / top
     with FileLock(f"{folder}.lock"):
@@ -84,8 +82,7 @@ def _includes(root: str) -> list[str]:
 
 def _runtime(root: str) -> list[str]:
     """Object files of Verilator's own runtime, compiled once for all designs."""
-    digest = hashlib.sha256("\0".join([root, *tool_versions()]).encode()).hexdigest()[:24]
-    folder = cache_folder() / "native" / f"runtime-{digest}"
+    folder = cache_folder() / "native" / f"runtime-{digest(root, *tool_versions())}"
     objects = [folder / f"{part}.o" for part in ("verilated", "verilated_threads")]
     with FileLock(f"{folder}.lock"):
         folder.mkdir(exist_ok=True)

@@ -90,7 +90,8 @@ def tool_versions() -> list[str]:
     return [*tools, sys.version, sys.prefix]
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """Name of what is cached by these texts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
@@ -149,7 +150,7 @@ def build(
     if waves:
         trace = wave_format() if simulator == "verilator" else "fst"
     recipe = [verilog, top, simulator, str(trace), str(optimised), *_VERILATOR_FLAGS]
-    folder = cache_folder() / "sim" / _digest(*recipe, *tool_versions())
+    folder = cache_folder() / "sim" / digest(*recipe, *tool_versions())
     result = Build(folder, simulator, top, trace, optimised)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +180,7 @@ def _compile(target: Build, source: Path) -> None:
         if target.waves == "fst":
             flags.append("--trace-fst")
     log = target.folder / "build.log"
-    runtime = cache_folder() / "runtime" / _digest(str(target.waves), *tool_versions())
+    runtime = cache_folder() / "runtime" / digest(str(target.waves), *tool_versions())
     if target.simulator == "verilator" and runtime.exists():
         later = time.time() + 600  # make compares it with a makefile that is still to be written
         for compiled in runtime.glob("*.o"):  # Verilator's own runtime: most of a build's time

@@ -1,0 +1,44 @@
+"""Small pieces of hardware that many blocks are made of."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib.wiring import Out
+
+
+def delayed(m: Module, value: Value, cycles: int, name: str, reset: bool = False) -> Value:
+    """``value`` some cycles later, in registers without reset unless asked for."""
+    for stage in range(cycles):
+        held = Signal(value.shape(), name=f"{name}_{stage}", reset_less=not reset)
+        m.d.sync += held.eq(value)
+        value = held
+    return value
+
+
+def captured(m: Module, value: Value, capture: Value, name: str) -> Signal:
+    """``value`` as it was in the last cycle with ``capture``."""
+    held = Signal(value.shape(), name=f"held_{name}", reset_less=True)
+    with m.If(capture):
+        m.d.sync += held.eq(value)
+    return held
+
+
+def choose(options: Sequence[Value], number: Value) -> Value:
+    """The option of that number by a tree of multiplexers; beyond the last one, any."""
+    options = list(options)
+    for bit in number:
+        options += options[-1:] * (len(options) % 2)
+        pairs = zip(options[::2], options[1::2], strict=True)
+        options = [Mux(bit, high, low) for low, high in pairs]
+    return options[0]
+
+
+def parts(value: Value, unit: int) -> Value:
+    """How many of ``unit``, a power of two, hold ``value``."""
+    return (value + unit - 1) >> unit.bit_length() - 1
+
+
+def forward(m: Module, ours: Value, theirs: Value, flow: Any) -> None:
+    """Connect a port to that of a block inside, whose direction is ``flow``."""
+    m.d.comb += ours.eq(theirs) if flow == Out else theirs.eq(ours)
