@@ -60,8 +60,10 @@ class RunBuffer(wiring.Component):
 
         full = Signal(2)
         keys = [Signal(self._keys, name=f"keys_{bank}", reset_less=True) for bank in range(2)]
-        bank_in, bank_out = Signal(), Signal()
-        index_in, index_out = Signal(range(size)), Signal(range(size))
+        bank_in = Signal()
+        bank_out = Signal()
+        index_in = Signal(range(size))
+        index_out = Signal(range(size))
         taken = self.steps.valid & self.steps.ready
         sent = self.results.valid & self.results.ready
         ends = self.steps.payload.last | (index_in == size - 1)

@@ -94,7 +94,8 @@ class PipelinedTile(Tile):
         config = self.config
         slice_ = self.weights.payload
         in_memory = config.table_storage == "lutram"
-        go, fire = Signal(), Signal()
+        go = Signal()
+        fire = Signal()
 
         def add(instance, make, name=None):
             return add_shared(m, platform, instance, name or instance, lambda: make(config))
@@ -149,7 +150,8 @@ class PipelinedTile(Tile):
         m.d.comb += [self.weights.ready.eq(ready), fire.eq(ready & self.weights.valid)]
         if in_memory:
             # An accumulator is written two cycles after it is read.
-            fired, accumulator = Signal(), Signal(range(config.passes), reset_less=True)
+            fired = Signal()
+            accumulator = Signal(range(config.passes), reset_less=True)
             with m.If(go):
                 m.d.sync += [fired.eq(fire), accumulator.eq(slice_.accumulator)]
             conflict = fired & (slice_.accumulator == accumulator)

@@ -83,7 +83,8 @@ class EntryAdder(wiring.Component):
         m.d.sync += chosen.eq(choose(group, self.select))
         addend = Signal(signed(bits))
         m.d.comb += addend.eq(chosen)
-        total, code = Signal(bits), Signal(bits, reset_less=True)
+        total = Signal(bits)
+        code = Signal(bits, reset_less=True)
         high = add_subtract(m, platform, "adder", code, addend, self.add, bits)
         m.d.comb += total.eq(Cat(code[0] ^ addend[0], high))
         # Half as much above an offset that stays.
@@ -163,7 +164,9 @@ class TableWriter(wiring.Component):
         last = len(program) + 1
         # Operation i is chosen at count i and done at i + 1, its entry written at i + 2.
         count = Signal(range(last + 1))
-        starts, ends, filling = Signal(), Signal(), Signal()
+        starts = Signal()
+        ends = Signal()
+        filling = Signal()
         full = Signal(2)
         m.d.comb += [
             starts.eq(self.activations.valid & ~full.bit_select(filling, 1)),
@@ -183,7 +186,8 @@ class TableWriter(wiring.Component):
             filling.eq(filling ^ ends),
             self.bank.eq(self.bank ^ self.release),
         ]
-        select, add = Signal(range(config.k)), Signal()
+        select = Signal(range(config.k))
+        add = Signal()
         address = Signal(config.k - 1)
         constants = [
             (select, [Const(operation.activation, len(select)) for operation in program]),

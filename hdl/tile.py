@@ -177,7 +177,8 @@ class Tile(wiring.Component):
             done = held
         m.d.comb += drain.done.eq(done)
 
-        starts_plane, plane = Signal(), Signal(max(1, config.plane_bits), reset_less=True)
+        starts_plane = Signal()
+        plane = Signal(max(1, config.plane_bits), reset_less=True)
         if config.doubles:
             with m.If(fire):
                 m.d.sync += plane.eq(slice_.plane)
