@@ -31,14 +31,40 @@ FAULTS = {
     "results never valid": substitute(r"(results__valid <=)[^;]*;", r"\1 1'h0;"),
 }
 
+#: Other datapaths: their configuration, and faults of their own.
+OTHERS = {
+    "booth": CoreConfig(
+        **{"name": "faulty", "engine": "mac", "n": 4, "lookups": 2, "max_weight_bits": 8},
+        **{"max_k": 256, "pipeline": 2, "zero_points": "column"},
+    ),
+    "chain": CoreConfig(
+        **{"name": "faulty", "table_storage": "chain", "n": 4, "k": 2, "lookups": 4},
+        **{"max_weight_bits": 2, "group_size": 32, "result_columns": 1, "zero_points": "column"},
+    ),
+    "lutram": CoreConfig(
+        **{"name": "faulty", "table_storage": "lutram", "passes": 5, "n": 2, "k": 2, "lookups": 4},
+        **{"max_weight_bits": 2, "group_size": 32, "zero_points": "column"},
+    ),
+}
+FAULTS_OF_OTHERS = {
+    ("booth", "sign dropped"): substitute(r"(sign_0_1 <=)[^;]*;", r"\1 1'h0;"),
+    ("booth", "digits swapped"): substitute(r"(once_0_0 <=)[^;]*;", r"\1 once_0_1;"),
+    ("chain", "never cleared"): substitute(r"(\.clear\()[^)]*\)", r"\g<1>1'h0)"),
+    ("chain", "planes not weighed"): substitute(r"(\.weight\()[^)]*\)", r"\g<1>1'h0)"),
+    ("chain", "does not halt"): substitute(r"(assign column_0__go =)[^;]*;", r"\1 1'h1;"),
+    ("lutram", "runs never start"): substitute(r"(\.first\()[^)]*\)", r"\g<1>1'h0)"),
+    ("lutram", "planes not weighed"): substitute(r"(\.weight\()[^)]*\)", r"\g<1>1'h0)"),
+    ("lutram", "does not halt"): substitute(r"(assign column_0__go =)[^;]*;", r"\1 1'h1;"),
+}
 
-def jobs(make_tensor):
+
+def jobs(make_tensor, config=CONFIG):
     rng = np.random.default_rng(11)
     return [
         tile_job(
-            CONFIG,
-            random_activations(CONFIG, 4, 96, rng),
-            make_tensor(9, 96, 2, 32, seed),
+            config,
+            random_activations(config, 4, 96, rng),
+            make_tensor(9 * config.passes, 96, config.max_weight_bits, 32, seed),
             stalls=stalls,
             order=order,
             seed=seed,
@@ -63,6 +89,20 @@ def test_fault_is_noticed(fault, make_tensor, run_tile):
     verdicts = run_tile(CONFIG, jobs(make_tensor), edit=FAULTS[fault])
     assert any(v["mismatches"] for v in verdicts)
     assert all(v["problems"] for v in verdicts if v["mismatches"])
+
+
+@pytest.mark.parametrize(("datapath", "fault"), FAULTS_OF_OTHERS)
+def test_fault_of_another_datapath_is_noticed(datapath, fault, make_tensor, run_tile):
+    config = OTHERS[datapath]
+    verdicts = run_tile(config, jobs(make_tensor, config), edit=FAULTS_OF_OTHERS[datapath, fault])
+    assert any(v["mismatches"] for v in verdicts)
+
+
+@pytest.mark.parametrize("datapath", OTHERS)
+def test_other_datapaths_pass_when_sound(datapath, make_tensor, run_tile):
+    config = OTHERS[datapath]
+    verdicts = run_tile(config, jobs(make_tensor, config))
+    assert [v["mismatches"] for v in verdicts] == [0, 0, 0]
 
 
 def test_stale_table_needs_stalls_to_show(make_tensor, run_tile):
