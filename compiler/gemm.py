@@ -2,12 +2,13 @@
 
 Loops, outermost first: blocks of rows, blocks of columns, runs of K. Weights and scales are laid
 out in the order of their use, so that they are read once for every block of rows, front to back.
-Each run's loads, and each block's sums, take the next place of a ring, as tokens allow.
+Each run's loads, and each block's sums, take the next place of a ring, as tokens allow. Where the
+activation buffer holds all of K, activations are loaded once for all blocks of columns.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def _up(value: int, unit: int) -> int:
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of K: its length, and whether it is the first of its scale group."""
+    """One run of K: its length, and whether it has scale records of its own."""
 
     length: int
     scaled: bool
@@ -38,10 +39,14 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """Rows and column tiles of a block, and how many blocks the rings hold."""
+    """Rows and column tiles of a block, and what the rings hold of them.
+
+    ``resident``: activations stay for all blocks of columns. ``stages`` runs, ``slots`` blocks.
+    """
 
     rows: int
     tiles: int
+    resident: bool
     stages: int
     slots: int
 
@@ -49,15 +54,19 @@ class _Blocks:
 class _Layout:
     """Sizes, in bytes, of what a problem moves."""
 
-    def __init__(self, config: CoreConfig, packed: PackedWeights):
+    def __init__(self, config: CoreConfig, packed: PackedWeights, scales: str):
         self.config = config
+        self.record = SCALES[scales]
         self.units = Units.of(config)
         self.planes = config.planes(packed.bits)
         steps = packed.steps
+        grids = (packed.scales, packed.zero_points)
+        # One scale and zero point for a whole row: its records serve every group.
+        shared = all((grid == grid[:, :1]).all() for grid in grids)
         self.runs = []
         for run, group in enumerate(steps.group):
             used = steps.columns[steps.run == run]
-            scaled = run == 0 or steps.group[run - 1] != group
+            scaled = run == 0 or (not shared and steps.group[run - 1] != group)
             self.runs.append(_Run(int((used < packed.shape[1]).sum()), scaled))
 
     def act(self, run: _Run) -> int:
@@ -74,24 +83,43 @@ class _Layout:
 
     def scale(self, tiles: int) -> int:
         """A run's scale records of some column tiles."""
-        return _up(tiles * self.config.n * 4, self.units.bus)
+        return _up(tiles * self.config.n * self.record.size, max(self.units.bus, self.units.scale))
 
     def acc(self, rows: int, tiles: int) -> int:
         """Sums of a block."""
         config = self.config
         return -(-rows // config.m) * tiles * config.drain_beats * self.units.acc
 
-    def rings(self, rows: int, tiles: int) -> tuple[int, int]:
+    def bank(self, rows: int) -> int:
+        """A bank's part of the activations of some rows, all runs."""
+        return -(-rows // self.config.m) * sum(self.act(run) for run in self.runs)
+
+    def rings(self, rows: int, tiles: int, resident: bool) -> tuple[int, int]:
         """Runs that the input buffers hold at a time, and blocks that the output buffer holds."""
         config = self.config
         longest = max(self.runs, key=lambda run: run.length)
         act = -(-rows // config.m) * self.act(longest)
-        stages = min(
-            config.activation_buffer // config.m // act,
+        inputs = [
             config.weight_buffer // (tiles * self.wgt(longest)),
             config.scale_buffer // self.scale(tiles),
-        )
-        return stages, config.output_buffer // self.acc(rows, tiles)
+        ]
+        if not resident:
+            inputs.append(config.activation_buffer // config.m // act)
+        return min(inputs), config.output_buffer // self.acc(rows, tiles)
+
+
+def _sizes(layout: _Layout, rows: int, tiles: int) -> Iterator[tuple[int, int, bool]]:
+    """Rows, column tiles and residence of all blocks that may be tried."""
+    config = layout.config
+    # A block ends at a column whose address in memory is aligned.
+    grain = max(1, layout.units.bus // (2 * config.n))
+    heights = sorted({min(rows, config.m << i, 4095 // config.m * config.m) for i in range(13)})
+    widths = sorted({min(tiles, grain << i, (1 << 16) // config.n - 1) for i in range(13)})
+    for height, width in product(heights, widths):
+        yield height, width, False
+        # While one block of rows is computed, the next one's activations come.
+        if layout.bank(height) * (1 + (height < rows)) <= config.activation_buffer // config.m:
+            yield height, width, True
 
 
 def _choose(layout: _Layout, rows: int, tiles: int) -> _Blocks:
@@ -100,20 +128,19 @@ def _choose(layout: _Layout, rows: int, tiles: int) -> _Blocks:
     act = sum(layout.act(run) for run in layout.runs)
     wgt = sum(layout.wgt(run) for run in layout.runs) * tiles
     best, least = None, 0.0
-    # A block ends at a column whose address in memory is aligned.
-    grain = max(1, layout.units.bus // (2 * config.n))
-    heights = sorted({min(rows, config.m << i, 4095 // config.m * config.m) for i in range(13)})
-    for height in heights:
-        for width in sorted({min(tiles, grain << i, (1 << 16) // config.n - 1) for i in range(13)}):
-            several = height < rows or width < tiles
-            stages, slots = layout.rings(height, width)
-            if stages < 2 or slots < 1 + several:
-                continue
-            traffic = rows * act * -(-tiles // width) + wgt * -(-rows // height)
-            if best is None or traffic < least:
-                best, least = _Blocks(height, width, stages, slots), traffic
+    for height, width, resident in _sizes(layout, rows, tiles):
+        several = height < rows or width < tiles
+        stages, slots = layout.rings(height, width, resident)
+        if stages < 2 or slots < 1 + several:
+            continue
+        columns = -(-tiles // width)
+        if resident:  # loads run ahead by a block of rows at most
+            stages = min(stages, columns * len(layout.runs))
+        traffic = rows * act * (1 if resident else columns) + wgt * -(-rows // height)
+        if best is None or traffic < least:
+            best, least = _Blocks(height, width, resident, stages, slots), traffic
     if best is None:
-        stages, slots = layout.rings(1, 1)
+        stages, slots = layout.rings(1, 1, False)
         raise InputError(
             f"{config.name} cannot hold two runs of one row and {config.n} columns: its buffers "
             f"hold {stages} and {slots} blocks of sums: enlarge them, or shorten group_size"
@@ -148,18 +175,22 @@ class _Writer:
         if count > 1:
             self.put("end")
 
-    def run(self, run: _Run, rows: int, tiles: int, first: bool, last: bool) -> None:
-        """Loads and arithmetic of one run of a block."""
+    def run(self, run: _Run, rows: int, tiles: int, first: bool, last: bool, load: bool) -> None:
+        """Loads and arithmetic of one run of a block; ``load``: of activations too."""
         layout, config, options = self.layout, self.layout.config, self.options
         act, wgt, scale = layout.act(run), layout.wgt(run) * tiles, layout.scale(tiles)
-        self.put(
-            "load.act", mem=_A, local=_ACT, rows=rows, bytes=act, pitch=self.act_pitch,
-            wait_compute=1,
-        )  # fmt: skip
+        loads = {"load.wgt": {"mem": _W, "local": _WGT, "rows": 1, "bytes": wgt}}
         if run.scaled:
-            self.put("load.scale", mem=_S, local=_SCALE, rows=1, bytes=scale)
-            self.add(_S, scale)
-        self.put("load.wgt", mem=_W, local=_WGT, rows=1, bytes=wgt, signal_compute=1)
+            scales = {"mem": _S, "local": _SCALE, "rows": 1, "bytes": scale}
+            loads = {"load.scale": scales} | loads
+        if load:
+            rows_of = {"mem": _A, "local": _ACT, "rows": rows, "bytes": act}
+            loads = {"load.act": rows_of | {"pitch": self.act_pitch}} | loads
+        for name, values in loads.items():
+            tokens = {"wait_compute": name == next(iter(loads))}
+            self.put(name, **values, **tokens, signal_compute=name == "load.wgt")
+        self.add(_A, act if load else 0)
+        self.add(_S, scale if run.scaled else 0)
         self.put(
             "lmma",
             m=rows, n=tiles * config.n, k=run.length,
@@ -169,13 +200,12 @@ class _Writer:
             scales=options["scales"], zero=options["zero"], accumulate=not first,
             wait_load=1, wait_store=first, signal_load=1, signal_store=last,
         )  # fmt: skip
-        self.add(_A, act)
         self.add(_W, wgt)
         self.add(_ACT, -(-rows // config.m) * act)
         self.add(_WGT, wgt)
 
-    def block(self, rows: int, tiles: int, columns: int) -> None:
-        """All runs of a block, and the store of its sums."""
+    def block(self, rows: int, tiles: int, columns: int, load: bool) -> None:
+        """All runs of a block, and the store of its sums; ``load``: activations are not there."""
         layout, runs = self.layout, self.layout.runs
         last = len(runs) - 1
         scale = layout.scale(tiles)
@@ -185,7 +215,7 @@ class _Writer:
 
             def body(run=run, first=first, end=end, advances=advances) -> None:
                 self.add(_SCALE, scale if advances else 0)
-                self.run(run, rows, tiles, first, end)
+                self.run(run, rows, tiles, first, end, load)
 
             self.repeat(len(list(same)), body)
         self.add(_SCALE, scale)
@@ -194,11 +224,13 @@ class _Writer:
             type=self.options["type"], wait_compute=1, signal_compute=1,
         )  # fmt: skip
         self.add(_ACC, layout.acc(rows, tiles))
-        self.add(_A, -self.act_pitch)
+        self.add(_A, -self.act_pitch if load else 0)
+        self.add(_ACT, -layout.bank(rows) if self.blocks.resident else 0)
 
     def write(self, m: int, n: int, places: dict[str, int]) -> list[int]:
         """The whole program."""
-        config, blocks, options = self.layout.config, self.blocks, self.options
+        layout, blocks, options = self.layout, self.blocks, self.options
+        config = layout.config
         width = blocks.tiles * config.n
         for register in range(8):
             self.put("set", reg=register)
@@ -207,15 +239,21 @@ class _Writer:
         self.put("credit", edge=EDGES.index("compute-load"), count=blocks.stages)
         self.put("credit", edge=EDGES.index("store-compute"), count=blocks.slots)
 
-        def column_block(rows: int, columns: int) -> None:
-            self.block(rows, -(-columns // config.n), columns)
-            self.add(_O, columns * options["size"])
+        def column_blocks(count: int, rows: int, columns: int, load: bool) -> None:
+            def body() -> None:
+                self.block(rows, -(-columns // config.n), columns, load)
+                self.add(_O, columns * options["size"])
+
+            self.repeat(count, body)
 
         def row_block(rows: int) -> None:
             self.put("set", reg=_W, value=places["weights"])
             self.put("set", reg=_S, value=places["scales"])
-            self.repeat(n // width, lambda: column_block(rows, width))
-            self.repeat(int(n % width > 0), lambda: column_block(rows, n % width))
+            first = min(blocks.resident, n // width)
+            column_blocks(first, rows, width, True)
+            column_blocks(n // width - first, rows, width, not blocks.resident)
+            column_blocks(int(n % width > 0), rows, n % width, not first)
+            self.add(_ACT, layout.bank(rows) if blocks.resident else 0)
             self.add(_A, rows * self.act_pitch)
             self.add(_O, rows * options["pitch"] - n * options["size"])
 
@@ -243,23 +281,24 @@ def _weights(layout: _Layout, packed: PackedWeights, width: int) -> np.ndarray:
 
 
 def _records(packed: PackedWeights, tensor: QuantTensor, scales: str, n: int) -> np.ndarray:
-    """Scale records uint32 [groups, columns padded to whole tiles]."""
+    """Scale records [groups, columns padded to whole tiles]."""
     if scales == "fp32":
-        records = packed.scales.astype(np.float32).view(np.uint32)
+        records = packed.scales.astype(np.float32)
     else:
-        half = tensor.scales.astype(np.float16).view(np.uint16).astype(np.uint32)
+        records = tensor.scales.astype(np.float16)
+    if scales == "fp16-zero":
         zero = packed.zero_points.astype(np.int16).view(np.uint16).astype(np.uint32)
-        records = half | zero << np.uint32(16)
+        records = records.view(np.uint16) | zero << np.uint32(16)
     return np.pad(records, ((0, -len(records) % n), (0, 0))).T
 
 
 def _record_format(packed: PackedWeights, tensor: QuantTensor) -> str:
-    """The records that hold a tensor's scales and zero points exactly."""
-    if (packed.zero_points == packed.zero_points.flat[0]).all():
-        return "fp32"
+    """The smallest records that hold a tensor's scales and zero points exactly."""
     with np.errstate(over="ignore"):
-        exact = tensor.scales.astype(np.float16).astype(np.float32) == tensor.scales
-    if not exact.all():
+        exact = (tensor.scales.astype(np.float16).astype(np.float32) == tensor.scales).all()
+    if (packed.zero_points == packed.zero_points.flat[0]).all():
+        return "fp16" if exact else "fp32"
+    if not exact:
         raise InputError(
             f"tensor {tensor.name!r} has zero points of its own for each group and scales that "
             "are no FP16 numbers: round the scales to FP16"
@@ -301,25 +340,26 @@ def gemm(
     if tensor.minimums is not None:
         raise InputError(f"tensor {tensor.name!r} has minimums, which a core does not add")
     packed = pack(config, tensor)
-    layout = _Layout(config, packed)
+    scales = _record_format(packed, tensor)
+    layout = _Layout(config, packed, scales)
     (n, k), m = tensor.shape, len(activations)
     if activations.shape != (m, k) or not m:
         raise InputError(f"activations must be [M, {k}], not {list(activations.shape)}")
     low, high = config.activation_range
     if activations.min() < low or activations.max() > high:
         raise InputError(f"activations must be {config.activation} ({low}..{high})")
-    scales = _record_format(packed, tensor)
     size = OUTPUT_BYTES[output]
     options = {
         "accumulator": ACCUMULATORS.index("int32" if output == "int32" else "fp32"),
-        "scales": SCALES.index(scales),
-        "zero": int(packed.zero_points.flat[0]) if scales == "fp32" else 0,
+        "scales": tuple(SCALES).index(scales),
+        "zero": int(packed.zero_points.flat[0]) if not layout.record.zero else 0,
         "type": OUTPUTS.index(output),
         "size": size,
         "pitch": _up(n * size, layout.units.bus),
     }
     blocks = _choose(layout, m, len(packed.slices))
-    records = _records(packed, tensor, scales, config.n)
+    groups = [packed.steps.group[i] for i, run in enumerate(layout.runs) if run.scaled]
+    records = _records(packed, tensor, scales, config.n)[groups]
     parts = []
     for block in _column_blocks(layout, packed, blocks.tiles):
         columns = slice(block.start * config.n, block.stop * config.n)

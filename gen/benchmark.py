@@ -12,6 +12,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -59,37 +60,63 @@ def _generate(config: CoreConfig, folder: Path) -> None:
     generate(config, folder)
 
 
-#: M, N, K of what the core's rates are quoted for.
-_GEMM, _GEMV = (64, 1024, 1024), (1, 4096, 4096)
-#: Least share of cycles that a GEMM issues a slice, and that a GEMV keeps the bus busy.
+@dataclass(frozen=True)
+class _Rate:
+    """A problem that rates of the core are quoted for.
+
+    ``limits`` are the figures that must reach ``_LEAST``.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    bits: int
+    group_size: int
+    limits: tuple[str, ...]
+
+
 _LEAST = 0.95
+_WEIGHTS = "words of weights a cycle"
+_STORED = "words of weights and scales a cycle"
+_RATES = (
+    _Rate("GEMM", (64, 1024, 1024), 2, 128, ("slices a cycle",)),
+    _Rate("GEMV", (1, 4096, 4096), 2, 128, (_STORED,)),
+    _Rate("GEMV", (1, 4096, 4096), 4, 128, (_STORED, _WEIGHTS)),
+    _Rate("GEMV, a scale a row,", (1, 4096, 4096), 2, 4096, (_STORED, _WEIGHTS)),
+)
 
 
 def core_rates() -> dict[str, float]:
-    """Rates of the preset ``default`` on RTL, by its counters: 2-bit weights, groups of 128.
+    """Rates of the preset ``default`` on RTL, by its counters: FP16 scales, one zero point.
 
-    The memory answers after 40 cycles.
+    The memory answers after 40 cycles. Weights and scales are what a checkpoint stores: b bits an
+    element and two bytes a group.
     """
     config = preset("default")
     rng = np.random.default_rng(0)
     figures: dict[str, float] = {}
-    for name, (m, n, k) in (("GEMM", _GEMM), ("GEMV", _GEMV)):
-        tensor = random_tensor((n, k), 2, 128, rng)
+    for rate in _RATES:
+        m, n, k = rate.shape
+        tensor = random_tensor((n, k), rate.bits, rate.group_size, rng)
+        tensor.scales[:] = tensor.scales.astype(np.float16)
         tensor.zero_points[:] = 1
         program = gemm(config, tensor, random_activations(config, m, k, rng))
         found = compare(program, "rtl", Conditions(latency=40))
+        title = f"{rate.name} {m} x {n} x {k}, {rate.bits} bits"
         if found.mismatches:
-            raise ToolError(f"{name} on RTL differs from the ISA model: {found.mismatches}")
+            raise ToolError(f"{title} on RTL differs from the ISA model: {found.mismatches}")
         cycles = found.counters["cycles"]
         weights = tensor.codes.size * tensor.bits / config.bus_bits
-        shape = f"{name} {m} x {n} x {k}"
-        figures[f"core, {shape}: slices a cycle"] = found.counters["slices"] / cycles
-        figures[f"core, {shape}: bus words read a cycle"] = found.counters["read_beats"] / cycles
-        figures[f"core, {shape}: words of weights a cycle"] = weights / cycles
-        limit = "slices" if name == "GEMM" else "read_beats"
-        if found.counters[limit] < _LEAST * cycles:
-            raise ToolError(f"{shape}: {limit} are {found.counters[limit]} of {cycles} cycles")
-        figures[f"core, {shape}: simulated cycles/s"] = cycles / found.seconds
+        rates = {
+            "slices a cycle": found.counters["slices"] / cycles,
+            "bus words read a cycle": found.counters["read_beats"] / cycles,
+            _WEIGHTS: weights / cycles,
+            _STORED: (weights + tensor.scales.size * 16 / config.bus_bits) / cycles,
+        }
+        for name in rate.limits:
+            if rates[name] < _LEAST:
+                raise ToolError(f"{title}: {name} are {rates[name]:.3f}, not {_LEAST}")
+        figures |= {f"core, {title}: {name}": value for name, value in rates.items()}
+        figures[f"core, {title}: simulated cycles/s"] = cycles / found.seconds
     return figures
 
 

@@ -15,11 +15,13 @@ from hdl.lmma import (
     BY_OPCODE,
     OPCODE_BITS,
     REGISTERS,
+    SCALES,
     WAITS,
     Cause,
     Field,
     Instruction,
     Queue,
+    ScaleRecord,
     alignments,
     limits,
 )
@@ -118,10 +120,17 @@ class Decoder(wiring.Component):
         store = BY_NAME["store"].by_name
         for name in ("mem", "local", "rows", "columns", "pitch", "type"):
             m.d.comb += getattr(self.store, name).eq(value(store[name]))
+
+        def among(has: Callable[[ScaleRecord], bool]) -> Value:
+            """Whether the scale records are of a format that has some property."""
+            formats = (number for number, record in enumerate(SCALES.values()) if has(record))
+            return Cat(bits(lmma["scales"]) == number for number in formats).any()
+
         m.d.comb += [
             self.load.signal.eq(bits(load["signal_compute"])),
             self.lmma.integer.eq(bits(lmma["accumulator"])),
-            self.lmma.fixed_zero.eq(~bits(lmma["scales"])),
+            self.lmma.half.eq(among(lambda record: record.half)),
+            self.lmma.fixed_zero.eq(among(lambda record: not record.zero)),
             self.lmma.signal_load.eq(bits(lmma["signal_load"])),
             self.lmma.signal_store.eq(bits(lmma["signal_store"])),
             self.store.signal.eq(bits(store["signal_compute"])),

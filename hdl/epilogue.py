@@ -1,6 +1,6 @@
 """From run results to sums: zero points, scales, accumulation."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,6 +25,7 @@ _OLD = LATENCY - _ADDED
 #: How an ``lmma`` adds: fields and their bits.
 OPTIONS = {
     "integer": 1,
+    "half": 1,
     "fixed_zero": 1,
     "zero": 16,
     "accumulate": 1,
@@ -42,9 +43,11 @@ class EpilogueLane(wiring.Component):
         D and R, and the scale record.
     old : In
         The old sum, four cycles later.
+    half : In
+        The record's scale is FP16 rather than FP32.
     fixed_zero, zero, integer, accumulate : In
-        ``zero`` is z'' rather than the record's; add P as it is; add to ``old``. They stay as they
-        are while an ``lmma`` is under way.
+        ``zero`` is z'' rather than the record's; add P as it is; add to ``old``. They, and
+        ``half``, stay as they are while an ``lmma`` is under way.
     sum : Out
         ``LATENCY - 1`` cycles after ``dot``.
     """
@@ -57,6 +60,7 @@ class EpilogueLane(wiring.Component):
                 "row_sum": In(config.row_sum_bits),
                 "record": In(32),
                 "zero": In(16),
+                "half": In(1),
                 "fixed_zero": In(1),
                 "integer": In(1),
                 "accumulate": In(1),
@@ -81,7 +85,7 @@ class EpilogueLane(wiring.Component):
         halved = Cat(whole[:23], (whole[23:31] - usual)[:8], whole[31])
         m.d.sync += [
             product.eq(value),
-            scale.eq(Mux(self.fixed_zero, self.record, halved)),
+            scale.eq(Mux(self.half, halved, self.record)),
         ]
         m.submodules.to_float = to_float = IntegerToFloat(len(product), FP32, pipeline=_INTEGER)
         m.submodules.multiplier = multiplier = FloatMultiplier(FP32, pipeline=_SCALED)
@@ -168,6 +172,8 @@ class Epilogue(wiring.Component):
         tiles = Signal(16)
         scale = Signal(ADDRESS_BITS)
         acc = Signal(ADDRESS_BITS)
+        narrow = Signal()
+        scale_step = Signal(range(units.scale + 1))
         taken = Signal()
         ends_run = Signal()
         ends_block = Signal()
@@ -180,6 +186,9 @@ class Epilogue(wiring.Component):
             last.eq(taken & ends_block & (blocks == 1)),
             self.scale_enable.eq(taken),
             self.scale_address.eq(scale),
+            # Records of two bytes: two beats of them lie in one word of the buffer.
+            narrow.eq(task.half & task.fixed_zero),
+            scale_step.eq(Mux(narrow, units.scale // 2, units.scale)),
         ]
         with m.If(self.tasks.valid & self.tasks.ready):
             head = self.tasks.payload
@@ -192,7 +201,7 @@ class Epilogue(wiring.Component):
                 acc.eq(head.acc),
             ]
         with m.Elif(taken):
-            m.d.sync += [acc.eq(acc + units.acc), scale.eq(scale + units.scale)]
+            m.d.sync += [acc.eq(acc + units.acc), scale.eq(scale + scale_step)]
             with m.If(ends_run):
                 m.d.sync += tiles.eq(tiles - 1)
             with m.If(ends_block):
@@ -217,17 +226,25 @@ class Epilogue(wiring.Component):
             self.signal_load.eq(done & task.signal_load),
             self.signal_store.eq(done & task.signal_store),
         ]
-        self._lanes(m, platform, task)
+        self._lanes(m, platform, task, self._records(m, narrow, scale))
         return m
 
-    def _lanes(self, m: Module, platform: object, task) -> None:
+    def _records(self, m: Module, narrow: Signal, scale: Signal) -> list[Value]:
+        """The record of each column, out of the word that was read at ``scale``."""
+        wide = lanes(m, self.records, 32, "record")
+        odd = delayed(m, scale[Units.of(self._config).scale.bit_length() - 2], 1, "odd")
+        beat = Signal(len(self.records) // 2, name="narrow_records")
+        m.d.comb += beat.eq(self.records.word_select(odd, len(beat)))
+        halves = (beat.word_select(column, 16) for column in range(len(wide)))
+        return [Mux(narrow, half, whole) for half, whole in zip(halves, wide, strict=True)]
+
+    def _lanes(self, m: Module, platform: object, task, records: list[Value]) -> None:
         config = self._config
         payload = self.results.payload
         dot = delayed(m, payload.dot.as_value(), 1, "dot")
         row_sum = delayed(m, payload.row_sum.as_value(), 1, "row_sum")
         dots = lanes(m, dot, config.accumulator_bits, "dots")
         sums = lanes(m, row_sum, config.row_sum_bits, "sums")
-        records = lanes(m, self.records, 32, "record")
         olds = lanes(m, self.read_data, 32, "old")
         results = []
         for place, value in enumerate(dots):
@@ -239,6 +256,7 @@ class Epilogue(wiring.Component):
                 lane.row_sum.eq(sums[row]),
                 lane.record.eq(records[column]),
                 lane.zero.eq(task.zero),
+                lane.half.eq(task.half),
                 lane.fixed_zero.eq(task.fixed_zero),
                 lane.integer.eq(task.integer),
                 lane.accumulate.eq(task.accumulate),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hdl.config import CoreConfig
 
 #: Version of the encoding, which the core's identity register shows.
-VERSION = 1
+VERSION = 2
 BITS = 128
 BYTES = BITS // 8
 OPCODE_BITS = 8
@@ -184,7 +184,33 @@ _LOAD = (
 
 ACTIVATIONS = ("int8", "int16")
 ACCUMULATORS = ("fp32", "int32")
-SCALES = ("fp32", "fp16-zero")
+
+
+@dataclass(frozen=True)
+class ScaleRecord:
+    """A format of scale records.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of a record.
+    half : bool
+        It holds s = 2 s' as FP16 in its low bits; else s' as FP32.
+    zero : bool
+        Bits 16 and up are z''; else z'' is the instruction's.
+    """
+
+    size: int
+    half: bool
+    zero: bool
+
+
+#: Formats of scale records, in the order of their numbers.
+SCALES = {
+    "fp32": ScaleRecord(4, half=False, zero=False),
+    "fp16-zero": ScaleRecord(4, half=True, zero=True),
+    "fp16": ScaleRecord(2, half=True, zero=False),
+}
 OUTPUTS = ("fp32", "int32", "fp16", "bf16")
 #: Edges of the token counters, producer to consumer, in the order of their numbers.
 EDGES = ("load-compute", "compute-load", "compute-store", "store-compute")
@@ -247,7 +273,7 @@ _DEFINITIONS = (
         18,
         Queue.LOAD,
         _LOAD,
-        "Scale records of 32 bits, one for each column, row after row as weights.",
+        "Scale records of 16 or 32 bits, one for each column, row after row as weights.",
     ),
     Instruction(
         "lmma.m{m}n{n}k{k}.{activation}.w{bits}.{accumulator}",
@@ -262,10 +288,12 @@ _DEFINITIONS = (
             Field("accumulator", 1, "choice", "format of sums", choices=ACCUMULATORS),
             _register("act", "byte address in a bank of the activation buffer, of bus words"),
             _register("wgt", "byte address in the weight buffer, of slices and bus words"),
-            _register("scale", "byte address in the scale buffer, of result beats"),
+            _register(
+                "scale", "byte address in the scale buffer, of result beats of four-byte records"
+            ),
             _register("acc", "byte address in the output buffer, of its words"),
-            Field("scales", 1, "choice", "format of scale records", choices=SCALES),
-            Field("zero", 10, "signed", "zero point z'' of all columns with records fp32"),
+            Field("scales", 2, "choice", "format of scale records", choices=tuple(SCALES)),
+            Field("zero", 10, "signed", "zero point z'' of all columns, unless records hold it"),
             *_flags(
                 ("accumulate", "add to what the output buffer holds; else replace it"),
                 ("wait_load", "first take a token of load"),

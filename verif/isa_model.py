@@ -284,12 +284,11 @@ class IsaModel:
         packed = self._wgt[places % self._wgt.size].reshape(tiles, steps, planes, units.slice)
         weights = slice_weights(config, packed)
         # Records [columns]
-        places = values["scale"] + np.arange(tiles * config.n * 4)
-        records = self._scale[places % self._scale.size].view("<u4")
-        half = SCALES[values["scales"]] == "fp16-zero"
-        products = run_products(
-            config, rows, weights, None if half else values["zero"], records
-        )  # [rows, columns]
+        record = tuple(SCALES.values())[values["scales"]]
+        places = values["scale"] + np.arange(tiles * config.n * record.size)
+        records = self._scale[places % self._scale.size].view(f"<u{record.size}")
+        zero = None if record.zero else values["zero"]
+        products = run_products(config, rows, weights, zero, records)  # [rows, columns]
         beats, columns = config.drain_beats, config.drain_columns
         count = blocks * tiles * beats * config.m * columns
         where = (values["acc"] // 4 + np.arange(count)) % self._acc.size
@@ -298,7 +297,7 @@ class IsaModel:
         order = (0, 2, 3, 1, 4)
         place = where.reshape([shape[i] for i in order]).transpose(np.argsort(order))
         before = self._acc[place].reshape(products.shape) if values["accumulate"] else None
-        after = accumulate(before, products, records, half, bool(values["accumulator"]))
+        after = accumulate(before, products, records, record.half, bool(values["accumulator"]))
         self._acc[place] = after.reshape(shape)
         self.state.slices += blocks * tiles * steps * planes
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hdl.config import CoreConfig
-from hdl.lmma import ACTIVATIONS, BY_NAME, EDGES, OUTPUTS, SIGNALS, WAITS, Queue, Units
+from hdl.lmma import ACTIVATIONS, BY_NAME, EDGES, OUTPUTS, SCALES, SIGNALS, WAITS, Queue, Units
 
 #: Memory of a job: program and data that is only read, then results.
 MEMORY, RESULTS = 0x8000, 0x4000
@@ -146,12 +146,13 @@ class _Builder:
         config, units = self.config, self.units
         blocks, tiles = -(-values["m"] // config.m), -(-values["n"] // config.n)
         steps = -(-values["k"] // config.depth)
+        record = tuple(SCALES.values())[values.get("scales", 0)]
         row = -(-values["k"] * config.activation_bits // 8 // units.bus) * units.bus
         tile = -(-steps * values["bits"] * units.slice // units.bus) * units.bus
         accesses = [
             _Access("act", local["act"], blocks * row, False),
             _Access("wgt", local["wgt"], tiles * tile, False),
-            _Access("scale", local["scale"], tiles * config.n * 4, False),
+            _Access("scale", local["scale"], tiles * config.n * record.size, False),
             _Access("acc", local["acc"], blocks * tiles * config.drain_beats * units.acc, True),
         ]
         activation = ACTIVATIONS.index(config.activation)
@@ -210,7 +211,7 @@ def _lmma(builder: _Builder, rng: random.Random) -> None:
         "k": rng.choice((config.run_length, rng.randint(1, config.run_length))),
         "bits": rng.randint(1, config.max_weight_bits),
         "accumulator": rng.randint(0, 1),
-        "scales": rng.randint(0, 1),
+        "scales": rng.randrange(len(SCALES)),
         "zero": rng.randint(*config.zero_point_range),
         "accumulate": rng.randint(0, 1),
     }

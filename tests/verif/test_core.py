@@ -67,12 +67,15 @@ def test_random_programs(core, choices, seed, stall, latency):
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("uniform", [True, False])
 @pytest.mark.parametrize("output", ["fp32", "int32", "fp16", "bf16"])
-def test_gemm(core, output, stall):
+def test_gemm(core, output, uniform, stall):
     config = core[0]
     rng = np.random.default_rng(5)
     tensor = random_tensor((37, 96), config.max_weight_bits, 32, rng)
     tensor.scales[:] = tensor.scales.astype(np.float16)
+    if uniform:  # records of two bytes
+        tensor.zero_points[:] = 2
     program = gemm(config, tensor, random_activations(config, 5, 96, rng), output)
     conditions = Conditions(stall=stall, most_cycles=WATCHDOG)
     outcome = compare(core, program.words, program.memory.copy(), conditions)

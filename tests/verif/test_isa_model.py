@@ -11,7 +11,7 @@ from compiler.program import Program
 from gen.simulate import random_activations, random_tensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
-from hdl.lmma import Cause
+from hdl.lmma import BY_NAME, SCALES, Cause
 from verif.golden import integer_products
 from verif.isa_model import IsaModel
 
@@ -31,15 +31,32 @@ def expected(activations, tensor):
 
 
 def uniform(tensor):
-    """The same zero point everywhere: records fp32."""
+    """The same zero point everywhere."""
     tensor.zero_points[:] = tensor.zero_points[0, 0]
     return tensor
 
 
 def halves_of(tensor):
-    """FP16 scales, zero points of each column and group: records fp16-zero."""
+    """FP16 scales, subnormal, zero and negative ones among them."""
     tensor.scales[:] = tensor.scales.astype(np.float16)
+    odd = np.array([2**-24, -(2**-24) * 1023, 0, -0.0, 65504, -1.5], np.float32)
+    tensor.scales.ravel()[: len(odd)] = odd[: tensor.scales.size]
     return tensor
+
+
+#: Scale records -> the tensor that needs them.
+RECORDS = {
+    "fp32": uniform,
+    "fp16-zero": halves_of,
+    "fp16": lambda tensor: uniform(halves_of(tensor)),
+}
+
+
+def record_formats(program: Program) -> set[str]:
+    """Formats of the scale records of all ``lmma`` of a program."""
+    lmma = BY_NAME["lmma"]
+    words = [word for word in program.words if word & 0xFF == lmma.opcode]
+    return {tuple(SCALES)[lmma.decode(word)["scales"]] for word in words}
 
 
 def run(program: Program):
@@ -59,18 +76,15 @@ def run(program: Program):
         ((3, 128, 64), 2, 32, {"lookups": 2, "m": 4, "result_columns": 4}),
     ],
 )
-@pytest.mark.parametrize("shared", [True, False])
-def test_gemm_is_the_golden_product(shape, bits, group, changes, shared):
+@pytest.mark.parametrize("records", RECORDS)
+def test_gemm_is_the_golden_product(shape, bits, group, changes, records):
     config = CORE.replace(**changes)
     rng = np.random.default_rng(0)
     m, n, k = shape
-    tensor = (
-        uniform(random_tensor((n, k), bits, group, rng))
-        if shared
-        else halves_of(random_tensor((n, k), bits, group, rng))
-    )
+    tensor = RECORDS[records](random_tensor((n, k), bits, group, rng))
     activations = random_activations(config, m, k, rng)
     program = gemm(config, tensor, activations)
+    assert record_formats(program) == {records}
     state, found = run(program)
     assert state.cause == Cause.NONE
     wanted = expected(activations, tensor) if group <= 32 else None
@@ -107,6 +121,35 @@ def test_a_large_gemv_takes_seconds():
     assert time.perf_counter() - began < 10
     assert state.slices == 4096 * 4096 * 2 // 256
     np.testing.assert_array_equal(found.view(np.float32), expected(activations, tensor))
+
+
+@pytest.mark.parametrize(("rows", "blocks"), [(2, 1), (7, 1), (15, 4)])
+def test_activations_that_fit_are_read_once(rows, blocks):
+    """Weights and records are read for every block of rows; more columns than a block has."""
+    config = CORE.replace(weight_buffer=1024, activation_buffer=2048, output_buffer=1024)
+    rng = np.random.default_rng(4)
+    tensor = RECORDS["fp16"](random_tensor((16 * 9, 256), 1, 32, rng))
+    activations = random_activations(config, rows, 256, rng)
+    program = gemm(config, tensor, activations)
+    state, found = run(program)
+    np.testing.assert_array_equal(found.view(np.float32), expected(activations, tensor))
+    per_block = tensor.codes.size // 8 + tensor.scales.size * 2
+    words = (per_block * blocks + activations.size) // 16
+    assert state.read_beats == words + len(program.words)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_records_of_a_whole_row_are_read_once(shared):
+    rng = np.random.default_rng(4)
+    tensor = RECORDS["fp16"](random_tensor((32, 256), 2, 32, rng))
+    if shared:
+        tensor.scales[:] = tensor.scales[:, -1:]
+    activations = random_activations(CORE, 1, 256, rng)
+    program = gemm(CORE, tensor, activations)
+    state, found = run(program)
+    np.testing.assert_array_equal(found.view(np.float32), expected(activations, tensor))
+    records = 32 * 2 * (1 if shared else 8)
+    assert state.read_beats == (32 * 256 // 4 + records + 256) // 16 + len(program.words)
 
 
 LMMA = "act=r0 wgt=r0 scale=r0 acc=r0 scales=fp32 zero=0"
