@@ -83,7 +83,9 @@ class _Layout:
 
     def scale(self, tiles: int) -> int:
         """A run's scale records of some column tiles."""
-        return _up(tiles * self.config.n * self.record.size, max(self.units.bus, self.units.scale))
+        return _up(
+            tiles * self.config.columns * self.record.size, max(self.units.bus, self.units.scale)
+        )
 
     def acc(self, rows: int, tiles: int) -> int:
         """Sums of a block."""
@@ -112,9 +114,9 @@ def _sizes(layout: _Layout, rows: int, tiles: int) -> Iterator[tuple[int, int, b
     """Rows, column tiles and residence of all blocks that may be tried."""
     config = layout.config
     # A block ends at a column whose address in memory is aligned.
-    grain = max(1, layout.units.bus // (2 * config.n))
+    grain = max(1, layout.units.bus // (2 * config.columns))
     heights = sorted({min(rows, config.m << i, 4095 // config.m * config.m) for i in range(13)})
-    widths = sorted({min(tiles, grain << i, (1 << 16) // config.n - 1) for i in range(13)})
+    widths = sorted({min(tiles, grain << i, (1 << 16) // config.columns - 1) for i in range(13)})
     for height, width in product(heights, widths):
         yield height, width, False
         # While one block of rows is computed, the next one's activations come.
@@ -142,8 +144,8 @@ def _choose(layout: _Layout, rows: int, tiles: int) -> _Blocks:
     if best is None:
         stages, slots = layout.rings(1, 1, False)
         raise InputError(
-            f"{config.name} cannot hold two runs of one row and {config.n} columns: its buffers "
-            f"hold {stages} and {slots} blocks of sums: enlarge them, or shorten group_size"
+            f"{config.name} cannot hold two runs of one row and {config.columns} columns: its "
+            f"buffers hold {stages} and {slots} blocks of sums: enlarge them, or shorten group_size"
         )
     return best
 
@@ -193,7 +195,7 @@ class _Writer:
         self.add(_S, scale if run.scaled else 0)
         self.put(
             "lmma",
-            m=rows, n=tiles * config.n, k=run.length,
+            m=rows, n=tiles * config.columns, k=run.length,
             activation=ACTIVATIONS.index(config.activation),
             bits=self.bits, accumulator=options["accumulator"],
             act=_ACT, wgt=_WGT, scale=_SCALE, acc=_ACC,
@@ -231,7 +233,7 @@ class _Writer:
         """The whole program."""
         layout, blocks, options = self.layout, self.blocks, self.options
         config = layout.config
-        width = blocks.tiles * config.n
+        width = blocks.tiles * config.columns
         for register in range(8):
             self.put("set", reg=register)
         self.put("set", reg=_A, value=places["activations"])
@@ -241,7 +243,7 @@ class _Writer:
 
         def column_blocks(count: int, rows: int, columns: int, load: bool) -> None:
             def body() -> None:
-                self.block(rows, -(-columns // config.n), columns, load)
+                self.block(rows, -(-columns // config.columns), columns, load)
                 self.add(_O, columns * options["size"])
 
             self.repeat(count, body)
@@ -359,10 +361,10 @@ def gemm(
     }
     blocks = _choose(layout, m, len(packed.slices))
     groups = [packed.steps.group[i] for i, run in enumerate(layout.runs) if run.scaled]
-    records = _records(packed, tensor, scales, config.n)[groups]
+    records = _records(packed, tensor, scales, config.columns)[groups]
     parts = []
     for block in _column_blocks(layout, packed, blocks.tiles):
-        columns = slice(block.start * config.n, block.stop * config.n)
+        columns = slice(block.start * config.columns, block.stop * config.columns)
         part = np.ascontiguousarray(records[:, columns]).view(np.uint8)
         fill = layout.scale(block.stop - block.start) - part.shape[1]
         parts.append(np.pad(part, ((0, 0), (0, fill))).ravel())

@@ -199,10 +199,10 @@ def pack(config: CoreConfig, tensor: QuantTensor) -> PackedWeights:
         raise InputError(f"{where} is not ternary: set weight_coding=binary")
     steps = cut_steps(config, k, tensor.group_size)
     slice_bytes = -(-config.slice_bits // 8)
-    tiles = -(-n // config.n)
+    tiles = -(-n // config.columns)
     planes = config.planes(tensor.bits)
     slices = np.empty((tiles, steps.count, planes, slice_bytes), np.uint8)
-    for tile, block in enumerate(_tiles(tensor.codes, config.n)):
+    for tile, block in enumerate(_tiles(tensor.codes, config.columns)):
         codes = steps.gather(block)
         for plane, bits in enumerate(_INDEX_BITS[config.form.name](config, codes, tensor.bits)):
             flat = bits.reshape(steps.count, config.slice_bits)

@@ -16,7 +16,7 @@ from verif.job import Stalls
 def run(config: CoreConfig, seed: int = 0) -> SimulationReport:
     """One random problem, ragged in M, N and K, with random stalls; returns its report."""
     rng = np.random.default_rng(seed)
-    n, k = config.n + 1, 2 * max(64, config.depth) + 5
+    n, k = config.columns + 1, 2 * max(64, config.depth) + 5
     tensor = random_tensor(
         (n, k),
         config.max_weight_bits,

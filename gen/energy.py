@@ -251,7 +251,7 @@ def _random(config: CoreConfig, bits: int, seed: int) -> tuple[np.ndarray, Quant
     length = run if run > _LONGEST else _LONGEST // run * run
     length = min(length, _LONGEST, config.max_k)
     tensor = random_tensor(
-        (config.n * _column_tiles(config, bits, length), length),
+        (config.columns * _column_tiles(config, bits, length), length),
         bits,
         config.group_size or length,
         rng,
@@ -282,8 +282,8 @@ def _example(config: CoreConfig, bits: int) -> tuple[np.ndarray, QuantTensor]:
         if tensor.bits != bits:
             continue
         needed = _column_tiles(config, bits, tensor.shape[1])
-        there = max(1, min(needed, tensor.shape[0] // config.n))
-        part = _columns(tensor, there * config.n)
+        there = max(1, min(needed, tensor.shape[0] // config.columns))
+        part = _columns(tensor, there * config.columns)
         try:
             found = load_activations(archive, part, config)
             activations = np.resize(found, (config.m * -(-needed // there), found.shape[1]))

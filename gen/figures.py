@@ -26,7 +26,7 @@ def preset_table() -> str:
         area = synthesise(config).gate_equivalents
         tables = f"{config.tables} x K{config.table_k} {config.form.name}"
         rows.append(
-            f"| `{name}` | {config.m} x {config.n} x {config.depth} | {tables} "
+            f"| `{name}` | {config.m} x {config.columns} x {config.depth} | {tables} "
             f"| 1..{config.max_weight_bits} bits | {config.activation} "
             f"| {config.accumulator_bits} bits | {config.latency} cycles | {area / 1000:.1f} "
             f"| {area / config.products_per_cycle:.0f} |\n"

@@ -143,9 +143,10 @@ def waiver_file(config: CoreConfig) -> str:
 def fusesoc_core(config: CoreConfig, top: str = "tile") -> str:
     """FuseSoC core description (CAPI2)."""
     version = importlib.metadata.version("lut-tensor-core")
+    shape = f"M{config.m} N{config.columns} K{config.depth}"
     return f"""CAPI=2:
 name: "::{config.name}:{version}"
-description: "LUT Tensor Core {top}, M{config.m} N{config.n} K{config.depth}, {config.activation}"
+description: "LUT Tensor Core {top}, {shape}, {config.activation}"
 
 filesets:
   rtl:

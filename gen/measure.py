@@ -60,7 +60,7 @@ def ops_per_cycle(config: CoreConfig, weight_bits: int) -> float:
 
     pieces, rest = divmod(config.run_length, config.run_steps * config.depth)
     total = pieces * cycles(config.run_steps * config.depth) + cycles(rest)
-    return config.m * config.n * config.run_length / total
+    return config.m * config.columns * config.run_length / total
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -264,7 +264,7 @@ class ComputeEngine(wiring.Component):
         steps = Signal(12)
         m.d.comb += [
             blocks.eq(parts(lmma.m, config.m)),
-            tiles.eq(parts(lmma.n, config.n)),
+            tiles.eq(parts(lmma.n, config.columns)),
             steps.eq(parts(lmma.k, config.depth)),
         ]
         options = [getattr(lmma, name) for name in OPTIONS]

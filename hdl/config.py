@@ -39,6 +39,7 @@ _RANGES: dict[str, tuple[int, int]] = {
     "n": (1, 4096),
     "k": (1, 6),
     "lookups": (1, 64),
+    "tiles": (1, 64),
     "max_weight_bits": (1, 8),
     "group_size": (0, 1 << 20),
     "max_k": (1, 1 << 20),
@@ -72,11 +73,15 @@ class CoreConfig:
         Datapath that computes the dot products: lookup tables; multipliers; one conditional add per
         weight bit; full tables with two's-complement weights as earlier LUT accelerators have them.
     m, n : int
-        Activation rows and weight columns of the tile (paper, section 3.2.2).
+        Activation rows and weight columns of a tile (paper, section 3.2.2).
     k : int
         Activations that one table covers, 1..6 (engines without tables: ``k * lookups`` counts).
     lookups : int
         Tables that a unit reads and sums per cycle: ``k * lookups`` products per unit and cycle.
+    tiles : int
+        Tiles side by side, 1..64: ``n`` columns each, in lockstep, which share tables, row sums and
+        drain. A table is computed once and broadcast to a register in every tile. A slice and a
+        run cover ``columns = tiles * n`` columns.
     table_form : {"symmetric", "subset"}
         ``symmetric`` stores the 2^(k-1) entries of the paper's equation 5; ``subset`` the 2^k - 1
         subset sums of the activations. Results are equal. Engine ``lut`` only.
@@ -118,8 +123,8 @@ class CoreConfig:
         the highest plane first, and accumulators double at a plane's start, which is smaller.
         Exact floats always do so.
     result_columns : int
-        Columns per beat of the result stream, a divisor of ``n``; 0 chooses the fewest that never
-        stall one-bit runs of ``group_size`` (or of 32 elements).
+        Columns per beat of the result stream, a divisor of ``columns``; 0 chooses the fewest that
+        never stall one-bit runs of ``group_size`` (or of 32 elements).
     pipeline : int
         Extra register stages of a unit: 1 between the sum of its lookups and the accumulator, 2
         also before that sum.
@@ -142,6 +147,7 @@ class CoreConfig:
     n: int = 64
     k: int = 4
     lookups: int = 1
+    tiles: int = 1
     table_form: str = "symmetric"
     max_weight_bits: int = 2
     activation: str = "int8"
@@ -231,6 +237,11 @@ class CoreConfig:
     # Shape ---------------------------------------------------------------------------------------
 
     @property
+    def columns(self) -> int:
+        """Weight columns of all tiles: ``tiles * n``."""
+        return self.tiles * self.n
+
+    @property
     def depth(self) -> int:
         """K elements that one weight slice covers: ``k * lookups``."""
         return self.k * self.lookups
@@ -247,8 +258,8 @@ class CoreConfig:
 
     @property
     def products_per_cycle(self) -> int:
-        """Products of one slice, of one-bit weights if bit-serial: ``m * n * depth``."""
-        return self.m * self.n * self.depth
+        """Products of one slice, of one-bit weights if bit-serial: ``m * columns * depth``."""
+        return self.m * self.columns * self.depth
 
     @property
     def run_length(self) -> int:
@@ -272,8 +283,8 @@ class CoreConfig:
 
     @property
     def slice_bits(self) -> int:
-        """Weight bits of one slice: ``n * tables * index_bits``."""
-        return self.n * self.tables * self.index_bits
+        """Weight bits of one slice: ``columns * tables * index_bits``."""
+        return self.columns * self.tables * self.index_bits
 
     def planes(self, bits: int) -> int:
         """Slices of a step of b-bit weights: bit planes, or 1 where a slice holds whole codes."""
@@ -464,10 +475,14 @@ class CoreConfig:
         if self.result_columns:
             return self.result_columns
         if self.passes > 1:  # their runs end one right after the other
-            return self.n
+            return self.columns
         slices = min(self.run_length, SHORTEST_GROUP) // self.depth
         beats = max(1, slices - 1 - self.pipeline)
-        return next(c for c in range(1, self.n + 1) if self.n % c == 0 and self.n // c <= beats)
+        return next(
+            c
+            for c in range(1, self.columns + 1)
+            if self.columns % c == 0 and self.columns // c <= beats
+        )
 
     @property
     def zero_point_lanes(self) -> int:
@@ -477,7 +492,7 @@ class CoreConfig:
     @property
     def drain_beats(self) -> int:
         """Result beats of one run."""
-        return self.n // self.drain_columns
+        return self.columns // self.drain_columns
 
     @property
     def full_rate_slices(self) -> int:

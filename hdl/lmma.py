@@ -302,9 +302,9 @@ _DEFINITIONS = (
                 ("signal_store", "give store a token when done"),
             ),
         ),
-        "`O[m,n] = A[m,k] x W[n,k] + O[m,n]`: for each block of rows and each tile of columns one "
-        "run of the tile, scaled as the records say. Each tile's slices start at a bus word. The "
-        "paper's O_dtype is that of the store.",
+        "`O[m,n] = A[m,k] x W[n,k] + O[m,n]`: for each block of rows and of columns, those of all "
+        "tiles, one run, scaled as the records say. Each run's slices start at a bus "
+        "word. The paper's O_dtype is that of the store.",
     ),
     Instruction(
         "store.{type}",

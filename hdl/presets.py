@@ -93,7 +93,7 @@ _CORES: dict[str, dict[str, Any]] = {
     },
     "default": {"result_columns": 8},
     "large": {
-        "n": 256,
+        "tiles": 4,
         "result_columns": 32,
         "bus_bits": 512,
         "weight_buffer": 1 << 17,

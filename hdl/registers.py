@@ -72,7 +72,7 @@ _TABLE = (
         "what was built",
         fields=(
             ("m", 0, 12, "rows"),
-            ("n", 12, 12, "columns"),
+            ("n", 12, 12, "columns, of all tiles"),
             ("depth", 24, 8, "elements of K a slice"),
         ),
     ),
@@ -117,7 +117,7 @@ COUNTERS = tuple(
 
 def constants(config: CoreConfig) -> dict[str, int]:
     """Values of the registers that never change."""
-    shape = config.m | config.n << 12 | config.depth << 24
+    shape = config.m | config.columns << 12 | config.depth << 24
     formats = (
         ACTIVATIONS.index(config.activation)
         | config.max_weight_bits << 4

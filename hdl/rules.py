@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 MOST_UNITS = 8192
 #: Most bits of all ports of a module together.
 MOST_PORT_BITS = 60_000
+#: Most columns of a core, a power of two that its register of the shape holds.
+MOST_COLUMNS = 2048
 
 
 def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
@@ -24,6 +26,13 @@ def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
         f"a tile holds at most {MOST_UNITS} units, not m * n = {config.m * config.n}",
     )
     yield (
+        config.slice_bits > MOST_PORT_BITS,
+        (
+            f"a slice has at most {MOST_PORT_BITS} bits, not {config.slice_bits}: "
+            f"lower tiles = {config.tiles}, n or lookups"
+        ),
+    )
+    yield (
         config.run_length < config.depth,
         f"{length} must be at least k * lookups = {config.depth}, not {config.run_length}",
     )
@@ -32,8 +41,8 @@ def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
         f"group_size must be at most max_k = {config.max_k}, not {config.group_size}",
     )
     yield (
-        bool(config.result_columns and config.n % config.result_columns),
-        f"result_columns must divide n = {config.n}, not {config.result_columns!r}",
+        bool(config.result_columns and config.columns % config.result_columns),
+        f"result_columns must divide tiles * n = {config.columns}, not {config.result_columns!r}",
     )
     if config.engine != "lut":
         yield (
@@ -68,6 +77,7 @@ def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
             "table": ("exact",),
             "precompute": ("inline",),
             "pipeline": (0,),
+            "tiles": (1,),
             "activation": ("int8", "int16"),
             "k": tuple(range(2, 7)),
         }
@@ -177,7 +187,7 @@ def _core_rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
     yield (config.is_float, f"a core takes int8 or int16 activations, not {config.activation}")
     names = ("activation", "weight", "scale", "output", "program")
     sizes = {f"{name}_buffer": getattr(config, f"{name}_buffer") for name in names}
-    shape = {name: getattr(config, name) for name in ("m", "n", "bus_bits")}
+    shape = {name: getattr(config, name) for name in ("m", "tiles", "n", "bus_bits")}
     shape |= {"result_columns": config.drain_columns, "slice_bits": config.slice_bits}
     for name, value in (sizes | shape).items():
         yield (not _power(value), f"a core needs {name} to be a power of two, not {value}")
@@ -185,6 +195,10 @@ def _core_rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
     yield (
         not _power(step) or step > config.bus_bits,
         f"a core needs k * lookups activations to fit the bus in a power of two, not {step} bits",
+    )
+    yield (
+        config.columns > MOST_COLUMNS,
+        f"a core has at most tiles * n = {MOST_COLUMNS} columns, not {config.columns}",
     )
     yield (config.slice_bits < 8, "a core needs slices of a byte or more: set n")
     words = config.m * config.drain_columns * 4

@@ -1,4 +1,4 @@
-"""The tile: M rows of tables, N weight columns, M x N units (paper, figure 9)."""
+"""The tile: M rows of tables, N weight columns, M x N units (paper, figure 9); or several."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,10 +18,10 @@ _Component = TypeVar("_Component", bound=wiring.Component)
 
 
 def weights_layout(config: CoreConfig) -> data.StructLayout:
-    """One weight slice of all N columns, and what to do with it.
+    """One weight slice of all columns, and what to do with it.
 
     ``index``
-        ``[n][tables]`` weight indices of ``index_bits``, first lowest, as packed.
+        ``[columns][tables]`` weight indices of ``index_bits``, first lowest, as packed.
     ``plane``
         The slice counts 2^plane. Integer planes may come in any order; exact floats take all steps
         of a plane before the next, highest plane first.
@@ -37,7 +37,7 @@ def weights_layout(config: CoreConfig) -> data.StructLayout:
     ``step``, ``release``
         Instead of ``advance`` with buffered tables: the step of the run, and the run's last use.
     """
-    index = data.ArrayLayout(data.ArrayLayout(config.index_bits, config.tables), config.n)
+    index = data.ArrayLayout(data.ArrayLayout(config.index_bits, config.tables), config.columns)
     fields: dict = {"index": index, "plane": max(1, config.plane_bits)}
     if config.negates_tables:
         fields["negative"] = 1
@@ -67,7 +67,7 @@ def tile_signature(config: CoreConfig) -> wiring.Signature:
 
 
 class Tile(wiring.Component):
-    """Tile of any engine: mpGEMM ``P[m,n] = 2 sum_k A[m,k] (q[n,k] - z[n])`` over one run of K.
+    """Tiles of any engine: mpGEMM ``P[m,n] = 2 sum_k A[m,k] (q[n,k] - z[n])`` over one run of K.
 
     Every cycle in which a slice and its tables are there, one slice is taken: no bubble at plane,
     step, run or result boundaries as long as runs have ``config.full_rate_slices`` slices. All
@@ -134,8 +134,16 @@ class Tile(wiring.Component):
             return add_shared(m, platform, instance, name or instance, lambda: make(config))
 
         steps, scales, available, take = self._steps(m, add)
-        stage = add("table_stage", TableStage)
-        columns = [add(f"column_{n}", Column, "column") for n in range(config.n)]
+        # Every tile has its own copy of the operands, so that a table's fan-out is one tile.
+        stages = [
+            add(
+                f"table_stage_{tile}" if config.tiles > 1 else "table_stage",
+                TableStage,
+                "table_stage",
+            )
+            for tile in range(config.tiles)
+        ]
+        columns = [add(f"column_{n}", Column, "column") for n in range(config.columns)]
         row_sums = add("row_sums", RowSums)
         drain = add("drain", Drain)
         lanes = [
@@ -158,14 +166,12 @@ class Tile(wiring.Component):
         ]
         m.d.sync += uncaptured.eq(uncaptured + ends - drain.capture)
 
-        m.d.comb += [
-            stage.tables.eq(steps),
-            stage.fire.eq(fire),
-        ]
-        if config.table_shift:
-            m.d.comb += stage.plane.eq(slice_.plane)
+        for stage in stages:
+            m.d.comb += [stage.tables.eq(steps), stage.fire.eq(fire)]
+            if config.table_shift:
+                m.d.comb += stage.plane.eq(slice_.plane)
         if config.negates_tables:
-            for consumer in (stage, row_sums):
+            for consumer in (*stages, row_sums):
                 m.d.comb += consumer.negative.eq(slice_.negative)
         if config.block_scaled:
             m.d.comb += row_sums.run_scales.eq(scales)
@@ -187,7 +193,7 @@ class Tile(wiring.Component):
         m.d.comb += [
             first.eq(fire & slice_.first),
             row_sums.first.eq(first),
-            row_sums.operands.eq(stage.operands),
+            row_sums.operands.eq(stages[0].operands),
             row_sums.capture.eq(drain.capture),
             row_sums.counts.eq(slice_.plane == 0),
         ]
@@ -198,7 +204,7 @@ class Tile(wiring.Component):
             beat, lane = divmod(n, config.drain_columns)
             m.d.comb += [
                 column.first.eq(first),
-                column.operands.eq(stage.operands),
+                column.operands.eq(stages[n // config.n].operands),
                 column.index.eq(index[n * width : (n + 1) * width]),
                 lanes[lane].accumulators[beat].eq(column.dots),
             ]

@@ -75,7 +75,18 @@ def small_cores() -> dict[str, CoreConfig]:
         "bus_bits": 64,
         "table_form": "subset",
     }
+    # A result beat covers two of the tiles.
+    wide: dict[str, Any] = {
+        "tiles": 4,
+        "n": 8,
+        "result_columns": 16,
+        "activation_buffer": 1024,
+        "weight_buffer": 4096,
+        "scale_buffer": 1024,
+        "output_buffer": 4096,
+    }
     return {
         "w4a8": CoreConfig(n=8, max_weight_bits=4, **common),
         "w2a16": CoreConfig(**other, **common),
+        "4-tiles": CoreConfig(**common | wide),
     }

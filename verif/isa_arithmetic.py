@@ -18,7 +18,7 @@ def slice_weights(config: CoreConfig, slices: np.ndarray) -> np.ndarray:
     """
     tiles, steps, planes, _ = slices.shape
     bits = np.unpackbits(slices, axis=-1, bitorder="little")
-    index = bits.reshape(tiles, steps, planes, config.n, config.tables, config.k)
+    index = bits.reshape(tiles, steps, planes, config.columns, config.tables, config.k)
     digits = index.astype(np.int8)
     if config.form.name == "symmetric":
         # Where the top bit is 1 the others stand inverted; bits mean -1 and +1.
@@ -26,7 +26,7 @@ def slice_weights(config: CoreConfig, slices: np.ndarray) -> np.ndarray:
         digits = np.concatenate([digits[..., :-1] ^ top, top], axis=-1) * 2 - 1
     weighed = digits.astype(np.int16) << np.arange(planes, dtype=np.int16)[:, None, None, None]
     weights = weighed.sum(axis=2, dtype=np.int16).transpose(0, 2, 1, 3, 4)
-    return weights.reshape(tiles * config.n, -1).astype(np.float64)
+    return weights.reshape(tiles * config.columns, -1).astype(np.float64)
 
 
 def run_products(

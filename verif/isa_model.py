@@ -267,7 +267,7 @@ class IsaModel:
 
     def _lmma(self, values: dict[str, int]) -> None:
         config, units = self.config, self.units
-        blocks, tiles = -(-values["m"] // config.m), -(-values["n"] // config.n)
+        blocks, tiles = -(-values["m"] // config.m), -(-values["n"] // config.columns)
         steps = -(-values["k"] // config.depth)
         planes = values["bits"]
         # Activations [rows, elements]
@@ -285,7 +285,7 @@ class IsaModel:
         weights = slice_weights(config, packed)
         # Records [columns]
         record = tuple(SCALES.values())[values["scales"]]
-        places = values["scale"] + np.arange(tiles * config.n * record.size)
+        places = values["scale"] + np.arange(tiles * config.columns * record.size)
         records = self._scale[places % self._scale.size].view(f"<u{record.size}")
         zero = None if record.zero else values["zero"]
         products = run_products(config, rows, weights, zero, records)  # [rows, columns]
@@ -304,11 +304,16 @@ class IsaModel:
     def _store(self, values: dict[str, int]) -> None:
         config = self.config
         rows, columns = values["rows"], values["columns"]
-        blocks, tiles = -(-rows // config.m), -(-columns // config.n)
-        count = blocks * config.m * tiles * config.n
+        blocks, tiles = -(-rows // config.m), -(-columns // config.columns)
+        count = blocks * config.m * tiles * config.columns
         where = (values["local"] // 4 + np.arange(count)) % self._acc.size
         shape = (blocks, tiles * config.drain_beats, config.m, config.drain_columns)
-        sums = self._acc[where].reshape(shape).transpose(0, 2, 1, 3).reshape(-1, tiles * config.n)
+        sums = (
+            self._acc[where]
+            .reshape(shape)
+            .transpose(0, 2, 1, 3)
+            .reshape(-1, tiles * config.columns)
+        )
         out = convert_outputs(sums[:rows, :columns], OUTPUTS[values["type"]])
         raw = np.ascontiguousarray(out).view(np.uint8).reshape(rows, -1)
         size = -(-raw.shape[1] // self.units.bus) * self.units.bus

@@ -238,7 +238,7 @@ class _Layout:
         """Payload bits of the zero-point stream."""
         config = self.config
         # [n tiles, n, runs]
-        values = _rows(self.packed.zero_points[:, self.packed.steps.group], config.n)
+        values = _rows(self.packed.zero_points[:, self.packed.steps.group], config.columns)
         beats = [values[n, :, run].reshape(-1, config.drain_columns) for n, run in self.tiles]
         lanes = np.concatenate(beats)[:, : config.zero_point_lanes]
         return np.tile(pack_fields(lanes, config.zero_point_bits), (self.m_tiles, 1))
@@ -248,8 +248,10 @@ class _Layout:
         config = self.config
         m, columns, beats = config.m, config.drain_columns, config.drain_beats
         # [m tiles, m, n tiles, n, runs]
-        dots = _rows(_rows(golden.dots, m).transpose(2, 0, 1, 3), config.n).transpose(2, 3, 0, 1, 4)
-        exists = np.arange(self.n_tiles * config.n).reshape(self.n_tiles, -1) < len(
+        dots = _rows(_rows(golden.dots, m).transpose(2, 0, 1, 3), config.columns).transpose(
+            2, 3, 0, 1, 4
+        )
+        exists = np.arange(self.n_tiles * config.columns).reshape(self.n_tiles, -1) < len(
             self.tensor.codes
         )
         rows = {

@@ -144,7 +144,7 @@ class _Builder:
     def lmma(self, values: dict[str, int], local: dict[str, int]) -> None:
         """Any ``lmma``."""
         config, units = self.config, self.units
-        blocks, tiles = -(-values["m"] // config.m), -(-values["n"] // config.n)
+        blocks, tiles = -(-values["m"] // config.m), -(-values["n"] // config.columns)
         steps = -(-values["k"] // config.depth)
         record = tuple(SCALES.values())[values.get("scales", 0)]
         row = -(-values["k"] * config.activation_bits // 8 // units.bus) * units.bus
@@ -152,7 +152,7 @@ class _Builder:
         accesses = [
             _Access("act", local["act"], blocks * row, False),
             _Access("wgt", local["wgt"], tiles * tile, False),
-            _Access("scale", local["scale"], tiles * config.n * record.size, False),
+            _Access("scale", local["scale"], tiles * config.columns * record.size, False),
             _Access("acc", local["acc"], blocks * tiles * config.drain_beats * units.acc, True),
         ]
         activation = ACTIVATIONS.index(config.activation)
@@ -161,7 +161,7 @@ class _Builder:
     def store(self, mem: int, local: int, rows: int, columns: int, pitch: int, type: int) -> None:
         """Any store."""
         config = self.config
-        words = -(-rows // config.m) * -(-columns // config.n) * config.drain_beats
+        words = -(-rows // config.m) * -(-columns // config.columns) * config.drain_beats
         accesses = [
             _Access("acc", local, words * self.units.acc, False),
             _Access("memory", mem, (rows - 1) * pitch + columns * 4 + self.units.bus, True),
@@ -176,7 +176,7 @@ class _Builder:
             rows = config.m if store == "act" else 1
             self.load(f"load.{store}", _DATA, 0, rows, size, 64)
         tiles = config.output_buffer // (config.drain_beats * self.units.acc)
-        values = {"m": config.m, "n": tiles * config.n, "k": config.depth, "bits": 1}
+        values = {"m": config.m, "n": tiles * config.columns, "k": config.depth, "bits": 1}
         self.lmma(values, {"act": 0, "wgt": 0, "scale": 0, "acc": 0})
         self.barrier()
 
@@ -207,7 +207,7 @@ def _lmma(builder: _Builder, rng: random.Random) -> None:
         blocks = 1
     values: dict[str, Any] = {
         "m": rng.randint((blocks - 1) * config.m + 1, blocks * config.m),
-        "n": rng.randint((tiles - 1) * config.n + 1, tiles * config.n),
+        "n": rng.randint((tiles - 1) * config.columns + 1, tiles * config.columns),
         "k": rng.choice((config.run_length, rng.randint(1, config.run_length))),
         "bits": rng.randint(1, config.max_weight_bits),
         "accumulator": rng.randint(0, 1),
@@ -227,8 +227,8 @@ def _lmma(builder: _Builder, rng: random.Random) -> None:
 
 def _store(builder: _Builder, rng: random.Random) -> None:
     config, bus = builder.config, builder.units.bus
-    rows, columns = rng.randint(1, 5), rng.randint(1, 3 * config.n)
-    mem = RESULTS + rng.choice((rng.randrange(0, 0x2000, bus), 0x1000 - bus))
+    rows, columns = rng.randint(1, 5), rng.randint(1, 3 * config.columns)
+    mem = RESULTS + rng.choice((rng.randrange(0, 0x1800, bus), 0x1000 - bus))
     pitch = rng.choice((0, rng.randrange(0, 512, bus), 0x800))
     local = rng.randrange(0, config.output_buffer, builder.units.acc)
     builder.store(mem, local, rows, columns, pitch, rng.randrange(len(OUTPUTS)))

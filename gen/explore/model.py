@@ -42,7 +42,7 @@ _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 
 def features(config: CoreConfig) -> np.ndarray:
     """Bits of each part of :data:`PRIOR` in its order: what the datapath holds, adds, selects."""
-    c, m, n, tables = config, config.m, config.n, config.tables
+    c, m, n, tables = config, config.m, config.columns, config.tables
     units, floats, mac = m * n, config.exact_floats, config.engine == "mac"
     has_tables = c.engine in ("lut", "conventional-lut")
     arrives = c.precompute == "external"

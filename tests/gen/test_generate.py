@@ -19,7 +19,10 @@ from hdl.rules import check_core
 from verif.simulator import verilator_root
 
 
-@pytest.mark.parametrize(("name", "top"), [*((name, "tile") for name in PRESETS), ("edge", "axi")])
+@pytest.mark.parametrize(
+    ("name", "top"),
+    [*((name, "tile") for name in PRESETS), *((name, "axi") for name in CORE_PRESETS)],
+)
 def test_presets_lint_clean(name, top, tmp_path):
     """Verilator -Wall has nothing to say beyond the listed waivers."""
     config = preset(name)

@@ -24,10 +24,17 @@ from hdl.rules import check_core
         ({"activation": "int4"}, r"activation must be one of int8, int16.*, not 'int4'"),
         ({"engine": "gpu"}, r"engine must be one of lut.*, not 'gpu'"),
         ({"name": "2fast"}, r"name must be a Verilog identifier, not '2fast'"),
-        ({"result_columns": 3}, r"result_columns must divide n = 64, not 3"),
+        ({"result_columns": 3}, r"result_columns must divide tiles \* n = 64, not 3"),
         ({"lookups": 32, "max_k": 64}, r"max_k must be at least k \* lookups = 128, not 64"),
         ({"group_size": 128, "max_k": 64}, r"group_size must be at most max_k = 64, not 128"),
         ({"group_size": 2}, r"group_size must be at least k \* lookups = 4, not 2"),
+        ({"tiles": 0}, r"tiles must be in 1\.\.64, not 0"),
+        ({"tiles": 4, "result_columns": 3}, r"result_columns must divide tiles \* n = 256, not 3"),
+        ({"tiles": 64, "n": 512}, r"a slice has at most 60000 bits, not 131072: lower tiles = 64"),
+        (
+            {"tiles": 2, "table_storage": "chain"},
+            r"table_storage = chain needs tiles = 1, not 2",
+        ),
         ({"n": 4096, "m": 256}, r"a tile holds at most 8192 units"),
         ({"passes": 8}, r"passes is for table_storage = lutram, which takes 2 or more, not pass"),
         ({"table_storage": "lutram"}, r"passes is for table_storage = lutram.*, not passes = 1"),
@@ -113,6 +120,8 @@ CORE = CoreConfig(precompute="buffered", zero_points="external", group_size=128)
         ({"n": 48}, r"a core needs n to be a power of two, not 48"),
         ({"k": 3}, r"a core needs slice_bits to be a power of two, not 192"),
         ({"scale_buffer": 64}, r"a core needs scale_buffer = 128 or more, not 64"),
+        ({"tiles": 3}, "tiles to be a power of two, not 3"),
+        ({"tiles": 64}, r"at most tiles \* n = 2048 columns, not 4096"),
     ],
 )
 def test_what_makes_no_core_is_refused(changes, message):

@@ -20,7 +20,7 @@ from verif.random_programs import MEMORY, RESULTS, memory_image, random_program
 WATCHDOG = 200_000
 
 
-@pytest.fixture(scope="module", params=["w4a8", "w2a16"])
+@pytest.fixture(scope="module", params=["w4a8", "w2a16", "4-tiles"])
 def core(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
     config = small_cores[request.param]
     running = simulation(config)
@@ -235,7 +235,7 @@ def test_slices_keep_coming(core):
     config = core[0]
     least = 0.9 if config.slice_bits <= config.bus_bits else 0.6
     rng = np.random.default_rng(6)
-    tensor = random_tensor((config.n * 4, 512), 2, 32, rng)
+    tensor = random_tensor((config.columns * 4, 512), 2, 32, rng)
     tensor.zero_points[:] = 1
     program = gemm(config, tensor, random_activations(config, 16 * config.m, 512, rng), "fp16")
     conditions = Conditions(latency=20, most_cycles=WATCHDOG)

@@ -42,6 +42,7 @@ SHAPES = {
         n=8, k=2, table_form="subset", zero_points="external", result_columns=2, max_k=512
     ),
     "int16": CoreConfig(m=1, n=8, k=4, activation="int16", max_weight_bits=4, max_k=512),
+    "3-tiles": CoreConfig(tiles=3, n=4, result_columns=6, zero_points="column", max_k=512),
     # Five tables: a tree with an odd one left over, twice.
     "lutram": CoreConfig(
         **{"table_storage": "lutram", "passes": 5, "n": 2, "k": 2, "lookups": 5},
