@@ -1,7 +1,8 @@
 """Assembler and disassembler of core programs: text to instruction words and back.
 
 One instruction a line: its mnemonic, then ``name=value`` for each operand and the bare names of the
-flags that are set, in any order. ``#`` starts a comment. Numbers are decimal or 0x hexadecimal.
+flags that are set, in any order; operands that may be left out then mean
+their first choice. ``#`` starts a comment. Numbers are decimal or 0x hexadecimal.
 """
 
 import re
@@ -83,7 +84,7 @@ def _line(tokens: list[re.Match[str]]) -> int:
         else:
             put(name, text, token.start() + len(name) + 1)
     for field in instruction.fields:
-        if field.kind != "flag" and field.name not in values:
+        if field.kind != "flag" and not field.optional and field.name not in values:
             end = tokens[-1].end()
             raise _Fault(end, f"{instruction.name} needs {field.name}=... ({field.text})")
     return instruction.encode(values)
@@ -148,6 +149,8 @@ def disassemble(words: Iterable[int]) -> str:
         parts = [instruction.syntax.format(**text)]
         for field in instruction.fields:
             if f"{{{field.name}}}" in instruction.syntax:
+                continue
+            if field.optional and not values[field.name]:
                 continue
             if field.kind != "flag":
                 parts.append(f"{field.name}={text[field.name]}")

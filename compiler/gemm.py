@@ -12,12 +12,13 @@ from itertools import groupby, product
 
 import numpy as np
 
+from compiler.activations import activation_image
 from compiler.pack import PackedWeights, pack
 from compiler.program import OUTPUT_BYTES, Output, Program
 from compiler.tensor import QuantTensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
-from hdl.lmma import ACCUMULATORS, ACTIVATIONS, BY_NAME, EDGES, OUTPUTS, SCALES, Units
+from hdl.lmma import ACCUMULATORS, BY_NAME, EDGES, OUTPUTS, SCALES, Units, built_values
 from hdl.rules import check_core
 
 _PAGE = 4096
@@ -71,15 +72,15 @@ class _Layout:
 
     def act(self, run: _Run) -> int:
         """A row of a run's activations, whole bus words."""
-        return _up(run.length * self.config.activation_bits // 8, self.units.bus)
+        return _up(self.steps(run) * self.units.step, self.units.bus)
 
-    def slices(self, run: _Run) -> int:
-        """Slices of a run of one column tile."""
-        return -(-run.length // self.config.depth) * self.planes
+    def steps(self, run: _Run) -> int:
+        """Steps of a run."""
+        return -(-run.length // self.config.depth)
 
     def wgt(self, run: _Run) -> int:
         """A run's weights of one column tile."""
-        return _up(self.slices(run) * self.units.slice, self.units.bus)
+        return _up(self.steps(run) * self.planes * self.units.slice, self.units.bus)
 
     def scale(self, tiles: int) -> int:
         """A run's scale records of some column tiles."""
@@ -196,8 +197,7 @@ class _Writer:
         self.put(
             "lmma",
             m=rows, n=tiles * config.columns, k=run.length,
-            activation=ACTIVATIONS.index(config.activation),
-            bits=self.bits, accumulator=options["accumulator"],
+            **built_values(config), bits=self.bits, accumulator=options["accumulator"],
             act=_ACT, wgt=_WGT, scale=_SCALE, acc=_ACC,
             scales=options["scales"], zero=options["zero"], accumulate=not first,
             wait_load=1, wait_store=first, signal_load=1, signal_store=last,
@@ -308,16 +308,6 @@ def _record_format(packed: PackedWeights, tensor: QuantTensor) -> str:
     return "fp16-zero"
 
 
-def activation_image(layout_runs: list[tuple[int, int]], activations: np.ndarray) -> np.ndarray:
-    """Activations as bytes [M, pitch], each run of (elements, bytes) filled up with 0."""
-    parts, start = [], 0
-    for length, size in layout_runs:
-        rows = np.ascontiguousarray(activations[:, start : start + length]).view(np.uint8)
-        parts.append(np.pad(rows, ((0, 0), (0, size - rows.shape[1]))))
-        start += length
-    return np.concatenate(parts, axis=1)
-
-
 def gemm(
     config: CoreConfig, tensor: QuantTensor, activations: np.ndarray, output: str = "fp32"
 ) -> Program:
@@ -327,9 +317,11 @@ def gemm(
     ----------
     tensor : QuantTensor
         N x K weights without minimums.
-    activations : integers [M, K]
+    activations : [M, K]
+        Integers, or the NumPy type of the float format (:data:`~compiler.activations.TYPES`).
     output : {"fp32", "int32", "fp16", "bf16"}
-        ``int32`` leaves the unscaled P, which only has a meaning with one scale group a row.
+        ``int32`` leaves the unscaled P, which only has a meaning with one scale group a row, and
+        where activations or tables have no scale of their own.
 
     Raises
     ------
@@ -347,9 +339,12 @@ def gemm(
     (n, k), m = tensor.shape, len(activations)
     if activations.shape != (m, k) or not m:
         raise InputError(f"activations must be [M, {k}], not {list(activations.shape)}")
-    low, high = config.activation_range
-    if activations.min() < low or activations.max() > high:
-        raise InputError(f"activations must be {config.activation} ({low}..{high})")
+    if output == "int32" and not config.integer_results:
+        raise InputError(
+            f"output = int32 needs integers without a scale of their own, which the activations "
+            f"({config.activation}) and tables ({config.table}) of {config.name} do not give: "
+            "take fp32"
+        )
     size = OUTPUT_BYTES[output]
     options = {
         "accumulator": ACCUMULATORS.index("int32" if output == "int32" else "fp32"),
@@ -368,11 +363,11 @@ def gemm(
         part = np.ascontiguousarray(records[:, columns]).view(np.uint8)
         fill = layout.scale(block.stop - block.start) - part.shape[1]
         parts.append(np.pad(part, ((0, 0), (0, fill))).ravel())
-    values = activations.astype(f"<i{config.activation_bits // 8}")
+    image = activation_image(config, activations, [(r.length, layout.act(r)) for r in layout.runs])
     regions = {
         "weights": _weights(layout, packed, blocks.tiles),
         "scales": np.concatenate(parts),
-        "activations": activation_image([(r.length, layout.act(r)) for r in layout.runs], values),
+        "activations": image,
         "outputs": np.zeros(m * options["pitch"], np.uint8),
     }
     places, end = {}, _up(config.program_buffer * 16, _PAGE)

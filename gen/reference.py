@@ -41,7 +41,16 @@ def cause_table() -> str:
 
 def core_table() -> str:
     """Markdown of the core presets."""
-    names = ("m", "tiles", "n", "depth", "max_weight_bits", "activation", "bus_bits")
+    names = (
+        "m",
+        "tiles",
+        "n",
+        "depth",
+        "max_weight_bits",
+        "weight_coding",
+        "activation",
+        "bus_bits",
+    )
     buffers = ("activation_buffer", "weight_buffer", "scale_buffer", "output_buffer")
     heads = [name.replace("_", " ") for name in (*names, *buffers)]
     rows = [f"| preset | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}\n"]

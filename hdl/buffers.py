@@ -1,11 +1,13 @@
 """On-chip buffers between the bus and the tile."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.config import CoreConfig
+from hdl.pieces import choose
+from hdl.rules import power_of_two
 
 
 class RatioBuffer(wiring.Component):
@@ -72,6 +74,80 @@ class RatioBuffer(wiring.Component):
                 m.d.sync += select.eq(self.read_address[(read // 8).bit_length() - 1 : low])
             m.d.comb += self.read_data.eq(reader.data.as_value().word_select(select, read))
         return m
+
+
+class UnevenBuffer(wiring.Component):
+    """A buffer that is written in words and read in pieces of any number of bytes.
+
+    Parameters
+    ----------
+    write_bits : int
+        A power of two, 8 or more.
+    read_bits : int
+        A multiple of 8.
+    size : int
+        Bytes, a power of two, at least two words of the wider of the two.
+
+    Members
+    -------
+    As of :class:`RatioBuffer`; ``read_address`` is a multiple of the greatest power of two that
+    divides both the write word and the piece.
+    """
+
+    def __init__(self, write_bits: int, read_bits: int, size: int):
+        self._write_bits, self._read_bits, self._size = write_bits, read_bits, size
+        self._word = max(write_bits, power_of_two(read_bits))
+        address = size.bit_length() - 1
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_address": In(address),
+                "write_data": In(write_bits),
+                "read_enable": In(1),
+                "read_address": In(address),
+                "read_data": Out(read_bits),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Even and odd words in a bank each, so that a piece's two words are read at once."""
+        m = Module()
+        word, read = self._word, self._read_bits
+        grain = min(read & -read, self._write_bits)
+        low = (word // 8).bit_length() - 1
+        fine = (grain // 8).bit_length() - 1
+        first = self.read_address[low:]
+        odd = Signal()
+        offset = Signal(low - fine)
+        with m.If(self.read_enable):
+            m.d.sync += [odd.eq(first[0]), offset.eq(self.read_address[fine:low])]
+        banks = []
+        for parity in range(2):
+            bank = RatioBuffer(self._write_bits, word, self._size // 2)
+            m.submodules[f"bank_{parity}"] = bank
+            # Of the words `first` and `first + 1`, the one that is in this bank.
+            index = Signal(len(first) - 1, name=f"index_{parity}")
+            m.d.comb += [
+                index.eq((first if parity else first + 1) >> 1),
+                bank.read_enable.eq(self.read_enable),
+                bank.read_address.eq(index << low),
+                bank.write_enable.eq(self.write_enable & (self.write_address[low] == parity)),
+                bank.write_address.eq(Cat(self.write_address[:low], self.write_address[low + 1 :])),
+                bank.write_data.eq(self.write_data),
+            ]
+            banks.append(bank.read_data)
+        both = Signal(2 * word)
+        m.d.comb += [
+            both.eq(Mux(odd, Cat(banks[1], banks[0]), Cat(*banks))),
+            self.read_data.eq(choose([both[i : i + read] for i in range(0, word, grain)], offset)),
+        ]
+        return m
+
+
+def make_buffer(write_bits: int, read_bits: int, size: int) -> RatioBuffer | UnevenBuffer:
+    """The buffer that those widths need."""
+    even = power_of_two(read_bits) == read_bits
+    return (RatioBuffer if even else UnevenBuffer)(write_bits, read_bits, size)
 
 
 class SumBuffer(wiring.Component):

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect
 from hdl.config import CoreConfig
 from hdl.epilogue import OPTIONS, Epilogue, sum_members
 from hdl.frontend import activations_layout
-from hdl.lmma import ADDRESS_BITS
+from hdl.lmma import ADDRESS_BITS, Units
 from hdl.pieces import forward, parts
 from hdl.tile import Tile, weights_layout
 
@@ -26,7 +26,7 @@ def lmma_layout() -> data.StructLayout:
 
 def _walk_layout() -> data.StructLayout:
     return data.StructLayout(
-        {"blocks": 12, "tiles": 16, "steps": 12, "bits": 4, "base": ADDRESS_BITS}
+        {"blocks": 12, "tiles": 16, "steps": 12, "planes": 4, "base": ADDRESS_BITS}
     )
 
 
@@ -58,7 +58,7 @@ class ActivationFeeder(wiring.Component):
         """The memory's output register is the stage in front of the tile."""
         m = Module()
         config = self._config
-        step_bytes = config.depth * config.activation_bits // 8
+        step_bytes = Units.of(config).step
         bus_bytes = config.bus_bits // 8
         head = Signal(_walk_layout())
         active = Signal()
@@ -158,7 +158,7 @@ class SliceFeeder(wiring.Component):
             self.read_enable.eq(free),
             self.read_address.eq(place),
             after.eq(place + slice_bytes),
-            last_plane.eq(plane == head.bits - 1),
+            last_plane.eq(plane == head.planes - 1),
             last.eq(last_plane & (step == head.steps - 1)),
             last_tile.eq(last & (tiles == 1)),
             last_all.eq(last_tile & (blocks == 1)),
@@ -262,14 +262,17 @@ class ComputeEngine(wiring.Component):
         blocks = Signal(12)
         tiles = Signal(16)
         steps = Signal(12)
+        planes = Signal(4, init=1)
         m.d.comb += [
             blocks.eq(parts(lmma.m, config.m)),
             tiles.eq(parts(lmma.n, config.columns)),
             steps.eq(parts(lmma.k, config.depth)),
         ]
+        if config.form.bit_serial:
+            m.d.comb += planes.eq(lmma.bits)
         options = [getattr(lmma, name) for name in OPTIONS]
         task = Cat(blocks, tiles, lmma.scale, lmma.acc, *options)
-        walk = Cat(blocks, tiles, steps, lmma.bits)
+        walk = Cat(blocks, tiles, steps, planes)
         targets = {
             "feeder": (feeder.walks, Cat(walk, lmma.act)),
             "slices": (slices.walks, Cat(walk, lmma.wgt)),

@@ -210,6 +210,11 @@ class CoreConfig:
         return self.aligned or self.table == "int8"
 
     @property
+    def integer_results(self) -> bool:
+        """Whether a run's results are integers that need no scale to be added."""
+        return not (self.block_scaled or self.exact_floats)
+
+    @property
     def marks_runs(self) -> bool:
         """Whether the stream of activations or tables marks the last step of a run."""
         return self.precompute == "buffered" or (
@@ -285,6 +290,12 @@ class CoreConfig:
     def slice_bits(self) -> int:
         """Weight bits of one slice: ``columns * tables * index_bits``."""
         return self.columns * self.tables * self.index_bits
+
+    @property
+    def weight_bits_range(self) -> tuple[int, int]:
+        """Least and greatest bits of weights that a slice may be of."""
+        least = 1 if self.weight_coding == "binary" else self.max_weight_bits
+        return least, self.max_weight_bits
 
     def planes(self, bits: int) -> int:
         """Slices of a step of b-bit weights: bit planes, or 1 where a slice holds whole codes."""
@@ -432,6 +443,12 @@ class CoreConfig:
     def scale_offset(self) -> int:
         """What to subtract from a run's exponent: its integers count 2^(exponent - offset)."""
         return self.float_format.bias + self.align_bits - 2 if self.aligned else 0
+
+    @property
+    def power_range(self) -> tuple[int, int]:
+        """Bounds of the power of two that a run's results count: exponent minus offset."""
+        most = (1 << self.exponent_bits) - 1 if self.block_scaled else 0
+        return -self.scale_offset, most - self.scale_offset
 
     @property
     def exponent_bits(self) -> int:

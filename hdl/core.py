@@ -6,7 +6,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Out
 
 from hdl.axi import axi4_signature, lite_signature
-from hdl.buffers import RatioBuffer, SumBuffer
+from hdl.buffers import SumBuffer, make_buffer
 from hdl.compute import ComputeEngine
 from hdl.config import CoreConfig
 from hdl.control import Control
@@ -188,12 +188,12 @@ class Core(wiring.Component):
         bus = config.bus_bits
         step = config.depth * config.activation_bits
         banks = [
-            RatioBuffer(bus, step, config.activation_buffer // config.m) for _ in range(config.m)
+            make_buffer(bus, step, config.activation_buffer // config.m) for _ in range(config.m)
         ]
         single = {
-            Target.WEIGHTS: RatioBuffer(bus, config.slice_bits, config.weight_buffer),
-            Target.SCALES: RatioBuffer(bus, config.drain_columns * 32, config.scale_buffer),
-            Target.PROGRAM: RatioBuffer(bus, BITS, config.program_buffer * BITS // 8),
+            Target.WEIGHTS: make_buffer(bus, config.slice_bits, config.weight_buffer),
+            Target.SCALES: make_buffer(bus, config.drain_columns * 32, config.scale_buffer),
+            Target.PROGRAM: make_buffer(bus, BITS, config.program_buffer * BITS // 8),
         }
         enables = {
             target: load.write_enable.bit_select(Const(target.value, 2), 1) for target in Target

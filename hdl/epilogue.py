@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.blocks import scale_layout
 from hdl.config import CoreConfig
 from hdl.drain import lanes, results_layout
 from hdl.float_add import FloatAdder
@@ -41,6 +42,8 @@ class EpilogueLane(wiring.Component):
     -------
     dot, row_sum, record : In
         D and R, and the scale record.
+    power, invalid : In, only where block-scaled
+        D and R count ``2^power``; the result is NaN.
     old : In
         The old sum, four cycles later.
     half : In
@@ -54,20 +57,22 @@ class EpilogueLane(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        super().__init__(
-            {
-                "dot": In(config.accumulator_bits),
-                "row_sum": In(config.row_sum_bits),
-                "record": In(32),
-                "zero": In(16),
-                "half": In(1),
-                "fixed_zero": In(1),
-                "integer": In(1),
-                "accumulate": In(1),
-                "old": In(32),
-                "sum": Out(32),
-            }
-        )
+        members = {
+            "dot": In(config.accumulator_bits),
+            "row_sum": In(config.row_sum_bits),
+            "record": In(32),
+            "zero": In(16),
+            "half": In(1),
+            "fixed_zero": In(1),
+            "integer": In(1),
+            "accumulate": In(1),
+            "old": In(32),
+            "sum": Out(32),
+        }
+        if config.block_scaled:
+            low, high = config.power_range
+            members |= {"power": In(range(low, high + 1)), "invalid": In(1)}
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         """P, to float, times the scale, plus the old sum."""
@@ -88,17 +93,26 @@ class EpilogueLane(wiring.Component):
             scale.eq(Mux(self.half, halved, self.record)),
         ]
         m.submodules.to_float = to_float = IntegerToFloat(len(product), FP32, pipeline=_INTEGER)
-        m.submodules.multiplier = multiplier = FloatMultiplier(FP32, pipeline=_SCALED)
+        powers = config.power_range if config.block_scaled else None
+        m.submodules.multiplier = multiplier = FloatMultiplier(
+            FP32, pipeline=_SCALED, powers=powers
+        )
         m.submodules.adder = adder = FloatAdder(FP32, pipeline=_ADDED)
         # Adding -0 changes nothing.
         empty = Const(FP32.sign_mask, 32)
         m.d.comb += [
             to_float.a.eq(product),
-            multiplier.a.eq(to_float.result),
             multiplier.b.eq(delayed(m, scale, _INTEGER, "scale")),
             adder.a.eq(multiplier.result),
             adder.b.eq(Mux(self.accumulate, self.old, empty)),
         ]
+        converted: Value = to_float.result
+        if config.block_scaled:
+            ready = _PRODUCT + _INTEGER
+            invalid = delayed(m, self.invalid, ready, "invalid")
+            converted = Mux(invalid, FP32.quiet_nan, converted)
+            m.d.comb += multiplier.power.eq(delayed(m, self.power, ready, "power"))
+        m.d.comb += multiplier.a.eq(converted)
         low = Signal(32, name="low")
         m.d.comb += low.eq(product)
         late = delayed(m, low, _INTEGER + _SCALED, "low")
@@ -246,6 +260,10 @@ class Epilogue(wiring.Component):
         dots = lanes(m, dot, config.accumulator_bits, "dots")
         sums = lanes(m, row_sum, config.row_sum_bits, "sums")
         olds = lanes(m, self.read_data, 32, "old")
+        scales = []
+        if config.block_scaled:
+            held = delayed(m, payload.scale.as_value(), 1, "run_scales")
+            scales = data.View(data.ArrayLayout(scale_layout(config), config.m), held)
         results = []
         for place, value in enumerate(dots):
             row, column = divmod(place, config.drain_columns)
@@ -262,5 +280,11 @@ class Epilogue(wiring.Component):
                 lane.accumulate.eq(task.accumulate),
                 lane.old.eq(olds[place]),
             ]
+            if config.block_scaled:
+                scale = scales[row]
+                m.d.comb += [
+                    lane.power.eq(scale.exponent - config.scale_offset),
+                    lane.invalid.eq(scale.invalid),
+                ]
             results.append(lane.sum)
         m.d.comb += self.write_data.eq(Cat(*results))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hdl.config import CoreConfig
 
 #: Version of the encoding, which the core's identity register shows.
-VERSION = 2
+VERSION = 3
 BITS = 128
 BYTES = BITS // 8
 OPCODE_BITS = 8
@@ -73,6 +73,8 @@ class Field:
         Least value that is legal; below it the instruction is ``UNSUPPORTED``.
     choices : tuple of str
         Names of the values of a choice, from 0; greater values are ``UNSUPPORTED``.
+    optional : bool
+        Whether text may leave it out, which means its first choice.
     low : int
         Lowest bit, set when the instruction is defined.
     """
@@ -83,6 +85,7 @@ class Field:
     text: str
     least: int = 0
     choices: tuple[str, ...] = ()
+    optional: bool = False
     low: int = 0
 
     @property
@@ -163,6 +166,10 @@ def _register(name: str, text: str) -> Field:
     return Field(name, REGISTERS.bit_length() - 1, "register", text)
 
 
+def _default(name: str, text: str, choices: tuple[str, ...]) -> Field:
+    return Field(name, 1, "choice", text, choices=choices, optional=True)
+
+
 def _flags(*pairs: tuple[str, str]) -> tuple[Field, ...]:
     return tuple(Field(name, 1, "flag", text) for name, text in pairs)
 
@@ -182,7 +189,17 @@ _LOAD = (
     *_TO_COMPUTE,
 )
 
-ACTIVATIONS = ("int8", "int16")
+ACTIVATIONS = ("int8", "int16", "fp8-e4m3", "fp8-e5m2", "fp16", "bf16")
+CODINGS = ("binary", "ternary")
+TABLES = ("exact", "int8")
+MODES = ("aligned", "exact")
+#: Fields that say what the core must have been built for, the configuration's field, its values.
+BUILT = {
+    "activation": ("activation", ACTIVATIONS),
+    "coding": ("weight_coding", CODINGS),
+    "table": ("table", TABLES),
+    "mode": ("float_mode", MODES),
+}
 ACCUMULATORS = ("fp32", "int32")
 
 
@@ -283,8 +300,11 @@ _DEFINITIONS = (
             Field("m", 12, "unsigned", "rows", least=1),
             Field("n", 16, "unsigned", "columns", least=1),
             Field("k", 12, "unsigned", "elements of K, one run at most", least=1),
-            Field("activation", 2, "choice", "format of activations", choices=ACTIVATIONS),
+            Field("activation", 3, "choice", "format of activations", choices=ACTIVATIONS),
             Field("bits", 4, "unsigned", "bits of weights", least=1),
+            _default("coding", "coding of weights", CODINGS),
+            _default("table", "entries of tables", TABLES),
+            _default("mode", "arithmetic of float activations", MODES),
             Field("accumulator", 1, "choice", "format of sums", choices=ACCUMULATORS),
             _register("act", "byte address in a bank of the activation buffer, of bus words"),
             _register("wgt", "byte address in the weight buffer, of slices and bus words"),
@@ -344,10 +364,16 @@ SIGNALS = {
 
 @dataclass(frozen=True)
 class Units:
-    """What a core's local addresses count, in bytes, each a power of two."""
+    """What a core's local addresses count, in bytes.
+
+    ``slice`` and ``step`` are the bytes of a weight slice and of a row's activations of a step; all
+    others are powers of two. ``weights`` is what the first slice of an ``lmma`` is aligned to.
+    """
 
     bus: int
     slice: int
+    step: int
+    weights: int
     scale: int
     acc: int
 
@@ -355,9 +381,12 @@ class Units:
     def of(cls, config: CoreConfig) -> "Units":
         """Units of a configuration."""
         columns = config.drain_columns
+        bus, slice_ = config.bus_bits // 8, config.slice_bits // 8
         return cls(
-            bus=config.bus_bits // 8,
-            slice=config.slice_bits // 8,
+            bus=bus,
+            slice=slice_,
+            step=config.depth * config.activation_bits // 8,
+            weights=max(slice_, bus) if slice_ & (slice_ - 1) == 0 else bus,
             scale=columns * 4,
             acc=config.m * columns * 4,
         )
@@ -371,12 +400,23 @@ def alignments(instruction: Instruction, config: CoreConfig) -> dict[str, int]:
         Queue.LOAD: {"mem": units.bus, "local": units.bus, "pitch": units.bus},
         Queue.COMPUTE: {
             "act": units.bus,
-            "wgt": max(units.slice, units.bus),
+            "wgt": units.weights,
             "scale": units.scale,
             "acc": units.acc,
         },
         Queue.STORE: {"mem": units.bus, "local": units.acc, "pitch": units.bus},
     }[instruction.queue]
+
+
+def longest_run(config: CoreConfig) -> int:
+    """Most elements of K of one ``lmma``: whole steps, within its field."""
+    most = BY_NAME["lmma"].by_name["k"].range[1]
+    return min(config.run_steps, most // config.depth) * config.depth
+
+
+def built_values(config: CoreConfig) -> dict[str, int]:
+    """Fields of an ``lmma`` that say what the core must have been built for."""
+    return {name: choices.index(getattr(config, key)) for name, (key, choices) in BUILT.items()}
 
 
 def limits(instruction: Instruction, config: CoreConfig) -> dict[str, tuple[int, int]]:
@@ -385,12 +425,12 @@ def limits(instruction: Instruction, config: CoreConfig) -> dict[str, tuple[int,
         f.name: f.range for f in instruction.fields if f.least or (f.choices and f.kind == "choice")
     }
     if instruction.queue is Queue.COMPUTE:
-        format_ = ACTIVATIONS.index(config.activation)
         bounds |= {
-            "k": (1, min(config.run_length, (1 << 12) - 1)),
-            "bits": (1, config.max_weight_bits),
-            "activation": (format_, format_),
+            "k": (1, longest_run(config)),
+            "bits": config.weight_bits_range,
+            "accumulator": (0, int(config.integer_results)),
         }
+        bounds |= {name: (number, number) for name, number in built_values(config).items()}
     return bounds
 
 

@@ -35,8 +35,16 @@ def choose(options: Sequence[Value], number: Value) -> Value:
 
 
 def parts(value: Value, unit: int) -> Value:
-    """How many of ``unit``, a power of two, hold ``value``."""
-    return (value + unit - 1) >> unit.bit_length() - 1
+    """How many of ``unit`` hold ``value``.
+
+    A product with the reciprocal: for N-bit numbers, ``N + log2(unit)`` places are enough.
+    """
+    raised = value + unit - 1
+    places = (unit - 1).bit_length()
+    if 1 << places == unit:
+        return raised >> places
+    places += len(raised)
+    return (raised * -(-(1 << places) // unit)) >> places
 
 
 def forward(m: Module, ours: Value, theirs: Value, flow: Any) -> None:

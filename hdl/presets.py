@@ -92,6 +92,18 @@ _CORES: dict[str, dict[str, Any]] = {
         "program_buffer": 256,
     },
     "default": {"result_columns": 8},
+    "default-ternary": {
+        "weight_coding": "ternary",
+        "k": 3,
+        "max_weight_bits": 2,
+        "group_size": 129,
+        "result_columns": 8,
+    },
+    "default-fp16": {
+        "activation": "fp16",
+        "result_columns": 8,
+        "activation_buffer": 1 << 15,
+    },
     "large": {
         "tiles": 4,
         "result_columns": 32,
@@ -105,9 +117,7 @@ _CORES: dict[str, dict[str, Any]] = {
 
 def _named(fields: dict[str, dict[str, Any]], **common: Any) -> dict[str, CoreConfig]:
     return {
-        name: CoreConfig(
-            name=f"lutcore_{name}" if common else name.replace("-", "_"), **common, **v
-        )
+        name: CoreConfig(name=f"{'lutcore_' * bool(common)}{name.replace('-', '_')}", **common | v)
         for name, v in fields.items()
     }
 

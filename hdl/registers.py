@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hdl.config import CoreConfig
-from hdl.lmma import ACTIVATIONS, ADDRESS_BITS, VERSION
+from hdl.lmma import ADDRESS_BITS, VERSION, built_values, longest_run
 
 #: Bits of the register window's address.
 ADDRESS_WIDTH = 8
@@ -84,7 +84,10 @@ _TABLE = (
             ("activation", 0, 4, "number of the activation format"),
             ("weight_bits", 4, 4, "most weight bits"),
             ("bus_bytes", 8, 8, "bus width"),
-            ("run", 16, 16, "most elements of a run"),
+            ("run", 16, 12, "most elements of a run"),
+            ("coding", 28, 1, "number of the weights' coding"),
+            ("table", 29, 1, "number of the tables' entries"),
+            ("mode", 30, 1, "number of the floats' arithmetic"),
         ),
     ),
     Register("cycles", "ro", "cycles of the last program", 64),
@@ -118,10 +121,14 @@ COUNTERS = tuple(
 def constants(config: CoreConfig) -> dict[str, int]:
     """Values of the registers that never change."""
     shape = config.m | config.columns << 12 | config.depth << 24
+    built = built_values(config)
     formats = (
-        ACTIVATIONS.index(config.activation)
+        built["activation"]
         | config.max_weight_bits << 4
         | config.bus_bits // 8 << 8
-        | min(config.run_length, 0xFFFF) << 16
+        | longest_run(config) << 16
+        | built["coding"] << 28
+        | built["table"] << 29
+        | built["mode"] << 30
     )
     return {"identity": IDENTITY, "version": VERSION, "shape": shape, "formats": formats}

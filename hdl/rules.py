@@ -168,6 +168,11 @@ def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
     )
 
 
+def power_of_two(least: int) -> int:
+    """The least power of two that is ``least`` or more."""
+    return 1 << max(least - 1, 0).bit_length()
+
+
 def _power(value: int) -> bool:
     return value > 0 and not value & (value - 1)
 
@@ -178,34 +183,38 @@ def _core_rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
         ("engine", "lut", "it shares tables between columns"),
         ("precompute", "buffered", "it builds a run's tables once for all columns"),
         ("zero_points", "external", "its epilogue subtracts them"),
-        ("table", "exact", "its epilogue takes no shifts"),
-        ("weight_coding", "binary", "its instructions count bit planes"),
         ("plane_order", "any", "its planes come ascending"),
     ):
         found = getattr(config, name)
         yield (found != value, f"a core needs {name} = {value} ({why}), not {found}")
-    yield (config.is_float, f"a core takes int8 or int16 activations, not {config.activation}")
+    yield (
+        config.exact_floats,
+        f"a core adds integers: set float_mode = aligned for activation = {config.activation}",
+    )
     names = ("activation", "weight", "scale", "output", "program")
     sizes = {f"{name}_buffer": getattr(config, f"{name}_buffer") for name in names}
     shape = {name: getattr(config, name) for name in ("m", "tiles", "n", "bus_bits")}
-    shape |= {"result_columns": config.drain_columns, "slice_bits": config.slice_bits}
+    shape |= {"result_columns": config.drain_columns}
     for name, value in (sizes | shape).items():
         yield (not _power(value), f"a core needs {name} to be a power of two, not {value}")
     step = config.depth * config.activation_bits
     yield (
-        not _power(step) or step > config.bus_bits,
-        f"a core needs k * lookups activations to fit the bus in a power of two, not {step} bits",
+        step > config.bus_bits,
+        f"a core needs k * lookups activations to fit the bus: set bus_bits to {step} or more",
     )
     yield (
         config.columns > MOST_COLUMNS,
         f"a core has at most tiles * n = {MOST_COLUMNS} columns, not {config.columns}",
     )
-    yield (config.slice_bits < 8, "a core needs slices of a byte or more: set n")
+    yield (
+        config.slice_bits % 8 > 0,
+        f"a core needs slices of whole bytes, not {config.slice_bits} bits: set n",
+    )
     words = config.m * config.drain_columns * 4
     bus = config.bus_bits // 8
     least = {
         "activation_buffer": config.m * bus * 2,
-        "weight_buffer": max(bus, config.slice_bits // 8) * 2,
+        "weight_buffer": max(bus, power_of_two(config.slice_bits // 8)) * 2,
         "scale_buffer": max(bus, config.drain_columns * 4) * 2,
         "output_buffer": words * config.drain_beats,
     }

@@ -1,60 +1,161 @@
 """Arithmetic of one ``lmma`` and of a store, as matrices: what the instructions define."""
 
+from dataclasses import dataclass
+
 import ml_dtypes
 import numpy as np
 
 from hdl.config import CoreConfig
+from hdl.formats import FP32
+from hdl.forms import TERNARY_K
+from verif.float_reference import encode, number_type
+from verif.golden_blocks import align, rounded, table_shift
 
 _QUIET_NAN = 0x7FC00000
 
 
-def slice_weights(config: CoreConfig, slices: np.ndarray) -> np.ndarray:
-    """Integer weights as the core's form reads them, float64 [columns, elements].
+@dataclass(frozen=True)
+class RunProducts:
+    """Results of a run: ``P 2^power``.
+
+    Attributes
+    ----------
+    values : int64 [rows, columns]
+        P.
+    powers : int64 [rows]
+    invalid : bool [rows]
+        All results of the row are NaN.
+    """
+
+    values: np.ndarray
+    powers: np.ndarray
+    invalid: np.ndarray
+
+
+def _indices(config: CoreConfig, slices: np.ndarray) -> np.ndarray:
+    """Bits of weight indices, int8 [columns, steps, tables, planes, index bits].
 
     Parameters
     ----------
     slices : uint8 [tiles, steps, planes, bytes]
-        Packed bit planes, plane 0 first.
+        Packed as :class:`~compiler.pack.PackedWeights` says.
     """
     tiles, steps, planes, _ = slices.shape
-    bits = np.unpackbits(slices, axis=-1, bitorder="little")
-    index = bits.reshape(tiles, steps, planes, config.columns, config.tables, config.k)
-    digits = index.astype(np.int8)
-    if config.form.name == "symmetric":
-        # Where the top bit is 1 the others stand inverted; bits mean -1 and +1.
-        top = digits[..., -1:]
-        digits = np.concatenate([digits[..., :-1] ^ top, top], axis=-1) * 2 - 1
-    weighed = digits.astype(np.int16) << np.arange(planes, dtype=np.int16)[:, None, None, None]
-    weights = weighed.sum(axis=2, dtype=np.int16).transpose(0, 2, 1, 3, 4)
-    return weights.reshape(tiles * config.columns, -1).astype(np.float64)
+    bits = np.unpackbits(slices, axis=-1, bitorder="little").astype(np.int8)
+    shape = (tiles, steps, planes, config.columns, config.tables, config.index_bits)
+    index = bits.reshape(shape).transpose(0, 3, 1, 4, 2, 5)
+    return index.reshape(tiles * config.columns, steps, config.tables, planes, config.index_bits)
+
+
+def _signs(index: np.ndarray) -> np.ndarray:
+    """Symmetric digits -1 and 1 of index bits; where the top bit is 1 the others stand inverted."""
+    top = index[..., -1:]
+    return np.concatenate([index[..., :-1] ^ top, top], axis=-1) * 2 - 1
+
+
+def _trits(index: np.ndarray) -> np.ndarray:
+    """Balanced ternary digits of sign and magnitude; 14 and 15 stand for nothing, as 0 does."""
+    number = (index[..., :4] * np.array([1, 2, 4, 8], np.int8)).sum(axis=-1, dtype=np.int8)
+    number = np.where(number > 13, 0, number) * (1 - 2 * index[..., 4])
+    trits = []
+    for _ in range(TERNARY_K):
+        trits.append((number + 1) % 3 - 1)
+        number = (number - trits[-1]) // 3
+    return np.stack(trits, axis=-1)
+
+
+#: Form -> factors of a table's activations, of the bits of an index.
+_DIGITS = {"symmetric": _signs, "subset": lambda index: index, "ternary": _trits}
+
+
+def _exact_sums(
+    config: CoreConfig, values: np.ndarray, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """D, R and the power of two that they count; float64 is exact here: no sum reaches 2^53."""
+    digits = _DIGITS[config.form.name](index).astype(np.int16)
+    weighed = digits << np.arange(index.shape[3], dtype=np.int16)[:, None]
+    weights = weighed.sum(axis=3, dtype=np.int16).reshape(len(index), -1).astype(np.float64)
+    dots = (values.astype(np.float64) @ weights.T).astype(np.int64)
+    return dots, values.sum(axis=1), np.zeros(len(values), np.int64)
+
+
+def _rounded_sums(
+    config: CoreConfig, values: np.ndarray, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As :func:`_exact_sums`, of tables rounded to eight bits.
+
+    How often a column counts each entry is a matrix; half of all entries are the others' negatives.
+    """
+    k, planes = config.k, index.shape[3]
+    shifts = table_shift(values, k)
+    combinations = 2 * (np.arange(1 << k)[:, None] >> np.arange(k) & 1) - 1
+    combinations = combinations[combinations[:, -1] == 1]
+    grouped = values.reshape(len(values), -1, k)
+    entries = rounded(grouped @ combinations.T, shifts)
+    digits = _signs(index).reshape(len(index), -1, planes, k)
+    top = digits[..., -1].astype(np.int64)
+    entry = (digits * digits[..., -1:] > 0)[..., :-1] @ (1 << np.arange(k - 1))
+    counts = np.zeros((*entry.shape[:2], len(combinations)))
+    for plane in range(planes):
+        where = entry[:, :, plane, None]
+        weight = (top[:, :, plane, None] << plane) + np.take_along_axis(counts, where, axis=2)
+        np.put_along_axis(counts, where, weight, axis=2)
+    dots = entries.reshape(len(values), -1).astype(np.float64) @ counts.reshape(len(index), -1).T
+    return dots.astype(np.int64), rounded(grouped.sum(axis=2), shifts).sum(axis=1), shifts
 
 
 def run_products(
     config: CoreConfig,
     rows: np.ndarray,
-    weights: np.ndarray,
+    slices: np.ndarray,
     zero: int | None,
     records: np.ndarray,
-) -> np.ndarray:
-    """``P = scale * D - z'' R``, int64 [rows, columns]; ``zero`` None takes z'' from the records.
+) -> RunProducts:
+    """``P = scale * D - z'' R`` of one run.
 
-    float64 is exact here: no sum reaches 2^53.
+    Parameters
+    ----------
+    rows : uint8 [rows, bytes]
+        Activations.
+    slices : uint8 [tiles, steps, planes, bytes]
+        Packed weights.
+    zero : int or None
+        z'' of all columns; None takes it from the records.
+    records : uint [columns]
     """
-    values = rows.astype(np.float64)
-    dots = (values @ weights.T).astype(np.int64)
+    powers, invalid = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
+    if config.is_float:
+        floats = rows.view(number_type(config.float_format))
+        with np.errstate(invalid="ignore"):  # signalling NaN
+            values, powers, invalid = align(floats, config)
+    else:
+        values = rows.view(f"<i{config.activation_bits // 8}").astype(np.int64)
+    sums_of = _rounded_sums if config.table == "int8" else _exact_sums
+    dots, sums, shifts = sums_of(config, values, _indices(config, slices))
     width = config.zero_point_bits
     zeros = records >> 16 if zero is None else np.full(records.shape, zero % (1 << 16))
     zeros = (zeros.astype(np.int64) & (1 << width) - 1 ^ 1 << width - 1) - (1 << width - 1)
-    sums = rows.astype(np.int64).sum(axis=1)
-    return config.form.scale * dots - zeros * sums[:, None]
+    products = config.form.scale * dots - zeros * sums[:, None]
+    return RunProducts(products, powers + shifts - config.scale_offset, invalid)
+
+
+def scaled(products: RunProducts, scales: np.ndarray) -> np.ndarray:
+    """``P`` as FP32, times scale and power of two, rounded once more: float32 [rows, columns]."""
+    values = products.values.astype(np.float32)
+    if not products.powers.any():
+        total = values * scales
+    else:
+        wide = values.astype(np.float64) * scales.astype(np.float64)
+        total = encode(np.ldexp(wide, products.powers[:, None]), FP32).view(np.float32)
+    return np.where(products.invalid[:, None], np.float32(np.nan), total)
 
 
 def accumulate(
-    before: np.ndarray | None, products: np.ndarray, records: np.ndarray, half: bool, integer: bool
+    before: np.ndarray | None, products: RunProducts, records: np.ndarray, half: bool, integer: bool
 ) -> np.ndarray:
     """Sums after one run, uint32 [rows, columns]; ``before`` None replaces what was there."""
     if integer:
-        total = products if before is None else products + before
+        total = products.values if before is None else products.values + before
         return (total & 0xFFFFFFFF).astype(np.uint32)
     with np.errstate(all="ignore"):
         if half:
@@ -62,7 +163,7 @@ def accumulate(
             scales = scales * np.float32(0.5)
         else:
             scales = records.view(np.float32)
-        total = products.astype(np.float32) * scales
+        total = scaled(products, scales)
         if before is not None:
             total = before.view(np.float32) + total
     return np.where(np.isnan(total), np.uint32(_QUIET_NAN), total.view(np.uint32))

@@ -30,7 +30,7 @@ from hdl.lmma import (
     check,
 )
 from hdl.rules import check_core
-from verif.isa_arithmetic import accumulate, convert_outputs, run_products, slice_weights
+from verif.isa_arithmetic import accumulate, convert_outputs, run_products
 
 _PAGE = 4096
 
@@ -269,26 +269,24 @@ class IsaModel:
         config, units = self.config, self.units
         blocks, tiles = -(-values["m"] // config.m), -(-values["n"] // config.columns)
         steps = -(-values["k"] // config.depth)
-        planes = values["bits"]
-        # Activations [rows, elements]
-        size = config.activation_bits // 8
-        pitch = -(-values["k"] * size // units.bus) * units.bus
-        places = values["act"] + np.arange(blocks)[:, None] * pitch
-        places = places + np.arange(steps * config.depth * size)
+        planes = config.planes(values["bits"])
+        # Activations [rows, bytes]
+        used = steps * units.step
+        pitch = -(-used // units.bus) * units.bus
+        places = values["act"] + np.arange(blocks)[:, None] * pitch + np.arange(used)
         raw = self._act[:, places % self._act.shape[1]].transpose(1, 0, 2)
-        rows = np.ascontiguousarray(raw).view(f"<i{size}").reshape(blocks * config.m, -1)
-        # Weights [columns, elements]
+        rows = np.ascontiguousarray(raw).reshape(blocks * config.m, -1)
+        # Weights [tiles, steps, planes, bytes of a slice]
         used = steps * planes * units.slice
         pitch = -(-used // units.bus) * units.bus
         places = values["wgt"] + np.arange(tiles)[:, None] * pitch + np.arange(used)
         packed = self._wgt[places % self._wgt.size].reshape(tiles, steps, planes, units.slice)
-        weights = slice_weights(config, packed)
         # Records [columns]
         record = tuple(SCALES.values())[values["scales"]]
         places = values["scale"] + np.arange(tiles * config.columns * record.size)
         records = self._scale[places % self._scale.size].view(f"<u{record.size}")
         zero = None if record.zero else values["zero"]
-        products = run_products(config, rows, weights, zero, records)  # [rows, columns]
+        products = run_products(config, rows, packed, zero, records)  # [rows, columns]
         beats, columns = config.drain_beats, config.drain_columns
         count = blocks * tiles * beats * config.m * columns
         where = (values["acc"] // 4 + np.arange(count)) % self._acc.size
@@ -296,7 +294,7 @@ class IsaModel:
         shape = (blocks, config.m, tiles, beats, columns)
         order = (0, 2, 3, 1, 4)
         place = where.reshape([shape[i] for i in order]).transpose(np.argsort(order))
-        before = self._acc[place].reshape(products.shape) if values["accumulate"] else None
+        before = self._acc[place].reshape(products.values.shape) if values["accumulate"] else None
         after = accumulate(before, products, records, record.half, bool(values["accumulator"]))
         self._acc[place] = after.reshape(shape)
         self.state.slices += blocks * tiles * steps * planes

@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 
 from hdl.config import CoreConfig
-from hdl.lmma import ACTIVATIONS, BY_NAME, EDGES, OUTPUTS, SCALES, SIGNALS, WAITS, Queue, Units
+from hdl.lmma import (
+    BY_NAME,
+    EDGES,
+    OUTPUTS,
+    SCALES,
+    SIGNALS,
+    WAITS,
+    Queue,
+    Units,
+    built_values,
+    longest_run,
+)
+from verif.float_reference import bits_type, encode
 
 #: Memory of a job: program and data that is only read, then results.
 MEMORY, RESULTS = 0x8000, 0x4000
@@ -20,11 +32,15 @@ _DATA = 0x2000
 
 
 def memory_image(config: CoreConfig, seed: int) -> np.ndarray:
-    """Random bytes, half of them sensible scales of FP32."""
+    """Random bytes, half of them sensible scales of FP32, and of floats if activations are."""
     rng = np.random.default_rng(seed)
     memory = rng.integers(0, 256, MEMORY, np.uint8)
     scales = rng.normal(size=(RESULTS - _DATA) // 8).astype(np.float32)
     memory[_DATA : _DATA + scales.nbytes] = scales.view(np.uint8)
+    if config.is_float:
+        floats = memory[_DATA + scales.nbytes : RESULTS].view(bits_type(config.float_format))
+        sensible = encode(rng.standard_t(3, floats.shape), config.float_format)
+        floats[:] = np.where(rng.random(floats.shape) < 0.995, sensible, floats)
     return memory
 
 
@@ -147,16 +163,15 @@ class _Builder:
         blocks, tiles = -(-values["m"] // config.m), -(-values["n"] // config.columns)
         steps = -(-values["k"] // config.depth)
         record = tuple(SCALES.values())[values.get("scales", 0)]
-        row = -(-values["k"] * config.activation_bits // 8 // units.bus) * units.bus
-        tile = -(-steps * values["bits"] * units.slice // units.bus) * units.bus
+        row = -(-steps * units.step // units.bus) * units.bus
+        tile = -(-steps * config.planes(values["bits"]) * units.slice // units.bus) * units.bus
         accesses = [
             _Access("act", local["act"], blocks * row, False),
             _Access("wgt", local["wgt"], tiles * tile, False),
             _Access("scale", local["scale"], tiles * config.columns * record.size, False),
             _Access("acc", local["acc"], blocks * tiles * config.drain_beats * units.acc, True),
         ]
-        activation = ACTIVATIONS.index(config.activation)
-        self.put("lmma", local, values | {"activation": activation}, accesses)
+        self.put("lmma", local, values | built_values(config), accesses)
 
     def store(self, mem: int, local: int, rows: int, columns: int, pitch: int, type: int) -> None:
         """Any store."""
@@ -176,7 +191,12 @@ class _Builder:
             rows = config.m if store == "act" else 1
             self.load(f"load.{store}", _DATA, 0, rows, size, 64)
         tiles = config.output_buffer // (config.drain_beats * self.units.acc)
-        values = {"m": config.m, "n": tiles * config.columns, "k": config.depth, "bits": 1}
+        values = {
+            "m": config.m,
+            "n": tiles * config.columns,
+            "k": config.depth,
+            "bits": config.weight_bits_range[0],
+        }
         self.lmma(values, {"act": 0, "wgt": 0, "scale": 0, "acc": 0})
         self.barrier()
 
@@ -205,19 +225,20 @@ def _lmma(builder: _Builder, rng: random.Random) -> None:
     blocks = rng.choice((1, 1, 2, 3))
     while blocks * tiles > most_tiles:
         blocks = 1
+    longest = longest_run(config)
     values: dict[str, Any] = {
         "m": rng.randint((blocks - 1) * config.m + 1, blocks * config.m),
         "n": rng.randint((tiles - 1) * config.columns + 1, tiles * config.columns),
-        "k": rng.choice((config.run_length, rng.randint(1, config.run_length))),
-        "bits": rng.randint(1, config.max_weight_bits),
-        "accumulator": rng.randint(0, 1),
+        "k": rng.choice((longest, rng.randint(1, longest))),
+        "bits": rng.randint(*config.weight_bits_range),
+        "accumulator": rng.randint(0, int(config.integer_results)),
         "scales": rng.randrange(len(SCALES)),
         "zero": rng.randint(*config.zero_point_range),
         "accumulate": rng.randint(0, 1),
     }
     unit = {
         "act": units.bus,
-        "wgt": max(units.slice, units.bus),
+        "wgt": units.weights,
         "scale": units.scale,
         "acc": units.acc,
     }

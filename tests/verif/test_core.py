@@ -12,7 +12,7 @@ from compiler.gemm import gemm
 from gen.run import simulation
 from gen.simulate import random_activations, random_tensor
 from hdl.config import CoreConfig
-from hdl.lmma import Cause
+from hdl.lmma import BY_NAME, Cause, built_values
 from verif.core_simulator import Conditions, CoreSimulation, Outcome
 from verif.isa_model import IsaModel
 from verif.random_programs import MEMORY, RESULTS, memory_image, random_program
@@ -22,6 +22,17 @@ WATCHDOG = 200_000
 
 @pytest.fixture(scope="module", params=["w4a8", "w2a16", "4-tiles"])
 def core(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
+    config = small_cores[request.param]
+    running = simulation(config)
+    yield config, running
+    running.close()
+
+
+@pytest.fixture(
+    scope="module", params=["ternary", "int8-tables", "fp16", "bf16", "fp8-int8-tables"]
+)
+def precise(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
+    """Cores of other arithmetic, for what depends on that."""
     config = small_cores[request.param]
     running = simulation(config)
     yield config, running
@@ -46,19 +57,21 @@ def compare(core, words: list[int], memory: np.ndarray, conditions: Conditions) 
     return outcome
 
 
-@given(
+PROGRAMS = given(
     choices=st.lists(st.sampled_from([0, 0, 1, 1, 1, 2, 2, 3, 4]), max_size=12),
     seed=st.integers(0, 1 << 20),
     stall=st.sampled_from([0.0, 0.1, 0.5]),
     latency=st.sampled_from([1, 3, 40]),
 )
-@settings(
+MANY = settings(
     max_examples=120,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_random_programs(core, choices, seed, stall, latency):
+
+
+def check_program(core, choices, seed, stall, latency) -> None:
     config = core[0]
     words = random_program(config, choices, seed)
     conditions = Conditions(stall=stall, latency=latency, seed=seed, most_cycles=WATCHDOG)
@@ -66,20 +79,39 @@ def test_random_programs(core, choices, seed, stall, latency):
     assert outcome.state.cause is Cause.NONE and outcome.state.instructions >= len(words) - 1
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.3])
-@pytest.mark.parametrize("uniform", [True, False])
-@pytest.mark.parametrize("output", ["fp32", "int32", "fp16", "bf16"])
-def test_gemm(core, output, uniform, stall):
+@PROGRAMS
+@MANY
+def test_random_programs(core, choices, seed, stall, latency):
+    check_program(core, choices, seed, stall, latency)
+
+
+@PROGRAMS
+@MANY
+def test_random_programs_of_other_arithmetic(precise, choices, seed, stall, latency):
+    check_program(precise, choices, seed, stall, latency)
+
+
+def check_gemm(core, output, stall) -> None:
     config = core[0]
     rng = np.random.default_rng(5)
-    tensor = random_tensor((37, 96), config.max_weight_bits, 32, rng)
+    ternary = config.weight_coding == "ternary"
+    tensor = random_tensor((37, 96), config.max_weight_bits, 32, rng, ternary=ternary)
     tensor.scales[:] = tensor.scales.astype(np.float16)
-    if uniform:  # records of two bytes
-        tensor.zero_points[:] = 2
     program = gemm(config, tensor, random_activations(config, 5, 96, rng), output)
     conditions = Conditions(stall=stall, most_cycles=WATCHDOG)
     outcome = compare(core, program.words, program.memory.copy(), conditions)
     assert outcome.state.slices > 0 and outcome.state.cause is Cause.NONE
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("output", ["fp32", "int32", "fp16", "bf16"])
+def test_gemm(core, output, stall):
+    check_gemm(core, output, stall)
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+def test_gemm_of_other_arithmetic(precise, stall):
+    check_gemm(precise, "fp32", stall)
 
 
 LMMA = "act=r0 wgt=r0 scale=r0 acc=r0 scales=fp32 zero=0"
@@ -228,6 +260,29 @@ def test_the_watchdog_bites(core):
 
 
 def test_slices_keep_coming(core):
+    check_rate(core)
+
+
+def test_slices_keep_coming_in_other_arithmetic(precise):
+    check_rate(precise)
+
+
+@pytest.mark.parametrize("operand", ["table", "coding", "activation", "mode", "accumulator"])
+def test_an_lmma_of_other_arithmetic_is_refused(precise, operand):
+    """Each of what was built counts, one by one."""
+    config = precise[0]
+    if operand == "accumulator" and config.integer_results:
+        pytest.skip("this core has integer sums")
+    right = built_values(config) | {"m": 1, "n": 1, "k": 1, "bits": config.max_weight_bits}
+    word = BY_NAME["lmma"].encode(right | {operand: right.get(operand, 0) ^ 1})
+    words = [word, *assemble("halt")]
+    conditions = Conditions(most_cycles=WATCHDOG)
+    outcome = run_faulty(precise, words, memory_image(config, 1), conditions)
+    assert outcome.state.cause is Cause.UNSUPPORTED
+    recovers(precise)
+
+
+def check_rate(core) -> None:
     """A GEMM issues a slice in nearly every cycle, whatever the memory's latency.
 
     Where a slice is wider than the bus, small buffers do not reuse weights often enough for that.
@@ -235,7 +290,9 @@ def test_slices_keep_coming(core):
     config = core[0]
     least = 0.9 if config.slice_bits <= config.bus_bits else 0.6
     rng = np.random.default_rng(6)
-    tensor = random_tensor((config.columns * 4, 512), 2, 32, rng)
+    tensor = random_tensor(
+        (config.columns * 4, 512), 2, 32, rng, ternary=config.weight_coding == "ternary"
+    )
     tensor.zero_points[:] = 1
     program = gemm(config, tensor, random_activations(config, 16 * config.m, 512, rng), "fp16")
     conditions = Conditions(latency=20, most_cycles=WATCHDOG)

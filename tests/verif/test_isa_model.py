@@ -7,11 +7,13 @@ import pytest
 
 from compiler.assembler import assemble, to_bytes
 from compiler.gemm import gemm
+from compiler.pack import pack
 from compiler.program import Program
 from gen.simulate import random_activations, random_tensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
 from hdl.lmma import BY_NAME, SCALES, Cause
+from verif.expect import expected_results
 from verif.golden import integer_products
 from verif.isa_model import IsaModel
 
@@ -96,6 +98,61 @@ def test_gemm_is_the_golden_product(shape, bits, group, changes, records):
     assert state.write_beats > 0
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weight_coding": "ternary", "k": 3, "max_weight_bits": 2, "group_size": 33},
+        {"table": "int8"},
+        {"activation": "fp16"},
+        {"activation": "bf16", "table_form": "subset"},
+        {"activation": "fp8-e5m2", "table": "int8"},
+        {"activation": "fp16", "weight_coding": "ternary", "k": 3, "max_weight_bits": 2},
+    ],
+)
+@pytest.mark.parametrize("shared", [True, False])
+def test_other_arithmetic_is_the_golden_one(changes, shared):
+    """Runs from the golden models, scaled and added as the instructions say."""
+    config = CORE.replace(**changes)
+    rng = np.random.default_rng(9)
+    ternary = config.weight_coding == "ternary"
+    tensor = random_tensor((37, 100), config.max_weight_bits, 25, rng, ternary=ternary)
+    tensor = uniform(tensor) if shared else halves_of(tensor)
+    activations = random_activations(config, 5, 100, rng)
+    state, found = run(gemm(config, tensor, activations))
+    packed = pack(config, tensor)
+    golden = expected_results(config, activations, tensor, packed)
+    total = np.zeros((5, 37), np.float32)
+    for place, group in enumerate(packed.steps.group):
+        zero = packed.zero_points[:, group] * golden.sums[:, place, None]
+        exact = config.form.scale * golden.dots[..., place] - zero
+        power = golden.exponents[:, place, None] - config.scale_offset
+        product = exact.astype(np.float32) * (tensor.scales[:, group] / 2).astype(np.float64)
+        total = total + np.ldexp(product, power).astype(np.float32)
+    assert state.cause == Cause.NONE
+    np.testing.assert_array_equal(found.view(np.float32), total)
+    close = activations.astype(np.float64) @ tensor.dequantise().T
+    np.testing.assert_allclose(total, close, atol=np.abs(close).max() * 0.1)
+
+
+def test_an_infinity_makes_its_row_nan_and_no_other():
+    config = CORE.replace(activation="fp16")
+    rng = np.random.default_rng(10)
+    activations = random_activations(config, 3, 64, rng)
+    activations[1, 40] = np.inf
+    tensor = halves_of(random_tensor((8, 64), 2, 32, rng))
+    found = run(gemm(config, tensor, activations))[1].view(np.float32)
+    assert np.isnan(found[1]).all() and np.isfinite(found[[0, 2]]).all()
+
+
+def test_what_has_no_integer_result_is_refused():
+    config = CORE.replace(table="int8")
+    tensor = uniform(random_tensor((8, 64), 2, 32, np.random.default_rng(0)))
+    with pytest.raises(InputError, match="output = int32 needs integers without a scale"):
+        gemm(config, tensor, np.zeros((1, 64), np.int8), "int32")
+    with pytest.raises(InputError, match="activations must be of type float16, not int8"):
+        gemm(CORE.replace(activation="fp16"), tensor, np.zeros((1, 64), np.int8))
+
+
 @pytest.mark.parametrize(("output", "type"), [("int32", np.int32), ("fp16", np.float16)])
 def test_output_formats(output, type):
     rng = np.random.default_rng(1)
@@ -164,6 +221,11 @@ LMMA = "act=r0 wgt=r0 scale=r0 acc=r0 scales=fp32 zero=0"
         ("lmma.m1n16k33.int8.w2.fp32 " + LMMA + "\nhalt", Cause.UNSUPPORTED, 0x1000),
         ("lmma.m1n16k32.int8.w5.fp32 " + LMMA + "\nhalt", Cause.UNSUPPORTED, 0x1000),
         ("lmma.m1n16k32.int16.w2.fp32 " + LMMA + "\nhalt", Cause.UNSUPPORTED, 0x1000),
+        ("lmma.m1n16k32.fp16.w2.fp32 " + LMMA + "\nhalt", Cause.UNSUPPORTED, 0x1000),
+        *(
+            (f"lmma.m1n16k32.int8.w2.fp32 {LMMA} {other}\nhalt", Cause.UNSUPPORTED, 0x1000)
+            for other in ("coding=ternary", "table=int8", "mode=exact")
+        ),
         ("set reg=r0 value=4\nload.act mem=r0 local=r1 rows=1 bytes=4 pitch=0\nhalt",
          Cause.MISALIGNED, 0x1010),
         ("load.act mem=r0 local=r1 rows=1 bytes=4 pitch=0 wait_compute\nhalt",
