@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import platformdirs
 from cocotb_tools.check_results import get_results
@@ -27,10 +27,12 @@ from filelock import FileLock
 
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
-from verif.job import TileJob
 
 SIMULATORS = ("verilator", "icarus")
-_BENCH = "verif.bench.tile"
+#: The module with the cocotb test of a tile.
+TILE_BENCH = "verif.bench.tile"
+#: Objects of Verilator's own runtime; cocotb's verilator.o knows the size of the design.
+_RUNTIME = "verilated*.o"
 # Only the top's ports are visible to the bench, which keeps builds small and simulation fast.
 _VERILATOR_FLAGS = (
     "-O3",
@@ -183,7 +185,7 @@ def _compile(target: Build, source: Path) -> None:
     runtime = cache_folder() / "runtime" / digest(str(target.waves), *tool_versions())
     if target.simulator == "verilator" and runtime.exists():
         later = time.time() + 600  # make compares it with a makefile that is still to be written
-        for compiled in runtime.glob("*.o"):  # Verilator's own runtime: most of a build's time
+        for compiled in runtime.glob(_RUNTIME):  # Verilator's own runtime: most of a build's time
             os.utime(shutil.copy(compiled, target.folder), (later, later))
     try:
         with _environment(environment):
@@ -203,7 +205,7 @@ def _compile(target: Build, source: Path) -> None:
         with tempfile.TemporaryDirectory(dir=runtime.parent) as scratch:
             partial = Path(scratch) / "runtime"
             partial.mkdir()
-            for compiled in target.folder.glob("verilat*.o"):
+            for compiled in target.folder.glob(_RUNTIME):
                 shutil.copy2(compiled, partial)
             with contextlib.suppress(OSError):  # another process was faster
                 partial.rename(runtime)
@@ -222,15 +224,23 @@ def _tail(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
+class Job(Protocol):
+    """What a bench plays: a file of it."""
+
+    def save(self, path: Path) -> None:
+        """Write to an ``.npz`` file."""
+
+
 def run_jobs(
     built: Build,
     config: CoreConfig,
-    jobs: Sequence[TileJob],
+    jobs: Sequence[Job],
     waves_to: Path | None = None,
+    bench: str = TILE_BENCH,
 ) -> list[dict[str, Any]]:
-    """Play jobs into a built tile and return a verdict for each (:func:`verif.bench.tile.play`).
+    """Play jobs into a built design and return a verdict for each (:func:`verif.bench.tile.play`).
 
-    Mismatches are reported in the verdicts, not raised.
+    Mismatches are reported in the verdicts, not raised. ``bench`` is the module with the test.
 
     Raises
     ------
@@ -257,7 +267,7 @@ def run_jobs(
         try:
             with _environment({}):
                 get_runner(built.simulator).test(
-                    test_module=_BENCH,
+                    test_module=bench,
                     hdl_toplevel=built.top,
                     hdl_toplevel_lang="verilog",
                     build_dir=built.folder,
@@ -268,7 +278,7 @@ def run_jobs(
                     plusargs=["+verilator+rand+reset+2"] if built.simulator == "verilator" else [],
                     log_file=log,
                 )
-        except (SystemExit, subprocess.CalledProcessError) as error:
+        except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
             failure = error
         if waves_to is not None:
             for dump in [*folder.glob("dump.*"), *built.folder.glob(f"{built.top}.fst")]:

@@ -1,0 +1,59 @@
+"""Whole cores between a host and a memory of cocotbext-axi, held against the ISA model."""
+
+import pytest
+
+from compiler.assembler import assemble
+from gen.rtl import verilog
+from hdl.lmma import Cause
+from verif.axi_jobs import BENCH, TOP, HostJob, identified_core
+from verif.random_programs import MEMORY, memory_image, random_program
+from verif.simulator import build, run_jobs
+
+STORE = "store.fp32 mem=r0 local=r1 rows=1 columns=4 pitch=0\nhalt"
+LOAD = "load.act mem=r0 local=r1 rows=1 bytes=64 pitch=0\nhalt"
+#: Cause -> a program that ends with it; the window is the memory and a page.
+FAULTS = {
+    Cause.READ: f"set reg=r0 value={MEMORY}\n{LOAD}",
+    Cause.WRITE: f"set reg=r0 value={MEMORY}\n{STORE}",
+    Cause.RANGE: f"set reg=r0 value={MEMORY + 0x1000}\n{STORE}",
+    Cause.DEADLOCK: LOAD.replace("\n", " wait_compute\n"),
+    Cause.MISALIGNED: f"set reg=r0 value=1\n{LOAD}",
+    Cause.LOOP: "end\nhalt",
+}
+
+
+def play(config, jobs):
+    core = config.replace(name="core")
+    built = build(identified_core(core) + verilog(core, "axi"), TOP, optimised=False)
+    verdicts = run_jobs(built, core, jobs, bench=BENCH)
+    assert len(verdicts) == len(jobs)
+    return verdicts
+
+
+def random_job(config, seed, stall, **options):
+    words = random_program(config, [0, 1, 2, 0, 2, 1, 1, 2, 3, 0, 1, 2], seed)
+    return HostJob(config, words, memory_image(config, seed), stall=stall, seed=seed, **options)
+
+
+@pytest.mark.parametrize("name", ["w4a8", "w2a16"])
+def test_programs_through_the_registers(small_cores, name):
+    """Random programs, each fault between them, on one core that is never reset."""
+    config = small_cores[name]
+    jobs = [random_job(config, seed, stall) for seed, stall in enumerate((0.0, 0.2, 0.5, 0.8))]
+    jobs.append(random_job(config, 9, 0.3, ring_again=True))
+    memory = memory_image(config, 10)
+    window = (0, MEMORY + 0x1000)
+    for cause, text in FAULTS.items():
+        job = HostJob(config, assemble(text), memory, window=window, stall=0.3, seed=cause)
+        jobs += [job, random_job(config, 20 + cause, 0.3)]
+    jobs.append(HostJob(config, assemble("halt"), memory, address=MEMORY, stall=0.3))
+    for verdict in play(config, jobs):
+        assert not verdict["problems"] and verdict["cycles"] > 0
+
+
+def test_every_fault_is_the_one_that_it_is_meant_to_be(small_cores):
+    config = small_cores["w4a8"]
+    for cause, text in FAULTS.items():
+        words, memory = assemble(text), memory_image(config, 10)
+        job = HostJob(config, words, memory, window=(0, MEMORY + 0x1000))
+        assert job.expected()[1].cause is cause
