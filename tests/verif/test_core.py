@@ -29,10 +29,11 @@ def core(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
 
 
 @pytest.fixture(
-    scope="module", params=["ternary", "int8-tables", "fp16", "bf16", "fp8-int8-tables"]
+    scope="module",
+    params=["ternary", "int8-tables", "fp16", "bf16", "fp8-int8-tables", "bus-256", "bus-512"],
 )
 def precise(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
-    """Cores of other arithmetic, for what depends on that."""
+    """Cores of other arithmetic and wider buses, for what depends on that."""
     config = small_cores[request.param]
     running = simulation(config)
     yield config, running
@@ -91,12 +92,14 @@ def test_random_programs_of_other_arithmetic(precise, choices, seed, stall, late
     check_program(precise, choices, seed, stall, latency)
 
 
-def check_gemm(core, output, stall) -> None:
+def check_gemm(core, output, stall, uniform=False) -> None:
     config = core[0]
     rng = np.random.default_rng(5)
     ternary = config.weight_coding == "ternary"
     tensor = random_tensor((37, 96), config.max_weight_bits, 32, rng, ternary=ternary)
     tensor.scales[:] = tensor.scales.astype(np.float16)
+    if uniform:  # scale records of two bytes
+        tensor.zero_points[:] = 1
     program = gemm(config, tensor, random_activations(config, 5, 96, rng), output)
     conditions = Conditions(stall=stall, most_cycles=WATCHDOG)
     outcome = compare(core, program.words, program.memory.copy(), conditions)
@@ -105,13 +108,15 @@ def check_gemm(core, output, stall) -> None:
 
 @pytest.mark.parametrize("stall", [0.0, 0.3])
 @pytest.mark.parametrize("output", ["fp32", "int32", "fp16", "bf16"])
-def test_gemm(core, output, stall):
-    check_gemm(core, output, stall)
+@pytest.mark.parametrize("uniform", [True, False])
+def test_gemm(core, output, uniform, stall):
+    check_gemm(core, output, stall, uniform)
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.3])
-def test_gemm_of_other_arithmetic(precise, stall):
-    check_gemm(precise, "fp32", stall)
+@pytest.mark.parametrize("uniform", [True, False])
+def test_gemm_of_other_arithmetic(precise, uniform, stall):
+    check_gemm(precise, "fp32", stall, uniform)
 
 
 LMMA = "act=r0 wgt=r0 scale=r0 acc=r0 scales=fp32 zero=0"

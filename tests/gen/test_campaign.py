@@ -1,0 +1,41 @@
+"""A slice of the campaign on every small core, and that it finds and shortens what differs."""
+
+import sys
+
+import pytest
+
+from gen import campaign
+from verif.small_cores import SMALL_CORES
+
+
+@pytest.mark.parametrize("name", SMALL_CORES)
+def test_a_slice_of_the_campaign(name):
+    tally = campaign.run_core(name, 1 << 20, 150, 300)
+    assert not tally.failure
+    assert tally.programs == 150 and tally.instructions > 1500
+
+
+def test_programs_that_differ_are_shortened(monkeypatch, capsys):
+    """A core of other arithmetic than the model's: one ``lmma`` and one store show it."""
+    real = campaign.difference
+
+    def other(config, core, case):
+        return real(config.replace(table_form="subset"), core, case)
+
+    monkeypatch.setattr(campaign, "difference", other)
+    tally = campaign.run_core("w4a8", 0, 100, 300)
+    assert tally.failure.startswith("core w4a8: ") and tally.programs < 100
+    assert "choices=[" in tally.failure
+    shortest = tally.failure.partition("choices=[")[2].partition("]")[0].split(", ")
+    assert sorted(shortest) in (["1", "2"], ["2"])
+
+
+def test_time_ends_a_campaign():
+    assert campaign.run_core("w4a8", 0, 100, 0).programs == 0
+
+
+def test_the_status_tells(monkeypatch, capsys):
+    options = ["campaign", "--cores", "w4a8", "--programs", "2", "--seed", "7"]
+    monkeypatch.setattr(sys, "argv", options)
+    assert campaign.main() == 0
+    assert "w4a8" in capsys.readouterr().out
