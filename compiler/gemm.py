@@ -272,11 +272,16 @@ def _column_blocks(layout: _Layout, packed: PackedWeights, width: int) -> Iterat
 
 
 def _weights(layout: _Layout, packed: PackedWeights, width: int) -> np.ndarray:
-    """Slices in the order of their use: blocks of columns, runs, tiles, steps, planes."""
+    """Slices in the order of their use: blocks of columns, runs, tiles, steps, planes.
+
+    Where accumulators double, planes come before steps, the highest first.
+    """
     parts = []
     for block in _column_blocks(layout, packed, width):
         for index, run in enumerate(layout.runs):
             part = packed.slices[block][:, packed.steps.run == index]
+            if layout.config.doubles:
+                part = part.transpose(0, 2, 1, 3)[:, ::-1]
             rows = part.reshape(len(part), -1)
             parts.append(np.pad(rows, ((0, 0), (0, layout.wgt(run) - rows.shape[1]))).ravel())
     return np.concatenate(parts)

@@ -131,7 +131,7 @@ class SliceFeeder(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Nested counters: planes in steps, in tiles, in blocks of rows."""
+        """Nested counters: planes and steps, in tiles, in blocks of rows."""
         m = Module()
         config = self._config
         slice_bytes, bus_bytes = config.slice_bits // 8, config.bus_bits // 8
@@ -141,11 +141,11 @@ class SliceFeeder(wiring.Component):
         valid = Signal()
         place = Signal(ADDRESS_BITS)
         after = Signal(ADDRESS_BITS)
-        plane = Signal(4)
-        step = Signal(12)
+        inner = Signal(12)
+        outer = Signal(12)
         tiles = Signal(16)
         blocks = Signal(12)
-        last_plane = Signal()
+        ends_inner = Signal()
         last = Signal()
         last_tile = Signal()
         last_all = Signal()
@@ -153,13 +153,19 @@ class SliceFeeder(wiring.Component):
             data.StructLayout({"plane": 4, "step": 12, "first": 1, "last": 1, "release": 1})
         )
         payload = self.slices.payload
+        # Steps and the planes in them, or planes from the highest and their steps.
+        inners, outers = head.planes, head.steps
+        plane, step = inner, outer
+        if config.doubles:
+            inners, outers = outers, inners
+            plane, step = outers - 1 - outer, inner
         m.d.comb += [
             free.eq(~valid | self.slices.ready),
             self.read_enable.eq(free),
             self.read_address.eq(place),
             after.eq(place + slice_bytes),
-            last_plane.eq(plane == head.planes - 1),
-            last.eq(last_plane & (step == head.steps - 1)),
+            ends_inner.eq(inner == inners - 1),
+            last.eq(ends_inner & (outer == outers - 1)),
             last_tile.eq(last & (tiles == 1)),
             last_all.eq(last_tile & (blocks == 1)),
             self.walks.ready.eq(~active | (free & last_all)),
@@ -177,18 +183,18 @@ class SliceFeeder(wiring.Component):
                 valid.eq(active),
                 control.plane.eq(plane),
                 control.step.eq(step),
-                control.first.eq((plane == 0) & (step == 0)),
+                control.first.eq((inner == 0) & (outer == 0)),
                 control.last.eq(last),
                 control.release.eq(last_tile),
             ]
         with m.If(free & active):
-            m.d.sync += [place.eq(after), plane.eq(plane + 1)]
-            with m.If(last_plane):
-                m.d.sync += [plane.eq(0), step.eq(step + 1)]
+            m.d.sync += [place.eq(after), inner.eq(inner + 1)]
+            with m.If(ends_inner):
+                m.d.sync += [inner.eq(0), outer.eq(outer + 1)]
             with m.If(last):
                 # The next tile's slices start at a bus word.
                 m.d.sync += [
-                    step.eq(0),
+                    outer.eq(0),
                     tiles.eq(tiles - 1),
                     place.eq((after + bus_bytes - 1) & ~(bus_bytes - 1)),
                 ]
@@ -200,8 +206,8 @@ class SliceFeeder(wiring.Component):
                 active.eq(self.walks.valid),
                 head.eq(walk),
                 place.eq(walk.base),
-                plane.eq(0),
-                step.eq(0),
+                inner.eq(0),
+                outer.eq(0),
                 tiles.eq(walk.tiles),
                 blocks.eq(walk.blocks),
             ]

@@ -8,19 +8,21 @@ from hdl.blocks import scale_layout
 from hdl.config import CoreConfig
 from hdl.drain import lanes, results_layout
 from hdl.float_add import FloatAdder
-from hdl.float_convert import FloatConverter, IntegerToFloat
+from hdl.float_convert import FloatConverter
 from hdl.float_multiply import FloatMultiplier
 from hdl.formats import FP16, FP32
 from hdl.lmma import ADDRESS_BITS, Units
 from hdl.pieces import delayed
+from hdl.run_product import product_kind
 from hdl.sharing import add_shared
 
-#: Cycles from the scale record and the run result to the new sum.
-_PRODUCT, _INTEGER, _SCALED, _ADDED = 1, 1, 2, 3
-#: Cycles from a beat being taken to its sums being written.
-LATENCY = 1 + _PRODUCT + _INTEGER + _SCALED + _ADDED
-#: When the old sums must be there.
-_OLD = LATENCY - _ADDED
+#: Cycles from P and its scale to the new sum; the old one must be there for the addition.
+_SCALED, _ADDED = 2, 3
+
+
+def latency(config: CoreConfig) -> int:
+    """Cycles from a result beat being taken to its sums being written."""
+    return 1 + product_kind(config).CYCLES + _SCALED + _ADDED
 
 
 #: How an ``lmma`` adds: fields and their bits.
@@ -45,14 +47,14 @@ class EpilogueLane(wiring.Component):
     power, invalid : In, only where block-scaled
         D and R count ``2^power``; the result is NaN.
     old : In
-        The old sum, four cycles later.
+        The old sum, in time for the addition, whose cycles are the last ones.
     half : In
         The record's scale is FP16 rather than FP32.
     fixed_zero, zero, integer, accumulate : In
         ``zero`` is z'' rather than the record's; add P as it is; add to ``old``. They, and
         ``half``, stay as they are while an ``lmma`` is under way.
     sum : Out
-        ``LATENCY - 1`` cycles after ``dot``.
+        ``latency(config) - 1`` cycles after ``dot``.
     """
 
     def __init__(self, config: CoreConfig):
@@ -78,21 +80,15 @@ class EpilogueLane(wiring.Component):
         """P, to float, times the scale, plus the old sum."""
         m = Module()
         config = self._config
-        zeros = Mux(self.fixed_zero, self.zero, self.record[16:])
-        zero = zeros[: config.zero_point_bits].as_signed()
-        value = config.form.scale * self.dot.as_signed() - zero * self.row_sum.as_signed()
-        product = Signal(value.shape(), reset_less=True)
+        kind = product_kind(config)
+        m.submodules.run_product = run_product = kind(config)
         scale = Signal(32, reset_less=True)
         m.submodules.half = half = FloatConverter(FP16, FP32)
         m.d.comb += half.a.eq(self.record)
         whole = half.result
         usual = whole[23:31].any() & ~whole[23:31].all()
         halved = Cat(whole[:23], (whole[23:31] - usual)[:8], whole[31])
-        m.d.sync += [
-            product.eq(value),
-            scale.eq(Mux(self.half, halved, self.record)),
-        ]
-        m.submodules.to_float = to_float = IntegerToFloat(len(product), FP32, pipeline=_INTEGER)
+        m.d.sync += scale.eq(Mux(self.half, halved, self.record))
         powers = config.power_range if config.block_scaled else None
         m.submodules.multiplier = multiplier = FloatMultiplier(
             FP32, pipeline=_SCALED, powers=powers
@@ -101,25 +97,25 @@ class EpilogueLane(wiring.Component):
         # Adding -0 changes nothing.
         empty = Const(FP32.sign_mask, 32)
         m.d.comb += [
-            to_float.a.eq(product),
-            multiplier.b.eq(delayed(m, scale, _INTEGER, "scale")),
+            run_product.dot.eq(self.dot),
+            run_product.row_sum.eq(self.row_sum),
+            run_product.zero.eq(Mux(self.fixed_zero, self.zero, self.record[16:])),
+            multiplier.b.eq(delayed(m, scale, kind.CYCLES - 1, "scale")),
             adder.a.eq(multiplier.result),
             adder.b.eq(Mux(self.accumulate, self.old, empty)),
         ]
-        converted: Value = to_float.result
+        product: Value = run_product.product
         if config.block_scaled:
-            ready = _PRODUCT + _INTEGER
-            invalid = delayed(m, self.invalid, ready, "invalid")
-            converted = Mux(invalid, FP32.quiet_nan, converted)
-            m.d.comb += multiplier.power.eq(delayed(m, self.power, ready, "power"))
-        m.d.comb += multiplier.a.eq(converted)
-        low = Signal(32, name="low")
-        m.d.comb += low.eq(product)
-        late = delayed(m, low, _INTEGER + _SCALED, "low")
-        total = Signal(32)
-        m.d.comb += total.eq(late + Mux(self.accumulate, self.old, 0))
-        whole_sum = delayed(m, total, _ADDED, "total")
-        m.d.comb += self.sum.eq(Mux(self.integer, whole_sum, adder.result))
+            invalid = delayed(m, self.invalid, kind.CYCLES, "invalid")
+            product = Mux(invalid, FP32.quiet_nan, product)
+            m.d.comb += multiplier.power.eq(delayed(m, self.power, kind.CYCLES, "power"))
+        m.d.comb += [multiplier.a.eq(product), self.sum.eq(adder.result)]
+        if config.integer_results:
+            late = delayed(m, run_product.low, kind.CYCLES - 1 + _SCALED, "low")
+            total = Signal(32)
+            m.d.comb += total.eq(late + Mux(self.accumulate, self.old, 0))
+            whole_sum = delayed(m, total, _ADDED, "total")
+            m.d.comb += self.sum.eq(Mux(self.integer, whole_sum, adder.result))
         return m
 
 
@@ -179,6 +175,7 @@ class Epilogue(wiring.Component):
         """Addresses run ahead of a pipeline that never stops."""
         m = Module()
         units = Units.of(self._config)
+        cycles = latency(self._config)
         task = Signal(task_layout())
         active = Signal()
         last = Signal()
@@ -227,16 +224,16 @@ class Epilogue(wiring.Component):
                 ]
 
         valid = [taken]
-        for cycle in range(LATENCY):
+        for cycle in range(cycles):
             held = Signal(name=f"valid_{cycle}")
             m.d.sync += held.eq(valid[-1])
             valid.append(held)
-        done = delayed(m, last, LATENCY, "done", reset=True)
+        done = delayed(m, last, cycles, "done", reset=True)
         m.d.comb += [
             self.idle.eq(~active & ~Cat(*valid[1:]).any()),
-            self.read_address.eq(delayed(m, acc, _OLD - 1, "old_address")),
-            self.write_address.eq(delayed(m, acc, LATENCY, "address")),
-            self.write_enable.eq(valid[LATENCY]),
+            self.read_address.eq(delayed(m, acc, cycles - _ADDED - 1, "old_address")),
+            self.write_address.eq(delayed(m, acc, cycles, "address")),
+            self.write_enable.eq(valid[cycles]),
             self.signal_load.eq(done & task.signal_load),
             self.signal_store.eq(done & task.signal_store),
         ]

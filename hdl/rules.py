@@ -183,14 +183,9 @@ def _core_rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
         ("engine", "lut", "it shares tables between columns"),
         ("precompute", "buffered", "it builds a run's tables once for all columns"),
         ("zero_points", "external", "its epilogue subtracts them"),
-        ("plane_order", "any", "its planes come ascending"),
     ):
         found = getattr(config, name)
         yield (found != value, f"a core needs {name} = {value} ({why}), not {found}")
-    yield (
-        config.exact_floats,
-        f"a core adds integers: set float_mode = aligned for activation = {config.activation}",
-    )
     names = ("activation", "weight", "scale", "output", "program")
     sizes = {f"{name}_buffer": getattr(config, f"{name}_buffer") for name in names}
     shape = {name: getattr(config, name) for name in ("m", "tiles", "n", "bus_bits")}

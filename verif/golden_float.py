@@ -14,7 +14,7 @@ from verif import float_reference as ref
 FP32 = FORMATS["fp32"]
 
 
-def _tree(terms: np.ndarray) -> np.ndarray:
+def tree_sum(terms: np.ndarray) -> np.ndarray:
     """Sum of the last axis in FP32: neighbours, then their sums; an odd one out comes last."""
     while terms.shape[-1] > 1:
         even = terms.shape[-1] // 2 * 2
@@ -40,7 +40,7 @@ def entry_sum(bits: np.ndarray, factors: np.ndarray, format: FloatFormat) -> np.
     return np.where(has_lower & has_upper, both, np.where(has_lower, lower, upper))
 
 
-def _widened(entry: np.ndarray, format: FloatFormat) -> np.ndarray:
+def widened(entry: np.ndarray, format: FloatFormat) -> np.ndarray:
     """Bit patterns as FP32 numbers, exactly."""
     return ref.decode(entry, format).astype(np.float32)
 
@@ -79,7 +79,7 @@ def exact_products(
                 row, column = rows[:, :, step], columns[:, :, step]
                 if config.engine == "mac":
                     weights = (column - (1 << top)).astype(np.float32)[..., 0]
-                    terms = _widened(row[..., 0], target) * weights
+                    terms = widened(row[..., 0], target) * weights
                 else:
                     bit = column >> plane & 1
                     if config.engine == "conventional-lut":
@@ -89,14 +89,14 @@ def exact_products(
                         factors = -factors
                     shape = np.broadcast_shapes(row.shape, factors.shape)
                     wide = np.broadcast_to(row, shape), np.broadcast_to(factors, shape)
-                    terms = _widened(entry_sum(*wide, target), target)
-                total = total + _tree(terms)
+                    terms = widened(entry_sum(*wide, target), target)
+                total = total + tree_sum(terms)
         for step in range(steps):
             ones = entry_sum(rows[:, 0, step], np.ones_like(rows[:, 0, step], np.int64), target)
-            sums = sums + _tree(_widened(ones, target))
-    return _canonical(total), _canonical(sums)
+            sums = sums + tree_sum(widened(ones, target))
+    return canonical(total), canonical(sums)
 
 
-def _canonical(values: np.ndarray) -> np.ndarray:
+def canonical(values: np.ndarray) -> np.ndarray:
     """FP32 bit patterns, every NaN the documented one."""
     return np.where(np.isnan(values), np.uint32(FP32.quiet_nan), values.view(np.uint32))

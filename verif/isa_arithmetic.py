@@ -8,8 +8,9 @@ import numpy as np
 from hdl.config import CoreConfig
 from hdl.formats import FP32
 from hdl.forms import TERNARY_K
-from verif.float_reference import encode, number_type
+from verif.float_reference import bits_type, convert, encode, number_type
 from verif.golden_blocks import align, rounded, table_shift
+from verif.golden_float import entry_sum, tree_sum, widened
 
 _QUIET_NAN = 0x7FC00000
 
@@ -20,7 +21,7 @@ class RunProducts:
 
     Attributes
     ----------
-    values : int64 [rows, columns]
+    values : int64, or float32 for exact floats, [rows, columns]
         P.
     powers : int64 [rows]
     invalid : bool [rows]
@@ -79,6 +80,45 @@ def _exact_sums(
     return dots, values.sum(axis=1), np.zeros(len(values), np.int64)
 
 
+def _entries(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sign, and number of the entry, of symmetric indices; entry x adds a_t where bit t is 1."""
+    digits = _signs(index)
+    top = digits[..., -1]
+    return top, (digits[..., :-1] == top[..., None]) @ (1 << np.arange(index.shape[-1] - 1))
+
+
+def _factors(k: int) -> np.ndarray:
+    """Factors of the activations in each entry of a table [entries, k]."""
+    factors = 2 * (np.arange(1 << k)[:, None] >> np.arange(k) & 1) - 1
+    return factors[factors[:, -1] == 1]
+
+
+def _float_products(
+    config: CoreConfig, rows: np.ndarray, index: np.ndarray, zeros: np.ndarray
+) -> np.ndarray:
+    """P in FP32, each operation rounded, planes from the highest and steps ascending."""
+    source, target = config.float_format, config.table_format
+    steps, planes = index.shape[1], index.shape[3]
+    table = convert(rows.view(bits_type(source)), source, target)
+    grouped = table.reshape(len(rows), steps, config.tables, 1, config.k)
+    factors = _factors(config.k)
+    shape = (*grouped.shape[:3], *factors.shape)
+    patterns = entry_sum(np.broadcast_to(grouped, shape), np.broadcast_to(factors, shape), target)
+    entries = widened(patterns, target)
+    signs, places = _entries(index)
+    dots = np.zeros((len(rows), len(index)), np.float32)
+    sums = np.zeros((len(rows), 1), np.float32)
+    every = np.arange(config.tables)
+    for plane in reversed(range(planes)):
+        dots = dots + dots
+        for step in range(steps):
+            found = entries[:, step][:, every, places[:, step, :, plane]]
+            dots = dots + tree_sum(found * signs[:, step, :, plane].astype(np.float32))
+    for step in range(steps):
+        sums[:, 0] = sums[:, 0] + tree_sum(entries[:, step, :, -1])
+    return np.where(zeros == 0, dots, dots - zeros.astype(np.float32) * sums)
+
+
 def _rounded_sums(
     config: CoreConfig, values: np.ndarray, index: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -88,17 +128,15 @@ def _rounded_sums(
     """
     k, planes = config.k, index.shape[3]
     shifts = table_shift(values, k)
-    combinations = 2 * (np.arange(1 << k)[:, None] >> np.arange(k) & 1) - 1
-    combinations = combinations[combinations[:, -1] == 1]
     grouped = values.reshape(len(values), -1, k)
-    entries = rounded(grouped @ combinations.T, shifts)
-    digits = _signs(index).reshape(len(index), -1, planes, k)
-    top = digits[..., -1].astype(np.int64)
-    entry = (digits * digits[..., -1:] > 0)[..., :-1] @ (1 << np.arange(k - 1))
-    counts = np.zeros((*entry.shape[:2], len(combinations)))
+    entries = rounded(grouped @ _factors(k).T, shifts)
+    top, entry = (part.reshape(len(index), -1, planes) for part in _entries(index))
+    counts = np.zeros((*entry.shape[:2], 1 << k - 1))
     for plane in range(planes):
         where = entry[:, :, plane, None]
-        weight = (top[:, :, plane, None] << plane) + np.take_along_axis(counts, where, axis=2)
+        weight = (top[:, :, plane, None].astype(np.int64) << plane) + np.take_along_axis(
+            counts, where, axis=2
+        )
         np.put_along_axis(counts, where, weight, axis=2)
     dots = entries.reshape(len(values), -1).astype(np.float64) @ counts.reshape(len(index), -1).T
     return dots.astype(np.int64), rounded(grouped.sum(axis=2), shifts).sum(axis=1), shifts
@@ -124,6 +162,13 @@ def run_products(
     records : uint [columns]
     """
     powers, invalid = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
+    width = config.zero_point_bits
+    zeros = records >> 16 if zero is None else np.full(records.shape, zero % (1 << 16))
+    zeros = (zeros.astype(np.int64) & (1 << width) - 1 ^ 1 << width - 1) - (1 << width - 1)
+    index = _indices(config, slices)
+    if config.exact_floats:
+        with np.errstate(all="ignore"):
+            return RunProducts(_float_products(config, rows, index, zeros), powers, invalid)
     if config.is_float:
         floats = rows.view(number_type(config.float_format))
         with np.errstate(invalid="ignore"):  # signalling NaN
@@ -131,10 +176,7 @@ def run_products(
     else:
         values = rows.view(f"<i{config.activation_bits // 8}").astype(np.int64)
     sums_of = _rounded_sums if config.table == "int8" else _exact_sums
-    dots, sums, shifts = sums_of(config, values, _indices(config, slices))
-    width = config.zero_point_bits
-    zeros = records >> 16 if zero is None else np.full(records.shape, zero % (1 << 16))
-    zeros = (zeros.astype(np.int64) & (1 << width) - 1 ^ 1 << width - 1) - (1 << width - 1)
+    dots, sums, shifts = sums_of(config, values, index)
     products = config.form.scale * dots - zeros * sums[:, None]
     return RunProducts(products, powers + shifts - config.scale_offset, invalid)
 

@@ -280,7 +280,11 @@ class IsaModel:
         used = steps * planes * units.slice
         pitch = -(-used // units.bus) * units.bus
         places = values["wgt"] + np.arange(tiles)[:, None] * pitch + np.arange(used)
-        packed = self._wgt[places % self._wgt.size].reshape(tiles, steps, planes, units.slice)
+        packed = self._wgt[places % self._wgt.size]
+        if config.doubles:  # planes from the highest, and their steps
+            packed = packed.reshape(tiles, planes, steps, units.slice)
+            packed = packed[:, ::-1].transpose(0, 2, 1, 3)
+        packed = packed.reshape(tiles, steps, planes, units.slice)
         # Records [columns]
         record = tuple(SCALES.values())[values["scales"]]
         places = values["scale"] + np.arange(tiles * config.columns * record.size)

@@ -28,19 +28,21 @@ from verif.float_reference import bits_type, encode
 
 #: Memory of a job: program and data that is only read, then results.
 MEMORY, RESULTS = 0x8000, 0x4000
-_DATA = 0x2000
+#: Scales, and activations.
+_DATA, _FLOATS = 0x2000, 0x3000
 
 
 def memory_image(config: CoreConfig, seed: int) -> np.ndarray:
     """Random bytes, half of them sensible scales of FP32, and of floats if activations are."""
     rng = np.random.default_rng(seed)
     memory = rng.integers(0, 256, MEMORY, np.uint8)
-    scales = rng.normal(size=(RESULTS - _DATA) // 8).astype(np.float32)
+    scales = rng.normal(size=(_FLOATS - _DATA) // 4).astype(np.float32)
     memory[_DATA : _DATA + scales.nbytes] = scales.view(np.uint8)
     if config.is_float:
-        floats = memory[_DATA + scales.nbytes : RESULTS].view(bits_type(config.float_format))
+        floats = memory[_FLOATS:RESULTS].view(bits_type(config.float_format))
         sensible = encode(rng.standard_t(3, floats.shape), config.float_format)
-        floats[:] = np.where(rng.random(floats.shape) < 0.995, sensible, floats)
+        any_bits = np.where(rng.random(floats.shape) < 0.5, floats, config.float_format.overflow)
+        floats[:] = np.where(rng.random(floats.shape) < 0.99, sensible, any_bits)
     return memory
 
 
@@ -189,7 +191,7 @@ class _Builder:
         config = self.config
         for store, size in list(self.sizes.items())[:3]:
             rows = config.m if store == "act" else 1
-            self.load(f"load.{store}", _DATA, 0, rows, size, 64)
+            self.load(f"load.{store}", _FLOATS if store == "act" else _DATA, 0, rows, size, 64)
         tiles = config.output_buffer // (config.drain_beats * self.units.acc)
         values = {
             "m": config.m,
@@ -214,7 +216,9 @@ def _load(builder: _Builder, rng: random.Random) -> None:
     bytes_ = rng.randint(1, max(1, min(most // bus * bus, 600)))
     pitch = rng.choice((0, bus, rng.randrange(0, 1024, bus)))
     # Close to a boundary of 4 KiB, so that bursts are cut.
-    mem = _DATA + rng.choice((rng.randrange(0, 0x1000, bus), 0x1000 - bus, 0x800))
+    near = (rng.randrange(0, 0x800, bus), -bus, 0x400)
+    far = (rng.randrange(0, 0x1000, bus), 0x1000 - bus, 0x800)
+    mem = _FLOATS + rng.choice(near) if name == "act" else _DATA + rng.choice(far)
     builder.load(f"load.{name}", mem, rng.randrange(0, size, bus), rows, bytes_, pitch)
 
 
@@ -233,7 +237,7 @@ def _lmma(builder: _Builder, rng: random.Random) -> None:
         "bits": rng.randint(*config.weight_bits_range),
         "accumulator": rng.randint(0, int(config.integer_results)),
         "scales": rng.randrange(len(SCALES)),
-        "zero": rng.randint(*config.zero_point_range),
+        "zero": rng.choice((0, rng.randint(*config.zero_point_range))),
         "accumulate": rng.randint(0, 1),
     }
     unit = {

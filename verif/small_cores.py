@@ -45,7 +45,22 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "lookups": 2,
         "result_columns": 4,
     },
-    "fp8-int8-tables": {"n": 8, "activation": "fp8-e4m3", "table": "int8", "bus_bits": 64},
+    "fp16-exact": {"n": 4, "activation": "fp16", "float_mode": "exact", "max_weight_bits": 3},
+    "bf16-exact": {
+        "n": 4,
+        "activation": "bf16",
+        "float_mode": "exact",
+        "k": 2,
+        "lookups": 2,
+        "tiles": 2,
+    },
+    "fp8-int8-tables": {
+        "n": 8,
+        "plane_order": "descending",
+        "activation": "fp8-e4m3",
+        "table": "int8",
+        "bus_bits": 64,
+    },
     "bus-256": _ROOMY | {"n": 8, "bus_bits": 256, "max_weight_bits": 3},
     "bus-512": _ROOMY | {"n": 16, "bus_bits": 512, "result_columns": 4},
 }

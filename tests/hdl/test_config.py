@@ -123,10 +123,6 @@ CORE = CoreConfig(precompute="buffered", zero_points="external", group_size=128)
             {"lookups": 8},
             r"a core needs k \* lookups activations to fit the bus: set bus_bits to 256",
         ),
-        (
-            {"activation": "fp16", "float_mode": "exact"},
-            "a core adds integers: set float_mode = aligned for activation = fp16",
-        ),
         ({"scale_buffer": 64}, r"a core needs scale_buffer = 128 or more, not 64"),
         ({"tiles": 3}, "tiles to be a power of two, not 3"),
         ({"tiles": 64}, r"at most tiles \* n = 2048 columns, not 4096"),

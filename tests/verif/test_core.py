@@ -30,7 +30,10 @@ def core(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
 
 @pytest.fixture(
     scope="module",
-    params=["ternary", "int8-tables", "fp16", "bf16", "fp8-int8-tables", "bus-256", "bus-512"],
+    params=[
+        *("ternary", "int8-tables", "fp8-int8-tables", "bus-256", "bus-512"),
+        *("fp16", "bf16", "fp16-exact", "bf16-exact"),
+    ],
 )
 def precise(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
     """Cores of other arithmetic and wider buses, for what depends on that."""

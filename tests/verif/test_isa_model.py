@@ -134,6 +134,43 @@ def test_other_arithmetic_is_the_golden_one(changes, shared):
     np.testing.assert_allclose(total, close, atol=np.abs(close).max() * 0.1)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"activation": "fp16", "max_weight_bits": 3},
+        {"activation": "bf16", "k": 2, "lookups": 3, "n": 8},
+        {"activation": "fp8-e4m3", "max_weight_bits": 1},
+    ],
+)
+@pytest.mark.parametrize("shared", [True, False])
+def test_exact_floats_are_the_golden_ones(changes, shared):
+    """Each operation in FP32; zero points of 0 (z'') subtract nothing, even from infinity."""
+    config = CORE.replace(float_mode="exact", **changes)
+    rng = np.random.default_rng(11)
+    tensor = random_tensor((37, 100), config.max_weight_bits, 25, rng)
+    tensor = uniform(tensor) if shared else halves_of(tensor)
+    activations = random_activations(config, 5, 100, rng)
+    if np.isinf(activations.dtype.type(np.inf)):
+        activations[1, 30] = np.inf
+    state, found = run(gemm(config, tensor, activations))
+    packed = pack(config, tensor)
+    golden = expected_results(config, activations, tensor, packed)
+    dots = golden.dots.astype(np.uint32).view(np.float32)
+    sums = golden.sums.astype(np.uint32).view(np.float32)
+    total = np.zeros((5, 37), np.float32)
+    with np.errstate(invalid="ignore"):
+        for place, group in enumerate(packed.steps.group):
+            zero = packed.zero_points[:, group]
+            rest = zero.astype(np.float32) * sums[:, place, None]
+            product = np.where(zero == 0, dots[..., place], dots[..., place] - rest)
+            total = total + product * (tensor.scales[:, group] / np.float32(2))
+    assert state.cause == Cause.NONE
+    np.testing.assert_array_equal(found.view(np.float32), total)
+    finite = [0, 2, 3, 4]
+    close = activations[finite].astype(np.float64) @ tensor.dequantise().T
+    np.testing.assert_allclose(total[finite], close, atol=np.abs(close).max() * 0.01)
+
+
 def test_an_infinity_makes_its_row_nan_and_no_other():
     config = CORE.replace(activation="fp16")
     rng = np.random.default_rng(10)
