@@ -32,12 +32,12 @@ from rich.table import Table
 
 from gen.accuracy import relative_error
 from gen.buffering import use_inverted_outputs
+from gen.closing import Closing
 from gen.files import write_files
 from gen.mapping import flow_digest, tool_versions
 from gen.netlist import Json
-from gen.opensta import Session, sta_command
+from gen.opensta import sta_command
 from gen.simulate import as_format, random_tensor
-from gen.sizing import Sizer
 from gen.synth import read_library, synthesise
 from gen.yosys import run_yosys
 from hdl.blocks import Aligner, ExponentKeys, MagnitudeKeys, RunBuffer, TableRounder
@@ -75,7 +75,7 @@ _ABC = (
     "topo; buffer -c; upsize -D {tight:.0f}; dnsize -D {tight:.0f}\n"
 )
 _LOOSE, _TIGHT = 1.8, (0.8, 0.7)
-#: Parts of the period: a miss that is not worth sizing, and what sizing aims to have to spare.
+#: A miss that is not worth sizing, as part of the period.
 _HOPELESS = 0.12
 
 
@@ -326,7 +326,11 @@ class _Flow:
         design = self._gates(text, top, tight)
         slack, path = None, []
         if self.period:
-            slack, path = self._sized(design, top, self.period)
+            closing = Closing(self.library, self._contents, top, self.period, from_ports=True)
+            timing = closing.timing(design)
+            near = min(closing.slacks(timing).values()) >= -_HOPELESS * self.period
+            found = closing.size(design, timing) if near else closing.check(design)
+            slack, path = found.slack, found.path
         counts = Counter(cell["type"] for cell in design["modules"][top]["cells"].values())
         areas = {name: self.library.cells[name].area / self.library.nand2.area for name in counts}
         flip_flops = {name for name in counts if self.library.cells[name].flip_flop}
@@ -352,25 +356,6 @@ class _Flow:
         design = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
         use_inverted_outputs(design, self.library)
         return design
-
-    def _sized(self, design: Json, top: str, period: float) -> tuple[float, list[str]]:
-        script = [
-            "read_json m.json",
-            "write_verilog -noattr -noexpr -nohex -simple-lhs netlist.v",
-        ]
-        files = {"m.json": json.dumps(design).encode()}
-        text = run_yosys("\n".join(script), files, ("netlist.v",))["netlist.v"]
-        text = text.partition("*/\n\n")[2].replace("wire signed", "wire")
-        setup = [f"read_liberty {name}" for name in self._contents]
-        setup += ["read_verilog netlist.v", f"link_design {top}"]
-        setup += [f"create_clock -name clk -period {period} [get_ports clk]"]
-        setup += ["set_input_delay 0 -clock clk [all_inputs]"]
-        with Session({**self._contents, "netlist.v": text.encode()}, "\n".join(setup)) as session:
-            sizer = Sizer(design, top, self.library, session)
-            timing = sizer.timing()
-            if -_HOPELESS * period <= timing.slack < 0:
-                timing = sizer.run()
-        return timing.slack, timing.path
 
 
 #: What this process put into the cache: need not be made twice even where the cache is not trusted.

@@ -23,6 +23,29 @@ _STATEMENT = re.compile(r'(\})|(\w+)\s*(?:\(([^()]*)\)\s*(\{)?|:\s*("[^"]*"|[^;}
 _TOKEN = re.compile(r"[\w\[\].]+|\S")
 
 
+@dataclass
+class Group:
+    """``kind (name, ...) { values, lists and groups }``.
+
+    Attributes
+    ----------
+    values : dict
+        Of ``name : value``, without quotes.
+    lists : dict
+        Of ``name (arguments)``, each time that it is there.
+    """
+
+    kind: str
+    name: str
+    values: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    groups: list["Group"] = field(default_factory=list)
+
+    def of(self, kind: str) -> Iterator["Group"]:
+        """Its groups of that kind."""
+        return (group for group in self.groups if group.kind == kind)
+
+
 @dataclass(frozen=True)
 class Cell:
     """One standard cell.
@@ -48,6 +71,8 @@ class Cell:
         Greatest load of an output, in the same unit; 0 where the file gives none.
     state : tuple
         What the file says of its storage, as (name, value) pairs.
+    pins : dict
+        Pin -> its group in the file.
     """
 
     name: str
@@ -60,6 +85,7 @@ class Cell:
     capacitance: dict[str, float]
     max_load: float
     state: tuple[tuple[str, str], ...]
+    pins: dict[str, Group] = field(repr=False)
 
     @functools.cached_property
     def tables(self) -> dict[str, int]:
@@ -86,12 +112,18 @@ class Library:
         The smallest 2-input NAND, whatever its name: its area is one gate equivalent.
     full_adder : Cell or None
         The smallest full adder.
+    templates : dict
+        Name of a kind of table -> its group.
+    wire_load : Group or None
+        The default wire-load model.
     """
 
     name: str
     cells: dict[str, Cell]
     nand2: Cell
     full_adder: Cell | None
+    templates: dict[str, Group] = field(repr=False, default_factory=dict)
+    wire_load: Group | None = field(repr=False, default=None)
 
     @property
     def timed(self) -> bool:
@@ -180,7 +212,11 @@ def parse(contents: bytes | Sequence[bytes], where: str) -> Library:
         raise InputError(f"{where}: no 2-input NAND cell with an area: {remedy}")
     if _smallest(cells, 1, INVERTER) is None:
         raise InputError(f"{where}: no inverter cell with an area: {remedy}")
-    return Library(groups[0].name, cells, nand2, _smallest(cells, 3, PARITY3, MAJORITY3))
+    templates = {found.name: found for group in groups for found in group.of("lu_table_template")}
+    adder = _smallest(cells, 3, PARITY3, MAJORITY3)
+    models = {found.name: found for group in groups for found in group.of("wire_load")}
+    wire_load = models.get(groups[0].values.get("default_wire_load", ""))
+    return Library(groups[0].name, cells, nand2, adder, templates, wire_load)
 
 
 def _smallest(cells: dict[str, Cell], inputs: int, *tables: int) -> Cell | None:
@@ -197,31 +233,20 @@ def _smallest(cells: dict[str, Cell], inputs: int, *tables: int) -> Cell | None:
 # Syntax ------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Group:
-    """``kind (name, ...) { values and groups }``."""
-
-    kind: str
-    name: str
-    values: dict[str, str] = field(default_factory=dict)
-    groups: list["_Group"] = field(default_factory=list)
-
-    def of(self, kind: str) -> Iterator["_Group"]:
-        return (group for group in self.groups if group.kind == kind)
-
-
-def _library_group(text: str, where: str) -> _Group:
-    stack = [_Group("", "")]
+def _library_group(text: str, where: str) -> Group:
+    stack = [Group("", "")]
     for match in _STATEMENT.finditer(_COMMENT.sub("", text)):
         end, kind, arguments, opens, value = match.groups()
         if end and len(stack) > 1:
             stack.pop()
         elif opens:
-            group = _Group(kind, arguments.split(",")[0].strip(' \t"'))
+            group = Group(kind, arguments.split(",")[0].strip(' \t"'))
             stack[-1].groups.append(group)
             stack.append(group)
         elif value is not None:
             stack[-1].values[kind] = value.strip(' \t\r"')
+        elif kind:
+            stack[-1].lists.setdefault(kind, []).append(arguments)
     libraries = list(stack[0].of("library"))
     if len(libraries) != 1:
         raise InputError(f"{where}: not a Liberty file: give one (.lib or .lib.gz)")
@@ -230,7 +255,7 @@ def _library_group(text: str, where: str) -> _Group:
     return libraries[0]
 
 
-def _cell(group: _Group) -> Cell:
+def _cell(group: Group) -> Cell:
     pins = {
         direction: [pin for pin in group.of("pin") if pin.values.get("direction") == direction]
         for direction in ("input", "output")
@@ -254,10 +279,11 @@ def _cell(group: _Group) -> Cell:
                 for item in g.values.items()
             )
         ),
+        pins={pin.name: pin for pin in group.of("pin")},
     )
 
 
-def _number(group: _Group, name: str) -> float:
+def _number(group: Group, name: str) -> float:
     try:
         return float(group.values.get(name, 0))
     except ValueError:

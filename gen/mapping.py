@@ -10,19 +10,18 @@ import hashlib
 import json
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gen.buffering import Buffering, use_inverted_outputs
+from gen.closing import Closing, verilog
 from gen.compressor import Adders, compress
 from gen.liberty import PARITY3, Cell, Library
 from gen.netlist import Json
-from gen.opensta import Session, sta_command, sta_version
+from gen.opensta import sta_command, sta_version
 from gen.prefix import prefix_gates
-from gen.sizing import Sizer, Timing
-from gen.stubs import STUBS, with_stubs
 from gen.yosys import run_yosys, yosys_command
 
 #: Gate equivalents of a full adder in separate gates: three NAND2, two OAI21, two inverters. A
@@ -31,13 +30,10 @@ _FULL_ADDER_IN_GATES = 7
 
 #: Estimated delays (:mod:`gen.compressor`) from which on carries take a prefix tree, the smallest
 #: area first.
-_DEPTHS = (float("inf"), 6.0, 4.0, 2.0)
-#: Starts that miss the period by more than this part of it get faster carries before any sizing,
-#: which would cost more; those that still miss it by so much are not sized.
+_DEPTHS = (float("inf"), 7.0, 6.0, 4.0, 2.0)
+#: Starts that miss the period by more than the first part of it get faster carries before any
+#: sizing, which would cost more; those that still miss it by the second part are not sized.
 _SIZABLE, _HOPELESS = 0.15, 0.4
-#: Equal instances are sized as one, for this much less time (ns); a rest of this part of the period
-#: is then sized with all of them.
-_MARGIN, _NEARLY = 0.001, 0.01
 
 #: ABC: least area without more levels; complex gates are found by ``&nf``.
 _ABC = "strash; ifraig; scorr; dc2 -l; &get -n; &nf; &put\n"
@@ -132,7 +128,8 @@ class Mapped:
 def flow_digest() -> str:
     """Digest of the flow's own sources and of the tools' versions: part of every cache key."""
     here = Path(__file__).parent
-    names = ("mapping.py", "compressor.py", "buffering.py", "sizing.py", "stubs.py")
+    names = ("mapping.py", "compressor.py", "buffering.py", "sizing.py", "timing.py", "delays.py")
+    names += ("closing.py",)
     names += ("prefix.py", "liberty.py", "netlist.py", "opensta.py")
     digest = hashlib.sha256()
     for name in names:
@@ -171,7 +168,7 @@ def map_rtlil(
     flow = _Flow(rtlil, top, library, liberty)
     if period is None or sta_command() is None:
         design = flow.gates({})
-        result = Mapped(flow.counts(design), flow.verilog(design))
+        result = Mapped(flow.counts(design), verilog(design, flow.boxes))
     else:
         result = flow.timed(period)
     result.seconds = round(time.perf_counter() - start, 2)
@@ -192,8 +189,7 @@ class _Flow:
         self._gates = prefix_gates(library)
         self._files = self._liberty | ({"adders.v": _adder_rules(adder)} if adder else {})
         boxes = [cell for cell, _ in self._gates.values()] + ([adder] if adder else [])
-        self._files["boxes.v"] = "".join(map(_box, boxes)).encode()
-        self._box = ["read_verilog -lib boxes.v"]
+        self._files["boxes.v"] = self.boxes = "".join(map(_box, boxes)).encode()
         script = f"read_rtlil design.il\nsynth -top {top} -noabc -run begin:fine\nwrite_json c.json"
         outputs = run_yosys(script, {"design.il": rtlil.encode()}, ("c.json",))
         self._coarse = outputs["c.json"]
@@ -204,7 +200,7 @@ class _Flow:
         compress(design, Adders(self._adder, self._gates, depths))
         libraries = " ".join(f"-liberty {name}" for name in self._liberty)
         script = [
-            *self._box,
+            "read_verilog -lib boxes.v",
             "read_json c.json",
             f"hierarchy -top {self._top}",
             *(["maccmap", "techmap -map adders.v"] if self._adder else []),
@@ -223,14 +219,6 @@ class _Flow:
         use_inverted_outputs(mapped, self._library)
         return mapped
 
-    def verilog(self, design: Json) -> str:
-        """The netlist in Verilog, without Yosys's own header."""
-        script = [*self._box, "read_json m.json"]
-        script += ["write_verilog -noattr -noexpr -nohex -simple-lhs netlist.v"]
-        files = self._files | {"m.json": json.dumps(design).encode()}
-        text = run_yosys("\n".join(script), files, ("netlist.v",))["netlist.v"]
-        return text.partition("*/\n\n")[2].replace("wire signed", "wire")
-
     @staticmethod
     def counts(design: Json) -> dict[str, dict[str, int]]:
         """Module -> cell -> how often."""
@@ -241,53 +229,39 @@ class _Flow:
 
     def timed(self, period: float) -> Mapped:
         """The first start that can be sized to meet the period, or what comes nearest."""
+        closing = Closing(self._library, self._liberty, self._top, period, self.boxes)
         best: Mapped | None = None
         steps: Counter[str] = Counter()
+        #: Module -> slack of its start at each step.
+        tried: defaultdict[str, dict[int, float]] = defaultdict(dict)
 
-        def faster(slacks: Mapping[str, float], limit: float) -> bool:
-            """Let carries be faster in modules that miss the period by more; whether any can."""
-            late = [name for name, slack in slacks.items() if slack < -limit * period]
-            late = [name for name in late if steps[name] + 1 < len(_DEPTHS)]
-            steps.update(late)
-            return bool(late)
+        def go_on(modules: list[str]) -> bool:
+            """Take the next step in modules that have one; whether any has."""
+            able = [module for module in modules if len(tried[module]) < len(_DEPTHS)]
+            steps.update({module: len(tried[module]) - steps[module] for module in able})
+            return bool(able)
 
         while True:
             depths = {module: _DEPTHS[step] for module, step in steps.items()}
             design = self.gates(depths)
-            loads = Buffering(design, self._library).insert()
-            small, stubs = with_stubs(design, loads, next(iter(self._liberty.values())))
-            with self._session(small, period - _MARGIN, stubs) as session:
-                sizer = Sizer(small, self._top, self._library, session)
-                slacks = sizer.module_slacks()
-                if faster(slacks, _SIZABLE):
-                    continue
-                if min(slacks.values()) >= -_HOPELESS * period:
-                    sizer.run()
-            found = self._checked(design, depths, period)
-            assert found.slack is not None
+            Buffering(design, self._library).insert()
+            timing = closing.timing(design)
+            slacks = closing.slacks(timing)
+            for module, slack in slacks.items():
+                tried[module][steps[module]] = slack
+            late = [module for module, slack in slacks.items() if slack < -_SIZABLE * period]
+            if go_on(late):
+                continue
+            nearest = {module: max(tried[module], key=tried[module].__getitem__) for module in late}
+            if any(steps[module] != step for module, step in nearest.items()):
+                steps.update({module: step - steps[module] for module, step in nearest.items()})
+                continue
+            sizable = min(slacks.values()) >= -_HOPELESS * period
+            found = closing.size(design, timing) if sizable else closing.check(design)
             if best is None or best.slack is None or found.slack > best.slack:
-                best = found
-            if found.slack >= 0 or not faster(found.slacks, 0):
+                best = Mapped(self.counts(design), **vars(found), depths=depths)
+            if found.slack >= 0 or not go_on([m for m, slack in found.slacks.items() if slack < 0]):
                 return best
-
-    def _checked(self, design: Json, depths: dict[str, float], period: float) -> Mapped:
-        """The design with the timing of all its instances."""
-        with self._session(design, period) as session:
-            sizer = Sizer(design, self._top, self._library, session)
-            timing: Timing = sizer.timing()
-            if -_NEARLY * period <= timing.slack < 0:
-                timing = sizer.run()
-            slacks = sizer.module_slacks()
-        counts = self.counts(design)
-        return Mapped(counts, self.verilog(design), timing.slack, timing.path, slacks, depths)
-
-    def _session(self, design: Json, period: float, stubs: bytes = b"") -> Session:
-        files = self._liberty | ({STUBS: stubs} if stubs else {})
-        script = [f"read_liberty {name}" for name in files]
-        script += ["read_verilog netlist.v", f"link_design {self._top}"]
-        script += [f"create_clock -name clk -period {period} [get_ports clk]"]
-        files["netlist.v"] = self.verilog(design).encode()
-        return Session(files, "\n".join(script))
 
 
 def _adder_rules(cell: Cell) -> bytes:

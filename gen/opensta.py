@@ -11,6 +11,10 @@ from pathlib import Path
 
 from hdl.errors import InputError, ToolError
 
+_STAGE = re.compile(r"^ *([\d.]+) +[\d.]+ [v^] (\S+) \((\w+)\)$", re.MULTILINE)
+_END = re.compile(r"^(\S+)/\w+ \(\w+\).* (-?[\d.]+)(?: \(\w+\))?$", re.MULTILINE)
+_SLACK = re.compile(r"^ *(-?[\d.]+) +slack", re.MULTILINE)
+_ENDS = "report_checks -format end -digits 4 -group_count 1000000"
 #: What a session prints when it is done with a question.
 _DONE = "@done@"
 _REMEDY = "apt-get install opensta (or your system's package of it), or set LUTCORE_STA"
@@ -117,3 +121,18 @@ class Session:
         if error := re.search(r"^Error: .*", said, re.MULTILINE):
             raise ToolError(f"OpenSTA failed: {error.group()}")
         return said
+
+    def worst_path(self) -> tuple[float, list[str]]:
+        """Worst slack in ns; and that path, stage by stage: delay, pin, cell."""
+        said = self.ask("report_checks -format full -digits 4")
+        slack = _SLACK.search(said)
+        if slack is None:
+            raise ToolError("OpenSTA found no path to a flip-flop")
+        return float(slack.group(1)), [" ".join(stage) for stage in _STAGE.findall(said)]
+
+    def slacks(self) -> dict[str, float]:
+        """Flip-flop -> worst slack in ns at its data pins."""
+        slacks: dict[str, float] = {}
+        for instance, slack in _END.findall(self.ask(_ENDS)):
+            slacks[instance] = min(slacks.get(instance, float("inf")), float(slack))
+        return slacks

@@ -1,0 +1,280 @@
+"""Static timing and sizing, against sums done by hand and against OpenSTA."""
+
+import random
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gen.closing import Closing
+from gen.delays import Table, Tables
+from gen.liberty import parse
+from gen.netlist import Json, new_cell
+from gen.sizing import Sizer
+from gen.timing import Flat, Timing
+from hdl.errors import ToolError
+
+#: Load of a wire by sinks: 0.5 for the first, 1 for each further one.
+_WIRES = """
+  default_wire_load : "w";
+  wire_load ("w") {
+    capacitance : 0.5; resistance : 0; slope : 2;
+    fanout_length (1, 1); fanout_length (2, 3);
+  }
+"""
+_HEADER = """
+library (small) {
+  delay_model : table_lookup; time_unit : "1ns"; capacitive_load_unit (1, ff);
+  input_threshold_pct_rise : 50; input_threshold_pct_fall : 50;
+  output_threshold_pct_rise : 50; output_threshold_pct_fall : 50;
+  slew_lower_threshold_pct_rise : 30; slew_lower_threshold_pct_fall : 30;
+  slew_upper_threshold_pct_rise : 70; slew_upper_threshold_pct_fall : 70;
+  lu_table_template (t) {
+    variable_1 : input_net_transition; variable_2 : total_output_net_capacitance;
+    index_1 ("0, 1"); index_2 ("0, 10, 100");
+  }
+  lu_table_template (c) {
+    variable_1 : related_pin_transition; variable_2 : constrained_pin_transition;
+    index_1 ("0, 1"); index_2 ("0, 1");
+  }
+"""
+
+
+def _table(kind: str, template: str, value: Callable[[float, float], float]) -> str:
+    points = ((0, 1), (0, 10, 100)) if template == "t" else ((0, 1), (0, 1))
+    rows = (", ".join(f"{value(x, y):.6f}" for y in points[1]) for x in points[0])
+    values = ", ".join(f'"{row}"' for row in rows)
+    return f"{kind} ({template}) {{ values ({values}); }}"
+
+
+def _arc(source: str, sense: str, base: float, resistance: float, kind: str = "") -> str:
+    """Delay base + 0.1 slew + resistance * load, 0.01 more to fall; slew 2 * resistance * load."""
+    tables = [
+        _table("cell_rise", "t", lambda x, y: base + 0.1 * x + resistance * y),
+        _table("cell_fall", "t", lambda x, y: base + 0.01 + 0.1 * x + resistance * y),
+        _table("rise_transition", "t", lambda x, y: 2 * resistance * y),
+        _table("fall_transition", "t", lambda x, y: 2 * resistance * y),
+    ]
+    timing = f'related_pin : "{source}"; timing_sense : {sense};'
+    timing += f" timing_type : {kind};" if kind else ""
+    return f"timing () {{ {timing} {' '.join(tables)} }}"
+
+
+def _gate(name: str, area: float, pins: str, function: str, load: float, resistance: float) -> str:
+    text = f"cell ({name}) {{ area : {area};"
+    for pin in pins:
+        text += f" pin ({pin}) {{ direction : input; capacitance : {load}; }}"
+    arcs = " ".join(_arc(pin, "negative_unate", 0.02, resistance) for pin in pins)
+    text += f' pin (Z) {{ direction : output; max_capacitance : 100; function : "{function}";'
+    return f"{text} {arcs} }} }}"
+
+
+_FLIP_FLOP = (
+    'cell (DFF) { area : 5; ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; }'
+    " pin (CK) { direction : input; clock : true; capacitance : 1; }"
+    " pin (D) { direction : input; capacitance : 1; timing () {"
+    ' related_pin : "CK"; timing_type : setup_rising;'
+    + _table("rise_constraint", "c", lambda clock, data: 0.03 + 0.2 * data - 0.1 * clock)
+    + _table("fall_constraint", "c", lambda clock, data: 0.04 + 0.2 * data - 0.1 * clock)
+    + ' } } pin (Q) { direction : output; max_capacitance : 100; function : "IQ";'
+    + _arc("CK", "non_unate", 0.1, 0.01, "rising_edge")
+    + " } }"
+)
+
+
+def _liberty(wires: bool) -> bytes:
+    cells = [
+        _gate("INV1", 1, "A", "!A", 1, 0.02),
+        _gate("INV2", 1.5, "A", "!A", 2, 0.01),
+        _gate("NAND1", 2, "AB", "!(A*B)", 1, 0.02),
+        _gate("NAND2", 3, "AB", "!(A*B)", 2, 0.01),
+        _FLIP_FLOP,
+    ]
+    return "\n".join([_HEADER, _WIRES if wires else "", *cells, "}"]).encode()
+
+
+LIBRARY = parse(_liberty(False), "small")
+WIRED = parse(_liberty(True), "small")
+
+
+def _ports(**bits: int) -> dict[str, Any]:
+    return {
+        name: {"direction": "output" if name == "o" else "input", "bits": [bit]}
+        for name, bit in bits.items()
+    }
+
+
+def _module(ports: dict[str, Any], **cells: Json) -> Json:
+    return {"ports": ports, "cells": cells, "netnames": {}}
+
+
+def _flip_flop(d: int, q: int) -> Json:
+    return new_cell("DFF", {"CK": 2, "D": d}, {"Q": q})
+
+
+def _inverter(a: int, z: int, kind: str = "INV1") -> Json:
+    return new_cell(kind, {"A": a}, {"Z": z})
+
+
+def _timing(modules: dict[str, Json], library=LIBRARY, **options: Any) -> Timing:
+    return Timing(Flat({"modules": modules}, "top", library), library, **options)
+
+
+def _chain() -> Json:
+    """Two flip-flops with two inverters between them; the first drives another pin, too."""
+    return _module(
+        _ports(clk=2),
+        start=_flip_flop(3, 4),
+        first=_inverter(4, 5),
+        second=_inverter(5, 6),
+        other=_inverter(5, 7),
+        end=_flip_flop(6, 8),
+    )
+
+
+def test_tables_are_linear_between_and_beyond_their_points():
+    table = Table(
+        np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.0]), np.array([[0, 2], [1, 3], [5, 9]])
+    )
+    which = np.zeros(4, dtype=int)
+    x, y = np.array([0.5, 2.0, 4.0, 1.0]), np.array([1.0, 1.0, 0.0, 4.0])
+    values, by_x, by_y = Tables([table]).at(which, x, y)
+    assert values.tolist() == [1.5, 4.5, 7.0, 5.0]
+    assert by_x[0] == 1 and by_y[0] == 1
+
+
+def test_a_chain_by_hand():
+    timing = _timing({"top": _chain()})
+    # The flip-flop drives one pin, the first inverter two, the second a flip-flop.
+    start, slew0 = 0.1 + 0.01 * 1, 2 * 0.01 * 1
+    first, slew1 = start + 0.02 + 0.1 * slew0 + 0.02 * 2, 2 * 0.02 * 2
+    second, slew2 = first + 0.02 + 0.1 * slew1 + 0.02 * 1, 2 * 0.02 * 1
+    rising = second + 0.01 + 0.03 + 0.2 * slew2  # one of the two inverters falls
+    falling = second + 0.01 + 0.01 + 0.04 + 0.2 * slew2  # the flip-flop and the other one fall
+    assert timing.need.max() == pytest.approx(max(rising, falling))
+    assert timing.module_needs() == {"top": pytest.approx(max(rising, falling))}
+
+
+def test_wires_load_by_their_fanout():
+    plain, wired = (_timing({"top": _chain()}, library) for library in (LIBRARY, WIRED))
+    extra = wired.load - plain.load
+    assert sorted(set(extra[extra > 0].round(6))) == [0.5, 1.5]
+
+
+def test_inputs_count_only_where_they_are_asked_to():
+    module = _module(_ports(clk=2, i=3), end=_flip_flop(3, 4))
+    assert _timing({"top": module}).need.max() < 0
+    assert _timing({"top": module}, from_ports=True).need.max() == pytest.approx(0.04)
+
+
+def _twice() -> dict[str, Json]:
+    """One driver for two instances of a module that registers its input."""
+    inner = _module(_ports(clk=2, i=3), end=_flip_flop(4, 5), inverter=_inverter(3, 4))
+    instance = {
+        **new_cell("inner", {"clk": 2, "i": 4}, {}),
+        "port_directions": {"clk": "input", "i": "input"},
+    }
+    top = _module(_ports(clk=2), start=_flip_flop(3, 4), one=instance, two=instance)
+    return {"inner": inner, "top": top}
+
+
+def test_further_instances_load_what_drives_them_and_cost_area():
+    timing = _timing(_twice())
+    assert timing.counts == {"inner": 2, "top": 1}
+    place = timing.places.index(("inner", "inverter"))
+    net = timing.pin_net[timing.pin_place == place]
+    assert timing.load[2 * net].tolist() == [2, 2]
+    timing.strength[place] = 1
+    timing.analyse()
+    assert timing.load[2 * net].tolist() == [4, 4]
+
+
+def test_loops_are_told():
+    module = _module(_ports(clk=2), a=_inverter(3, 4), b=_inverter(4, 3))
+    with pytest.raises(ToolError, match="combinational loop"):
+        _timing({"top": module})
+
+
+def _tangle(seed: int) -> Json:
+    """Random gates between flip-flops."""
+    choose = random.Random(seed)
+    cells: dict[str, Json] = {f"s{i}": _flip_flop(i + 3, i + 20) for i in range(6)}
+    nets = list(range(20, 26))
+    for i in range(60):
+        out = 100 + i
+        if choose.random() < 0.4:
+            cells[f"g{i}"] = _inverter(choose.choice(nets[-12:]), out)
+        else:
+            a, b = choose.choice(nets[-12:]), choose.choice(nets[-12:])
+            cells[f"g{i}"] = new_cell("NAND1", {"A": a, "B": b}, {"Z": out})
+        nets.append(out)
+    cells |= {f"e{i}": _flip_flop(net, 300 + i) for i, net in enumerate(nets[-8:])}
+    return _module(_ports(clk=2), **cells)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sizing_meets_what_it_can_and_wastes_nothing(seed: int):
+    timing = _timing({"top": _tangle(seed)})
+    slow = timing.need.max()
+    area = _area(timing)
+    period = 0.95 * slow
+    assert Sizer(timing, LIBRARY).run(period)
+    assert timing.need.max() <= period
+    assert area < _area(timing)
+    for place in np.flatnonzero(timing.strength):  # none is stronger than it need be
+        timing.strength[place] -= 1
+        timing.analyse()
+        assert timing.need.max() > period
+        timing.strength[place] += 1
+    assert not Sizer(timing, LIBRARY).run(0.1 * slow)
+
+
+def _area(timing: Timing) -> float:
+    return sum(
+        LIBRARY.cells[family[strength]].area
+        for family, strength in zip(timing.family, timing.strength, strict=True)
+    )
+
+
+def test_worth_is_what_the_worst_arrival_changes_by():
+    timing = _timing({"top": _tangle(0)})
+    worth = timing.worth(1e-4 * timing.need.max())
+    before = timing.cost(worth, timing.strength)
+    base = timing.need.max()
+    for place in range(len(timing.strength)):
+        changed = timing.strength.copy()
+        changed[place] = timing.most[place]
+        foretold = timing.cost(worth, changed)[place] - before[place]
+        timing.strength, kept = changed, timing.strength
+        timing.analyse()
+        # A gain may end where another path becomes the worst.
+        assert timing.need.max() - base >= foretold - 0.01
+        timing.strength = kept
+        timing.analyse()
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+@pytest.mark.parametrize(("wires", "seed"), [(w, s) for w in (False, True) for s in range(2)])
+def test_opensta_agrees(wires: bool, seed: int):
+    library = WIRED if wires else LIBRARY
+    design: Json = {"modules": {"top": _tangle(seed)}}
+    closing = Closing(library, {"small.lib": _liberty(wires)}, "top", 5.0)
+    timing = closing.timing(design)
+    found = closing.check(design)
+    assert found.slack == pytest.approx(5.0 - timing.need.max(), abs=2e-4)
+    assert found.slacks == {"top": found.slack}
+    sized = closing.size(design, timing)
+    assert sized.slack == pytest.approx(5.0 - timing.need.max(), abs=2e-4)
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+def test_closing_gives_the_sized_netlist():
+    design: Json = {"modules": {"top": _tangle(1)}}
+    slow = _timing(design["modules"]).need.max()
+    closing = Closing(LIBRARY, {"small.lib": _liberty(False)}, "top", round(0.95 * slow, 3))
+    found = closing.size(design, closing.timing(design))
+    assert found.slack >= 0
+    assert "INV2" in found.netlist or "NAND2" in found.netlist
+    assert found.path[0].split()[1].endswith("/CK")
