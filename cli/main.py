@@ -43,7 +43,9 @@ def _shape(text: str) -> tuple[int, int, int]:
 def generate(
     config: Config,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
-    top: Annotated[str, typer.Option(help="tile, or axi: a core with its registers.")] = "tile",
+    top: Annotated[
+        str, typer.Option(help="tile, core (between streams) or axi (with registers).")
+    ] = "tile",
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

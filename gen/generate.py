@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from amaranth.lib import data, wiring
 from gen.files import write_files
 from gen.registers import c_header, python_module, system_rdl
 from gen.rtl import TOPS, verilog
+from hdl.axi_core import axi_core_signature
 from hdl.config import CoreConfig
 from hdl.core import core_signature
 from hdl.errors import InputError
@@ -59,30 +61,28 @@ _CLOCK: list[dict[str, Any]] = [
 ]
 
 
-def _core_ports(config: CoreConfig) -> list[dict[str, Any]]:
-    directions = {wiring.In: "input", wiring.Out: "output"}
-    members = core_signature(config).members.items()
-    return _CLOCK + [
-        {
-            "name": name,
-            "direction": directions[member.flow],
-            "width": Shape.cast(member.shape).width,
-        }
-        for name, member in members
-    ]
+#: Top -> the signature of its ports.
+_SIGNATURES: dict[str, Callable[[CoreConfig], wiring.Signature]] = {
+    "tile": tile_signature,
+    "core": core_signature,
+    "axi": axi_core_signature,
+}
 
 
-def ports(config: CoreConfig) -> list[dict[str, Any]]:
-    """Ports of the tile; the payload of a stream lists its fields, bit 0 lowest."""
+def _port(name: str, member: wiring.Member) -> dict[str, Any]:
+    direction = {wiring.In: "input", wiring.Out: "output"}[member.flow]
+    return {"name": name, "direction": direction, "width": Shape.cast(member.shape).width}
+
+
+def ports(config: CoreConfig, top: str = "tile") -> list[dict[str, Any]]:
+    """Ports of a top; the payload of a stream lists its fields, bit 0 lowest."""
     found: list[dict[str, Any]] = list(_CLOCK)
-    directions = {wiring.In: "input", wiring.Out: "output"}
-    for name, member in tile_signature(config).members.items():
+    for name, member in _SIGNATURES[top](config).members.items():
+        if member.is_port:
+            found.append(_port(name, member))
+            continue
         for part, inner in member.signature.members.items():
-            port = {
-                "name": f"{name}__{part}",
-                "direction": directions[inner.flow],
-                "width": Shape.cast(inner.shape).width,
-            }
+            port = _port(f"{name}__{part}", inner)
             if part == "payload":
                 port["fields"] = _fields(inner.shape, name, 0)
             found.append(port)
@@ -115,18 +115,18 @@ def metadata(config: CoreConfig, text: str) -> dict[str, Any]:
     }
 
 
-def core_metadata(config: CoreConfig, text: str) -> dict[str, Any]:
+def core_metadata(config: CoreConfig, text: str, top: str) -> dict[str, Any]:
     """As :func:`metadata`, for a core."""
     return {
         "design": config.name,
-        "top": "axi",
+        "top": top,
         "config": config.to_dict(),
         "isa_version": VERSION,
         "products_per_cycle": config.products_per_cycle,
         "weight_formats": [f"{b} bits" for b in range(1, config.max_weight_bits + 1)],
         "longest_run": config.run_length,
         "reset": "rst: synchronous, active high",
-        "ports": _core_ports(config),
+        "ports": ports(config, top),
         "tool_versions": tool_versions(),
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
@@ -185,7 +185,7 @@ def generate(config: CoreConfig, folder: Path, top: str = "tile") -> list[Path]:
     if top not in TOPS:
         raise InputError(f"--top must be one of {', '.join(TOPS)}, not {top!r}")
     text = verilog(config, top)
-    facts = metadata(config, text) if top == "tile" else core_metadata(config, text)
+    facts = metadata(config, text) if top == "tile" else core_metadata(config, text, top)
     files = {
         f"{config.name}.v": text,
         f"{config.name}.json": json.dumps(facts, indent=2) + "\n",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component
 
+from hdl.axi_core import AxiCore
 from hdl.config import CoreConfig
 from hdl.core import Core
 from hdl.pipelined_tile import PipelinedTile
@@ -25,13 +26,17 @@ def _tile(config: CoreConfig) -> Component:
 
 
 #: What can be generated.
-TOPS: dict[str, Callable[[CoreConfig], Component]] = {"tile": _tile, "axi": Core}
+TOPS: dict[str, Callable[[CoreConfig], Component]] = {
+    "tile": _tile,
+    "core": Core,
+    "axi": AxiCore,
+}
 
 
 def design_rtlil(config: CoreConfig, top: str = "tile") -> str:
     """RTLIL of a top, every distinct block once, the top module named ``config.name``."""
     modules = SharedModules(config.name)
-    if top == "axi":
+    if top != "tile":
         check_core(config)  # a component that refuses would be reported as unused too
     component = TOPS[top](config)
     text = rtlil.convert(component, name=config.name, platform=modules, emit_src=False)

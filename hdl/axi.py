@@ -176,11 +176,71 @@ class RowBursts(wiring.Component):
         return m
 
 
-def address_channel(master, channel: str, burst, bus_bytes: int) -> list:
-    """Drive an address channel of ``master`` from a burst; the caller drives ``valid``."""
-    return [
-        getattr(master, f"{channel}addr").eq(burst.addr),
-        getattr(master, f"{channel}len").eq(burst.len),
-        getattr(master, f"{channel}size").eq(bus_bytes.bit_length() - 1),
-        getattr(master, f"{channel}burst").eq(1),
-    ]
+def read_members(bits: int) -> dict[str, wiring.Member]:
+    """Streams to a memory that is read: ``reads``, and ``words`` back in their order."""
+    word = data.StructLayout({"data": bits, "error": 1})
+    return {
+        "reads": Out(stream.Signature(burst_layout())),
+        "words": In(stream.Signature(word)),
+    }
+
+
+def write_members(bits: int) -> dict[str, wiring.Member]:
+    """Streams to a memory that is written.
+
+    ``writes``; the words of each as ``written``, of which only strobed bytes count; an answer to
+    each of ``writes``, in their order.
+    """
+    word = data.StructLayout({"data": bits, "strb": bits // 8, "last": 1})
+    return {
+        "writes": Out(stream.Signature(burst_layout())),
+        "written": Out(stream.Signature(word)),
+        "answers": In(stream.Signature(data.StructLayout({"error": 1}))),
+    }
+
+
+class AxiMaster(wiring.Component):
+    """Memory streams as an AXI4 master; combinational.
+
+    Members
+    -------
+    bus : Out, :func:`axi4_signature`
+    reads, words, writes, written, answers
+        The other side of :func:`read_members` and :func:`write_members`.
+    """
+
+    def __init__(self, bits: int):
+        self._bits = bits
+        streams = read_members(bits) | write_members(bits)
+        flipped = {name: wiring.Member.flip(member) for name, member in streams.items()}
+        super().__init__({"bus": Out(axi4_signature(bits))} | flipped)
+
+    def elaborate(self, platform: object) -> Module:
+        """Channel by channel."""
+        m = Module()
+        bus = self.bus
+        size = (self._bits // 8).bit_length() - 1
+        for channel, source in (("ar", self.reads), ("aw", self.writes)):
+            m.d.comb += [
+                getattr(bus, f"{channel}valid").eq(source.valid),
+                source.ready.eq(getattr(bus, f"{channel}ready")),
+                getattr(bus, f"{channel}addr").eq(source.payload.addr),
+                getattr(bus, f"{channel}len").eq(source.payload.len),
+                getattr(bus, f"{channel}size").eq(size),
+                getattr(bus, f"{channel}burst").eq(1),
+            ]
+        m.d.comb += [
+            self.words.valid.eq(bus.rvalid),
+            self.words.payload.data.eq(bus.rdata),
+            self.words.payload.error.eq(bus.rresp[1]),
+            bus.rready.eq(self.words.ready),
+            bus.wvalid.eq(self.written.valid),
+            bus.wdata.eq(self.written.payload.data),
+            bus.wstrb.eq(self.written.payload.strb),
+            bus.wlast.eq(self.written.payload.last),
+            self.written.ready.eq(bus.wready),
+            self.answers.valid.eq(bus.bvalid),
+            self.answers.payload.error.eq(bus.bresp[1]),
+            bus.bready.eq(self.answers.ready),
+        ]
+        return m

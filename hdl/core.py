@@ -1,37 +1,43 @@
-"""The core: an AXI4 master that executes programs, behind an AXI4-Lite slave."""
+"""The core between streams: programs and words of memory in, requests and results out."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out, connect
 
-from hdl.axi import axi4_signature, lite_signature
+from hdl.axi import PAGE_BITS, read_members, write_members
 from hdl.buffers import SumBuffer, make_buffer
 from hdl.compute import ComputeEngine
 from hdl.config import CoreConfig
-from hdl.control import Control
-from hdl.lmma import BITS, EDGES, QUEUE_DEPTH, SIGNALS, WAITS, Queue
+from hdl.lmma import ADDRESS_BITS, BITS, EDGES, QUEUE_DEPTH, SIGNALS, WAITS, Cause, Queue
 from hdl.load import LoadEngine, Target
-from hdl.pieces import forward
-from hdl.registers import ADDRESS_WIDTH, COUNTERS
+from hdl.registers import COUNTERS
 from hdl.rules import check_core
 from hdl.sequencer import Sequencer, queued_layout
 from hdl.store import StoreEngine
 
 
 def core_signature(config: CoreConfig) -> wiring.Signature:
-    """Ports of :class:`Core`, with flat names, so that tools recognise the buses."""
-    buses = {"m_axi": axi4_signature(config.bus_bits), "s_axi": lite_signature(ADDRESS_WIDTH)}
+    """Ports of :class:`Core`."""
+    pages = ADDRESS_BITS - PAGE_BITS
+    program = data.StructLayout({"address": ADDRESS_BITS, "length": 32})
     members = {
-        f"{bus}_{name}": member
-        for bus, signature in buses.items()
-        for name, member in signature.members.items()
+        "programs": In(stream.Signature(program)),
+        "cancel": In(1),
+        "window_low": In(pages),
+        "window_high": In(pages + 1),
+        "busy": Out(1),
+        "cause": Out(Cause),
+        "address": Out(ADDRESS_BITS),
+        "counts": Out(len(COUNTERS)),
     }
-    return wiring.Signature(members | {"irq": Out(1)})
+    return wiring.Signature(
+        members | read_members(config.bus_bits) | write_members(config.bus_bits)
+    )
 
 
 class Core(wiring.Component):
-    """A LUT tensor core for a SoC.
+    """A LUT tensor core between streams.
 
     Parameters
     ----------
@@ -40,12 +46,21 @@ class Core(wiring.Component):
 
     Members
     -------
-    m_axi_... : :func:`~hdl.axi.axi4_signature`
-        Memory: programs, activations, weights, scales, results.
-    s_axi_... : :func:`~hdl.axi.lite_signature`
-        Registers (:mod:`hdl.registers`).
-    irq : Out
-        An enabled event has happened; level.
+    programs : In stream
+        ``address`` in memory and ``length`` in instructions; taken when the last one has ended.
+    cancel : In
+        End the program.
+    window_low, window_high : In
+        Pages of 4 KiB that transfers may touch: from, and up to but without. They stay while a
+        program runs.
+    busy : Out
+        A program runs.
+    cause, address : Out
+        Why the last one ended, from when ``busy`` falls.
+    counts : Out, a bit for each of :data:`~hdl.registers.COUNTERS`
+        What happens in this cycle.
+    reads, words, writes, written, answers
+        Memory (:func:`~hdl.axi.read_members`, :func:`~hdl.axi.write_members`).
 
     Raises
     ------
@@ -62,7 +77,6 @@ class Core(wiring.Component):
         """Sequencer, queues, engines and buffers."""
         m = Module()
         config = self.config
-        m.submodules.control = control = Control(config)
         m.submodules.sequencer = sequencer = Sequencer(config)
         clear = sequencer.clear
         engines = {
@@ -75,28 +89,35 @@ class Core(wiring.Component):
         load, compute, store = engines.values()
         self._queues(m, sequencer, engines)
         self._buffers(m, sequencer, load, compute, store)
-        self._bus(m, "s_axi", control.host)
-        self._bus(m, "m_axi", load.bus, ("ar", "r"))
-        self._bus(m, "m_axi", store.bus, ("aw", "w", "b"))
+        for names, engine in ((read_members, load), (write_members, store)):
+            for name in names(config.bus_bits):
+                connect(m, wiring.flipped(getattr(self, name)), getattr(engine, name))
+        program = Signal(ADDRESS_BITS)
+        length = Signal(32)
         m.d.comb += [
-            self.irq.eq(control.irq),
-            sequencer.start.eq(control.start),
-            sequencer.abort.eq(control.abort),
-            sequencer.program.eq(control.program),
-            sequencer.length.eq(control.length),
-            control.busy.eq(sequencer.busy),
-            control.cause.eq(sequencer.cause),
-            control.address.eq(sequencer.address),
+            self.programs.ready.eq(~sequencer.busy),
+            sequencer.start.eq(self.programs.valid),
+            sequencer.abort.eq(self.cancel),
+            sequencer.program.eq(program),
+            sequencer.length.eq(length),
+            self.busy.eq(sequencer.busy),
+            self.cause.eq(sequencer.cause),
+            self.address.eq(sequencer.address),
             sequencer.fault.eq(load.fault.valid | store.fault.valid),
             sequencer.fault_cause.eq(Mux(load.fault.valid, load.fault.cause, store.fault.cause)),
             sequencer.fault_address.eq(
                 Mux(load.fault.valid, load.fault.address, store.fault.address)
             ),
         ]
+        with m.If(self.programs.valid & self.programs.ready):
+            m.d.sync += [
+                program.eq(self.programs.payload.address),
+                length.eq(self.programs.payload.length),
+            ]
         for engine in (load, store):
             m.d.comb += [
-                engine.window_low.eq(control.window_low),
-                engine.window_high.eq(control.window_high),
+                engine.window_low.eq(self.window_low),
+                engine.window_high.eq(self.window_high),
                 engine.stop.eq(sequencer.stop),
             ]
         counts = {
@@ -109,16 +130,8 @@ class Core(wiring.Component):
             "wait_store": self._waiting[1],
             "wait_tile": compute.stalled,
         }
-        m.d.comb += control.counts.eq(Cat(counts[name] for name in COUNTERS))
+        m.d.comb += self.counts.eq(Cat(counts[name] for name in COUNTERS))
         return m
-
-    def _bus(self, m: Module, name: str, inner, channels: tuple[str, ...] | None = None) -> None:
-        """Connect a bus's ports, or some of its channels, to an inner interface."""
-        for member, kind in inner.signature.members.items():
-            channel = next(c for c in ("ar", "aw", "r", "w", "b") if member.startswith(c))
-            if channels is not None and channel not in channels:
-                continue
-            forward(m, getattr(self, f"{name}_{member}"), getattr(inner, member), kind.flow)
 
     def _queues(self, m: Module, sequencer: Sequencer, engines: dict) -> None:
         """Queues between sequencer and engines, and the tokens that order them."""

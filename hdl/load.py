@@ -5,7 +5,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from hdl.axi import PAGE_BITS, RowBursts, address_channel, axi4_signature
+from hdl.axi import PAGE_BITS, RowBursts, read_members
 from hdl.config import CoreConfig
 from hdl.lmma import ADDRESS_BITS, Cause
 from hdl.pieces import parts
@@ -49,8 +49,8 @@ class LoadEngine(wiring.Component):
     Members
     -------
     loads : In stream, :func:`load_layout`
-    bus : Out, :func:`~hdl.axi.axi4_signature`
-        Its read channels only.
+    reads, words : Out, In stream
+        Memory (:func:`~hdl.axi.read_members`).
     window_low, window_high, stop : In
         As :class:`~hdl.axi.RowBursts`; the program is not held to the window.
     write_enable : Out, one bit of each :class:`Target`
@@ -71,7 +71,6 @@ class LoadEngine(wiring.Component):
         super().__init__(
             {
                 "loads": In(stream.Signature(load_layout())),
-                "bus": Out(axi4_signature(config.bus_bits)),
                 "window_low": In(pages),
                 "window_high": In(pages + 1),
                 "stop": In(1),
@@ -84,6 +83,7 @@ class LoadEngine(wiring.Component):
                 "idle": Out(1),
                 "beat": Out(1),
             }
+            | read_members(config.bus_bits)
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -109,20 +109,20 @@ class LoadEngine(wiring.Component):
             bursts.window_low.eq(self.window_low),
             bursts.window_high.eq(self.window_high),
             bursts.stop.eq(self.stop),
-            self.bus.arvalid.eq(bursts.bursts.valid),
-            bursts.bursts.ready.eq(self.bus.arready),
-            *address_channel(self.bus, "ar", bursts.bursts.payload, bus_bytes),
+            self.reads.valid.eq(bursts.bursts.valid),
+            self.reads.payload.eq(bursts.bursts.payload),
+            bursts.bursts.ready.eq(self.reads.ready),
         ]
         checked = Signal()
         with m.If(self.loads.valid & self.loads.ready):
             m.d.sync += checked.eq(load.target != Target.PROGRAM.value)
         m.d.comb += bursts.checked.eq(checked)
-        asked = Mux(self.bus.arvalid & self.bus.arready, self.bus.arlen + 1, 0)
+        asked = Mux(self.reads.valid & self.reads.ready, bursts.bursts.payload.len + 1, 0)
         m.d.sync += expected.eq(expected + asked - self.beat)
 
         self._receive(m, pending, data.View(layout, pending.r_data))
         outside = bursts.outside & ~self.stop
-        bad = self.beat & self.bus.rresp[1] & ~self.stop
+        bad = self.beat & self.words.payload.error & ~self.stop
         m.d.comb += [
             self.fault.valid.eq(outside | bad),
             self.fault.cause.eq(Mux(outside, Cause.RANGE, Cause.READ)),
@@ -131,7 +131,7 @@ class LoadEngine(wiring.Component):
         with m.If(~outside & (self._target == Target.PROGRAM.value)):
             m.d.comb += self.fault.cause.eq(Cause.FETCH)
         stopped = self.stop & ~bursts.bursts.valid
-        nothing = (expected == 0) & ~self.bus.arvalid
+        nothing = (expected == 0) & ~self.reads.valid
         m.d.comb += self.idle.eq(
             nothing & (stopped | (~bursts.busy & ~self._active & ~pending.r_rdy))
         )
@@ -163,14 +163,14 @@ class LoadEngine(wiring.Component):
         )
         mask = Cat(bit.replicate(8) for bit in keep)
         m.d.comb += [
-            self.bus.rready.eq(active | self.stop),
-            self.beat.eq(self.bus.rvalid & self.bus.rready),
+            self.words.ready.eq(active | self.stop),
+            self.beat.eq(self.words.valid & self.words.ready),
             ends_row.eq(left == 1),
             ends.eq(self.beat & active & ends_row & (rows == 1)),
             self.done.eq(ends & signal),
             self.write_bank.eq(bank),
             self.write_address.eq(place),
-            self.write_data.eq(self.bus.rdata & mask),
+            self.write_data.eq(self.words.payload.data & mask),
             self.write_enable.eq((self.beat & active & ~self.stop) << target),
             pending.r_en.eq(~active | ends),
         ]

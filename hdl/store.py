@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from hdl.axi import PAGE_BITS, RowBursts, address_channel, axi4_signature
+from hdl.axi import PAGE_BITS, RowBursts, write_members
 from hdl.config import CoreConfig
 from hdl.float_convert import FloatConverter
 from hdl.formats import BF16, FP16, FP32
@@ -214,8 +214,8 @@ class StoreEngine(wiring.Component):
     Members
     -------
     stores : In stream, :func:`store_layout`
-    bus : Out, :func:`~hdl.axi.axi4_signature`
-        Its write channels only.
+    writes, written, answers : Out, Out, In stream
+        Memory (:func:`~hdl.axi.write_members`).
     read_enable, read_address, read_data : Out, Out, In
         Output buffer.
     window_low, window_high, stop : In
@@ -235,7 +235,6 @@ class StoreEngine(wiring.Component):
         super().__init__(
             {
                 "stores": In(stream.Signature(store_layout())),
-                "bus": Out(axi4_signature(config.bus_bits)),
                 "read_enable": Out(1),
                 "read_address": Out(ADDRESS_BITS),
                 "read_data": In(config.m * config.drain_columns * 32),
@@ -247,6 +246,7 @@ class StoreEngine(wiring.Component):
                 "idle": Out(1),
                 "beat": Out(1),
             }
+            | write_members(config.bus_bits)
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -289,10 +289,10 @@ class StoreEngine(wiring.Component):
         offered = Signal()  # an address that is offered stays so; room does not go away
         m.d.comb += [
             offered.eq(bursts.bursts.valid & room),
-            self.bus.awvalid.eq(offered),
-            bursts.bursts.ready.eq(self.bus.awready & room),
-            sent.eq(offered & self.bus.awready),
-            *address_channel(self.bus, "aw", bursts.bursts.payload, bus_bytes),
+            self.writes.valid.eq(offered),
+            self.writes.payload.eq(bursts.bursts.payload),
+            bursts.bursts.ready.eq(self.writes.ready & room),
+            sent.eq(offered & self.writes.ready),
             lengths.w_en.eq(sent),
             lengths.w_data.eq(bursts.bursts.payload.len),
             places.w_en.eq(sent),
@@ -302,21 +302,23 @@ class StoreEngine(wiring.Component):
             reader.words.ready.eq(words.w_rdy),
         ]
         index = Signal(8)
+        last = Signal()
         m.d.comb += [
-            self.bus.wvalid.eq(words.r_rdy & lengths.r_rdy),
-            Cat(self.bus.wdata, self.bus.wstrb).eq(words.r_data),
-            self.bus.wlast.eq(index == lengths.r_data),
-            self.beat.eq(self.bus.wvalid & self.bus.wready),
+            last.eq(index == lengths.r_data),
+            self.written.valid.eq(words.r_rdy & lengths.r_rdy),
+            self.written.payload.eq(Cat(words.r_data, last)),
+            self.beat.eq(self.written.valid & self.written.ready),
             words.r_en.eq(self.beat),
-            lengths.r_en.eq(self.beat & self.bus.wlast),
-            self.bus.bready.eq(1),
-            places.r_en.eq(self.bus.bvalid),
+            lengths.r_en.eq(self.beat & last),
+            self.answers.ready.eq(1),
+            places.r_en.eq(self.answers.valid),
         ]
         with m.If(self.beat):
-            m.d.sync += index.eq(Mux(self.bus.wlast, 0, index + 1))
+            m.d.sync += index.eq(Mux(last, 0, index + 1))
         outside = bursts.outside & ~self.stop
+        bad = self.answers.valid & self.answers.payload.error & ~self.stop
         m.d.comb += [
-            self.fault.valid.eq(outside | (self.bus.bvalid & self.bus.bresp[1] & ~self.stop)),
+            self.fault.valid.eq(outside | bad),
             self.fault.cause.eq(Mux(outside, Cause.RANGE, Cause.WRITE)),
             self.fault.address.eq(Mux(outside, bursts.address, places.r_data)),
             self.idle.eq(

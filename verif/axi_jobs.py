@@ -8,12 +8,13 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
+from hdl.axi_core import axi_core_signature
 from hdl.config import CoreConfig
-from hdl.core import core_signature
 from hdl.lmma import ADDRESS_BITS, BYTES
 from verif.isa_model import IsaModel, State
 
-BENCH = "verif.bench.axi"
+#: Modules with the benches of a core in its SoC and between streams.
+BENCH, STREAM_BENCH = "verif.bench.axi", "verif.bench.core"
 #: Module that the bench drives.
 TOP = "identified_core"
 #: Counters that the ISA model gives too.
@@ -79,7 +80,7 @@ class HostJob:
 def identified_core(config: CoreConfig) -> str:
     """Verilog of :data:`TOP`: a core named ``config.name`` with AXI identifiers, always 0."""
     ports = {"clk": ("input", 1), "rst": ("input", 1)}
-    for name, member in core_signature(config).members.items():
+    for name, member in axi_core_signature(config).members.items():
         direction = "input" if member.flow == In else "output"
         ports[name] = (direction, Shape.cast(member.shape).width)
     identifiers = {f"m_axi_{name}": (way, 1) for name, way in _IDENTIFIERS.items()}

@@ -21,7 +21,11 @@ from verif.simulator import verilator_root
 
 @pytest.mark.parametrize(
     ("name", "top"),
-    [*((name, "tile") for name in PRESETS), *((name, "axi") for name in CORE_PRESETS)],
+    [
+        *((name, "tile") for name in PRESETS),
+        *((name, "axi") for name in CORE_PRESETS),
+        ("edge", "core"),
+    ],
 )
 def test_presets_lint_clean(name, top, tmp_path):
     """Verilator -Wall has nothing to say beyond the listed waivers."""
@@ -172,6 +176,25 @@ def test_a_core_comes_with_its_registers(tmp_path):
         assert module[name.upper()] == offset
 
 
+def test_a_core_between_streams_says_what_its_payloads_hold(tmp_path):
+    generate(preset("edge"), tmp_path, "core")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"lutcore_edge{end}" for end in (".v", ".json", ".core", ".vlt")}
+    text = (tmp_path / "lutcore_edge.v").read_text()
+    facts = json.loads((tmp_path / "lutcore_edge.json").read_text())
+    top = text[: text.index("endmodule")]
+    declared = re.findall(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", top, re.MULTILINE)
+    described = {p["name"]: p for p in facts["ports"]}
+    assert len(described) == len(declared) == 27
+    for direction, high, name in declared:
+        port = described[name]
+        assert (port["direction"], port["width"]) == (direction, int(high or 0) + 1)
+        if name.endswith("__payload"):
+            assert sum(field["width"] for field in port["fields"]) == port["width"]
+    fields = [field["name"] for field in described["written__payload"]["fields"]]
+    assert facts["top"] == "core" and fields == ["data", "strb", "last"]
+
+
 @pytest.mark.parametrize("name", CORE_PRESETS)
 def test_core_presets_make_cores(name):
     check_core(CORE_PRESETS[name])
@@ -181,7 +204,7 @@ def test_core_presets_make_cores(name):
     ("config", "top", "message"),
     [
         ("w2a8", "axi", r"a core needs precompute = buffered"),
-        ("edge", "pe", r"--top must be one of tile, axi, not 'pe'"),
+        ("edge", "pe", r"--top must be one of tile, core, axi, not 'pe'"),
     ],
 )
 def test_what_is_no_core_is_refused(config, top, message, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from compiler.assembler import assemble
 from gen.rtl import verilog
 from hdl.lmma import Cause
-from verif.axi_jobs import BENCH, TOP, HostJob, identified_core
+from verif.axi_jobs import BENCH, STREAM_BENCH, TOP, HostJob, identified_core
 from verif.random_programs import MEMORY, memory_image, random_program
 from verif.simulator import build, run_jobs
 
@@ -22,10 +22,13 @@ FAULTS = {
 }
 
 
-def play(config, jobs):
+def play(config, jobs, top):
     core = config.replace(name="core")
-    built = build(identified_core(core) + verilog(core, "axi"), TOP, optimised=False)
-    verdicts = run_jobs(built, core, jobs, bench=BENCH)
+    if top == "axi":
+        built = build(identified_core(core) + verilog(core, "axi"), TOP, optimised=False)
+    else:
+        built = build(verilog(core, top), "core", optimised=False)
+    verdicts = run_jobs(built, core, jobs, bench={"axi": BENCH, "core": STREAM_BENCH}[top])
     assert len(verdicts) == len(jobs)
     return verdicts
 
@@ -35,8 +38,9 @@ def random_job(config, seed, stall, **options):
     return HostJob(config, words, memory_image(config, seed), stall=stall, seed=seed, **options)
 
 
+@pytest.mark.parametrize("top", ["axi", "core"])
 @pytest.mark.parametrize("name", ["w4a8", "w2a16"])
-def test_programs_through_the_registers(small_cores, name):
+def test_programs_with_faults_between_them(small_cores, name, top):
     """Random programs, each fault between them, on one core that is never reset."""
     config = small_cores[name]
     jobs = [random_job(config, seed, stall) for seed, stall in enumerate((0.0, 0.2, 0.5, 0.8))]
@@ -47,7 +51,7 @@ def test_programs_through_the_registers(small_cores, name):
         job = HostJob(config, assemble(text), memory, window=window, stall=0.3, seed=cause)
         jobs += [job, random_job(config, 20 + cause, 0.3)]
     jobs.append(HostJob(config, assemble("halt"), memory, address=MEMORY, stall=0.3))
-    for verdict in play(config, jobs):
+    for verdict in play(config, jobs, top):
         assert not verdict["problems"] and verdict["cycles"] > 0
 
 

@@ -48,6 +48,10 @@ class StreamDriver(_Stream):
         """Words not taken yet."""
         return len(self._words)
 
+    def put(self, word: int) -> None:
+        """Send one more word."""
+        self._words.append(word)
+
     def drive(self) -> None:
         """Choose the next cycle's ``valid``."""
         if not self._offered:
@@ -77,6 +81,11 @@ class StreamMonitor(_Stream):
         self._ready.value = 0
         #: Words received.
         self.words: list[int] = []
+
+    def take(self) -> list[int]:
+        """Words received since the last call."""
+        taken, self.words = self.words, []
+        return taken
 
     def drive(self) -> None:
         """Choose the next cycle's ``ready``."""

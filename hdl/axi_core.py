@@ -1,0 +1,80 @@
+"""The core for a SoC: an AXI4 master for memory, an AXI4-Lite slave for the host."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out, connect
+
+from hdl.axi import AxiMaster, axi4_signature, lite_signature, read_members, write_members
+from hdl.config import CoreConfig
+from hdl.control import Control
+from hdl.core import Core
+from hdl.pieces import forward
+from hdl.registers import ADDRESS_WIDTH
+from hdl.rules import check_core
+
+
+def axi_core_signature(config: CoreConfig) -> wiring.Signature:
+    """Ports of :class:`AxiCore`, with flat names, so that tools recognise the buses."""
+    buses = {"m_axi": axi4_signature(config.bus_bits), "s_axi": lite_signature(ADDRESS_WIDTH)}
+    members = {
+        f"{bus}_{name}": member
+        for bus, signature in buses.items()
+        for name, member in signature.members.items()
+    }
+    return wiring.Signature(members | {"irq": Out(1)})
+
+
+class AxiCore(wiring.Component):
+    """A LUT tensor core for a SoC: :class:`~hdl.core.Core` with registers and buses.
+
+    Parameters
+    ----------
+    config : CoreConfig
+        One that :func:`~hdl.rules.check_core` takes.
+
+    Members
+    -------
+    m_axi_... : :func:`~hdl.axi.axi4_signature`
+        Memory: programs, activations, weights, scales, results.
+    s_axi_... : :func:`~hdl.axi.lite_signature`
+        Registers (:mod:`hdl.registers`).
+    irq : Out
+        An enabled event has happened; level.
+
+    Raises
+    ------
+    InputError
+        (a :class:`ValueError`) where no core can be built from the configuration.
+    """
+
+    def __init__(self, config: CoreConfig):
+        check_core(config)
+        self.config = config
+        super().__init__(axi_core_signature(config))
+
+    def elaborate(self, platform: object) -> Module:
+        """Registers on one side of the core, memory on the other."""
+        m = Module()
+        bits = self.config.bus_bits
+        m.submodules.control = control = Control(self.config)
+        m.submodules.core = core = Core(self.config)
+        m.submodules.master = master = AxiMaster(bits)
+        for name in read_members(bits) | write_members(bits):
+            connect(m, getattr(core, name), getattr(master, name))
+        for bus, inner in (("s_axi", control.host), ("m_axi", master.bus)):
+            for name, member in inner.signature.members.items():
+                forward(m, getattr(self, f"{bus}_{name}"), getattr(inner, name), member.flow)
+        m.d.comb += [
+            self.irq.eq(control.irq),
+            core.programs.valid.eq(control.start),
+            core.programs.payload.address.eq(control.program),
+            core.programs.payload.length.eq(control.length),
+            core.cancel.eq(control.abort),
+            core.window_low.eq(control.window_low),
+            core.window_high.eq(control.window_high),
+            control.busy.eq(core.busy),
+            control.cause.eq(core.cause),
+            control.address.eq(core.address),
+            control.counts.eq(core.counts),
+        ]
+        return m
