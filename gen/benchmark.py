@@ -29,7 +29,7 @@ from gen.simulate import random_activations, random_tensor
 from gen.synth import synthesise
 from hdl.config import CoreConfig
 from hdl.errors import ToolError
-from hdl.presets import preset
+from hdl.presets import load_config, preset
 from verif.core_simulator import Conditions
 from verif.job import tile_job
 from verif.simulator import build, run_jobs
@@ -62,9 +62,10 @@ def _generate(config: CoreConfig, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class _Rate:
-    """A problem that rates of the core are quoted for.
+    """A problem that rates of a core are quoted for.
 
-    ``limits`` are the figures that must reach ``_LEAST``.
+    ``core`` is a preset and ``fields`` what differs from it; ``limits`` are the figures that must
+    reach ``_LEAST``.
     """
 
     name: str
@@ -72,13 +73,21 @@ class _Rate:
     bits: int
     group_size: int
     limits: tuple[str, ...]
+    core: str = "default"
+    fields: tuple[str, ...] = ()
 
 
 _LEAST = 0.95
 _WEIGHTS = "words of weights a cycle"
 _STORED = "words of weights and scales a cycle"
+_SLICES = "slices a cycle"
+_EXACT = ("float_mode=exact", "n=16")
 _RATES = (
-    _Rate("GEMM", (64, 1024, 1024), 2, 128, ("slices a cycle",)),
+    _Rate("GEMM", (64, 1024, 1024), 2, 128, (_SLICES,)),
+    _Rate("GEMM", (64, 1024, 1024), 2, 128, (_SLICES,), "large"),
+    _Rate("GEMM", (64, 1024, 1024), 2, 129, (_SLICES,), "default-ternary"),
+    _Rate("GEMM", (64, 1024, 1024), 2, 128, (_SLICES,), "default-fp16"),
+    _Rate("GEMM", (32, 256, 1024), 2, 128, (_SLICES,), "default-fp16", _EXACT),
     _Rate("GEMV", (1, 4096, 4096), 2, 128, (_STORED,)),
     _Rate("GEMV", (1, 4096, 4096), 4, 128, (_STORED, _WEIGHTS)),
     _Rate("GEMV, a scale a row,", (1, 4096, 4096), 2, 4096, (_STORED, _WEIGHTS)),
@@ -86,28 +95,31 @@ _RATES = (
 
 
 def core_rates() -> dict[str, float]:
-    """Rates of the preset ``default`` on RTL, by its counters: FP16 scales, one zero point.
+    """Rates of cores on RTL, by their counters: FP16 scales, one zero point.
 
     The memory answers after 40 cycles. Weights and scales are what a checkpoint stores: b bits an
     element and two bytes a group.
     """
-    config = preset("default")
     rng = np.random.default_rng(0)
     figures: dict[str, float] = {}
     for rate in _RATES:
+        config = load_config(rate.core, rate.fields)
         m, n, k = rate.shape
         tensor = random_tensor((n, k), rate.bits, rate.group_size, rng)
         tensor.scales[:] = tensor.scales.astype(np.float16)
         tensor.zero_points[:] = 1
+        if config.weight_coding == "ternary":
+            np.remainder(tensor.codes, 3, out=tensor.codes)
         program = gemm(config, tensor, random_activations(config, m, k, rng))
         found = compare(program, "rtl", Conditions(latency=40))
-        title = f"{rate.name} {m} x {n} x {k}, {rate.bits} bits"
+        core = " ".join((rate.core, *rate.fields))
+        title = f"{rate.name} {m} x {n} x {k}, {rate.bits} bits, {core}"
         if found.mismatches:
             raise ToolError(f"{title} on RTL differs from the ISA model: {found.mismatches}")
         cycles = found.counters["cycles"]
         weights = tensor.codes.size * tensor.bits / config.bus_bits
         rates = {
-            "slices a cycle": found.counters["slices"] / cycles,
+            _SLICES: found.counters["slices"] / cycles,
             "bus words read a cycle": found.counters["read_beats"] / cycles,
             _WEIGHTS: weights / cycles,
             _STORED: (weights + tensor.scales.size * 16 / config.bus_bits) / cycles,
