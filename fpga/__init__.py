@@ -1,1 +1,1 @@
-"""FPGA boards and bitstreams (to come)."""
+"""Boards: a core with memory behind a serial link."""

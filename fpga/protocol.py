@@ -1,0 +1,135 @@
+"""The serial protocol between host and board: one set of facts for gateware and driver.
+
+Frames are delimited as in HDLC (RFC 1662): a flag before and after, flags and escapes inside
+escaped. A frame ends with the CRC-32 of Ethernet over all before it, little-endian as all numbers.
+
+- Request: kind (2 bits) and attempt (6 bits), sequence number, words, address (4 bytes); a write's
+  words follow.
+- Reply: the request's first byte, sequence number, a read's words, status.
+
+The board executes requests in the order of their sequence numbers, each write once. What it has
+executed already it answers again, reads with what is there now. A request that is ahead of its turn
+is answered ``GAP`` with the number that is due. ``HELLO`` begins a session: the number after its
+own is due next. An access that fails is answered ``ERROR``, and so is all after it until the next
+``HELLO``.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from hdl.config import CoreConfig
+
+#: Changes with any change of what is said here.
+PROTOCOL = 1
+
+FLAG, ESCAPE, ESCAPED = 0x7E, 0x7D, 0x20
+HEADER_BYTES, CRC_BYTES, WORD_BYTES = 7, 4, 4
+#: Most words of a frame.
+FRAME_WORDS = 64
+#: Most requests under way. As many reads fit the board's queue, and writes leave it as they come.
+WINDOW = 16
+#: Attempts and sequence numbers wrap.
+ATTEMPTS, SEQUENCE = 64, 256
+
+#: Addresses, in bytes: memory from 0, the core's registers, facts about the board.
+REGISTERS_BASE, FACTS_BASE = 2 << 30, 3 << 30
+#: Words at :data:`FACTS_BASE`.
+FACTS = ("protocol", "digest", "memory")
+
+
+class Kind(IntEnum):
+    """Of a request."""
+
+    HELLO = 0
+    READ = 1
+    WRITE = 2
+
+
+class Status(IntEnum):
+    """Of a reply."""
+
+    OK = 0
+    GAP = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request without its numbers; ``words`` to read, or ``data`` to write."""
+
+    kind: Kind
+    address: int = 0
+    words: int = 0
+    data: bytes = b""
+
+    @property
+    def answer_bytes(self) -> int:
+        """Bytes that its reply carries."""
+        return WORD_BYTES * self.words if self.kind == Kind.READ else 0
+
+    def frame(self, sequence: int, attempt: int) -> bytes:
+        """Bytes on the line."""
+        head = bytes([self.kind | attempt << 2, sequence, self.words])
+        return wrap(head + self.address.to_bytes(4, "little") + self.data)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the board answered."""
+
+    attempt: int
+    sequence: int
+    data: bytes
+    status: Status
+
+    @classmethod
+    def parse(cls, body: bytes) -> "Reply | None":
+        """From a frame's content, or None where it is no reply."""
+        if len(body) < 3 or len(body) % WORD_BYTES != 3 or body[-1] not in list(Status):
+            return None
+        return cls(body[0] >> 2, body[1], body[2:-1], Status(body[-1]))
+
+
+def wrap(body: bytes) -> bytes:
+    """A frame of ``body``."""
+    checked = body + zlib.crc32(body).to_bytes(CRC_BYTES, "little")
+    inside = bytearray()
+    for byte in checked:
+        inside += bytes([ESCAPE, byte ^ ESCAPED]) if byte in (FLAG, ESCAPE) else bytes([byte])
+    return bytes([FLAG]) + bytes(inside) + bytes([FLAG])
+
+
+class Unwrapper:
+    """Finds the frames in what arrives; what has no right CRC is passed over."""
+
+    def __init__(self) -> None:
+        self._raw = bytearray()
+
+    def feed(self, arrived: bytes) -> Iterator[bytes]:
+        """Contents of the frames that end in ``arrived``."""
+        *ended, self._raw = (self._raw + arrived).split(bytes([FLAG]))
+        for raw in ended:
+            body = _unescape(raw)
+            if len(body) > CRC_BYTES:
+                content, crc = body[:-CRC_BYTES], body[-CRC_BYTES:]
+                if zlib.crc32(content).to_bytes(CRC_BYTES, "little") == crc:
+                    yield content
+
+
+def _unescape(raw: bytearray) -> bytes:
+    first, *rest = raw.split(bytes([ESCAPE]))
+    return bytes(first) + b"".join(bytes([p[0] ^ ESCAPED]) + p[1:] for p in rest if p)
+
+
+def digest(config: CoreConfig) -> int:
+    """A number by which host and board see that they mean the same core, whatever its name."""
+    fields = {name: value for name, value in config.to_dict().items() if name != "name"}
+    return zlib.crc32(json.dumps(fields, sort_keys=True).encode())
+
+
+def facts(config: CoreConfig, memory: int) -> dict[str, int]:
+    """Values of :data:`FACTS` for a board with so many bytes of memory."""
+    return dict(zip(FACTS, (PROTOCOL, digest(config), memory), strict=True))
