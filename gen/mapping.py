@@ -36,7 +36,7 @@ _DEPTHS = (float("inf"), 7.0, 6.0, 4.0, 2.0)
 _SIZABLE, _HOPELESS = 0.15, 0.4
 
 #: ABC: least area without more levels; complex gates are found by ``&nf``.
-_ABC = "strash; ifraig; scorr; dc2 -l; &get -n; &nf; &put\n"
+_ABC = "strash; ifraig; scorr; drw -l; drf -l; &get -n; &nf; &put\n"
 
 #: Carry chains of full adders for what :mod:`gen.compressor` leaves: products and comparisons.
 #: Bits with a constant input, of a mere sign extension or with a carry that nobody reads are left
