@@ -57,7 +57,12 @@ def compile_tensor(
 
 def run(
     program: ProgramFile,
-    on: Annotated[str, typer.Option("--on", help="isa: the model; rtl: Verilator.")] = "isa",
+    on: Annotated[
+        str, typer.Option("--on", help="isa: the model; rtl: Verilator; board: see --port.")
+    ] = "isa",
+    port: Annotated[
+        str | None, typer.Option(help="Serial port of a board, or sim: a simulated board.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write the result as .npy.")
     ] = None,
@@ -67,19 +72,27 @@ def run(
     latency: Annotated[int, typer.Option(help="RTL: cycles of memory latency.", min=1)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Execute a program of a core; on RTL its result is held against the ISA model.
+    """Execute a program of a core; on RTL or a board the result is held against the ISA model.
 
     Exit status 1 where they differ, or the program ends with a fault.
     """
     import numpy as np
 
     from compiler.program import Program
-    from gen.run import compare
+    from fpga.run import run_on_board
+    from gen.run import TARGETS, compare
     from verif.core_simulator import Conditions
 
+    if on not in (*TARGETS, "board"):
+        raise InputError(f"--on must be one of {', '.join(TARGETS)}, board, not {on!r}")
+    if (on == "board") != (port is not None):
+        raise InputError("--on board and --port go together: give a serial port, or sim")
     loaded = Program.load(program)
     with ERR.status(f"running {program.name} on {on}"):
-        result = compare(loaded, on, Conditions(stall=stall, latency=latency))
+        if port is not None:
+            result = run_on_board(loaded, port)
+        else:
+            result = compare(loaded, on, Conditions(stall=stall, latency=latency))
     if output is not None:
         try:
             with output.open("wb") as file:

@@ -32,7 +32,7 @@ class Run:
     seconds : float
         Of the run itself, without building.
     mismatches : int
-        Bytes of memory and values of state that differ from the ISA model (:func:`compare`).
+        Bytes of memory and values of state that differ from the ISA model (:func:`against_model`).
     """
 
     state: State
@@ -92,8 +92,11 @@ def run(program: Program, on: str, conditions: Conditions | None = None) -> Run:
 def compare(program: Program, on: str, conditions: Conditions | None = None) -> Run:
     """As :func:`run`, and on RTL with all memory and state held against the ISA model."""
     found = run(program, on, conditions)
-    if on == "isa":
-        return found
+    return found if on == "isa" else against_model(program, found)
+
+
+def against_model(program: Program, found: Run) -> Run:
+    """``found`` with the number of its mismatches: memory and state against the ISA model."""
     model = run(program, "isa")
     differs = int((found.memory != model.memory).sum())
     differs += sum(vars(found.state)[k] != v for k, v in vars(model.state).items())

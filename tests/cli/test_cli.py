@@ -231,5 +231,26 @@ def test_run_says_what_is_wrong(arguments, message):
 
 
 def test_run_on_nothing_known(program):
-    result = lutcore("run", program, "--on", "board")
-    assert result.returncode == 2 and "--on must be one of isa, rtl" in result.stderr
+    result = lutcore("run", program, "--on", "paper")
+    assert result.returncode == 2 and "--on must be one of isa, rtl, board" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--on", "board"], "--on board and --port go together"),
+        (["--on", "rtl", "--port", "sim"], "--on board and --port go together"),
+        (["--on", "board", "--port", "/dev/no-such-port"], "cannot open /dev/no-such-port"),
+    ],
+)
+def test_run_on_no_board(program, arguments, message):
+    result = lutcore("run", program, *arguments)
+    assert result.returncode == 2 and message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_run_on_a_simulated_board(program):
+    result = lutcore("run", program, "--on", "board", "--port", "sim", "--json")
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts["mismatches"] == 0 and facts["cycles"] > 0

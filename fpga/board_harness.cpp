@@ -1,0 +1,148 @@
+// A board whose serial line is a pseudo-terminal.
+//
+// Usage: board TERMINAL DIVISOR SEED DROP DUPLICATE FLIP. TERMINAL is an open file descriptor; the
+// last three are probabilities for each byte, both ways. Ends when standard input ends.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <random>
+
+#include "Vboard.h"
+
+double sc_time_stamp() { return 0; }
+
+namespace {
+
+constexpr int kChunk = 512;         // cycles between looks at the terminal
+constexpr int kAwake = 1 << 19;     // cycles after the last byte until the simulation slows down
+constexpr int kNapMilliseconds = 20;
+
+class Faults {
+  public:
+    Faults(uint64_t seed, double drop, double duplicate, double flip)
+        : random_(seed), drop_(drop), duplicate_(duplicate), flip_(flip) {}
+
+    // Puts what becomes of a byte behind the others.
+    void pass(uint8_t byte, std::deque<uint8_t>& line) {
+        if (chance(drop_)) return;
+        if (chance(flip_)) byte ^= 1 + random_() % 255;
+        line.push_back(byte);
+        if (chance(duplicate_)) line.push_back(byte);
+    }
+
+  private:
+    bool chance(double probability) {
+        return probability > 0 && std::uniform_real_distribution<>()(random_) < probability;
+    }
+    std::mt19937_64 random_;
+    double drop_, duplicate_, flip_;
+};
+
+class Line {
+  public:
+    Line(int terminal, int divisor, Faults faults)
+        : terminal_(terminal), divisor_(divisor), faults_(faults) {}
+
+    // One clock cycle of the line.
+    void cycle(Vboard& board) {
+        send(board);
+        board.clk = 0;
+        board.eval();
+        board.clk = 1;
+        board.eval();
+        receive(board.tx);
+        ++quiet_;
+    }
+
+    // Takes bytes from the terminal and gives it bytes.
+    void exchange() {
+        uint8_t bytes[256];
+        if (to_board_.empty()) {
+            const ssize_t count = read(terminal_, bytes, sizeof bytes);
+            for (ssize_t i = 0; i < count; ++i) faults_.pass(bytes[i], to_board_);
+            if (count > 0) quiet_ = 0;
+        }
+        while (!to_host_.empty() && write(terminal_, &to_host_.front(), 1) == 1)
+            to_host_.pop_front();
+    }
+
+    bool asleep() const { return quiet_ > kAwake; }
+
+  private:
+    void send(Vboard& board) {
+        if (sending_wait_ > 0) {
+            --sending_wait_;
+            return;
+        }
+        if (sending_bits_ == 0) {
+            board.rx = 1;
+            if (to_board_.empty()) return;
+            sending_ = to_board_.front() << 1 | 1 << 9;
+            to_board_.pop_front();
+            sending_bits_ = 10;
+        }
+        board.rx = sending_ & 1;
+        sending_ >>= 1;
+        --sending_bits_;
+        sending_wait_ = divisor_ - 1;
+        quiet_ = 0;
+    }
+
+    void receive(bool level) {
+        if (receiving_bits_ == 0) {
+            if (level) return;
+            receiving_bits_ = 9;
+            receiving_wait_ = divisor_ * 3 / 2;
+            quiet_ = 0;
+        }
+        if (receiving_wait_-- > 0) return;
+        if (--receiving_bits_ == 0) {
+            if (level) faults_.pass(received_, to_host_);
+            return;
+        }
+        received_ = received_ >> 1 | level << 7;
+        receiving_wait_ = divisor_ - 1;
+    }
+
+    int terminal_, divisor_;
+    Faults faults_;
+    std::deque<uint8_t> to_board_, to_host_;
+    uint32_t sending_ = 0;
+    int sending_bits_ = 0, sending_wait_ = 0;
+    uint8_t received_ = 0;
+    int receiving_bits_ = 0, receiving_wait_ = 0;
+    int64_t quiet_ = 0;
+};
+
+bool host_is_gone(int wait) {
+    pollfd input{0, POLLIN, 0};
+    return poll(&input, 1, wait) > 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    if (count != 7) return 2;
+    const int terminal = std::atoi(words[1]), divisor = std::atoi(words[2]);
+    fcntl(terminal, F_SETFL, fcntl(terminal, F_GETFL) | O_NONBLOCK);
+    const Faults faults(std::strtoull(words[3], nullptr, 0), std::atof(words[4]),
+                        std::atof(words[5]), std::atof(words[6]));
+    Line line(terminal, divisor, faults);
+    VerilatedContext context;
+    Vboard board{&context};
+    board.rx = 1;
+    board.rst = 1;
+    for (int i = 0; i < 8; ++i) line.cycle(board);
+    board.rst = 0;
+    while (!host_is_gone(line.asleep() ? kNapMilliseconds : 0)) {
+        line.exchange();
+        for (int i = 0; i < kChunk; ++i) line.cycle(board);
+    }
+    board.final();
+}

@@ -1,0 +1,286 @@
+"""The host's driver of a board, real or simulated."""
+
+import time
+from contextlib import ExitStack
+from typing import Self
+
+import numpy as np
+import serial
+
+from compiler.gemm import gemm
+from compiler.program import Program
+from compiler.tensor import QuantTensor
+from fpga.channel import Channel
+from fpga.protocol import (
+    FACTS,
+    FACTS_BASE,
+    FRAME_WORDS,
+    PROTOCOL,
+    REGISTERS_BASE,
+    WORD_BYTES,
+    Kind,
+    Request,
+    facts,
+)
+from fpga.virtual import VirtualBoard
+from gen.run import Run
+from hdl.axi import PAGE_BITS
+from hdl.config import CoreConfig
+from hdl.errors import InputError, ToolError
+from hdl.lmma import Cause
+from hdl.registers import COUNTERS, REGISTERS, constants
+from verif.isa_model import State
+
+#: Port that stands for a simulated board.
+SIMULATED = "sim"
+BAUD = 3_000_000
+
+
+class Device:
+    """A board that was opened with :meth:`open`.
+
+    Attributes
+    ----------
+    config : CoreConfig
+        Of its core.
+    memory : int
+        Bytes of its memory.
+    """
+
+    def __init__(self, config: CoreConfig, line: serial.Serial, channel: Channel, frame_words: int):
+        self.config = config
+        self.memory = 0
+        self._line, self._channel, self._frame_words = line, channel, frame_words
+        self._resources = ExitStack()
+
+    @classmethod
+    def open(
+        cls,
+        port: str,
+        config: CoreConfig,
+        *,
+        baud: int = BAUD,
+        timeout: float = 5.0,
+        retry: float = 0.2,
+        frame_words: int = FRAME_WORDS,
+    ) -> "Device":
+        """Open a board, and see that its core is the one that is meant.
+
+        Parameters
+        ----------
+        port : str
+            Serial port, or ``sim``: a :class:`~fpga.virtual.VirtualBoard` of its own.
+        config : CoreConfig
+            What the board was built from.
+        baud : int
+            Bits a second.
+        timeout : float
+            Seconds without progress until the board counts as gone.
+        retry : float
+            Seconds without an answer until requests are repeated.
+        frame_words : int
+            Words of a frame, 1 to 64; fewer for lines with many faults.
+
+        Raises
+        ------
+        InputError
+            The port cannot be opened, or the board has another core.
+        ToolError
+            The board does not answer.
+        """
+        if not 1 <= frame_words <= FRAME_WORDS:
+            raise InputError(f"a frame has 1 to {FRAME_WORDS} words, not {frame_words}")
+        with ExitStack() as resources:
+            if port == SIMULATED:
+                port = resources.enter_context(VirtualBoard(config)).port
+            line = resources.enter_context(_open_line(port, baud))
+            device = cls(config, line, Channel(line, timeout, retry), frame_words)
+            device._check()
+            device._resources = resources.pop_all()
+        return device
+
+    def _check(self) -> None:
+        """Compare what the board says about itself with the configuration."""
+        words = np.frombuffer(self.read(FACTS_BASE, WORD_BYTES * len(FACTS)), "<u4")
+        found = dict(zip(FACTS, map(int, words), strict=True))
+        where = f"the board on {self._line.port}"
+        if found["protocol"] != PROTOCOL:
+            raise InputError(
+                f"{where} speaks protocol {found['protocol']}, this driver {PROTOCOL}: load a "
+                f"bitstream of this version"
+            )
+        self.memory = found["memory"]
+        differs = found != facts(self.config, self.memory)
+        differing = [
+            name for name, value in constants(self.config).items() if self.register(name) != value
+        ]
+        if differs or differing:
+            what = f"register {differing[0]}" if differing else "sizes of its buffers"
+            raise InputError(
+                f"{where} has another core than {self.config.name} ({what}): open it with the "
+                f"configuration that it was built from, or load its bitstream"
+            )
+
+    @property
+    def repeated(self) -> int:
+        """Requests that were sent again since the board was opened."""
+        return self._channel.repeated
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write whole words to memory or registers.
+
+        Raises
+        ------
+        InputError
+            Address or length is no multiple of 4.
+        ToolError
+            The board is gone, or has nothing there.
+        """
+        requests = [
+            Request(Kind.WRITE, place, size // WORD_BYTES, data[place - address :][:size])
+            for place, size in self._frames(address, len(data))
+        ]
+        self._channel.exchange(requests)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Read whole words of memory or registers.
+
+        Raises
+        ------
+        InputError
+            Address or size is no multiple of 4.
+        ToolError
+            The board is gone, or has nothing there.
+        """
+        requests = [
+            Request(Kind.READ, place, part // WORD_BYTES)
+            for place, part in self._frames(address, size)
+        ]
+        return b"".join(self._channel.exchange(requests))
+
+    def _frames(self, address: int, size: int) -> list[tuple[int, int]]:
+        """Address and bytes of each frame of a transfer."""
+        if address % WORD_BYTES or size % WORD_BYTES or not 0 <= address <= (1 << 32) - size:
+            raise InputError(
+                f"transfers are whole words of {WORD_BYTES} bytes below 2^32, not {size} bytes at "
+                f"{address:#x}"
+            )
+        most = WORD_BYTES * self._frame_words
+        end = address + size
+        return [(place, min(most, end - place)) for place in range(address, end, most)]
+
+    def register(self, name: str) -> int:
+        """Value of a register of the core (:mod:`hdl.registers`)."""
+        offset, register = REGISTERS[name]
+        size = WORD_BYTES * -(-register.bits // 32)
+        return int.from_bytes(self.read(REGISTERS_BASE + offset, size), "little")
+
+    def set_register(self, name: str, value: int) -> None:
+        """Write a register of the core."""
+        offset, register = REGISTERS[name]
+        size = WORD_BYTES * -(-register.bits // 32)
+        self.write(REGISTERS_BASE + offset, value.to_bytes(size, "little"))
+
+    def run(self, program: Program, timeout: float = 600.0) -> Run:
+        """Load a program with its memory, run it, and fetch its result.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds that the program itself may take.
+
+        Raises
+        ------
+        InputError
+            It is for another core, or larger than the board's memory.
+        ToolError
+            The board is gone, or the program did not end.
+        """
+        if program.config.replace(name="core") != self.config.replace(name="core"):
+            raise InputError(
+                f"the program is for another core than the board's, {self.config.name}: compile it "
+                f"with --core {self.config.name}"
+            )
+        image = program.image()
+        if image.size > self.memory:
+            raise InputError(
+                f"the program takes {image.size} bytes of memory, the board has {self.memory}: "
+                f"use fewer rows, or a part of the tensor"
+            )
+        image = np.pad(image, (0, -image.size % WORD_BYTES))
+        self.write(0, image.tobytes())
+        settings = {
+            "program": program.address,
+            "length": len(program.words),
+            "window_low": 0,
+            "window_high": self.memory >> PAGE_BITS << PAGE_BITS,
+            "control": 1,
+        }
+        began = time.perf_counter()
+        for name, value in settings.items():
+            self.set_register(name, value)
+        status = self._wait(timeout)
+        seconds = time.perf_counter() - began
+        counters = {name: self.register(name) for name in COUNTERS}
+        output = program.output
+        low = output.address // WORD_BYTES * WORD_BYTES
+        size = -(-(output.address + output.rows * output.pitch - low) // WORD_BYTES) * WORD_BYTES
+        size = min(size, image.size - low)
+        image[low : low + size] = np.frombuffer(self.read(low, size), np.uint8)
+        counts = {name: counters[name] for name in State.__dataclass_fields__ if name in counters}
+        state = State(Cause(status >> 8 & 15), self.register("error_address"), **counts)
+        return Run(state, counters, output.read(image), seconds, image[: program.memory.size])
+
+    def _wait(self, timeout: float) -> int:
+        """Status of the core when it is no longer busy."""
+        deadline = time.monotonic() + timeout
+        while (status := self.register("status")) & 1:
+            if time.monotonic() > deadline:
+                self.set_register("control", 2)
+                raise ToolError(
+                    f"the program did not end in {timeout:g} s and was aborted: give run() a "
+                    f"longer timeout"
+                )
+        return status
+
+    def matmul(self, tensor: QuantTensor, activations: np.ndarray) -> np.ndarray:
+        """Activations [M, K] times a tensor [N, K], transposed, on the board.
+
+        Returns
+        -------
+        float32 [M, N]
+
+        Raises
+        ------
+        InputError
+            They do not fit the core, or its memory.
+        ToolError
+            The board is gone, or the program ended with a fault.
+        """
+        run = self.run(gemm(self.config, tensor, activations))
+        if run.state.cause:
+            raise ToolError(
+                f"the core ended with fault {run.state.cause.name} at {run.state.address:#x}"
+            )
+        return run.output.view(np.float32)
+
+    def close(self) -> None:
+        """Close the port, and end a simulation that :meth:`open` began."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _open_line(port: str, baud: int) -> serial.Serial:
+    try:
+        line = serial.Serial(port, baud, exclusive=True)
+        line.reset_input_buffer()
+    except (serial.SerialException, OSError, ValueError) as error:
+        raise InputError(
+            f"cannot open {port}: {error}; give the board's serial port, or {SIMULATED}"
+        ) from error
+    return line

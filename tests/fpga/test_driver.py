@@ -1,0 +1,184 @@
+"""The driver on a simulated board: results, faults of the line, a board that dies."""
+
+import os
+import pty
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from compiler.gemm import gemm
+from fpga.driver import Device
+from fpga.protocol import REGISTERS_BASE, Kind, Request
+from fpga.run import run_on_board
+from fpga.virtual import LineFaults, VirtualBoard
+from gen.run import against_model
+from gen.simulate import random_activations, random_tensor
+from hdl.errors import InputError, ToolError
+from hdl.lmma import Cause
+from verif.golden import mpgemm
+from verif.small_cores import SMALL_CORES
+
+CONFIG = SMALL_CORES["w4a8"]
+#: A byte in a hundred is lost, doubled or changed.
+FAULTY = LineFaults(drop=0.0033, duplicate=0.0033, flip=0.0034, seed=7)
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[VirtualBoard]:
+    with VirtualBoard(CONFIG) as virtual:
+        yield virtual
+
+
+@pytest.fixture
+def device(board) -> Iterator[Device]:
+    with Device.open(board.port, CONFIG, timeout=20) as opened:
+        yield opened
+
+
+def problem(rows: int = 3, n: int = 16, k: int = 64, bits: int = 4):
+    rng = np.random.default_rng(rows)
+    tensor = random_tensor((n, k), bits, 32, rng)
+    tensor.zero_points[:] = 1
+    return tensor, random_activations(CONFIG, rows, k, rng)
+
+
+def test_matmul_equals_the_golden_model(device):
+    tensor, activations = problem()
+    expected = mpgemm(activations, tensor)
+    np.testing.assert_allclose(device.matmul(tensor, activations), expected, rtol=1e-5)
+
+
+def test_a_program_equals_the_isa_model_twice(device):
+    for rows in (3, 5):
+        program = gemm(CONFIG, *problem(rows))
+        run = against_model(program, device.run(program))
+        assert run.mismatches == 0 and run.counters["slices"] > 0 and run.output.any()
+
+
+def test_a_real_tensor_equals_the_golden_model(device, example, example_activations):
+    name = "blk.0.ffn_up.weight"
+    whole, activations = example.tensor(name), example_activations[name][:1]
+    parts = ("codes", "scales", "zero_points")
+    tensor = replace(whole, **{part: getattr(whole, part)[:256] for part in parts})
+    found = device.matmul(tensor, activations)
+    np.testing.assert_allclose(found, mpgemm(activations, tensor), rtol=1e-4, atol=1e-4)
+
+
+def test_a_fault_of_a_program_is_told(device):
+    program = gemm(CONFIG, *problem())
+    program.words[0] = 0xFF
+    run = device.run(program)
+    assert run.state.cause == Cause.ILLEGAL
+    assert against_model(program, run).mismatches == 0
+
+
+def test_nothing_is_repeated_on_a_good_line_and_most_of_it_is_payload(device):
+    data = np.random.default_rng(0).bytes(16384)
+    device.write(0, data)
+    assert device.read(0, len(data)) == data
+    assert device.repeated == 0
+    line = sum(
+        len(Request(Kind.WRITE, place, 64, data[place : place + 256]).frame(0, 0))
+        for place in range(0, len(data), 256)
+    )
+    assert len(data) / line > 0.9
+
+
+@pytest.mark.parametrize("frame_words", [1, 4])
+def test_everything_arrives_on_a_faulty_line(frame_words):
+    frames = 200
+    data = np.random.default_rng(1).bytes(4 * frame_words * frames)
+    with (
+        VirtualBoard(CONFIG, FAULTY) as virtual,
+        Device.open(
+            virtual.port, CONFIG, timeout=60, retry=0.05, frame_words=frame_words
+        ) as device,
+    ):
+        device.write(64, data)
+        assert device.read(64, len(data)) == data
+        assert device.repeated > frames / 10
+
+
+def test_a_program_runs_right_on_a_faulty_line():
+    program = gemm(CONFIG, *problem())
+    with (
+        VirtualBoard(CONFIG, FAULTY) as virtual,
+        Device.open(virtual.port, CONFIG, timeout=60, retry=0.05, frame_words=4) as device,
+    ):
+        assert against_model(program, device.run(program)).mismatches == 0
+        assert device.repeated > 0
+
+
+def test_a_board_that_stops_is_noticed_in_time_and_opens_again():
+    with VirtualBoard(CONFIG) as virtual:
+        with Device.open(virtual.port, CONFIG, timeout=2) as device:
+            virtual.process.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            with pytest.raises(ToolError, match="has not answered for 2 s: check cable, power"):
+                device.write(0, bytes(65536))
+            assert 1.5 < time.monotonic() - began < 6
+            virtual.process.send_signal(signal.SIGCONT)
+        with Device.open(virtual.port, CONFIG, timeout=20) as device:
+            device.write(0, b"back")
+            assert device.read(0, 4) == b"back"
+
+
+def test_a_board_that_dies_is_noticed():
+    with VirtualBoard(CONFIG) as virtual:
+        with Device.open(virtual.port, CONFIG, timeout=2) as device:
+            virtual.process.kill()
+            virtual.process.wait()
+            with pytest.raises(ToolError, match=r"is gone|has not answered"):
+                device.read(0, 4096)
+
+
+def test_nobody_at_the_other_end():
+    ours, theirs = pty.openpty()
+    try:
+        with pytest.raises(ToolError, match=r"has not answered for 0\.5 s"):
+            Device.open(os.ttyname(theirs), CONFIG, timeout=0.5, retry=0.1)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_an_access_beyond_the_board_is_refused_and_the_next_works(device):
+    for address in (device.memory, REGISTERS_BASE + 252):
+        with pytest.raises(ToolError, match="refused an access"):
+            device.read(address, 4)
+        with pytest.raises(ToolError, match="refused an access"):
+            device.write(address, bytes(4))
+    device.write(0, b"good")
+    assert device.read(0, 4) == b"good"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [({"weight_buffer": 1024}, "sizes of its buffers"), ({"n": 16}, "register shape")],
+)
+def test_another_core_is_refused(board, change, what):
+    with pytest.raises(InputError, match=rf"another core than .* \({what}\)"):
+        Device.open(board.port, CONFIG.replace(**change))
+
+
+def test_what_cannot_be_is_refused(device, tmp_path):
+    with pytest.raises(InputError, match=r"cannot open .*missing"):
+        Device.open(str(tmp_path / "missing"), CONFIG)
+    with pytest.raises(InputError, match="1 to 64 words, not 65"):
+        Device.open("sim", CONFIG, frame_words=65)
+    for address, size in ((2, 4), (0, 3), (1 << 32, 4)):
+        with pytest.raises(InputError, match="whole words of 4 bytes"):
+            device.read(address, size)
+    other = CONFIG.replace(weight_buffer=1024)
+    with pytest.raises(InputError, match="another core than the board's"):
+        device.run(gemm(other, *problem()))
+    with pytest.raises(InputError, match="the board has 1048576"):
+        device.run(replace(gemm(CONFIG, *problem()), memory=np.zeros(1 << 21, np.uint8)))
+
+
+def test_a_program_runs_on_a_board_of_its_own():
+    assert run_on_board(gemm(CONFIG, *problem()), "sim").mismatches == 0
