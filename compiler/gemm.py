@@ -18,7 +18,8 @@ from compiler.program import OUTPUT_BYTES, Output, Program
 from compiler.tensor import QuantTensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
-from hdl.lmma import ACCUMULATORS, BY_NAME, EDGES, OUTPUTS, SCALES, Units, built_values
+from hdl.lmma import ACCUMULATORS, BY_NAME, EDGES, OUTPUTS, SCALES
+from hdl.lmma_limits import Units, built_values
 from hdl.rules import check_core
 
 _PAGE = 4096

@@ -20,7 +20,7 @@ from compiler.gemm import gemm
 from compiler.program import Program
 from gen.simulate import random_activations, random_tensor
 from hdl.config import CoreConfig
-from hdl.control import Control
+from hdl.control import Control, attach
 from hdl.core import Core
 from hdl.lmma import ADDRESS_BITS
 from hdl.presets import preset
@@ -62,19 +62,8 @@ class WishboneCore(wiring.Component):
         m = Module()
         m.submodules.core = core = Core(self._config)
         m.submodules.control = control = Control(self._config)
-        m.d.comb += [
-            self.irq.eq(control.irq),
-            core.programs.valid.eq(control.start),
-            core.programs.payload.address.eq(control.program),
-            core.programs.payload.length.eq(control.length),
-            core.cancel.eq(control.abort),
-            core.window_low.eq(control.window_low),
-            core.window_high.eq(control.window_high),
-            control.busy.eq(core.busy),
-            control.cause.eq(core.cause),
-            control.address.eq(core.address),
-            control.counts.eq(core.counts),
-        ]
+        attach(m, control, core)
+        m.d.comb += self.irq.eq(control.irq)
         self._registers(m, control.host)
         self._transfers(m, core)
         return m

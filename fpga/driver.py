@@ -171,15 +171,12 @@ class Device:
 
     def register(self, name: str) -> int:
         """Value of a register of the core (:mod:`hdl.registers`)."""
-        offset, register = REGISTERS[name]
-        size = WORD_BYTES * -(-register.bits // 32)
-        return int.from_bytes(self.read(REGISTERS_BASE + offset, size), "little")
+        return int.from_bytes(self.read(*_place(name)), "little")
 
     def set_register(self, name: str, value: int) -> None:
         """Write a register of the core."""
-        offset, register = REGISTERS[name]
-        size = WORD_BYTES * -(-register.bits // 32)
-        self.write(REGISTERS_BASE + offset, value.to_bytes(size, "little"))
+        address, size = _place(name)
+        self.write(address, value.to_bytes(size, "little"))
 
     def run(self, program: Program, timeout: float = 600.0) -> Run:
         """Load a program with its memory, run it, and fetch its result.
@@ -273,6 +270,12 @@ class Device:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _place(register: str) -> tuple[int, int]:
+    """Address and bytes of a register."""
+    offset, found = REGISTERS[register]
+    return REGISTERS_BASE + offset, WORD_BYTES * -(-found.bits // 32)
 
 
 def _open_line(port: str, baud: int) -> serial.Serial:

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gen.flat import Flat
 from gen.liberty import Library
 from gen.netlist import Json
 from gen.opensta import Session
 from gen.sizing import Sizer
-from gen.timing import Flat, Timing
+from gen.timing import Timing
 from gen.yosys import run_yosys
 
 #: What OpenSTA finds late by less than this part of the period is sized again, for so much less.

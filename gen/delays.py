@@ -13,11 +13,9 @@ EDGES = ("rise", "fall")
 #: Source pin and edge, target pin and edge; the source of a flip-flop's output is its clock.
 ArcKey = tuple[str, int, str, int]
 
-_SOURCE_EDGES = {
-    "positive_unate": lambda edge: (edge,),
-    "negative_unate": lambda edge: (1 - edge,),
-    "non_unate": lambda edge: (0, 1),
-}
+#: Timing sense -> for each output edge, the input edges that cause it; of others, both.
+_SOURCE_EDGES = {"positive_unate": ((0,), (1,)), "negative_unate": ((1,), (0,))}
+_BOTH = ((0, 1), (0, 1))
 #: Timing types of arcs through a cell -> the output edges they tell of.
 _THROUGH = {"combinational": (0, 1), "combinational_rise": (0,), "combinational_fall": (1,)}
 _NUMBER = re.compile(r"[-+.\deE]+")
@@ -109,13 +107,13 @@ class CellDelays:
                         self._add_arcs(name, related, kind, group)
 
     def _add_arcs(self, target: str, source: str, kind: str, group: Group) -> None:
-        sources = _SOURCE_EDGES.get(group.values.get("timing_sense", ""), lambda edge: (0, 1))
+        sources = _SOURCE_EDGES.get(group.values.get("timing_sense", ""), _BOTH)
         for edge in _THROUGH.get(kind, (0, 1)):
             delay = self._table(group, f"cell_{EDGES[edge]}")
             slew = self._table(group, f"{EDGES[edge]}_transition")
             if delay is None or slew is None:
                 continue
-            for source_edge in (0,) if kind == _CLOCKED else sources(edge):
+            for source_edge in (0,) if kind == _CLOCKED else sources[edge]:
                 key = source, source_edge, target, edge
                 if known := self.arcs.get(key):
                     self.arcs[key] = known[0].or_worse(delay), known[1].or_worse(slew)

@@ -129,7 +129,7 @@ def flow_digest() -> str:
     """Digest of the flow's own sources and of the tools' versions: part of every cache key."""
     here = Path(__file__).parent
     names = ("mapping.py", "compressor.py", "buffering.py", "sizing.py", "timing.py", "delays.py")
-    names += ("closing.py",)
+    names += ("closing.py", "flat.py")
     names += ("prefix.py", "liberty.py", "netlist.py", "opensta.py")
     digest = hashlib.sha256()
     for name in names:
@@ -231,15 +231,16 @@ class _Flow:
         """The first start that can be sized to meet the period, or what comes nearest."""
         closing = Closing(self._library, self._liberty, self._top, period, self.boxes)
         best: Mapped | None = None
-        steps: Counter[str] = Counter()
+        steps: dict[str, int] = {}
         #: Module -> slack of its start at each step.
         tried: defaultdict[str, dict[int, float]] = defaultdict(dict)
 
         def go_on(modules: list[str]) -> bool:
             """Take the next step in modules that have one; whether any has."""
-            able = [module for module in modules if len(tried[module]) < len(_DEPTHS)]
-            steps.update({module: len(tried[module]) - steps[module] for module in able})
-            return bool(able)
+            further = {module: len(tried[module]) for module in modules}
+            further = {module: step for module, step in further.items() if step < len(_DEPTHS)}
+            steps.update(further)
+            return bool(further)
 
         while True:
             depths = {module: _DEPTHS[step] for module, step in steps.items()}
@@ -248,13 +249,13 @@ class _Flow:
             timing = closing.timing(design)
             slacks = closing.slacks(timing)
             for module, slack in slacks.items():
-                tried[module][steps[module]] = slack
+                tried[module][steps.get(module, 0)] = slack
             late = [module for module, slack in slacks.items() if slack < -_SIZABLE * period]
             if go_on(late):
                 continue
             nearest = {module: max(tried[module], key=tried[module].__getitem__) for module in late}
-            if any(steps[module] != step for module, step in nearest.items()):
-                steps.update({module: step - steps[module] for module, step in nearest.items()})
+            if any(steps.get(module, 0) != step for module, step in nearest.items()):
+                steps.update(nearest)
                 continue
             sizable = min(slacks.values()) >= -_HOPELESS * period
             found = closing.size(design, timing) if sizable else closing.check(design)

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import Out, connect
 
 from hdl.axi import AxiMaster, axi4_signature, lite_signature, read_members, write_members
 from hdl.config import CoreConfig
-from hdl.control import Control
+from hdl.control import Control, attach
 from hdl.core import Core
 from hdl.pieces import forward
 from hdl.registers import ADDRESS_WIDTH
@@ -64,17 +64,6 @@ class AxiCore(wiring.Component):
         for bus, inner in (("s_axi", control.host), ("m_axi", master.bus)):
             for name, member in inner.signature.members.items():
                 forward(m, getattr(self, f"{bus}_{name}"), getattr(inner, name), member.flow)
-        m.d.comb += [
-            self.irq.eq(control.irq),
-            core.programs.valid.eq(control.start),
-            core.programs.payload.address.eq(control.program),
-            core.programs.payload.length.eq(control.length),
-            core.cancel.eq(control.abort),
-            core.window_low.eq(control.window_low),
-            core.window_high.eq(control.window_high),
-            control.busy.eq(core.busy),
-            control.cause.eq(core.cause),
-            control.address.eq(core.address),
-            control.counts.eq(core.counts),
-        ]
+        attach(m, control, core)
+        m.d.comb += self.irq.eq(control.irq)
         return m

@@ -7,7 +7,20 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.config import CoreConfig
 from hdl.pieces import choose
-from hdl.rules import power_of_two
+from hdl.rules import is_power_of_two, power_of_two
+
+
+def _members(write_bits: int, read_bits: int, size: int) -> dict[str, wiring.Member]:
+    """Ports of a buffer of so many bytes; ``read_data`` comes a cycle after its address."""
+    address = size.bit_length() - 1
+    return {
+        "write_enable": In(1),
+        "write_address": In(address),
+        "write_data": In(write_bits),
+        "read_enable": In(1),
+        "read_address": In(address),
+        "read_data": Out(read_bits),
+    }
 
 
 class RatioBuffer(wiring.Component):
@@ -32,17 +45,7 @@ class RatioBuffer(wiring.Component):
 
     def __init__(self, write_bits: int, read_bits: int, size: int):
         self._write_bits, self._read_bits, self._size = write_bits, read_bits, size
-        address = size.bit_length() - 1
-        super().__init__(
-            {
-                "write_enable": In(1),
-                "write_address": In(address),
-                "write_data": In(write_bits),
-                "read_enable": In(1),
-                "read_address": In(address),
-                "read_data": Out(read_bits),
-            }
-        )
+        super().__init__(_members(write_bits, read_bits, size))
 
     def elaborate(self, platform: object) -> Module:
         """One memory of the wider words; the narrower side selects within them."""
@@ -97,17 +100,7 @@ class UnevenBuffer(wiring.Component):
     def __init__(self, write_bits: int, read_bits: int, size: int):
         self._write_bits, self._read_bits, self._size = write_bits, read_bits, size
         self._word = max(write_bits, power_of_two(read_bits))
-        address = size.bit_length() - 1
-        super().__init__(
-            {
-                "write_enable": In(1),
-                "write_address": In(address),
-                "write_data": In(write_bits),
-                "read_enable": In(1),
-                "read_address": In(address),
-                "read_data": Out(read_bits),
-            }
-        )
+        super().__init__(_members(write_bits, read_bits, size))
 
     def elaborate(self, platform: object) -> Module:
         """Even and odd words in a bank each, so that a piece's two words are read at once."""
@@ -146,8 +139,8 @@ class UnevenBuffer(wiring.Component):
 
 def make_buffer(write_bits: int, read_bits: int, size: int) -> RatioBuffer | UnevenBuffer:
     """The buffer that those widths need."""
-    even = power_of_two(read_bits) == read_bits
-    return (RatioBuffer if even else UnevenBuffer)(write_bits, read_bits, size)
+    kind = RatioBuffer if is_power_of_two(read_bits) else UnevenBuffer
+    return kind(write_bits, read_bits, size)
 
 
 class SumBuffer(wiring.Component):

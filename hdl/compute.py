@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out, connect
 from hdl.config import CoreConfig
 from hdl.epilogue import OPTIONS, Epilogue, sum_members
 from hdl.frontend import activations_layout
-from hdl.lmma import ADDRESS_BITS, Units
+from hdl.lmma import ADDRESS_BITS
+from hdl.lmma_limits import Units
 from hdl.pieces import forward, parts
 from hdl.tile import Tile, weights_layout
 

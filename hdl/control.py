@@ -1,5 +1,7 @@
 """The host's side: an AXI4-Lite slave over the register table."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -153,3 +155,19 @@ class Control(wiring.Component):
         with m.Elif(host.rready):
             m.d.sync += host.rvalid.eq(0)
         return written
+
+
+def attach(m: Module, control: Control, core: Any) -> None:
+    """Connect registers with the :class:`~hdl.core.Core` that they start and watch."""
+    m.d.comb += [
+        core.programs.valid.eq(control.start),
+        core.programs.payload.address.eq(control.program),
+        core.programs.payload.length.eq(control.length),
+        core.cancel.eq(control.abort),
+        core.window_low.eq(control.window_low),
+        core.window_high.eq(control.window_high),
+        control.busy.eq(core.busy),
+        control.cause.eq(core.cause),
+        control.address.eq(core.address),
+        control.counts.eq(core.counts),
+    ]

@@ -22,9 +22,8 @@ from hdl.lmma import (
     Instruction,
     Queue,
     ScaleRecord,
-    alignments,
-    limits,
 )
+from hdl.lmma_limits import alignments, limits
 from hdl.load import Target, load_layout
 from hdl.store import store_layout
 

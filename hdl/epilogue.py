@@ -11,7 +11,8 @@ from hdl.float_add import FloatAdder
 from hdl.float_convert import FloatConverter
 from hdl.float_multiply import FloatMultiplier
 from hdl.formats import FP16, FP32
-from hdl.lmma import ADDRESS_BITS, Units
+from hdl.lmma import ADDRESS_BITS
+from hdl.lmma_limits import Units
 from hdl.pieces import delayed
 from hdl.run_product import product_kind
 from hdl.sharing import add_shared

@@ -173,7 +173,8 @@ def power_of_two(least: int) -> int:
     return 1 << max(least - 1, 0).bit_length()
 
 
-def _power(value: int) -> bool:
+def is_power_of_two(value: int) -> bool:
+    """Whether ``value`` is one."""
     return value > 0 and not value & (value - 1)
 
 
@@ -191,7 +192,7 @@ def _core_rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
     shape = {name: getattr(config, name) for name in ("m", "tiles", "n", "bus_bits")}
     shape |= {"result_columns": config.drain_columns}
     for name, value in (sizes | shape).items():
-        yield (not _power(value), f"a core needs {name} to be a power of two, not {value}")
+        yield (not is_power_of_two(value), f"a core needs {name} to be a power of two, not {value}")
     step = config.depth * config.activation_bits
     yield (
         step > config.bus_bits,

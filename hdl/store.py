@@ -9,7 +9,8 @@ from hdl.axi import PAGE_BITS, RowBursts, write_members
 from hdl.config import CoreConfig
 from hdl.float_convert import FloatConverter
 from hdl.formats import BF16, FP16, FP32
-from hdl.lmma import ADDRESS_BITS, OUTPUTS, Cause, Units
+from hdl.lmma import ADDRESS_BITS, OUTPUTS, Cause
+from hdl.lmma_limits import Units
 from hdl.load import fault_signature
 from hdl.pieces import parts
 

@@ -12,7 +12,8 @@ from amaranth.lib.wiring import In, connect
 
 from hdl.axi import PAGE_BITS, AxiMaster, read_members, write_members
 from hdl.config import CoreConfig
-from hdl.lmma import ADDRESS_BITS, OUTPUTS, Units
+from hdl.lmma import ADDRESS_BITS, OUTPUTS
+from hdl.lmma_limits import Units
 from hdl.load import LoadEngine, Target, load_layout
 from hdl.store import StoreEngine, store_layout
 from verif.small_cores import SMALL_CORES

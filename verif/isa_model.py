@@ -26,9 +26,8 @@ from hdl.lmma import (
     Cause,
     Instruction,
     Queue,
-    Units,
-    check,
 )
+from hdl.lmma_limits import Units, check
 from hdl.rules import check_core
 from verif.isa_arithmetic import accumulate, convert_outputs, run_products
 

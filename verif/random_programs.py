@@ -12,18 +12,8 @@ from typing import Any
 import numpy as np
 
 from hdl.config import CoreConfig
-from hdl.lmma import (
-    BY_NAME,
-    EDGES,
-    OUTPUTS,
-    SCALES,
-    SIGNALS,
-    WAITS,
-    Queue,
-    Units,
-    built_values,
-    longest_run,
-)
+from hdl.lmma import BY_NAME, EDGES, OUTPUTS, SCALES, SIGNALS, WAITS, Queue
+from hdl.lmma_limits import Units, alignments, built_values, longest_run
 from verif.float_reference import bits_type, encode
 
 #: Memory of a job: program and data that is only read, then results.
@@ -240,12 +230,7 @@ def _lmma(builder: _Builder, rng: random.Random) -> None:
         "zero": rng.choice((0, rng.randint(*config.zero_point_range))),
         "accumulate": rng.randint(0, 1),
     }
-    unit = {
-        "act": units.bus,
-        "wgt": units.weights,
-        "scale": units.scale,
-        "acc": units.acc,
-    }
+    unit = alignments(BY_NAME["lmma"], config)
     local = {name: rng.randrange(0, builder.sizes[name], unit[name]) for name in unit}
     builder.lmma(values, local)
 

@@ -10,10 +10,11 @@ import pytest
 
 from gen.closing import Closing
 from gen.delays import Table, Tables
+from gen.flat import Flat
 from gen.liberty import parse
 from gen.netlist import Json, new_cell
 from gen.sizing import Sizer
-from gen.timing import Flat, Timing
+from gen.timing import Timing
 from hdl.errors import ToolError
 
 #: Load of a wire by sinks: 0.5 for the first, 1 for each further one.
@@ -49,13 +50,15 @@ def _table(kind: str, template: str, value: Callable[[float, float], float]) -> 
     return f"{kind} ({template}) {{ values ({values}); }}"
 
 
-def _arc(source: str, sense: str, base: float, resistance: float, kind: str = "") -> str:
-    """Delay base + 0.1 slew + resistance * load, 0.01 more to fall; slew 2 * resistance * load."""
+def _arc(
+    source: str, sense: str, base: float, resistance: float, kind: str = "", slew: float = 0.0
+) -> str:
+    """Delay base + 0.1 slew + resistance * load, 0.01 more to fall; slew + 2 resistance * load."""
     tables = [
         _table("cell_rise", "t", lambda x, y: base + 0.1 * x + resistance * y),
         _table("cell_fall", "t", lambda x, y: base + 0.01 + 0.1 * x + resistance * y),
-        _table("rise_transition", "t", lambda x, y: 2 * resistance * y),
-        _table("fall_transition", "t", lambda x, y: 2 * resistance * y),
+        _table("rise_transition", "t", lambda x, y: slew + 2 * resistance * y),
+        _table("fall_transition", "t", lambda x, y: slew + 2 * resistance * y),
     ]
     timing = f'related_pin : "{source}"; timing_sense : {sense};'
     timing += f" timing_type : {kind};" if kind else ""
@@ -66,7 +69,10 @@ def _gate(name: str, area: float, pins: str, function: str, load: float, resista
     text = f"cell ({name}) {{ area : {area};"
     for pin in pins:
         text += f" pin ({pin}) {{ direction : input; capacitance : {load}; }}"
-    arcs = " ".join(_arc(pin, "negative_unate", 0.02, resistance) for pin in pins)
+    # What comes by a later pin leaves with a slower edge.
+    arcs = " ".join(
+        _arc(pin, "negative_unate", 0.02, resistance, slew=0.05 * i) for i, pin in enumerate(pins)
+    )
     text += f' pin (Z) {{ direction : output; max_capacitance : 100; function : "{function}";'
     return f"{text} {arcs} }} }}"
 

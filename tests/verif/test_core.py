@@ -12,7 +12,8 @@ from compiler.gemm import gemm
 from gen.run import simulation
 from gen.simulate import random_activations, random_tensor
 from hdl.config import CoreConfig
-from hdl.lmma import BY_NAME, Cause, built_values
+from hdl.lmma import BY_NAME, Cause
+from hdl.lmma_limits import built_values
 from verif.core_simulator import Conditions, CoreSimulation, Outcome
 from verif.isa_model import IsaModel
 from verif.random_programs import MEMORY, RESULTS, memory_image, random_program
