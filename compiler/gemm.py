@@ -266,7 +266,7 @@ class _Writer:
         return self.words
 
 
-def _column_blocks(layout: _Layout, packed: PackedWeights, width: int) -> Iterator[slice]:
+def _column_blocks(packed: PackedWeights, width: int) -> Iterator[slice]:
     tiles = len(packed.slices)
     for low in range(0, tiles, width):
         yield slice(low, min(low + width, tiles))
@@ -278,7 +278,7 @@ def _weights(layout: _Layout, packed: PackedWeights, width: int) -> np.ndarray:
     Where accumulators double, planes come before steps, the highest first.
     """
     parts = []
-    for block in _column_blocks(layout, packed, width):
+    for block in _column_blocks(packed, width):
         for index, run in enumerate(layout.runs):
             part = packed.slices[block][:, packed.steps.run == index]
             if layout.config.doubles:
@@ -364,7 +364,7 @@ def gemm(
     groups = [packed.steps.group[i] for i, run in enumerate(layout.runs) if run.scaled]
     records = _records(packed, tensor, scales, config.columns)[groups]
     parts = []
-    for block in _column_blocks(layout, packed, blocks.tiles):
+    for block in _column_blocks(packed, blocks.tiles):
         columns = slice(block.start * config.columns, block.stop * config.columns)
         part = np.ascontiguousarray(records[:, columns]).view(np.uint8)
         fill = layout.scale(block.stop - block.start) - part.shape[1]
