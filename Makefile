@@ -60,5 +60,5 @@ check-tools:
 
 $(READY): pyproject.toml requirements.lock | check-tools
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,docs,study]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,docs,study,fpga]'
 	@touch $@
