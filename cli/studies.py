@@ -207,6 +207,7 @@ def _end(failed: list[str]) -> None:
 
 def _show_findings(found: Mapping[str, Any]) -> None:
     from gen.study.report import number
+    from gen.study.results import counted
 
     table = Table(title=found["title"], title_justify="left")
     for heading in ("comparison", "here", "published", "note"):
@@ -216,18 +217,12 @@ def _show_findings(found: Mapping[str, Any]) -> None:
         published = f"{number(finding['paper'])} {finding['source']}".strip()
         table.add_row(finding["what"], number(finding["ours"]), published, finding["note"])
     OUT.print(table)
-    OUT.print(_counted(found["counts"]), highlight=False)
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return (
-        f"{counts['points']} points: {counts['compared']} compared, {counts['not_closed']} without "
-        f"closed timing, {counts['not_analysed']} without timing, {counts['failed']} failed"
-    )
+    OUT.print(counted(found["counts"]), highlight=False)
 
 
 def _show_front(found: Mapping[str, Any]) -> None:
     from gen.study.report import HEADINGS, number
+    from gen.study.results import counted
 
     table = Table(title=f"{found['title']}: front", title_justify="left")
     for column in found["columns"]:
@@ -236,7 +231,7 @@ def _show_front(found: Mapping[str, Any]) -> None:
         if row["series"] == "front":
             table.add_row(*(number(row.get(column)) for column in found["columns"]))
     OUT.print(table)
-    OUT.print(_counted(found["counts"]), highlight=False)
+    OUT.print(counted(found["counts"]), highlight=False)
     facts = found["exploration"]
     words = [f"{facts['combinations']:,} combinations, {facts['pruned']} ruled out by the model"]
     words += [

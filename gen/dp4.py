@@ -187,17 +187,21 @@ class Precompute(wiring.Component):
         self._config = config
         self._int8 = config.table == "int8"
         row = data.ArrayLayout(config.activation_bits, config.depth)
+        self._keys = ExponentKeys(config)
+        self.aligner = Aligner(config)
         members = {
             "activations": In(data.ArrayLayout(row, config.m)),
-            "exponents": In(ExponentKeys(config).keys.shape()),
-            "keys": Out(len(ExponentKeys(config).keys.as_value())),
-            "scales": Out(len(Aligner(config).scales.as_value())),
+            "exponents": In(self._keys.keys.shape()),
+            "keys": Out(len(self._keys.keys.as_value())),
+            "scales": Out(len(self.aligner.scales.as_value())),
             "tables": Out(tables_layout(config, config.stored_bits)),
         }
         if self._int8:
-            shape = MagnitudeKeys(config).keys.shape()
+            self._magnitudes = MagnitudeKeys(config)
+            self._rounder = TableRounder(config)
+            shape = self._magnitudes.keys.shape()
             members |= {"magnitudes": In(shape), "step_magnitudes": Out(shape)}
-            members["shifts"] = Out(TableRounder(config).shifts.shape())
+            members["shifts"] = Out(self._rounder.shifts.shape())
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
@@ -210,8 +214,8 @@ class Precompute(wiring.Component):
             m.d.sync += register.eq(value)
             return register
 
-        m.submodules.keys = keys = ExponentKeys(config)
-        m.submodules.aligner = aligner = Aligner(config)
+        m.submodules.keys = keys = self._keys
+        m.submodules.aligner = aligner = self.aligner
         m.submodules.builder = builder = TableBuilder(config)
         values = held("values", aligner.values.as_value())
         tables = held("built", builder.tables.as_value())
@@ -224,8 +228,8 @@ class Precompute(wiring.Component):
             builder.activations.as_value().eq(values),
         ]
         if self._int8:
-            m.submodules.magnitudes = magnitudes = MagnitudeKeys(config)
-            m.submodules.rounder = rounder = TableRounder(config)
+            m.submodules.magnitudes = magnitudes = self._magnitudes
+            m.submodules.rounder = rounder = self._rounder
             m.d.comb += [
                 magnitudes.values.as_value().eq(values),
                 self.step_magnitudes.as_value().eq(held("found", magnitudes.keys.as_value())),
@@ -238,16 +242,12 @@ class Precompute(wiring.Component):
         return m
 
 
-def _buffers(config: CoreConfig) -> list[RunBuffer]:
+def _buffers(config: CoreConfig, operator: Precompute) -> list[RunBuffer]:
     """Memories that hold a run until its scale is known."""
-    exponents, values = (
-        len(ExponentKeys(config).keys.as_value()),
-        len(Aligner(config).values.as_value()),
-    )
     activations = config.m * config.depth * config.activation_bits
-    buffers = [RunBuffer(config, activations, exponents // config.m)]
+    buffers = [RunBuffer(config, activations, len(operator.keys) // config.m)]
     if config.table == "int8":
-        held = values + len(Aligner(config).scales.as_value())
+        held = len(operator.aligner.values.as_value()) + len(operator.scales)
         buffers.append(RunBuffer(config, held, config.entry_bits))
     return buffers
 
@@ -255,14 +255,15 @@ def _buffers(config: CoreConfig) -> list[RunBuffer]:
 def _lookup(config: CoreConfig, flow: "_Flow") -> dict[str, Any]:
     """A unit of a tile, with as few extra stages as meet the period."""
     share = config.products_per_cycle / 4
-    operator = flow.map(Precompute(config), "precompute")
+    precompute = Precompute(config)
+    operator = flow.map(precompute, "precompute")
     for pipeline in range(3):
         config = config.replace(pipeline=pipeline)
         tile = synthesise(config, flow.liberty, period=flow.period, use_cache=flow.use_cache)
         if tile.slack_ns is None or tile.slack_ns >= 0:
             break
     unit = sum(tile.blocks[block] for block in _UNIT) / share
-    buffers = [flow.map(buffer, "run_buffer").area for buffer in _buffers(config)]
+    buffers = [flow.map(buffer, "run_buffer").area for buffer in _buffers(config, precompute)]
     slacks = [slack for slack in (tile.slack_ns, operator.slack) if slack is not None]
     return {
         "gate_equivalents": unit + operator.area / share,

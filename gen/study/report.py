@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gen.study.plots import COLOURS
+from gen.study.results import counted
 
 #: Columns: heading, and which way is better where one is.
 HEADINGS: dict[str, tuple[str, str]] = {
@@ -64,6 +65,7 @@ def page(results: Sequence[Mapping[str, Any]], images: Mapping[str, bytes], *, t
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.filters["counted"] = counted
     environment.filters["json"] = lambda value: json.dumps(value, indent=1)
     template = environment.get_template("report.html")
     return template.render(

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,17 +126,31 @@ def result(
     }
 
 
+_COUNTED = ("points", "compared", "slower", "not_closed", "not_analysed", "failed")
+
+
 def _counts(rows: Iterable[Row]) -> dict[str, int]:
-    found = {"points": 0, "compared": 0, "not_closed": 0, "not_analysed": 0, "failed": 0}
+    found: Counter[str] = Counter()
     for row in rows:
         found["points"] += 1
         if row["compared"]:
             found["compared"] += 1
+            found["slower"] += row.get("closed") is False
         elif row.get("closed") is False:
             found["not_closed"] += 1
         else:
             found["failed" if row.get("error") else "not_analysed"] += 1
-    return found
+    return {name: found[name] for name in _COUNTED}
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """The counts of a result, in words."""
+    slower = f" ({counts['slower']} at a longer period that they reach)" if counts["slower"] else ""
+    return (
+        f"{counts['points']} points, {counts['compared']} compared{slower}, "
+        f"{counts['not_closed']} without closed timing, {counts['not_analysed']} without timing, "
+        f"{counts['failed']} failed"
+    )
 
 
 def flat(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:

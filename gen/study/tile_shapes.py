@@ -67,7 +67,7 @@ def _findings(rows: Sequence[Row]) -> list[Finding]:
         first = next(row for row in rows if row["pair"] == pair)
         bits, activation = first["bits"], first["activation"]
         int8 = activation == "int8"
-        top = best(ours, "ge_per_op")
+        top = best(ours, "ge_ns_per_op")
         note = f"best shape: {top['shape']}, {top['ge_per_op']:.1f} GE a product" if top else ""
         others = dict.fromkeys(
             r["series"] for r in rows if r["pair"] == pair and r["series"] != LUT
@@ -120,6 +120,6 @@ STUDY = Study(
         Plot(name="area", kind="bars", x="series", y="ge_per_op", panel="pair", x_label="",
              y_label="GE for a product a cycle, best shape", log=True),
     ],
-    columns=("pair", "shape", "ops_per_cycle", "counted_ge", "ge_per_op", "density",
+    columns=("pair", "shape", "ops_per_cycle", "counted_ge", "ge_per_op", "reached_ns", "density",
              "core_fj_per_op", "power_mw", "slack_ns"),
 )  # fmt: skip

@@ -59,12 +59,13 @@ def _most_bits(
     won: int | None = None
     used: list[Row] = []
     for bits in _BITS:
-        ours = best([row for row in rows if row["bits"] == bits], "ge_per_op")
-        theirs = best([row for row in mac if row["bits"] == bits], "ge_per_op")
+        ours = best([row for row in rows if row["bits"] == bits], "ge_ns_per_op")
+        theirs = best([row for row in mac if row["bits"] == bits], "ge_ns_per_op")
         if ours is None or theirs is None:
             continue
         used += [ours, theirs]
-        if ours["ge_per_op"] + operator * bits >= theirs["ge_per_op"]:
+        whole = (ours["ge_per_op"] + operator * bits) * ours["reached_ns"]
+        if whole >= theirs["ge_ns_per_op"]:
             return won or 0, used, ""
         won = bits
     if won is None:
@@ -73,7 +74,7 @@ def _most_bits(
 
 
 def _findings(rows: Sequence[Row]) -> list[Finding]:
-    whole = best(comparable(rows, kind=units.LUT_KINDS[0]), "ge_per_op")
+    whole = best(comparable(rows, kind=units.LUT_KINDS[0]), "ge_ns_per_op")
     present = list(dict.fromkeys(row["series"] for row in rows))
     findings = []
     for mac in (name for name in present if name.startswith("MAC")):
@@ -122,5 +123,6 @@ STUDY = Study(
     findings=_findings,
     plots=[Plot(name="density", kind="lines", x="bits", y="density", x_label="weight bits",
                 y_label="products per ns and kGE", log=True)],
-    columns=("bits", "ops_per_cycle", "counted_ge", "ge_per_op", "density", "slack_ns"),
+    columns=("bits", "ops_per_cycle", "counted_ge", "ge_per_op", "reached_ns", "density",
+             "slack_ns"),
 )  # fmt: skip

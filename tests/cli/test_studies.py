@@ -110,7 +110,7 @@ def test_areas_without_timing_are_listed_but_not_compared(space, tmp_path):
     assert "the front is empty" in result.stderr
     found = json.loads(result.stdout)
     assert found["counts"] == {
-        **{"points": 3, "compared": 0, "not_closed": 0, "not_analysed": 3, "failed": 0}
+        **{"points": 3, "compared": 0, "slower": 0, "not_closed": 0, "not_analysed": 3, "failed": 0}
     }
     assert found["exploration"]["front"] == 0
     assert all(row["core_ge"] > 0 for row in found["rows"])
@@ -121,7 +121,7 @@ def test_areas_without_timing_are_listed_but_not_compared(space, tmp_path):
 def test_an_exploration_of_an_fpga(space, tmp_path):
     result = lutcore("explore", space("ice40", "core_luts"), "-o", tmp_path / "out")
     assert result.returncode == 0, result.stderr
-    assert "3 points: 3 compared" in result.stdout
+    assert "3 points, 3 compared" in result.stdout
     assert result.stdout.rstrip().endswith("space.html")
     found = json.loads((tmp_path / "out" / "space.json").read_text())
     front = [row for row in found["rows"] if row["series"] == "front"]

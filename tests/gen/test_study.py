@@ -65,7 +65,7 @@ def closed(point: Point) -> dict:
 
 def open_(point: Point) -> dict:
     """The same with timing that failed."""
-    return closed(point) | {"closed": False, "slack_ns": -0.1}
+    return closed(point) | {"closed": False, "slack_ns": -0.4}
 
 
 # Comparison --------------------------------------------------------------------------------------
@@ -86,11 +86,19 @@ def test_only_closed_timing_is_compared():
     assert comparable(out) == []
     assert not any("density" in row for row in out)
     assert front(out, {"ge_per_op": "min"}) == []
-    words = ["not closed (-0.100 ns)", "timing not analysed", "failed: no"]
+    words = ["not closed (-0.400 ns)", "timing not analysed", "failed: no"]
     assert [status(row) for row in out] == words
     finding = ratio("ours", out, rows(closed(TIMED[1])), paper=Published(2, "fig. 0"))
     assert (finding.ours, finding.paper, finding.rows) == (None, 2, [])
     assert "the first has no point that may be compared" in finding.note
+
+
+def test_what_nearly_closed_counts_with_the_period_that_it_reaches():
+    late, met = rows(open_(TIMED[0]) | {"slack_ns": -0.1}, closed(TIMED[0]))
+    assert late["reached_ns"] == pytest.approx(1.1)
+    assert late["density"] == pytest.approx(met["density"] / 1.1)
+    assert status(late) == "closed at 1.100 ns"
+    assert ratio("x", [late], [met]).ours == pytest.approx(1 / 1.1)
 
 
 def test_density_is_products_per_ns_and_kge():
@@ -209,7 +217,7 @@ def test_timing_that_failed_is_listed_but_in_no_ratio(tmp_path):
         (found,) = run([STUDIES["ablation"]], Settings(period=1.0), tmp_path, runner)
     assert all(finding["ours"] is None for finding in found["findings"])
     assert found["counts"]["not_closed"] == found["counts"]["points"] == len(found["rows"])
-    assert "not closed (-0.100 ns)" in (tmp_path / "ablation.html").read_text()
+    assert "not closed (-0.400 ns)" in (tmp_path / "ablation.html").read_text()
     assert not list(tmp_path.glob("*.svg"))
 
 

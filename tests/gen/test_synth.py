@@ -319,6 +319,8 @@ def test_failure_of_yosys_is_told():
         run_yosys("nonsense", {}, ())
     with pytest.raises(synth.ToolError, match="Yosys failed: "):
         run_yosys("log nothing written", {}, ("netlist.v",))
+    with pytest.raises(synth.ToolError, match=r"Yosys was given up after 0\.01 s: take a smaller"):
+        run_yosys("log waiting", {}, (), limit=0.01)
 
 
 # Netlist -----------------------------------------------------------------------------------------
