@@ -6,7 +6,7 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Assert, Assume, Cat, Const, Module, Signal, Value
+from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, connect
 
@@ -61,6 +61,7 @@ class _EngineProperties(wiring.Component):
             "window_low": pages,
             "window_high": pages + 1,
             "stop": 1,
+            "watch": 1,
         }
         super().__init__({name: In(shape) for name, shape in free.items()})
 
@@ -146,7 +147,8 @@ class LoadProperties(_EngineProperties):
 
 
 class StoreProperties(_EngineProperties):
-    """The store engine: strobed bytes are those of its columns, words follow their addresses."""
+    """The store engine: strobed bytes are those of its columns, words follow their addresses, and
+    WLAST is the last word of its burst."""
 
     layout, engine, instructions = staticmethod(store_layout), StoreEngine, "stores"
     streams, channel = staticmethod(write_members), "aw"
@@ -165,6 +167,13 @@ class StoreProperties(_EngineProperties):
         strobed = Signal(range(len(bus.wstrb) + 1))
         begun = engine.stores.valid & engine.stores.ready
         bytes_ = Signal(12)
+        # Any one burst is watched: its words that are to come, and those of the bursts before it.
+        watched, ahead, own = Signal(), Signal(12), Signal(9)
+        m.d.sync += [
+            watched.eq(watched | (sent & self.watch)),
+            ahead.eq(Mux(watched, ahead - (taken & (ahead > 0)), words - taken)),
+            own.eq(Mux(watched, own - (taken & (ahead == 0) & (own > 0)), beats)),
+        ]
         m.d.sync += [
             words.eq(words + (beats & sent.replicate(9)) - taken),
             answers.eq(answers + sent - answered),
@@ -185,6 +194,8 @@ class StoreProperties(_EngineProperties):
             Assert(~engine.idle | self.stop | ((left == 0) & (words == 0))),
         ]
         stays(m, "word", bus.wvalid, bus.wready, Cat(bus.wdata, bus.wstrb, bus.wlast))
+        with m.If(bus.wvalid & watched & (ahead == 0) & (own > 0)):
+            m.d.comb += Assert(bus.wlast == (own == 1))
         with m.If(bus.wvalid):
             m.d.comb += [
                 Assert(words > 0),
