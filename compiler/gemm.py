@@ -339,6 +339,8 @@ def gemm(
         raise InputError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}")
     if tensor.minimums is not None:
         raise InputError(f"tensor {tensor.name!r} has minimums, which a core does not add")
+    if tensor.column_order is not None:
+        raise InputError(f"tensor {tensor.name!r} has columns in another order than its inputs")
     packed = pack(config, tensor)
     scales = _record_format(packed, tensor)
     layout = _Layout(config, packed, scales)

@@ -1,95 +1,27 @@
 """Quantised tensors from GGUF checkpoints (block layouts: docs, page "formats")."""
 
-import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import gguf
 import numpy as np
 
+from compiler.importers.base import CHUNK, Checkpoint, Facts
+from compiler.importers.gguf_blocks import BLOCKS, Block
+from compiler.importers.gguf_header import I2_S, Stored, read_header
+from compiler.importers.mapped import map_bytes
 from compiler.tensor import QuantTensor
 from hdl.errors import InputError
 
-_Decoded = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-
-
-def _scale(blocks: np.ndarray, first: int) -> np.ndarray:
-    """The little-endian fp16 at byte ``first`` of every block, as float32 [blocks]."""
-    return blocks[:, first : first + 2].copy().view("<f2")[:, 0].astype(np.float32)
-
-
-def _nibbles(packed: np.ndarray) -> np.ndarray:
-    """16 bytes to 32 codes: byte j holds element j low and element j + 16 high."""
-    return np.concatenate([packed & 15, packed >> 4], axis=1)
-
-
-def _q4_0(blocks: np.ndarray) -> _Decoded:
-    return _nibbles(blocks[:, 2:]), _scale(blocks, 0), None
-
-
-def _q4_1(blocks: np.ndarray) -> _Decoded:
-    return _nibbles(blocks[:, 4:]), _scale(blocks, 0), _scale(blocks, 2)
-
-
-def _q8_0(blocks: np.ndarray) -> _Decoded:
-    return blocks[:, 2:] ^ 0x80, _scale(blocks, 0), None  # two's complement to offset binary
-
-
-def _tq2_0(blocks: np.ndarray) -> _Decoded:
-    halves = blocks[:, :64].reshape(-1, 2, 1, 32)
-    shifts = np.array([0, 2, 4, 6], np.uint8).reshape(1, 1, 4, 1)
-    return ((halves >> shifts) & 3).reshape(-1, 256), _scale(blocks, 64), None
-
-
-def _tq1_0(blocks: np.ndarray) -> _Decoded:
-    def trits(packed: np.ndarray, count: int) -> np.ndarray:
-        """``count`` base-3 digits of each byte, a digit's elements together, 0..2."""
-        powers = np.array([1, 3, 9, 27, 81], np.uint8)[:count].reshape(1, count, 1)
-        shifted = (packed[:, None, :] * powers).astype(np.uint16)  # wraps modulo 256 by intent
-        return ((shifted * 3) >> 8).astype(np.uint8).reshape(len(packed), -1)
-
-    parts = [trits(blocks[:, :32], 5), trits(blocks[:, 32:48], 5), trits(blocks[:, 48:52], 4)]
-    return np.concatenate(parts, axis=1), _scale(blocks, 52), None
-
-
-#: Twice the value of each E2M1 code, from 0, 0.5 .. 6 to the same below zero.
-_E2M1_TWICE = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int8)
-
-
-def _mxfp4(blocks: np.ndarray) -> _Decoded:
-    """Shared scale 2^(e - 127) in byte 0, then E2M1 codes: integers -12..12 of half the scale."""
-    codes = (_E2M1_TWICE[_nibbles(blocks[:, 1:])] + 16).astype(np.uint8)
-    exponent = blocks[:, 0].astype(np.int32)
-    scale = np.where(exponent == 255, np.nan, np.ldexp(1.0, exponent - 128)).astype(np.float32)
-    return codes, scale, None
-
-
-@dataclass(frozen=True)
-class _Format:
-    """How one GGUF type stores a block, and what its codes mean."""
-
-    elements: int
-    bytes: int
-    bits: int
-    zero_point: int
-    decode: Callable[[np.ndarray], _Decoded]
-
-
-_FORMATS = {
-    gguf.GGMLQuantizationType.TQ1_0: _Format(256, 54, 2, 1, _tq1_0),
-    gguf.GGMLQuantizationType.TQ2_0: _Format(256, 66, 2, 1, _tq2_0),
-    gguf.GGMLQuantizationType.Q4_0: _Format(32, 18, 4, 8, _q4_0),
-    gguf.GGMLQuantizationType.Q4_1: _Format(32, 20, 4, 0, _q4_1),
-    gguf.GGMLQuantizationType.MXFP4: _Format(32, 17, 5, 16, _mxfp4),
-    gguf.GGMLQuantizationType.Q8_0: _Format(32, 34, 8, 128, _q8_0),
-}
-
 #: GGUF types that can be read, by name.
-SUPPORTED = tuple(kind.name for kind in _FORMATS)
+SUPPORTED = tuple(BLOCKS)
+
+#: Types that hold plain numbers, all of which are float32 numbers.
+_FLOATS = ("F32", "F16", "BF16")
 
 
-class GgufFile:
+class GgufFile(Checkpoint):
     """A GGUF checkpoint, memory-mapped; tensors are decoded one at a time.
 
     Raises
@@ -100,64 +32,105 @@ class GgufFile:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        if not self.path.is_file():
-            raise InputError(f"{self.path}: no such file: give the path of a GGUF checkpoint")
-        with self.path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise InputError(f"{self.path}: not a GGUF file (its first bytes are not 'GGUF')")
-        try:
-            reader = gguf.GGUFReader(self.path)
-        except Exception as error:  # the reader raises whatever its parsing stumbles on
-            raise InputError(
-                f"{self.path}: truncated or damaged GGUF ({type(error).__name__}): "
-                "download or convert it again"
-            ) from error
-        self._tensors = {tensor.name: tensor for tensor in reader.tensors}
+        header = read_header(self.path)
+        self.metadata = header.metadata
+        self._tensors = header.tensors
 
     def names(self) -> list[str]:
         """Names of all tensors in file order."""
         return list(self._tensors)
 
-    def kind(self, name: str) -> str:
-        """GGUF type of a tensor, e.g. ``TQ2_0``."""
-        return self._find(name).tensor_type.name
+    def _known(self) -> dict:
+        return self._tensors
 
-    def tensor(self, name: str) -> QuantTensor:
-        """Decode one tensor.
-
-        Raises
-        ------
-        InputError
-            There is no such tensor, its type is not supported, or its scales are not finite.
-        """
-        stored = self._find(name)
-        where = f"{self.path}: tensor {name!r}"
-        layout = _FORMATS.get(stored.tensor_type)
-        if layout is None:
-            raise InputError(
-                f"{where} is {stored.tensor_type.name}, which is not supported; "
-                f"supported: {', '.join(SUPPORTED)}"
-            )
-        if len(stored.shape) != 2:
-            raise InputError(f"{where} must be a matrix, not of shape {list(stored.shape)}")
-        k, n = (int(size) for size in stored.shape)
-        blocks = stored.data.reshape(-1, layout.bytes)
-        codes, scales, minimums = layout.decode(blocks)
-        grid = (n, k // layout.elements)
-        return QuantTensor(
-            name=name,
-            kind=stored.tensor_type.name,
-            bits=layout.bits,
-            codes=codes.reshape(n, k),
-            scales=scales.reshape(grid),
-            zero_points=np.full(grid, layout.zero_point, np.int16),
-            minimums=None if minimums is None else minimums.reshape(grid),
-            group_size=layout.elements,
+    def _facts(self, name: str) -> Facts:
+        stored = self._tensors[name]
+        facts = Facts(stored.kind, stored.shape, stored.nbytes)
+        block = BLOCKS.get(stored.kind)
+        if block is None:
+            return _refused(facts)
+        group = stored.shape[-1] if stored.kind == I2_S else block.group_size
+        problem = None
+        if stored.kind == I2_S and len(stored.shape) != 2:
+            problem = f"must be a matrix, not of shape {list(stored.shape)}"
+        return replace(
+            facts, bits=block.bits, group_size=group, problem=problem, minimums=block.minimums
         )
 
-    def _find(self, name: str) -> gguf.ReaderTensor:
-        if name not in self._tensors:
-            near = difflib.get_close_matches(name, self._tensors, n=3, cutoff=0.4)
-            listed = ", ".join(near or list(self._tensors)[:5])
-            raise InputError(f"{self.path}: no tensor {name!r}; the nearest: {listed}")
-        return self._tensors[name]
+    def _decode(self, name: str, index: int | None) -> QuantTensor:
+        stored = self._tensors[name]
+        block, size = BLOCKS[stored.kind], stored.shape[-1]
+        group_size = size if stored.kind == I2_S else block.group_size
+        raw = self._raw(stored, index, block.elements, block.bytes)
+        codes, scales, minimums = _blocks(block, raw)
+        if int(codes.max()) > block.largest:
+            raise InputError(f"tensor {name!r} has codes over {block.largest}: it is damaged")
+        if stored.kind == I2_S:
+            scale = map_bytes(self.path, stored.start + raw.size, 4).copy().view("<f4")
+            scales = np.full((stored.shape[0], 1), scale[0])
+        grid = (-1, size // group_size)
+        scales = scales.reshape(grid)
+        return QuantTensor(
+            name=name if index is None else f"{name}[{index}]",
+            kind=stored.kind,
+            bits=block.bits,
+            codes=codes.reshape(-1, size),
+            scales=scales,
+            zero_points=np.full(scales.shape, block.zero_point, np.int16),
+            minimums=None if minimums is None else minimums.reshape(grid),
+            group_size=group_size,
+        )
+
+    def _raw(self, stored: Stored, index: int | None, elements: int, size: int) -> np.ndarray:
+        """Blocks of a tensor, or of a matrix of a stack, as uint8 [blocks, bytes]."""
+        shape = stored.shape if index is None else stored.shape[1:]
+        count = prod(shape) // elements * size
+        return map_bytes(self.path, stored.start + (index or 0) * count, count).reshape(-1, size)
+
+    def _floats(self, name: str, index: int | None) -> np.ndarray:
+        stored = self._tensors[name]
+        kind = gguf.GGMLQuantizationType.__members__.get(stored.kind)
+        elements, size = gguf.GGML_QUANT_SIZES[kind] if kind is not None else (1, 1)
+        if kind is None or (elements == 1 and stored.kind not in _FLOATS):
+            raise InputError(f"{self.where(name)} is {stored.kind}, which is not read as float32")
+        raw = self._raw(stored, index, elements, size)
+        values = np.empty((len(raw), elements), np.float32)
+        step = max(1, CHUNK // elements)
+        for low in range(0, len(raw), step):
+            part = raw[low : low + step].reshape(1, -1)
+            try:
+                with np.errstate(all="ignore"):  # numbers that are not finite are refused later
+                    decoded = gguf.quants.dequantize(part, kind)
+            except NotImplementedError:
+                raise InputError(
+                    f"{self.where(name)} is {stored.kind}, which is not read as float32"
+                ) from None
+            values[low : low + step] = decoded.reshape(-1, elements)
+        return values.reshape(stored.shape if index is None else stored.shape[1:])
+
+
+def _refused(facts: Facts) -> Facts:
+    """Facts of a type without a decoder, with the reason."""
+    if facts.kind in _FLOATS:
+        why = "holds plain numbers: read it with array(), or quantise it with llama-quantize"
+    else:
+        why = f"which is not supported; supported: {', '.join(SUPPORTED)}"
+    return replace(facts, problem=f"is {facts.kind}, {why}")
+
+
+def _blocks(block: Block, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Decode blocks, some at a time."""
+    groups = block.elements // block.group_size
+    codes = np.empty((len(raw), block.elements), np.uint8)
+    scales = np.empty((len(raw), groups), np.float32)
+    minimums = np.empty((len(raw), groups), np.float32) if block.minimums else None
+    step = max(1, CHUNK // block.elements)
+    for low in range(0, len(raw), step):
+        part = slice(low, low + step)
+        with np.errstate(
+            invalid="ignore"
+        ):  # NaN and infinities are refused later, with their place
+            codes[part], scales[part], least = block.decode(raw[part])
+        if minimums is not None:
+            minimums[part] = least
+    return codes, scales, minimums

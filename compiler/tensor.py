@@ -1,6 +1,6 @@
 """A quantised weight tensor in the one form that everything downstream reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from hdl.errors import InputError
 @dataclass(frozen=True, eq=False)
 class QuantTensor:
     """Weights ``w[n,k] = scales[n,g] * (codes[n,k] - zero_points[n,g]) + minimums[n,g]``.
+
+    A core computes what ``scales``, ``codes`` and ``zero_points`` say. Minimums are left to the
+    host, which adds ``minimums[n,g] * sum_{k in g} A[m,k]``.
 
     Parameters
     ----------
@@ -26,14 +29,19 @@ class QuantTensor:
     zero_points : int16 [N, G]
         Integer zero points, 0 .. 2^b.
     minimums : float32 [N, G] or None
-        Offset of formats whose zero point is no integer (Q4_1); their ``zero_points`` are 0.
+        Offset of formats whose zero point is no integer (Q1_0, Q4_1, Q5_1, Q2_K, Q4_K, Q5_K); their
+        ``zero_points`` are 0.
     group_size : int
         Scale group along K; the last group of a row may be shorter.
+    column_order : int32 [K] or None
+        Input that each column of ``codes`` belongs to, a permutation: ``codes[:, j]`` meets
+        activation ``column_order[j]`` (GPTQ with act-order). None is the identity.
 
     Raises
     ------
     InputError
-        Shapes disagree, codes or zero points are out of range, or scales are not finite.
+        Shapes disagree, codes or zero points are out of range, scales are not finite, or the order
+        of columns is no permutation.
     """
 
     name: str
@@ -44,6 +52,7 @@ class QuantTensor:
     zero_points: np.ndarray
     minimums: np.ndarray | None
     group_size: int
+    column_order: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         where = f"tensor {self.name!r}"
@@ -80,6 +89,14 @@ class QuantTensor:
             raise InputError(
                 f"{where}: zero points must be in 0..{1 << self.bits}, not {low}..{high}"
             )
+        order = self.column_order
+        if order is not None and (
+            order.dtype != np.int32 or not np.array_equal(np.sort(order), np.arange(k))
+        ):
+            raise InputError(
+                f"{where}: column_order must be an int32 permutation of 0..{k - 1}: "
+                "the checkpoint is damaged"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -87,11 +104,28 @@ class QuantTensor:
         return self.codes.shape[0], self.codes.shape[1]
 
     def dequantise(self) -> np.ndarray:
-        """Weights as float64 [N, K], computed from the definition."""
+        """Weights as float64 [N, K] in the order of the inputs, computed from the definition."""
 
         def spread(values: np.ndarray) -> np.ndarray:
             wide = np.repeat(values.astype(np.float64), self.group_size, axis=1)
             return wide[:, : self.codes.shape[1]]
 
         weights = spread(self.scales) * (self.codes - spread(self.zero_points))
-        return weights if self.minimums is None else weights + spread(self.minimums)
+        if self.minimums is not None:
+            weights += spread(self.minimums)
+        if self.column_order is None:
+            return weights
+        ordered = np.empty_like(weights)
+        ordered[:, self.column_order] = weights
+        return ordered
+
+    def rows(self, part: slice) -> "QuantTensor":
+        """Some of the N rows."""
+        minimums = None if self.minimums is None else self.minimums[part]
+        return replace(
+            self,
+            codes=self.codes[part],
+            scales=self.scales[part],
+            zero_points=self.zero_points[part],
+            minimums=minimums,
+        )

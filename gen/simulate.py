@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.gguf_file import GgufFile
+from compiler.checkpoint import open_checkpoint
 from compiler.tensor import QuantTensor
 from gen.rtl import verilog
 from hdl.config import CoreConfig
@@ -101,7 +101,7 @@ def random_activations(config: CoreConfig, m: int, k: int, rng: np.random.Genera
 
 def load_tensor(model: Path, tensor: str | None) -> QuantTensor:
     """Read a tensor from a checkpoint; without a name, say which there are."""
-    checkpoint = GgufFile(model)
+    checkpoint = open_checkpoint(model)
     if tensor is None:
         listed = ", ".join(f"{name} ({checkpoint.kind(name)})" for name in checkpoint.names()[:12])
         raise InputError(f"{model}: choose one with --tensor: {listed}")

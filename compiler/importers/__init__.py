@@ -1,0 +1,1 @@
+"""Readers of checkpoints: each decodes the tensors of one container into quantised tensors."""
