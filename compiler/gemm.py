@@ -1,269 +1,28 @@
 """From a weight tensor and activations to a program: one mpGEMM, cut into what the buffers hold.
 
-Loops, outermost first: blocks of rows, blocks of columns, runs of K. Weights and scales are laid
-out in the order of their use, so that they are read once for every block of rows, front to back.
-Each run's loads, and each block's sums, take the next place of a ring, as tokens allow. Where the
-activation buffer holds all of K, activations are loaded once for all blocks of columns.
+Weights and scales are laid out in the order of their use (:mod:`compiler.schedule`), so that they
+are read once for every block of rows, front to back. A :class:`Plan` is a program and its weights
+for any place in memory and any activations; :func:`gemm` places one of its own.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, product
 
 import numpy as np
 
 from compiler.activations import activation_image
+from compiler.emit import Writer
 from compiler.pack import PackedWeights, pack
 from compiler.program import OUTPUT_BYTES, Output, Program
+from compiler.schedule import Blocks, Layout, choose, up
 from compiler.tensor import QuantTensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
-from hdl.lmma import ACCUMULATORS, BY_NAME, EDGES, OUTPUTS, SCALES
-from hdl.lmma_limits import Units, built_values
+from hdl.lmma import ACCUMULATORS, BYTES, OUTPUTS, SCALES
 from hdl.rules import check_core
 
-_PAGE = 4096
-# Registers: memory addresses, then local ones.
-_A, _W, _S, _O, _ACT, _WGT, _SCALE, _ACC = range(8)
-
-
-def _up(value: int, unit: int) -> int:
-    return -(-value // unit) * unit
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One run of K: its length, and whether it has scale records of its own."""
-
-    length: int
-    scaled: bool
-
-
-@dataclass(frozen=True)
-class _Blocks:
-    """Rows and column tiles of a block, and what the rings hold of them.
-
-    ``resident``: activations stay for all blocks of columns. ``stages`` runs, ``slots`` blocks.
-    """
-
-    rows: int
-    tiles: int
-    resident: bool
-    stages: int
-    slots: int
-
-
-class _Layout:
-    """Sizes, in bytes, of what a problem moves."""
-
-    def __init__(self, config: CoreConfig, packed: PackedWeights, scales: str):
-        self.config = config
-        self.record = SCALES[scales]
-        self.units = Units.of(config)
-        self.planes = config.planes(packed.bits)
-        steps = packed.steps
-        grids = (packed.scales, packed.zero_points)
-        # One scale and zero point for a whole row: its records serve every group.
-        shared = all((grid == grid[:, :1]).all() for grid in grids)
-        self.runs = []
-        for run, group in enumerate(steps.group):
-            used = steps.columns[steps.run == run]
-            scaled = run == 0 or (not shared and steps.group[run - 1] != group)
-            self.runs.append(_Run(int((used < packed.shape[1]).sum()), scaled))
-
-    def act(self, run: _Run) -> int:
-        """A row of a run's activations, whole bus words."""
-        return _up(self.steps(run) * self.units.step, self.units.bus)
-
-    def steps(self, run: _Run) -> int:
-        """Steps of a run."""
-        return -(-run.length // self.config.depth)
-
-    def wgt(self, run: _Run) -> int:
-        """A run's weights of one column tile."""
-        return _up(self.steps(run) * self.planes * self.units.slice, self.units.bus)
-
-    def scale(self, tiles: int) -> int:
-        """A run's scale records of some column tiles."""
-        return _up(
-            tiles * self.config.columns * self.record.size, max(self.units.bus, self.units.scale)
-        )
-
-    def acc(self, rows: int, tiles: int) -> int:
-        """Sums of a block."""
-        config = self.config
-        return -(-rows // config.m) * tiles * config.drain_beats * self.units.acc
-
-    def bank(self, rows: int) -> int:
-        """A bank's part of the activations of some rows, all runs."""
-        return -(-rows // self.config.m) * sum(self.act(run) for run in self.runs)
-
-    def rings(self, rows: int, tiles: int, resident: bool) -> tuple[int, int]:
-        """Runs that the input buffers hold at a time, and blocks that the output buffer holds."""
-        config = self.config
-        longest = max(self.runs, key=lambda run: run.length)
-        act = -(-rows // config.m) * self.act(longest)
-        inputs = [
-            config.weight_buffer // (tiles * self.wgt(longest)),
-            config.scale_buffer // self.scale(tiles),
-        ]
-        if not resident:
-            inputs.append(config.activation_buffer // config.m // act)
-        return min(inputs), config.output_buffer // self.acc(rows, tiles)
-
-
-def _sizes(layout: _Layout, rows: int, tiles: int) -> Iterator[tuple[int, int, bool]]:
-    """Rows, column tiles and residence of all blocks that may be tried."""
-    config = layout.config
-    # A block ends at a column whose address in memory is aligned.
-    grain = max(1, layout.units.bus // (2 * config.columns))
-    heights = sorted({min(rows, config.m << i, 4095 // config.m * config.m) for i in range(13)})
-    widths = sorted({min(tiles, grain << i, (1 << 16) // config.columns - 1) for i in range(13)})
-    for height, width in product(heights, widths):
-        yield height, width, False
-        # While one block of rows is computed, the next one's activations come.
-        if layout.bank(height) * (1 + (height < rows)) <= config.activation_buffer // config.m:
-            yield height, width, True
-
-
-def _choose(layout: _Layout, rows: int, tiles: int) -> _Blocks:
-    """The blocks that move the fewest bytes."""
-    config = layout.config
-    act = sum(layout.act(run) for run in layout.runs)
-    wgt = sum(layout.wgt(run) for run in layout.runs) * tiles
-    best, least = None, 0.0
-    for height, width, resident in _sizes(layout, rows, tiles):
-        several = height < rows or width < tiles
-        stages, slots = layout.rings(height, width, resident)
-        if stages < 2 or slots < 1 + several:
-            continue
-        columns = -(-tiles // width)
-        if resident:  # loads run ahead by a block of rows at most
-            stages = min(stages, columns * len(layout.runs))
-        traffic = rows * act * (1 if resident else columns) + wgt * -(-rows // height)
-        if best is None or traffic < least:
-            best, least = _Blocks(height, width, resident, stages, slots), traffic
-    if best is None:
-        stages, slots = layout.rings(1, 1, False)
-        raise InputError(
-            f"{config.name} cannot hold two runs of one row and {config.columns} columns: its "
-            f"buffers hold {stages} and {slots} blocks of sums: enlarge them, or shorten group_size"
-        )
-    return best
-
-
-class _Writer:
-    """Instructions of a program."""
-
-    def __init__(self, layout: _Layout, packed: PackedWeights, blocks: _Blocks, options: dict):
-        self.layout, self.blocks, self.options = layout, blocks, options
-        self.bits = packed.bits
-        self.act_pitch = sum(layout.act(run) for run in layout.runs)
-        self.words: list[int] = []
-
-    def put(self, name: str, **values: int) -> None:
-        """One instruction."""
-        self.words.append(BY_NAME[name].encode(values))
-
-    def add(self, register: int, value: int) -> None:
-        """Advance a register."""
-        if value:
-            self.put("add", reg=register, value=value)
-
-    def repeat(self, count: int, body) -> None:
-        """A body, in a loop if there is more than one turn."""
-        if count > 1:
-            self.put("loop", count=count)
-        if count:
-            body()
-        if count > 1:
-            self.put("end")
-
-    def run(self, run: _Run, rows: int, tiles: int, first: bool, last: bool, load: bool) -> None:
-        """Loads and arithmetic of one run of a block; ``load``: of activations too."""
-        layout, config, options = self.layout, self.layout.config, self.options
-        act, wgt, scale = layout.act(run), layout.wgt(run) * tiles, layout.scale(tiles)
-        loads = {"load.wgt": {"mem": _W, "local": _WGT, "rows": 1, "bytes": wgt}}
-        if run.scaled:
-            scales = {"mem": _S, "local": _SCALE, "rows": 1, "bytes": scale}
-            loads = {"load.scale": scales} | loads
-        if load:
-            rows_of = {"mem": _A, "local": _ACT, "rows": rows, "bytes": act}
-            loads = {"load.act": rows_of | {"pitch": self.act_pitch}} | loads
-        for name, values in loads.items():
-            tokens = {"wait_compute": name == next(iter(loads))}
-            self.put(name, **values, **tokens, signal_compute=name == "load.wgt")
-        self.add(_A, act if load else 0)
-        self.add(_S, scale if run.scaled else 0)
-        self.put(
-            "lmma",
-            m=rows, n=tiles * config.columns, k=run.length,
-            **built_values(config), bits=self.bits, accumulator=options["accumulator"],
-            act=_ACT, wgt=_WGT, scale=_SCALE, acc=_ACC,
-            scales=options["scales"], zero=options["zero"], accumulate=not first,
-            wait_load=1, wait_store=first, signal_load=1, signal_store=last,
-        )  # fmt: skip
-        self.add(_W, wgt)
-        self.add(_ACT, -(-rows // config.m) * act)
-        self.add(_WGT, wgt)
-
-    def block(self, rows: int, tiles: int, columns: int, load: bool) -> None:
-        """All runs of a block, and the store of its sums; ``load``: activations are not there."""
-        layout, runs = self.layout, self.layout.runs
-        last = len(runs) - 1
-        scale = layout.scale(tiles)
-        # The scale buffer advances with the group that comes, not with the one that ends.
-        keys = [(run, i == 0, i == last, i > 0 and run.scaled) for i, run in enumerate(runs)]
-        for (run, first, end, advances), same in groupby(keys):
-
-            def body(run=run, first=first, end=end, advances=advances) -> None:
-                self.add(_SCALE, scale if advances else 0)
-                self.run(run, rows, tiles, first, end, load)
-
-            self.repeat(len(list(same)), body)
-        self.add(_SCALE, scale)
-        self.put(
-            "store", mem=_O, local=_ACC, rows=rows, columns=columns, pitch=self.options["pitch"],
-            type=self.options["type"], wait_compute=1, signal_compute=1,
-        )  # fmt: skip
-        self.add(_ACC, layout.acc(rows, tiles))
-        self.add(_A, -self.act_pitch if load else 0)
-        self.add(_ACT, -layout.bank(rows) if self.blocks.resident else 0)
-
-    def write(self, m: int, n: int, places: dict[str, int]) -> list[int]:
-        """The whole program."""
-        layout, blocks, options = self.layout, self.blocks, self.options
-        config = layout.config
-        width = blocks.tiles * config.columns
-        for register in range(8):
-            self.put("set", reg=register)
-        self.put("set", reg=_A, value=places["activations"])
-        self.put("set", reg=_O, value=places["outputs"])
-        self.put("credit", edge=EDGES.index("compute-load"), count=blocks.stages)
-        self.put("credit", edge=EDGES.index("store-compute"), count=blocks.slots)
-
-        def column_blocks(count: int, rows: int, columns: int, load: bool) -> None:
-            def body() -> None:
-                self.block(rows, -(-columns // config.columns), columns, load)
-                self.add(_O, columns * options["size"])
-
-            self.repeat(count, body)
-
-        def row_block(rows: int) -> None:
-            self.put("set", reg=_W, value=places["weights"])
-            self.put("set", reg=_S, value=places["scales"])
-            first = min(blocks.resident, n // width)
-            column_blocks(first, rows, width, True)
-            column_blocks(n // width - first, rows, width, not blocks.resident)
-            column_blocks(int(n % width > 0), rows, n % width, not first)
-            self.add(_ACT, layout.bank(rows) if blocks.resident else 0)
-            self.add(_A, rows * self.act_pitch)
-            self.add(_O, rows * options["pitch"] - n * options["size"])
-
-        self.repeat(m // blocks.rows, lambda: row_block(blocks.rows))
-        self.repeat(int(m % blocks.rows > 0), lambda: row_block(m % blocks.rows))
-        self.put("halt")
-        return self.words
+#: Regions of memory start at multiples of this, so that no burst crosses one.
+PAGE = 4096
 
 
 def _column_blocks(packed: PackedWeights, width: int) -> Iterator[slice]:
@@ -272,7 +31,7 @@ def _column_blocks(packed: PackedWeights, width: int) -> Iterator[slice]:
         yield slice(low, min(low + width, tiles))
 
 
-def _weights(layout: _Layout, packed: PackedWeights, width: int) -> np.ndarray:
+def _weights(layout: Layout, packed: PackedWeights, width: int) -> np.ndarray:
     """Slices in the order of their use: blocks of columns, runs, tiles, steps, planes.
 
     Where accumulators double, planes come before steps, the highest first.
@@ -314,20 +73,125 @@ def _record_format(packed: PackedWeights, tensor: QuantTensor) -> str:
     return "fp16-zero"
 
 
-def gemm(
-    config: CoreConfig, tensor: QuantTensor, activations: np.ndarray, output: str = "fp32"
-) -> Program:
-    """Program for ``O = A W^T``.
+def _scales(layout: Layout, records: np.ndarray, packed: PackedWeights, width: int) -> np.ndarray:
+    """Records [runs with their own, columns] in the order of their use: blocks, then runs."""
+    columns = layout.config.columns
+    parts = []
+    for block in _column_blocks(packed, width):
+        cut = records[:, block.start * columns : block.stop * columns]
+        part = np.ascontiguousarray(cut).view(np.uint8)
+        fill = layout.scale(block.stop - block.start) - part.shape[1]
+        parts.append(np.pad(part, ((0, 0), (0, fill))).ravel())
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A planned ``O = A W^T``: everything but where it stands and what A is.
+
+    Attributes
+    ----------
+    config : CoreConfig
+    shape : (int, int, int)
+        M, N, K.
+    layout : Layout
+    blocks : Blocks
+        The choice of the schedule.
+    weights, scales : uint8
+        Packed slices and scale records, in the order of their use.
+    options : dict of str to int
+        Operands that all instructions share.
+    type : str
+        Of the result.
+    column_order : int32 [K] or None
+        Input that each column of weights belongs to; None: in order.
+    """
+
+    config: CoreConfig
+    shape: tuple[int, int, int]
+    layout: Layout
+    blocks: Blocks
+    weights: np.ndarray
+    scales: np.ndarray
+    options: dict[str, int]
+    type: str
+    column_order: np.ndarray | None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each region of memory; a place of each goes to :meth:`words`."""
+        m = self.shape[0]
+        return {
+            "weights": self.weights.size,
+            "scales": self.scales.size,
+            "activations": m * self.layout.act_pitch,
+            "outputs": m * self.options["pitch"],
+        }
+
+    def activations(self, values: np.ndarray) -> np.ndarray:
+        """Bytes of the activation region, uint8 [M, pitch].
+
+        Parameters
+        ----------
+        values : [M, K]
+            Integers, or the NumPy type of the float format (:data:`~compiler.activations.TYPES`).
+
+        Raises
+        ------
+        InputError
+            They have another shape, or are not of the configuration's format.
+        """
+        m, _, k = self.shape
+        if values.shape != (m, k):
+            raise InputError(f"activations must be {[m, k]}, not {list(values.shape)}")
+        if self.column_order is not None:
+            values = values[:, self.column_order]
+        runs = [(run.length, self.layout.act(run)) for run in self.layout.runs]
+        return activation_image(self.config, values, runs)
+
+    def output(self, address: int) -> Output:
+        """The result, where the region of outputs stands at ``address``."""
+        m, n, _ = self.shape
+        return Output(address, m, n, self.options["pitch"], self.type)
+
+    def words(self, places: dict[str, int]) -> list[int]:
+        """Instructions for regions at these addresses, multiples of :data:`PAGE`.
+
+        Raises
+        ------
+        InputError
+            The core's program buffer is too small.
+        """
+        m, n, _ = self.shape
+        words = Writer(self.layout, self.blocks, self.options).write(m, n, places)
+        if len(words) > self.config.program_buffer:
+            raise InputError(
+                f"the program has {len(words)} instructions, {self.config.name} holds "
+                f"{self.config.program_buffer}: set program_buffer"
+            )
+        return words
+
+
+def plan(
+    config: CoreConfig,
+    tensor: QuantTensor,
+    m: int,
+    output: str = "fp32",
+    width: int | None = None,
+) -> Plan:
+    """Plan ``O = A W^T`` for ``m`` rows of activations.
 
     Parameters
     ----------
     tensor : QuantTensor
-        N x K weights without minimums.
-    activations : [M, K]
-        Integers, or the NumPy type of the float format (:data:`~compiler.activations.TYPES`).
+        N x K weights. Their minimums are left to the host: it adds
+        ``minimums[n,g] * sum_{k in g} A[m,k]``.
+    m : int
     output : {"fp32", "int32", "fp16", "bf16"}
         ``int32`` leaves the unscaled P, which only has a meaning with one scale group a row, and
         where activations or tables have no scale of their own.
+    width : int, optional
+        Column tiles of a block, as another plan's that shares the weights.
 
     Raises
     ------
@@ -337,60 +201,74 @@ def gemm(
     check_core(config)
     if output not in OUTPUTS:
         raise InputError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}")
-    if tensor.minimums is not None:
-        raise InputError(f"tensor {tensor.name!r} has minimums, which a core does not add")
-    if tensor.column_order is not None:
-        raise InputError(f"tensor {tensor.name!r} has columns in another order than its inputs")
-    packed = pack(config, tensor)
-    scales = _record_format(packed, tensor)
-    layout = _Layout(config, packed, scales)
-    (n, k), m = tensor.shape, len(activations)
-    if activations.shape != (m, k) or not m:
-        raise InputError(f"activations must be [M, {k}], not {list(activations.shape)}")
+    if m < 1:
+        raise InputError(f"activations must have one row at least, not {m}")
     if output == "int32" and not config.integer_results:
         raise InputError(
             f"output = int32 needs integers without a scale of their own, which the activations "
             f"({config.activation}) and tables ({config.table}) of {config.name} do not give: "
             "take fp32"
         )
+    packed = pack(config, tensor)
+    scales = _record_format(packed, tensor)
+    n, k = tensor.shape
+    grids = (packed.scales, packed.zero_points)
+    shared = all((grid == grid[:, :1]).all() for grid in grids)
+    layout = Layout(config, packed.bits, packed.steps, k, scales, shared)
     size = OUTPUT_BYTES[output]
     options = {
+        "bits": packed.bits,
         "accumulator": ACCUMULATORS.index("int32" if output == "int32" else "fp32"),
         "scales": tuple(SCALES).index(scales),
         "zero": int(packed.zero_points.flat[0]) if not layout.record.zero else 0,
         "type": OUTPUTS.index(output),
         "size": size,
-        "pitch": _up(n * size, layout.units.bus),
+        "pitch": up(n * size, layout.units.bus),
     }
-    blocks = _choose(layout, m, len(packed.slices))
+    blocks = choose(layout, m, len(packed.slices), width)
     groups = [packed.steps.group[i] for i, run in enumerate(layout.runs) if run.scaled]
     records = _records(packed, tensor, scales, config.columns)[groups]
-    parts = []
-    for block in _column_blocks(packed, blocks.tiles):
-        columns = slice(block.start * config.columns, block.stop * config.columns)
-        part = np.ascontiguousarray(records[:, columns]).view(np.uint8)
-        fill = layout.scale(block.stop - block.start) - part.shape[1]
-        parts.append(np.pad(part, ((0, 0), (0, fill))).ravel())
-    image = activation_image(config, activations, [(r.length, layout.act(r)) for r in layout.runs])
+    return Plan(
+        config=config,
+        shape=(m, n, k),
+        layout=layout,
+        blocks=blocks,
+        weights=_weights(layout, packed, blocks.tiles),
+        scales=_scales(layout, records, packed, blocks.tiles),
+        options=options,
+        type=output,
+        column_order=tensor.column_order,
+    )
+
+
+def gemm(
+    config: CoreConfig, tensor: QuantTensor, activations: np.ndarray, output: str = "fp32"
+) -> Program:
+    """Program for ``O = A W^T`` in a memory of its own; parameters as :func:`plan`.
+
+    Parameters
+    ----------
+    activations : [M, K]
+        Integers, or the NumPy type of the float format (:data:`~compiler.activations.TYPES`).
+
+    Raises
+    ------
+    InputError
+        The core cannot do it, or the tensor has minimums, which no core adds.
+    """
+    if tensor.minimums is not None:
+        raise InputError(f"tensor {tensor.name!r} has minimums, which a core does not add")
+    made = plan(config, tensor, len(activations), output)
     regions = {
-        "weights": _weights(layout, packed, blocks.tiles),
-        "scales": np.concatenate(parts),
-        "activations": image,
-        "outputs": np.zeros(m * options["pitch"], np.uint8),
+        "weights": made.weights,
+        "scales": made.scales,
+        "activations": made.activations(activations).ravel(),
     }
-    places, end = {}, _up(config.program_buffer * 16, _PAGE)
-    for name, content in regions.items():
+    places, end = {}, up(config.program_buffer * BYTES, PAGE)
+    for name, size in made.sizes.items():
         places[name] = end
-        end = _up(end + content.size, _PAGE)
+        end = up(end + size, PAGE)
     memory = np.zeros(end, np.uint8)
     for name, content in regions.items():
-        memory[places[name] : places[name] + content.size] = content.ravel()
-    words = _Writer(layout, packed, blocks, options).write(m, n, places)
-    if len(words) > config.program_buffer:
-        raise InputError(
-            f"the program has {len(words)} instructions, {config.name} holds "
-            f"{config.program_buffer}: set program_buffer"
-        )
-    return Program(
-        config, words, 0, memory, Output(places["outputs"], m, n, options["pitch"], output)
-    )
+        memory[places[name] : places[name] + content.size] = content
+    return Program(config, made.words(places), 0, memory, made.output(places["outputs"]))
