@@ -67,6 +67,6 @@ def test_a_plan_refuses_what_it_cannot_do():
         plan(CORE, tensor, 0)
     with pytest.raises(InputError, match=r"activations must be \[2, 96\], not \[2, 95\]"):
         plan(CORE, tensor, 2).activations(np.zeros((2, 95), np.int8))
-    places = dict.fromkeys(("weights", "scales", "activations", "outputs"), 0)
+    places = {name: 0 for name in plan(CORE, tensor, 2).sizes}
     with pytest.raises(InputError, match="set program_buffer"):
         plan(CORE.replace(program_buffer=16), tensor, 2).words(places)
