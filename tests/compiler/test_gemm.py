@@ -1,5 +1,7 @@
 """Plans: programs that share one memory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,13 @@ def test_a_plan_refuses_what_it_cannot_do():
     places = {name: 0 for name in plan(CORE, tensor, 2).sizes}
     with pytest.raises(InputError, match="set program_buffer"):
         plan(CORE.replace(program_buffer=16), tensor, 2).words(places)
+
+
+def test_activations_follow_the_order_of_columns():
+    tensor = tensors()[0]
+    rng = np.random.default_rng(5)
+    values = random_activations(CORE, 3, 96, rng)
+    order = rng.permutation(96).astype(np.int32)
+    ordered = gemm(CORE, replace(tensor, column_order=order), values)
+    plain = gemm(CORE, tensor, values[:, order])
+    np.testing.assert_array_equal(ordered.image(), plain.image())
