@@ -10,7 +10,6 @@ remain follow the same schedule. The GGUF is written again at every checkpoint.
 
 import argparse
 import json
-import math
 import os
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from torch.nn import functional
 from compiler.ternary_model import ModelShape, Ternary, write_model
 
 _STRETCH, _EVERY = 64, 20
-_WARM_UP, _RATE_FLOOR = 100, 0.02
+_WARM_UP, _FALL = 100, 0.4
 
 
 def split(text: bytes) -> tuple[bytes, bytes]:
@@ -42,7 +41,7 @@ def batch(text: torch.Tensor, step: int, seed: int, size: int, length: int) -> t
     return torch.stack([text[start : start + length + 1] for start in starts.tolist()]).long()
 
 
-def loss_of(model: TernaryModel, tokens: torch.Tensor) -> torch.Tensor:
+def loss_of(model: Callable[[torch.Tensor], torch.Tensor], tokens: torch.Tensor) -> torch.Tensor:
     """Mean cross entropy (nats a byte) of every byte of [batch, length + 1] after its first."""
     with torch.autocast("cpu", torch.bfloat16):
         logits = model(tokens[:, :-1])
@@ -55,15 +54,16 @@ def held_out_loss(model: TernaryModel, text: torch.Tensor, windows: int) -> floa
     length = model.shape.context
     starts = np.linspace(0, len(text) - length - 1, windows).astype(int)
     tokens = torch.stack([text[start : start + length + 1] for start in starts]).long()
-    return float(np.mean([float(loss_of(model, part)) for part in tokens.split(16)]))
+    forward = model.forward  # not the compiled one, which would be compiled anew for this size
+    return float(np.mean([float(loss_of(forward, part)) for part in tokens.split(16)]))
 
 
 def rate(step: int, steps: int) -> float:
-    """Share of the peak learning rate: linear warm-up, then a cosine to the floor."""
-    if step < _WARM_UP:
-        return (step + 1) / _WARM_UP
-    done = (step - _WARM_UP) / max(1, steps - _WARM_UP)
-    return _RATE_FLOOR + (1 - _RATE_FLOOR) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    """Share of the peak learning rate: a warm-up, a plateau, then a linear fall to 0.
+
+    As the plateau does not depend on the number of steps, a run may be resumed with another one.
+    """
+    return min((step + 1) / _WARM_UP, 1.0, (steps - step) / (_FALL * steps))
 
 
 def tensors(model: TernaryModel) -> tuple[dict[str, Ternary], dict[str, np.ndarray]]:
@@ -139,7 +139,7 @@ def main() -> None:
         replace(state_path, lambda path: torch.save(state, path))
         write_model(options.output, model.shape, *tensors(model), about=about)
 
-    saved, mean = time.monotonic(), 0.0
+    saved, losses = time.monotonic(), []
     for step in range(first, options.steps):
         begun = time.monotonic()
         for group in adam.param_groups:
@@ -151,15 +151,15 @@ def main() -> None:
         adam.step()
         adam.zero_grad()
         seconds += time.monotonic() - begun
-        mean += float(loss.detach()) / 50
+        losses.append(float(loss.detach()))
         if (step + 1) % 50 == 0:
+            mean, losses = float(np.mean(losses)), []
             facts = {"step": step + 1, "loss": round(mean, 4), "seconds": round(seconds)}
             if (step + 1) % 250 == 0:
                 facts["held_out"] = round(held_out_loss(model, held_out, 64), 4)
             with log_path.open("a") as log:
                 print(json.dumps(facts), file=log)
             print(facts, flush=True)
-            mean = 0.0
         if time.monotonic() - saved > 60 * options.minutes:
             save(step + 1)
             saved = time.monotonic()
