@@ -9,42 +9,17 @@ import pytest
 
 from compiler.checkpoint import open_checkpoint
 from compiler.gguf_file import SUPPORTED, GgufFile
-from compiler.importers.gguf_blocks import BLOCKS
 from compiler.importers.gguf_header import HEADER_LIMIT
 from hdl.errors import InputError
-
-Q = gguf.GGMLQuantizationType
-#: Type -> where its blocks hold fp16 numbers.
-HALVES = {"Q2_K": (80, 82), "Q3_K": (108,), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,)}
-HALVES |= {"Q1_0": (0,), "NVFP4": ()}
-
-
-def write(path, tensors, **fields):
-    """A GGUF file with ``{name: (matrix or blocks as bytes, type)}``; returns its path."""
-    writer = gguf.GGUFWriter(path, "test")
-    for name, value in fields.items():
-        writer.add_array(name, value) if isinstance(value, list) else writer.add_string(name, value)
-    for name, (matrix, kind) in tensors.items():
-        stored = matrix.dtype == np.uint8
-        raw = matrix if stored else gguf.quants.quantize(matrix.astype(np.float32), kind)
-        writer.add_tensor(name, raw, raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
-def random_blocks(kind, n, k, rng):
-    """Blocks with any codes and levels, uint8 [n, bytes], and finite fp16 numbers."""
-    block = BLOCKS[kind]
-    raw = rng.integers(0, 256, (n, k // block.elements, block.bytes), np.uint8)
-    for place in HALVES[kind]:
-        halves = rng.normal(size=(*raw.shape[:2], 1)).astype("<f2")
-        raw[..., place : place + 2] = halves.view(np.uint8)
-    if kind == "NVFP4":
-        raw[..., :4] %= 127  # 127 is no number
-    return raw.reshape(n, -1)
+from verif.checkpoint_files import (
+    RAW_BLOCKS,
+    gguf_entry,
+    gguf_file,
+    gguf_header,
+    gguf_text,
+    i2_s_file,
+    random_blocks,
+)
 
 
 def library_values(path, index=0):
@@ -56,12 +31,12 @@ def library_values(path, index=0):
 @pytest.mark.parametrize("kind", sorted({*SUPPORTED} - {"I2_S", "Q1_0"}))
 def test_dequantisation_equals_the_library(kind, tmp_path):
     rng = np.random.default_rng(2)
-    if kind in HALVES:
+    if kind in RAW_BLOCKS:
         matrix = random_blocks(kind, 6, 768, rng)
     else:
         matrix = rng.normal(size=(6, 768))
         matrix[2] = 0
-    path = write(tmp_path / "t.gguf", {"w": (matrix, Q[kind])})
+    path = gguf_file(tmp_path / "t.gguf", {"w": (matrix, kind)})
     expected = library_values(path)
     checkpoint = open_checkpoint(path)
     tensor = checkpoint.tensor("w")
@@ -73,33 +48,12 @@ def test_dequantisation_equals_the_library(kind, tmp_path):
 
 def test_one_bit_weights_are_plus_or_minus_the_scale(tmp_path):
     raw = random_blocks("Q1_0", 3, 256, np.random.default_rng(5))
-    path = write(tmp_path / "t.gguf", {"w": (raw, Q.Q1_0)})
+    path = gguf_file(tmp_path / "t.gguf", {"w": (raw, "Q1_0")})
     blocks = raw.reshape(-1, 18)
     bits = np.unpackbits(blocks[:, 2:], axis=1, bitorder="little").astype(np.float64)
     scale = blocks[:, :2].copy().view("<f2").astype(np.float64)
     values = GgufFile(path).tensor("w").dequantise()
     np.testing.assert_array_equal(values, ((2 * bits - 1) * scale).reshape(3, 256))
-
-
-def text(value):
-    """A string as GGUF stores it."""
-    return struct.pack("<Q", len(value)) + value.encode()
-
-
-def header(tensors=0, pairs=0, version=3, body=b""):
-    """The start of a GGUF file."""
-    return b"GGUF" + struct.pack("<IQQ", version, tensors, pairs) + body
-
-
-def i2_s_file(path, trits, scale):
-    """bitnet.cpp's I2_S, which the gguf package does not write."""
-    n, k = trits.shape
-    start = header(1, 0, body=text("w") + struct.pack("<IQQIQ", 2, k, n, 36, 0))
-    fours = (trits.reshape(-1, 4, 32) + 1).astype(np.uint8)
-    packed = fours[:, 0] << 6 | fours[:, 1] << 4 | fours[:, 2] << 2 | fours[:, 3]
-    tail = struct.pack("<f28x", scale)
-    path.write_bytes(start + bytes(-len(start) % 32) + packed.tobytes() + tail)
-    return path
 
 
 def test_i2_s_of_bitnet_cpp(tmp_path):
@@ -121,12 +75,12 @@ def test_plain_numbers_and_codebooks_become_float32(tmp_path):
     blocks = rng.integers(0, 256, (4, 18), np.uint8)
     blocks[:, :2] = rng.normal(size=(4, 1)).astype("<f2").view(np.uint8)
     tensors = {
-        "f32": (norm, Q.F32),
-        "f16": (norm, Q.F16),
-        "bf16": (norm, Q.BF16),
-        "iq4_nl": (blocks, Q.IQ4_NL),
+        "f32": (norm, "F32"),
+        "f16": (norm, "F16"),
+        "bf16": (norm, "BF16"),
+        "iq4_nl": (blocks, "IQ4_NL"),
     }
-    path = write(tmp_path / "t.gguf", tensors)
+    path = gguf_file(tmp_path / "t.gguf", tensors)
     checkpoint = open_checkpoint(path)
     for index, name in enumerate(tensors):
         np.testing.assert_array_equal(checkpoint.array(name), library_values(path, index))
@@ -138,7 +92,7 @@ def test_plain_numbers_and_codebooks_become_float32(tmp_path):
 
 def test_matrices_of_a_stack_are_named_by_index(tmp_path):
     stack = np.random.default_rng(8).normal(size=(3, 4, 64)).astype(np.float32)
-    path = write(tmp_path / "t.gguf", {"experts": (stack, Q.Q8_0)})
+    path = gguf_file(tmp_path / "t.gguf", {"experts": (stack, "Q8_0")})
     checkpoint = open_checkpoint(path)
     expected = library_values(path)
     assert checkpoint.shape("experts") == (3, 4, 64) and checkpoint.shape("experts[2]") == (4, 64)
@@ -156,7 +110,7 @@ def test_matrices_of_a_stack_are_named_by_index(tmp_path):
 
 def test_metadata_is_plain_python(tmp_path):
     words = ["a", "bc", ""]
-    path = write(tmp_path / "t.gguf", {}, words=words, sizes=[1, -2], name="it")
+    path = gguf_file(tmp_path / "t.gguf", {}, words=words, sizes=[1, -2], name="it")
     found = open_checkpoint(path).metadata
     assert found["general.architecture"] == "test"
     assert (found["words"], found["sizes"], found["name"]) == (words, [1, -2], "it")
@@ -168,7 +122,7 @@ def test_every_ternary_byte_decodes(tmp_path):
     trits = rng.integers(-1, 2, (64, 256))
     trits[:, 0] = 1  # so that the block's scale is 1
     for kind in ("TQ1_0", "TQ2_0"):
-        path = write(tmp_path / f"{kind}.gguf", {"w": (trits, Q[kind])})
+        path = gguf_file(tmp_path / f"{kind}.gguf", {"w": (trits, kind)})
         tensor = GgufFile(path).tensor("w")
         np.testing.assert_array_equal(tensor.codes.astype(int) - 1, trits)
 
@@ -180,9 +134,9 @@ def test_example_has_the_documented_tensors(example):
 @pytest.fixture
 def small(tmp_path):
     matrix = np.random.default_rng(4).normal(size=(4, 256))
-    return write(
+    return gguf_file(
         tmp_path / "small.gguf",
-        {"blk.0.attn_q.weight": (matrix, Q.Q4_0), "blk.0.attn_k.weight": (matrix, Q.Q5_0)},
+        {"blk.0.attn_q.weight": (matrix, "Q4_0"), "blk.0.attn_k.weight": (matrix, "Q5_0")},
     )
 
 
@@ -211,7 +165,7 @@ def test_scales_that_are_all_zero_are_refused(small):
 
 
 def test_nan_among_plain_numbers_is_refused(tmp_path):
-    path = write(tmp_path / "t.gguf", {"norm": (np.array([1, np.nan, 2]), Q.F32)})
+    path = gguf_file(tmp_path / "t.gguf", {"norm": (np.array([1, np.nan, 2]), "F32")})
     with pytest.raises(InputError, match="'norm' has values that are not finite"):
         open_checkpoint(path).array("norm")
 
@@ -226,46 +180,58 @@ def test_truncation_anywhere_is_one_clear_line(small, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-NESTED = text("k") + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 6
-ENTRY = text("t") + struct.pack("<IQQIQ", 2, 32, 2, 2, 0)
+NESTED = gguf_text("k") + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 6
+ENTRY = gguf_entry("t", (2, 32), 2)
 DAMAGED = {
-    "tensor count": (header(tensors=1 << 60), "damaged GGUF"),
-    "pair count": (header(pairs=1 << 60), "damaged GGUF"),
-    "string length": (header(pairs=1, body=struct.pack("<Q", 1 << 62) + bytes(99)), "damaged GGUF"),
-    "array length": (
-        header(pairs=1, body=text("k") + struct.pack("<IIQ", 9, 0, 1 << 40) + bytes(99)),
+    "tensor count": (gguf_header(tensors=1 << 60), "damaged GGUF"),
+    "pair count": (gguf_header(pairs=1 << 60), "damaged GGUF"),
+    "string length": (
+        gguf_header(pairs=1, body=struct.pack("<Q", 1 << 62) + bytes(99)),
         "damaged GGUF",
     ),
-    "nested arrays": (header(pairs=1, body=NESTED + bytes(99)), "nested over 4 deep"),
-    "value type": (header(pairs=1, body=text("k") + struct.pack("<I", 77)), "unknown type 77"),
-    "key twice": (header(pairs=2, body=(text("k") + struct.pack("<IB", 0, 1)) * 2), "'k' twice"),
-    "name of a tensor": (header(tensors=1, body=ENTRY.replace(b"t", b"\n")), r"the name b'\\n'"),
+    "array length": (
+        gguf_header(pairs=1, body=gguf_text("k") + struct.pack("<IIQ", 9, 0, 1 << 40) + bytes(99)),
+        "damaged GGUF",
+    ),
+    "nested arrays": (gguf_header(pairs=1, body=NESTED + bytes(99)), "nested over 4 deep"),
+    "value type": (
+        gguf_header(pairs=1, body=gguf_text("k") + struct.pack("<I", 77)),
+        "unknown type 77",
+    ),
+    "key twice": (
+        gguf_header(pairs=2, body=(gguf_text("k") + struct.pack("<IB", 0, 1)) * 2),
+        "'k' twice",
+    ),
+    "name of a tensor": (
+        gguf_header(tensors=1, body=ENTRY.replace(b"t", b"\n")),
+        r"the name b'\\n'",
+    ),
     "dimensions": (
-        header(1, 0, body=text("t") + struct.pack("<I", 999) + bytes(99)),
+        gguf_header(1, 0, body=gguf_text("t") + struct.pack("<I", 999) + bytes(99)),
         "of 999 dimensions",
     ),
     "row of half a block": (
-        header(1, 0, body=text("t") + struct.pack("<IQQIQ", 2, 33, 2, 2, 0)),
+        gguf_header(1, 0, body=gguf_entry("t", (2, 33), 2)),
         r"rows of 33 elements in blocks of 32 \(Q4_0\)",
     ),
     "empty tensor": (
-        header(1, 0, body=text("t") + struct.pack("<IQQIQ", 2, 0, 1 << 63, 2, 0)),
+        gguf_header(1, 0, body=gguf_entry("t", (1 << 63, 0), 2)),
         "a tensor of shape",
     ),
     "absurd tensor": (
-        header(1, 0, body=text("t") + struct.pack("<IQQIQ", 2, 1 << 62, 1 << 62, 2, 0)),
+        gguf_header(1, 0, body=gguf_entry("t", (1 << 62, 1 << 62), 2)),
         "tensor 't' ends at byte",
     ),
     "overlap": (
-        header(2, 0, body=ENTRY + ENTRY.replace(b"t", b"u") + bytes(999)),
+        gguf_header(2, 0, body=ENTRY + ENTRY.replace(b"t", b"u") + bytes(999)),
         "tensors 't' and 'u' overlap",
     ),
     "alignment": (
-        header(0, 1, body=text("general.alignment") + struct.pack("<II", 4, 48)),
+        gguf_header(0, 1, body=gguf_text("general.alignment") + struct.pack("<II", 4, 48)),
         "general.alignment = 48",
     ),
-    "version": (header(version=1), "GGUF version 1 is not supported"),
-    "byte order": (header(version=3 << 24), "a big-endian GGUF is not supported"),
+    "version": (gguf_header(version=1), "GGUF version 1 is not supported"),
+    "byte order": (gguf_header(version=3 << 24), "a big-endian GGUF is not supported"),
 }
 
 
@@ -283,7 +249,9 @@ def test_a_header_that_never_ends_takes_bounded_memory(tmp_path):
     path = tmp_path / "bomb.gguf"
     with path.open("wb") as file:
         size = 4 * HEADER_LIMIT
-        file.write(header(1, 1, body=text("k") + struct.pack("<IIQ", 9, 8, size // 8 - 16)))
+        file.write(
+            gguf_header(1, 1, body=gguf_text("k") + struct.pack("<IIQ", 9, 8, size // 8 - 16))
+        )
         file.truncate(size)
     tracemalloc.start()
     with pytest.raises(InputError, match="a header of over 64 MiB"):
@@ -294,8 +262,8 @@ def test_a_header_that_never_ends_takes_bounded_memory(tmp_path):
 
 def test_types_that_nobody_knows_are_listed(tmp_path):
     path = tmp_path / "new.gguf"
-    body = text("t") + struct.pack("<IQQIQ", 2, 32, 2, 99, 0)
-    path.write_bytes(header(1, 0, body=body + bytes(64)))
+    body = gguf_entry("t", (2, 32), 99)
+    path.write_bytes(gguf_header(1, 0, body=body + bytes(64)))
     checkpoint = open_checkpoint(path)
     assert checkpoint.kind("t") == "type 99" and checkpoint.facts("t").nbytes is None
     for read in (checkpoint.tensor, checkpoint.array):

@@ -1,0 +1,74 @@
+"""AWQ (AutoAWQ, version "gemm"): 4-bit codes packed along N, columns of eight interleaved."""
+
+import numpy as np
+
+from compiler.importers.base import Facts
+from compiler.importers.layout import (
+    SCALE_TYPES,
+    Layout,
+    Parts,
+    Settings,
+    expect,
+    size_of,
+    unpack_words,
+)
+from compiler.tensor import QuantTensor
+from hdl.errors import InputError
+
+_BITS = 4
+#: Nibble of a word that holds column j of its eight: nibbles hold columns 0, 2, 4, 6, 1, 3, 5, 7.
+_NIBBLE = [0, 4, 1, 5, 2, 6, 3, 7]
+
+
+def _accepts(parts: Parts) -> bool:
+    qweight, scales = parts[".qweight"].shape, parts[".scales"].shape
+    return len(qweight) == len(scales) == 2 and qweight[1] * 8 == scales[1]
+
+
+def _measure(parts: Parts, settings: Settings) -> Facts:
+    version = settings.text("version") or "gemm"
+    if version.lower() != "gemm":
+        raise InputError(f"is AWQ of version {version!r}, which is not read; read: gemm")
+    stated = settings.integer("bits")
+    if stated not in (None, _BITS):
+        raise InputError(f"is AWQ of {stated} bits, where only {_BITS} are defined")
+    k, (groups, n) = parts[".qweight"].shape[0], parts[".scales"].shape
+    if 0 in (k, groups, n):
+        raise InputError(f"is empty: N = {n}, K = {k}, {groups} groups")
+    expect(parts, ".qweight", ("I32",), (k, n // 8))
+    expect(parts, ".qzeros", ("I32",), (groups, n // 8))
+    expect(parts, ".scales", SCALE_TYPES, (groups, n))
+    return Facts("AWQ", (n, k), size_of(parts), _BITS, settings.group_size(k, groups))
+
+
+def _columns(words: np.ndarray) -> np.ndarray:
+    """Codes [N, rows] of words [rows, N / 8]."""
+    eights = unpack_words(words, _BITS).reshape(len(words), -1, 8)
+    return np.ascontiguousarray(eights[..., _NIBBLE].reshape(len(words), -1).T)
+
+
+def _decode(
+    name: str, parts: Parts, facts: Facts, settings: Settings, index: int | None
+) -> QuantTensor:
+    return QuantTensor(
+        name=name,
+        kind=facts.kind,
+        bits=_BITS,
+        codes=_columns(parts[".qweight"].load()),
+        scales=np.ascontiguousarray(parts[".scales"].floats().T),
+        zero_points=_columns(parts[".qzeros"].load()).astype(np.int16),
+        minimums=None,
+        group_size=facts.group_size or 0,
+    )
+
+
+LAYOUT = Layout(
+    method="awq",
+    codes=".qweight",
+    parts=(".qzeros", ".scales"),
+    optional=(),
+    named=".weight",
+    accepts=_accepts,
+    measure=_measure,
+    decode=_decode,
+)
