@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 from compiler.engine_times import ComputeTimes, LoadTimes, Memory, StoreTimes
@@ -68,23 +69,50 @@ def _parse(words: Iterator[int]) -> list[Any]:
     return found
 
 
-def _addresses(program: list[Any]) -> Iterator[int]:
-    """Registers that transfers take their place in memory from."""
+def _flat(program: list[Any]) -> Iterator[tuple[str, dict[str, int]]]:
     for item in program:
         if isinstance(item, _Loop):
-            yield from _addresses(item.body)
-        elif "mem" in item[2]:
-            yield item[2]["mem"]
+            yield from _flat(item.body)
+        else:
+            yield item[0], item[2]
+
+
+def _cut_registers(program: list[Any], bus: int) -> list[int]:
+    """Registers from which transfers start that pages cut now here, now there.
+
+    Where a register only takes multiples of a power of two, and rows are no longer than that and
+    start at such multiples too, no row ever crosses a page.
+    """
+    grains = [1 << PAGE_BITS] * REGISTERS
+    longest = [0] * REGISTERS
+    for name, values in _flat(program):
+        if name in ("set", "add"):
+            grains[values["reg"]] = gcd(grains[values["reg"]], values["value"])
+        elif "mem" in values:
+            mem = values["mem"]
+            if "columns" in values:  # of four bytes at most
+                size = 4 * values["columns"]
+            else:
+                size = values["bytes"]
+            longest[mem] = max(longest[mem], -(-size // bus) * bus)
+            if values["rows"] > 1:
+                grains[mem] = gcd(grains[mem], values["pitch"])
+    return [
+        register
+        for register, (grain, length) in enumerate(zip(grains, longest, strict=True))
+        if length > grain and grain < 1 << PAGE_BITS
+    ]
 
 
 class _Sequencer:
     """Runs through a program; ``now`` is when its next instruction can be executed."""
 
     def __init__(self, config: CoreConfig, memory: Memory):
-        self.load = LoadTimes(config, memory)
-        self.compute = ComputeTimes(config)
-        self.store = StoreTimes(config, memory)
         own = Timeline()
+        counts = own.counts
+        self.load = LoadTimes(config, memory, counts)
+        self.compute = ComputeTimes(config, counts)
+        self.store = StoreTimes(config, memory, counts)
         self.engines = {
             Queue.LOAD: self.load,
             Queue.COMPUTE: self.compute,
@@ -94,10 +122,9 @@ class _Sequencer:
         self.left = {queue: own.last(QUEUE_DEPTH) for queue in self.engines}
         #: When tokens were given that nobody has taken.
         self.tokens: list[deque[int]] = [deque() for _ in EDGES]
-        self.all = Timeline(own.histories + self.tokens)
+        self.all = Timeline(own.histories + self.tokens, counts)
         for engine in self.engines.values():
             self.all.histories += engine.histories
-            engine.counts = self.all.counts
         self.registers = [0] * REGISTERS
         self.now = 0
 
@@ -207,7 +234,7 @@ def cycles(
     # Standstill, then the first instruction is read and executed.
     state.now = state.wait(state.load.idle) + _PACE
     program = _parse(iter(words))
-    state.run(program, sorted(set(_addresses(program))))
+    state.run(program, _cut_registers(program, config.bus_bits // 8))
     counts = state.all.counts
     return Cycles(
         cycles=state.now - _PACE + 1,

@@ -4,6 +4,7 @@ Each class mirrors one part of :mod:`hdl`: its registers and queues are the last
 and an instruction's events follow from them by addition and maximum. Nothing is fitted.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from compiler.timeline import Timeline
@@ -14,7 +15,6 @@ from hdl.epilogue import latency
 from hdl.errors import InputError
 from hdl.lmma import OUTPUTS
 from hdl.load import PENDING
-from hdl.pieces import parts
 from hdl.store import OUTSTANDING, WORDS
 
 _PAGE = 1 << PAGE_BITS
@@ -63,6 +63,10 @@ class Memory:
         return -int(-words // self.words_per_cycle)
 
 
+def _parts(value: int, size: int) -> int:
+    return -(-value // size)
+
+
 def _bursts(address: int, words: int, bus: int) -> list[int]:
     """Words of each burst of a row."""
     found = []
@@ -77,8 +81,8 @@ def _bursts(address: int, words: int, bus: int) -> list[int]:
 class LoadTimes(Timeline):
     """:class:`~hdl.load.LoadEngine` and the memory that it reads."""
 
-    def __init__(self, config: CoreConfig, memory: Memory):
-        super().__init__()
+    def __init__(self, config: CoreConfig, memory: Memory, counts: Counter[str]):
+        super().__init__(counts=counts)
         self._bus, self._memory = config.bus_bits // 8, memory
         self._asked = self.last()  # an address was taken
         self._served = self.last(memory.reads)  # a burst's last word
@@ -87,7 +91,7 @@ class LoadTimes(Timeline):
 
     def run(self, earliest: int, values: dict[str, int], mem: int) -> tuple[int, int]:
         """A load that may start at ``earliest``: when it does, and its last word."""
-        words = parts(values["bytes"], self._bus)
+        words = _parts(values["bytes"], self._bus)
         start = max(earliest, self._asked[-1] + _NEXT, self._begun[0] + _NEXT)
         begun = max(start + _NEXT, self._served[-1])
         self._begun.append(begun)
@@ -126,8 +130,8 @@ class LoadTimes(Timeline):
 class ComputeTimes(Timeline):
     """:class:`~hdl.compute.ComputeEngine`: feeders, tables, tile, drain, epilogue."""
 
-    def __init__(self, config: CoreConfig):
-        super().__init__()
+    def __init__(self, config: CoreConfig, counts: Counter[str]):
+        super().__init__(counts=counts)
         self._config = config
         self._latency = latency(config)
         stages = 1 + config.aligned + (config.table == "int8")
@@ -148,8 +152,8 @@ class ComputeTimes(Timeline):
     def run(self, earliest: int, values: dict[str, int]) -> tuple[int, int]:
         """An ``lmma`` that may start at ``earliest``: when it does, and when its sums are there."""
         config = self._config
-        blocks, tiles = parts(values["m"], config.m), parts(values["n"], config.columns)
-        steps = parts(values["k"], config.depth)
+        blocks, tiles = _parts(values["m"], config.m), _parts(values["n"], config.columns)
+        steps = _parts(values["k"], config.depth)
         slices = steps * config.planes(values["bits"])
         queues = (self._fed, self._walked, self._tasked)
         start = max(earliest, *(queue[0] + _NEXT for queue in queues))
@@ -176,7 +180,12 @@ class ComputeTimes(Timeline):
             self._tiles.repeat(tiles, lambda: self._tile(slices), lambda: self._fired[-1])
             self._released.append(self._fired[-1])
 
-        self._blocks.repeat(blocks, block, lambda: self._entered[0][-1], lambda: ready > 0)
+        self._blocks.repeat(
+            blocks,
+            block,
+            lambda: min(self._entered[0][-1], self._fired[-1]),
+            lambda: ready > 0,
+        )
         return start, self._drained[-1] + self._latency
 
     def _feed(self, steps: int) -> int:
@@ -214,8 +223,8 @@ class ComputeTimes(Timeline):
 class StoreTimes(Timeline):
     """:class:`~hdl.store.StoreEngine` and the memory that it writes."""
 
-    def __init__(self, config: CoreConfig, memory: Memory):
-        super().__init__()
+    def __init__(self, config: CoreConfig, memory: Memory, counts: Counter[str]):
+        super().__init__(counts=counts)
         self._bus, self._memory = config.bus_bits // 8, memory
         self._lanes = min(config.drain_columns, config.bus_bits // 32)
         self._asked = self.last()  # an address was taken
@@ -227,8 +236,8 @@ class StoreTimes(Timeline):
     def run(self, earliest: int, values: dict[str, int], mem: int) -> tuple[int, int]:
         """A store that may start at ``earliest``: when it does, and when its sums are read."""
         half = OUTPUTS[values["type"]] in ("fp16", "bf16")
-        words = parts(values["columns"] * (2 if half else 4), self._bus)
-        chunks = parts(values["columns"], self._lanes)
+        words = _parts(values["columns"] * (2 if half else 4), self._bus)
+        chunks = _parts(values["columns"], self._lanes)
         pace = self._bus // (self._lanes * (2 if half else 4))  # chunks of a word
         start = max(earliest, self._read[-1] + _NEXT, self._asked[-1] + _NEXT)
         self._asked.append(start)

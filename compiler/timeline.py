@@ -69,7 +69,11 @@ class Timeline:
         skipped : callable
             Called with the turns that were skipped, to make up for what they do besides.
         """
-        seen: dict[Hashable, tuple[int, int, Counter[str]]] = {}
+        if count < 3:
+            for _ in range(count):
+                turn()
+            return
+        seen: dict[Hashable, tuple[int, int, dict[str, int]]] = {}
         done = 0
         while done < count:
             key = (self.ahead(now()), phase())
@@ -78,12 +82,12 @@ class Timeline:
                 period = done - before
                 if times := (count - done) // period:
                     for name, value in self.counts.items():
-                        self.counts[name] += times * (value - counted[name])
+                        self.counts[name] += times * (value - counted.get(name, 0))
                     self.shift(times * (now() - time))
                     skipped(times * period)
                     done += times * period
                     continue
-            elif count > 2:
-                seen[key] = (done, now(), Counter(self.counts))
+            else:
+                seen[key] = (done, now(), dict(self.counts))
             turn()
             done += 1

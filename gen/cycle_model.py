@@ -1,0 +1,188 @@
+"""Holds the cycle model against RTL: ``python -m gen.cycle_model docs/performance.md``.
+
+The cases are none of those that the model was written with. Its table stands in the document
+between ``<!-- cycle-model:begin -->`` and ``<!-- cycle-model:end -->``.
+"""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from compiler.cycles import Cycles, cycles
+from compiler.engine_times import Memory
+from compiler.gemm import gemm
+from compiler.program import Program
+from gen.files import fill_table
+from gen.run import simulation
+from gen.simulate import random_activations, random_tensor
+from hdl.config import CoreConfig
+from hdl.presets import load_config
+from verif.core_simulator import Conditions, CoreSimulation
+
+
+@dataclass(frozen=True)
+class Case:
+    """One layer on one core.
+
+    Attributes
+    ----------
+    core : str
+        Preset, and fields that differ from it.
+    shape : (int, int, int)
+        M, N, K.
+    bits, group : int
+        Of the weights; ``group`` 0 is a whole row.
+    latency : int
+        Of the memory, in cycles.
+    output : str
+    shared : bool
+        One zero point for all groups.
+    """
+
+    core: str
+    shape: tuple[int, int, int]
+    bits: int
+    group: int
+    latency: int = 20
+    output: str = "fp32"
+    shared: bool = True
+
+    @property
+    def config(self) -> CoreConfig:
+        """The core."""
+        name, *fields = self.core.split()
+        return load_config(name, fields)
+
+    def program(self) -> Program:
+        """Its program, with random data."""
+        (m, n, k), config = self.shape, self.config
+        rng = np.random.default_rng(0)
+        ternary = config.weight_coding == "ternary"
+        tensor = random_tensor((n, k), self.bits, self.group or k, rng, ternary=ternary)
+        tensor.scales[:] = tensor.scales.astype(np.float16)
+        if self.shared:
+            tensor.zero_points[:] = 1
+        return gemm(config, tensor, random_activations(config, m, k, rng), self.output)
+
+
+_EXACT = "default-fp16 float_mode=exact n=16"
+
+#: Held out: the model was written without them.
+CASES = (
+    Case("default", (1, 512, 1024), 2, 128),
+    Case("default", (1, 1024, 512), 4, 128, 60),
+    Case("default", (1, 640, 640), 4, 32),
+    Case("default", (2, 320, 768), 1, 128, 60),
+    Case("default", (4, 384, 384), 3, 64, output="fp16", shared=False),
+    Case("default", (7, 333, 500), 2, 0),
+    Case("default", (16, 256, 512), 2, 32, 60, "bf16"),
+    Case("default", (32, 192, 384), 4, 128, output="fp16"),
+    Case("default", (48, 384, 384), 2, 0, 60),
+    Case("default", (100, 64, 256), 1, 64),
+    Case("default pipeline=2", (6, 256, 256), 1, 32),
+    Case("edge", (1, 192, 384), 2, 32, 60),
+    Case("edge", (1, 384, 192), 4, 128),
+    Case("edge", (2, 64, 512), 1, 0),
+    Case("edge", (5, 80, 160), 3, 32, output="fp16", shared=False),
+    Case("edge", (16, 64, 256), 2, 128, 60, "bf16"),
+    Case("edge", (31, 33, 65), 4, 64),
+    Case("default-ternary", (1, 512, 516), 2, 129),
+    Case("default-ternary", (1, 384, 768), 2, 0, 60),
+    Case("default-ternary", (8, 256, 384), 2, 128, output="fp16"),
+    Case("default-ternary", (33, 130, 260), 2, 33),
+    Case("default-ternary", (64, 128, 387), 2, 129, 60),
+    Case("default-fp16", (1, 512, 512), 2, 128, 60),
+    Case("default-fp16", (1, 256, 384), 4, 32),
+    Case("default-fp16", (9, 192, 320), 3, 64, output="fp16", shared=False),
+    Case("default-fp16", (40, 128, 256), 2, 0, 60),
+    Case("default-fp16", (64, 64, 512), 1, 128),
+    Case(_EXACT, (4, 96, 256), 2, 128, output="bf16"),
+    Case("large", (1, 1024, 512), 2, 128),
+    Case("large", (1, 768, 768), 4, 32, 60),
+    Case("large", (8, 512, 768), 2, 128, output="fp16"),
+    Case("large", (33, 600, 300), 4, 0, 60, shared=False),
+    Case("large", (64, 512, 256), 1, 64),
+    Case("large", (128, 256, 512), 2, 128, 60),
+)
+
+
+def measure(core: CoreSimulation, case: Case) -> tuple[Cycles, dict[str, int]]:
+    """The model's and the RTL's counters.
+
+    Raises
+    ------
+    ToolError
+        The RTL did not come to an end.
+    """
+    program = case.program()
+    words = program.words
+    outcome = core.run(
+        program.image(), program.address, len(words), Conditions(latency=case.latency)
+    )
+    outcome.check()
+    found = cycles(program.config, words, Memory(latency=case.latency), program.address)
+    return found, outcome.counters
+
+
+def error(model: Cycles, rtl: dict[str, int]) -> float:
+    """Relative error of the cycles."""
+    return model.cycles / rtl["cycles"] - 1
+
+
+def measured(cases: Iterable[Case]) -> Iterator[tuple[Case, Cycles, dict[str, int]]]:
+    """All cases; consecutive ones share the simulation of their core."""
+    name, core = "", None
+    try:
+        for case in cases:
+            if core is None or case.core != name:
+                if core is not None:
+                    core.close()
+                name, core = case.core, simulation(case.config)
+            yield case, *measure(core, case)
+    finally:
+        if core is not None:
+            core.close()
+
+
+def table() -> str:
+    """Markdown of all cases, and the largest errors."""
+    rows, errors, others = "", [], 0
+    for case, model, rtl in track(
+        measured(CASES), "cycle model", len(CASES), console=Console(stderr=True), transient=True
+    ):
+        errors.append(error(model, rtl))
+        others += sum(rtl[name] != value for name, value in vars(model).items())
+        shape = " x ".join(map(str, case.shape))
+        bound = max(rtl["slices"], rtl["read_beats"]) / rtl["cycles"]
+        rows += (
+            f"| `{case.core}` | {shape} | {case.bits} | {case.group or 'row'} | {case.latency} "
+            f"| {rtl['cycles']:,} | {model.cycles:,} | {errors[-1]:.2%} | {bound:.0%} |\n"
+        )
+    mean = sum(map(abs, errors)) / len(errors)
+    return (
+        f"{len(errors)} layers: mean error {mean:.2%}, largest {max(map(abs, errors)):.2%}; of all "
+        f"their {len(errors) * len(vars(model))} counters, {others} differ.\n\n"
+        "| core | M x N x K | bits | group | latency | RTL cycles | model | error | of limit |\n"
+        f"|---|---|---|---|---|---|---|---|---|\n{rows}"
+    )
+
+
+def main() -> None:
+    """Print the table, or put it into a document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("document", type=Path, nargs="?", help="updated in place; default: print")
+    document = parser.parse_args().document
+    found = table()
+    if document is None:
+        print(found)
+    else:
+        document.write_text(fill_table(document.read_text("utf-8"), "cycle-model", found), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
