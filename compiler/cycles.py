@@ -105,10 +105,11 @@ def _cut_registers(program: list[Any], bus: int) -> list[int]:
 
 
 class _Sequencer:
-    """Runs through a program; ``now`` is when its next instruction can be executed."""
+    """Runs through a program."""
 
     def __init__(self, config: CoreConfig, memory: Memory):
         own = Timeline()
+        self._now = own.last()
         counts = own.counts
         self.load = LoadTimes(config, memory, counts)
         self.compute = ComputeTimes(config, counts)
@@ -126,7 +127,15 @@ class _Sequencer:
         for engine in self.engines.values():
             self.all.histories += engine.histories
         self.registers = [0] * REGISTERS
-        self.now = 0
+
+    @property
+    def now(self) -> int:
+        """When the next instruction can be executed."""
+        return self._now[-1]
+
+    @now.setter
+    def now(self, time: int) -> None:
+        self._now.append(time)
 
     def wait(self, idle: int) -> int:
         """When standstill is noticed that began at ``idle``, or after the last instruction."""

@@ -12,9 +12,11 @@ import numpy as np
 
 from compiler.activations import activation_image
 from compiler.emit import Writer
+from compiler.engine_times import Memory
 from compiler.pack import PackedWeights, pack
 from compiler.program import OUTPUT_BYTES, Output, Program
-from compiler.schedule import Blocks, Layout, choose, up
+from compiler.schedule import Blocks, Layout, up
+from compiler.search import Problem, choose
 from compiler.tensor import QuantTensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
@@ -178,6 +180,7 @@ def plan(
     m: int,
     output: str = "fp32",
     width: int | None = None,
+    memory: Memory | None = None,
 ) -> Plan:
     """Plan ``O = A W^T`` for ``m`` rows of activations.
 
@@ -192,6 +195,8 @@ def plan(
         where activations or tables have no scale of their own.
     width : int, optional
         Column tiles of a block, as another plan's that shares the weights.
+    memory : Memory, optional
+        Where cycles are counted for the choice of blocks.
 
     Raises
     ------
@@ -214,7 +219,7 @@ def plan(
     n, k = tensor.shape
     grids = (packed.scales, packed.zero_points)
     shared = all((grid == grid[:, :1]).all() for grid in grids)
-    layout = Layout(config, packed.bits, packed.steps, k, scales, shared)
+    layout = Layout.of(config, packed.bits, packed.steps, k, scales, shared)
     size = OUTPUT_BYTES[output]
     options = {
         "bits": packed.bits,
@@ -225,7 +230,8 @@ def plan(
         "size": size,
         "pitch": up(n * size, layout.units.bus),
     }
-    blocks = choose(layout, m, len(packed.slices), width)
+    problem = Problem(layout=layout, m=m, n=n, options=options, memory=memory or Memory())
+    blocks = choose(problem, width)
     groups = [packed.steps.group[i] for i, run in enumerate(layout.runs) if run.scaled]
     records = _records(packed, tensor, scales, config.columns)[groups]
     return Plan(
@@ -258,7 +264,12 @@ def gemm(
     """
     if tensor.minimums is not None:
         raise InputError(f"tensor {tensor.name!r} has minimums, which a core does not add")
-    made = plan(config, tensor, len(activations), output)
+    return placed(plan(config, tensor, len(activations), output), activations)
+
+
+def placed(made: Plan, activations: np.ndarray) -> Program:
+    """Program of a plan in a memory of its own, with these activations [M, K]."""
+    config = made.config
     regions = {
         "weights": made.weights,
         "scales": made.scales,

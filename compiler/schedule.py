@@ -1,8 +1,9 @@
-"""How an mpGEMM is cut into blocks that a core's buffers hold: sizes, candidates, choice.
+"""How an mpGEMM is cut into blocks that a core's buffers hold: sizes, and all ways to cut.
 
-Loops, outermost first: blocks of rows, blocks of columns, runs of K. Each run's loads, and each
-block's sums, take the next place of a ring, as tokens allow. Where the activation buffer holds all
-of K, activations are loaded once for all blocks of columns.
+Loops, outermost first: blocks of rows, blocks of columns, runs of K; or blocks of columns, blocks
+of rows, runs of K. Each run's loads, and each block's sums, take the next place of a ring, as
+tokens allow. What the outermost loop fixes may stay in its buffer while the next one turns:
+activations of a block of rows, weights and scales of a block of columns.
 """
 
 from collections.abc import Iterator
@@ -11,8 +12,7 @@ from itertools import product
 
 from compiler.pack import Steps
 from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.lmma import SCALES
+from hdl.lmma import SCALES, ScaleRecord
 from hdl.lmma_limits import Units
 
 
@@ -33,45 +33,73 @@ class Run:
 class Blocks:
     """Rows and column tiles of a block, and what the rings hold of them.
 
-    ``resident``: activations stay for all blocks of columns. ``stages`` runs, ``slots`` blocks.
+    ``order``: the outermost loop, ``rows`` or ``columns``. ``resident``: its operand stays for all
+    turns of the next one: activations, or weights and scales. ``stages`` runs, ``slots`` blocks.
     """
 
     rows: int
     tiles: int
+    order: str
     resident: bool
     stages: int
     slots: int
 
+    @property
+    def kept(self) -> str:
+        """Operand that is loaded once for all turns of the second loop."""
+        if not self.resident:
+            return "nothing"
+        return "activations" if self.order == "rows" else "weights"
 
+
+@dataclass(frozen=True)
 class Layout:
     """Sizes, in bytes, of what a problem moves; no weights are needed to know them.
 
-    Parameters
+    Attributes
     ----------
     config : CoreConfig
-    bits : int
-        Of the weight codes.
-    steps : Steps
-        How K is cut (:func:`~compiler.pack.cut_steps`).
-    k : int
-    scales : str
-        Format of scale records (:data:`~hdl.lmma.SCALES`).
-    shared : bool
-        One scale and zero point for a whole row: its records serve every run.
+    planes : int
+        Slices of a step.
+    record : ScaleRecord
+        Format of scale records.
+    runs : tuple of Run
     """
 
-    def __init__(
-        self, config: CoreConfig, bits: int, steps: Steps, k: int, scales: str, shared: bool
-    ):
-        self.config = config
-        self.record = SCALES[scales]
-        self.units = Units.of(config)
-        self.planes = config.planes(bits)
-        self.runs: list[Run] = []
+    config: CoreConfig
+    planes: int
+    record: ScaleRecord
+    runs: tuple[Run, ...]
+
+    @classmethod
+    def of(
+        cls, config: CoreConfig, bits: int, steps: Steps, k: int, scales: str, shared: bool
+    ) -> "Layout":
+        """Layout of a problem.
+
+        Parameters
+        ----------
+        bits : int
+            Of the weight codes.
+        steps : Steps
+            How K is cut (:func:`~compiler.pack.cut_steps`).
+        k : int
+        scales : str
+            Format of scale records (:data:`~hdl.lmma.SCALES`).
+        shared : bool
+            One scale and zero point for a whole row: its records serve every run.
+        """
+        runs = []
         for run, group in enumerate(steps.group):
             used = steps.columns[steps.run == run]
             scaled = run == 0 or (not shared and steps.group[run - 1] != group)
-            self.runs.append(Run(int((used < k).sum()), bool(scaled)))
+            runs.append(Run(int((used < k).sum()), bool(scaled)))
+        return cls(config, config.planes(bits), SCALES[scales], tuple(runs))
+
+    @property
+    def units(self) -> Units:
+        """What addresses count."""
+        return Units.of(self.config)
 
     @property
     def act_pitch(self) -> int:
@@ -105,68 +133,65 @@ class Layout:
         """A bank's part of the activations of some rows, all runs."""
         return -(-rows // self.config.m) * self.act_pitch
 
-    def rings(self, rows: int, tiles: int, resident: bool) -> tuple[int, int]:
-        """Runs that the input buffers hold at a time, and blocks that the output buffer holds."""
+    def weights(self, tiles: int) -> int:
+        """All runs' weights of some column tiles."""
+        return tiles * sum(self.wgt(run) for run in self.runs)
+
+    def scales(self, tiles: int) -> int:
+        """All runs' scale records of some column tiles."""
+        return self.scale(tiles) * sum(run.scaled for run in self.runs)
+
+    def ring(self, rows: int, tiles: int, kept: str) -> int:
+        """Runs that the input buffers hold at a time, of operands that are not kept."""
         config = self.config
         longest = max(self.runs, key=lambda run: run.length)
-        act = -(-rows // config.m) * self.act(longest)
-        inputs = [
-            config.weight_buffer // (tiles * self.wgt(longest)),
-            config.scale_buffer // self.scale(tiles),
-        ]
-        if not resident:
+        inputs = []
+        if kept != "weights":
+            inputs.append(config.weight_buffer // (tiles * self.wgt(longest)))
+            inputs.append(config.scale_buffer // self.scale(tiles))
+        if kept != "activations":
+            act = -(-rows // config.m) * self.act(longest)
             inputs.append(config.activation_buffer // config.m // act)
-        return min(inputs), config.output_buffer // self.acc(rows, tiles)
+        return min(inputs)
+
+    def fits(self, rows: int, tiles: int, kept: str, several: bool) -> bool:
+        """Whether the kept operand fits; of ``several`` blocks, the next one's comes meanwhile."""
+        config, count = self.config, 1 + several
+        if kept == "activations":
+            return self.bank(rows) * count <= config.activation_buffer // config.m
+        return (
+            self.weights(tiles) * count <= config.weight_buffer
+            and self.scales(tiles) * count <= config.scale_buffer
+        )
 
 
-def _sizes(layout: Layout, rows: int, widths: list[int]) -> Iterator[tuple[int, int, bool]]:
-    """Rows, column tiles and residence of all blocks that may be tried."""
-    config = layout.config
-    heights = sorted({min(rows, config.m << i, 4095 // config.m * config.m) for i in range(13)})
-    for height, width in product(heights, widths):
-        yield height, width, False
-        # While one block of rows is computed, the next one's activations come.
-        if layout.bank(height) * (1 + (height < rows)) <= config.activation_buffer // config.m:
-            yield height, width, True
-
-
-def _widths(layout: Layout, tiles: int) -> list[int]:
+def widths(layout: Layout, tiles: int) -> list[int]:
     """Column tiles of a block: it ends at a column whose address in memory is aligned."""
     columns = layout.config.columns
     grain = max(1, layout.units.bus // (2 * columns))
     return sorted({min(tiles, grain << i, (1 << 16) // columns - 1) for i in range(13)})
 
 
-def choose(layout: Layout, rows: int, tiles: int, width: int | None = None) -> Blocks:
-    """The blocks that move the fewest bytes.
-
-    ``width`` fixes their column tiles: weights that are laid out already serve another problem.
-
-    Raises
-    ------
-    InputError
-        The buffers do not hold the least blocks.
-    """
+def blockings(layout: Layout, rows: int, tiles: int, widths: list[int]) -> Iterator[Blocks]:
+    """All blocks of ``rows`` x ``tiles`` that the buffers hold, of these widths."""
     config = layout.config
-    act = layout.act_pitch
-    wgt = sum(layout.wgt(run) for run in layout.runs) * tiles
-    best, least = None, 0.0
-    widths = [width] if width else _widths(layout, tiles)
-    for height, columns, resident in _sizes(layout, rows, widths):
-        several = height < rows or columns < tiles
-        stages, slots = layout.rings(height, columns, resident)
-        if stages < 2 or slots < 1 + several:
+    heights = sorted({min(rows, config.m << i, 4095 // config.m * config.m) for i in range(13)})
+    for height, width in product(heights, widths):
+        slots = config.output_buffer // layout.acc(height, width)
+        if slots < 1 + (height < rows or width < tiles):
             continue
-        blocks = -(-tiles // columns)
-        if resident:  # loads run ahead by a block of rows at most
-            stages = min(stages, blocks * len(layout.runs))
-        traffic = rows * act * (1 if resident else blocks) + wgt * -(-rows // height)
-        if best is None or traffic < least:
-            best, least = Blocks(height, columns, resident, stages, slots), traffic
-    if best is None:
-        stages, slots = layout.rings(1, 1, False)
-        raise InputError(
-            f"{config.name} cannot hold two runs of one row and {config.columns} columns: its "
-            f"buffers hold {stages} and {slots} blocks of sums: enlarge them, or shorten group_size"
-        )
-    return best
+        runs = len(layout.runs)
+        turns = {"rows": -(-tiles // width), "columns": -(-rows // height)}
+        several = {"rows": height < rows, "columns": width < tiles}
+        for order, resident in (("rows", False), ("rows", True), ("columns", True)):
+            if order == "columns" and not several["rows"]:
+                continue  # the same as the other order
+            blocks = Blocks(height, width, order, resident, 0, slots)
+            stages = layout.ring(height, width, blocks.kept)
+            if resident:
+                if not layout.fits(height, width, blocks.kept, several[order]):
+                    continue
+                # Loads run ahead by a turn of the outermost loop at most.
+                stages = min(stages, turns[order] * runs)
+            if stages >= 2:
+                yield Blocks(height, width, order, resident, stages, slots)

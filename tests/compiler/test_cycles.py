@@ -15,7 +15,8 @@ from hdl.errors import InputError
 from hdl.presets import preset
 
 
-def program(make_tensor, core: str, m: int, n: int, k: int, bits: int, group: int):
+def program(make_tensor, core: str, shape: tuple[int, int, int], bits: int, group: int):
+    m, n, k = shape
     config = preset(core)
     kinds = {"ternary": True} if config.weight_coding == "ternary" else {}
     tensor = make_tensor(n, k, bits, group, shared=True, **kinds)
@@ -32,16 +33,17 @@ def program(make_tensor, core: str, m: int, n: int, k: int, bits: int, group: in
         ("default-ternary", (5, 600, 1100), 2, 129),
         ("default-fp16", (40, 130, 700), 3, 64),
         ("large", (300, 1000, 520), 4, 0),
+        ("default", (1, 64, 4096), 1, 8),
     ],
 )
 def test_skipped_turns_are_as_if_taken(monkeypatch, make_tensor, core, shape, bits, group) -> None:
-    made = program(make_tensor, core, *shape, bits, group or shape[2])
+    made = program(make_tensor, core, shape, bits, group or shape[2])
     memory = Memory(latency=33)
     turns = []
 
-    def every(self, count: int, turn: Callable, *_: Callable) -> None:
-        for _ in range(count):
-            turns.append(0)
+    def every(self, count: int, turn: Callable, *others: Callable) -> None:
+        for number in range(count):
+            turns.append(number)
             turn()
 
     found = cycles(made.config, made.words, memory)
@@ -51,7 +53,7 @@ def test_skipped_turns_are_as_if_taken(monkeypatch, make_tensor, core, shape, bi
 
 
 def test_counts_are_those_of_the_work(make_tensor) -> None:
-    made = program(make_tensor, "default", 3, 256, 512, 2, 128)
+    made = program(make_tensor, "default", (3, 256, 512), 2, 128)
     found = cycles(made.config, made.words)
     config = made.config
     # Two blocks of rows, four tiles, 128 steps of two planes.
@@ -61,7 +63,7 @@ def test_counts_are_those_of_the_work(make_tensor) -> None:
 
 
 def test_a_slower_memory_takes_longer(make_tensor) -> None:
-    made = program(make_tensor, "default", 1, 512, 1024, 4, 128)
+    made = program(make_tensor, "default", (1, 512, 1024), 4, 128)
     full, late, half = (
         cycles(made.config, made.words, memory).cycles
         for memory in (Memory(), Memory(latency=200), Memory(words_per_cycle=0.5))

@@ -1,14 +1,18 @@
 """The cycle model against the counters of RTL; all of its cases: ``python -m gen.cycle_model``."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from compiler.cycles import cycles
 from compiler.engine_times import Memory
-from compiler.gemm import gemm
+from compiler.gemm import gemm, placed, plan
+from compiler.schedule import blockings
 from gen.cycle_model import CASES
 from gen.run import simulation
 from gen.simulate import random_activations, random_tensor
+from hdl.lmma import Cause
 from verif.core_simulator import Conditions
 
 #: Small core (those that the core's own tests build), M, N, K, bits, group, latency, output.
@@ -38,6 +42,36 @@ def test_counters_are_those_of_rtl(small_cores, layer) -> None:
     found = cycles(config, program.words, Memory(latency=latency), program.address)
     assert abs(found.cycles / outcome.counters["cycles"] - 1) <= 0.02
     assert vars(found) == outcome.counters
+
+
+def test_weights_that_stay_give_the_same_on_rtl(small_cores) -> None:
+    config = small_cores["w4a8"]
+    rng = np.random.default_rng(1)
+    tensor = random_tensor((40, 64), 2, 32, rng, shared=True)
+    tensor.scales[:] = tensor.scales.astype(np.float16)
+    values = random_activations(config, 13, 64, rng)
+    usual = plan(config, tensor, 13)
+    kept = next(
+        blocks
+        for blocks in blockings(usual.layout, 13, 5, [usual.blocks.tiles])
+        if blocks.kept == "weights"
+    )
+    results = []
+    running = simulation(config)
+    for blocks in (usual.blocks, kept):
+        made = replace(usual, blocks=blocks)
+        program = placed(made, values)
+        memory = program.image()
+        conditions = Conditions(stall=0.3, seed=2)
+        outcome = running.run(memory, 0, len(program.words), conditions)
+        outcome.check()
+        assert outcome.state.cause == Cause.NONE
+        results.append(program.output.read(memory))
+        outcome = running.run(program.image(), 0, len(program.words))
+        assert vars(cycles(config, program.words)) == outcome.counters
+    running.close()
+    np.testing.assert_array_equal(*results)
+    assert results[0].any()
 
 
 def test_enough_layers_are_held_out() -> None:
