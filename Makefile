@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types presets floats campaign bench study docs check-tools clean
+.PHONY: help demo test lint types presets floats campaign fuzz bench study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ floats: $(READY)  ## float units: the full campaign against NumPy and ml_dtypes,
 
 campaign: $(READY)  ## random programs on every small core, RTL against the ISA model, 20 minutes
 	$(BIN)/python -m gen.campaign
+
+fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
+	$(BIN)/python -m verif.fuzz_checkpoints --seconds 600
 
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise
 	$(BIN)/python -m gen.benchmark

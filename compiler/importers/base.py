@@ -148,7 +148,9 @@ class Checkpoint(ABC):
                 part = slice(low, low + step)
                 with np.errstate(over="ignore"):  # infinities are refused below
                     values[part] = tensor.rows(part).dequantise()
-        if not np.isfinite(values.sum(dtype=np.float64)):
+        with np.errstate(invalid="ignore"):
+            finite = np.isfinite(values.sum(dtype=np.float64))
+        if not finite:
             raise InputError(
                 f"{self.where(name)} has values that are not finite: the checkpoint is damaged"
             )
