@@ -2,9 +2,10 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
 from hdl.errors import InputError
@@ -26,6 +27,11 @@ def compile_tensor(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of random activations.")] = 0,
     result: Annotated[str, typer.Option(help="fp32, int32, fp16 or bf16.")] = "fp32",
+    latency: Annotated[int, typer.Option(help="Memory's latency that blocks are cut for.")] = 20,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="List all ways to cut it, the chosen one first.")
+    ] = False,
+    as_json: AsJson = False,
     overrides: Overrides = None,
 ) -> None:
     """Write the program of one mpGEMM: instructions, packed weights, scales, activations.
@@ -34,7 +40,9 @@ def compile_tensor(
     """
     import numpy as np
 
-    from compiler.gemm import gemm
+    from compiler.engine_times import Memory
+    from compiler.gemm import gemm, plan
+    from compiler.search import search
     from gen.simulate import load_activations, load_tensor, random_activations
 
     config = load_config(core, overrides or ())
@@ -44,9 +52,25 @@ def compile_tensor(
         values = random_activations(config, rows or 1, weights.shape[1], rng)
     else:
         values = load_activations(activations, weights, config, rows)
-    made = gemm(config, weights, values, result)
+    memory = Memory(latency=latency)
+    made = gemm(config, weights, values, result, memory)
     made.save(program)
     (n, k), size = weights.shape, made.memory.size
+    ways: list[dict[str, Any]] = []
+    if explain:
+        problem = plan(config, weights, len(values), result, memory=memory).problem(memory)
+        ways = [candidate.facts() for candidate in search(problem, exhaustive=True)]
+    if as_json:
+        shape = {"m": len(values), "n": n, "k": k}
+        print_json(shape | {"instructions": len(made.words), "bytes": size, "schedules": ways})
+        return
+    if ways:
+        table = Table(title="schedules, the chosen one first", title_justify="left")
+        for name in ways[0]:
+            table.add_column(name.replace("_", " "))
+        for way in ways:
+            table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in way.values()))
+        OUT.print(table)
     OUT.print(
         f"wrote {program}: M {len(values)}, N {n}, K {k}, {len(made.words)} instructions, "
         f"{size / 1024:.0f} KiB of memory",

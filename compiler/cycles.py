@@ -107,12 +107,12 @@ def _cut_registers(program: list[Any], bus: int) -> list[int]:
 class _Sequencer:
     """Runs through a program."""
 
-    def __init__(self, config: CoreConfig, memory: Memory):
+    def __init__(self, config: CoreConfig, memory: Memory, free_tables: bool):
         own = Timeline()
         self._now = own.last()
         counts = own.counts
         self.load = LoadTimes(config, memory, counts)
-        self.compute = ComputeTimes(config, counts)
+        self.compute = ComputeTimes(config, counts, free_tables)
         self.store = StoreTimes(config, memory, counts)
         self.engines = {
             Queue.LOAD: self.load,
@@ -219,7 +219,11 @@ class _Sequencer:
 
 
 def cycles(
-    config: CoreConfig, words: Sequence[int], memory: Memory | None = None, address: int = 0
+    config: CoreConfig,
+    words: Sequence[int],
+    memory: Memory | None = None,
+    address: int = 0,
+    free_tables: bool = False,
 ) -> Cycles:
     """Cycles of a program, exactly as far as instructions wait for tokens of earlier ones only.
 
@@ -231,13 +235,15 @@ def cycles(
         Default a memory like that of :class:`~verif.core_simulator.Conditions`.
     address : int
         Where the program stands in memory.
+    free_tables : bool
+        A run's tables are built in one cycle: what remains is what their building costs.
 
     Raises
     ------
     InputError
         An instruction waits for a token that only a later one gives.
     """
-    state = _Sequencer(config, memory or Memory())
+    state = _Sequencer(config, memory or Memory(), free_tables)
     fetch = {"rows": 1, "bytes": len(words) * BYTES, "pitch": 0}
     state.load.run(1, fetch, address)
     # Standstill, then the first instruction is read and executed.

@@ -128,11 +128,14 @@ class LoadTimes(Timeline):
 
 
 class ComputeTimes(Timeline):
-    """:class:`~hdl.compute.ComputeEngine`: feeders, tables, tile, drain, epilogue."""
+    """:class:`~hdl.compute.ComputeEngine`: feeders, tables, tile, drain, epilogue.
 
-    def __init__(self, config: CoreConfig, counts: Counter[str]):
+    ``free_tables``: a run's tables are built in one cycle.
+    """
+
+    def __init__(self, config: CoreConfig, counts: Counter[str], free_tables: bool):
         super().__init__(counts=counts)
-        self._config = config
+        self._config, self._free_tables = config, free_tables
         self._latency = latency(config)
         stages = 1 + config.aligned + (config.table == "int8")
         # An lmma was taken: by the feeder of activations, that of slices, the epilogue.
@@ -190,6 +193,7 @@ class ComputeTimes(Timeline):
 
     def _feed(self, steps: int) -> int:
         """Activations of a run through the buffers; the cycle before its tables are there."""
+        steps = 1 if self._free_tables else steps
         source = max(self._read_step[-1], self._entered[0][-1])
         leaves = [*(buffer[0] for buffer in self._entered[1:]), self._released[0]]
         for place, buffer in enumerate(self._entered):

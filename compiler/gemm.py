@@ -130,6 +130,13 @@ class Plan:
             "outputs": m * self.options["pitch"],
         }
 
+    def problem(self, memory: Memory | None = None) -> Problem:
+        """What was scheduled, for another look at it (:func:`~compiler.search.search`)."""
+        m, n, _ = self.shape
+        return Problem(
+            layout=self.layout, m=m, n=n, options=self.options, memory=memory or Memory()
+        )
+
     def activations(self, values: np.ndarray) -> np.ndarray:
         """Bytes of the activation region, uint8 [M, pitch].
 
@@ -248,7 +255,11 @@ def plan(
 
 
 def gemm(
-    config: CoreConfig, tensor: QuantTensor, activations: np.ndarray, output: str = "fp32"
+    config: CoreConfig,
+    tensor: QuantTensor,
+    activations: np.ndarray,
+    output: str = "fp32",
+    memory: Memory | None = None,
 ) -> Program:
     """Program for ``O = A W^T`` in a memory of its own; parameters as :func:`plan`.
 
@@ -264,7 +275,7 @@ def gemm(
     """
     if tensor.minimums is not None:
         raise InputError(f"tensor {tensor.name!r} has minimums, which a core does not add")
-    return placed(plan(config, tensor, len(activations), output), activations)
+    return placed(plan(config, tensor, len(activations), output, memory=memory), activations)
 
 
 def placed(made: Plan, activations: np.ndarray) -> Program:

@@ -12,9 +12,12 @@ from typing import Any
 from compiler.cycles import Cycles, cycles
 from compiler.emit import Writer
 from compiler.engine_times import Memory
-from compiler.schedule import Blocks, Layout, blockings, widths
+from compiler.pack import cut_steps
+from compiler.program import OUTPUT_BYTES
+from compiler.schedule import Blocks, Layout, blockings, up, widths
 from hdl.config import CoreConfig
 from hdl.errors import InputError
+from hdl.lmma import ACCUMULATORS, OUTPUTS, SCALES
 
 #: Cycles, over the fewest, that count as equal.
 NEAR = 1.01
@@ -56,6 +59,34 @@ class Problem:
         names = ("weights", "scales", "activations", "outputs")
         places: dict[str, int] = dict.fromkeys(names, 0)
         return Writer(self.layout, blocks, self.options).write(self.m, self.n, places)
+
+
+def shape_problem(
+    config: CoreConfig,
+    shape: tuple[int, int, int],
+    bits: int,
+    group_size: int,
+    memory: Memory,
+    output: str = "fp32",
+) -> Problem:
+    """The problem of a shape M, N, K without weights: FP16 scales, one zero point for all.
+
+    ``group_size`` 0: one scale a row.
+    """
+    m, n, k = shape
+    steps = cut_steps(config, k, group_size or k)
+    layout = Layout.of(config, bits, steps, k, "fp16", shared=not group_size)
+    size = OUTPUT_BYTES[output]
+    options = {
+        "bits": bits,
+        "accumulator": ACCUMULATORS.index("fp32"),
+        "scales": tuple(SCALES).index("fp16"),
+        "zero": 0,
+        "type": OUTPUTS.index(output),
+        "size": size,
+        "pitch": up(n * size, layout.units.bus),
+    }
+    return Problem(layout=layout, m=m, n=n, options=options, memory=memory)
 
 
 @dataclass(frozen=True, kw_only=True)

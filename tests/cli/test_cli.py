@@ -202,6 +202,17 @@ def test_compile_writes_a_program_of_a_real_tensor(tmp_path):
     assert json.loads(result.stdout)["cause"] == "NONE"
 
 
+def test_compile_explains_its_choice(tmp_path):
+    path = tmp_path / "layer.npz"
+    words = ["--tensor", "blk.0.ffn_up.weight", "--rows", 8, "-o", path, "--json", "--explain"]
+    result = lutcore("compile", MODEL, *words)
+    assert result.returncode == 0, result.stderr
+    ways = json.loads(result.stdout)["schedules"]
+    assert len(ways) > 3 and all(way["cycles"] >= way["limit"] for way in ways)
+    assert ways[0]["cycles"] <= 1.01 * min(way["cycles"] for way in ways)
+    assert "column tiles" in lutcore("compile", MODEL, *words[:6], "--explain").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -7,9 +7,7 @@ import pytest
 
 from compiler.engine_times import Memory
 from compiler.gemm import placed, plan
-from compiler.pack import cut_steps
-from compiler.schedule import Layout
-from compiler.search import NEAR, Problem, choose, search
+from compiler.search import NEAR, Problem, choose, search, shape_problem
 from gen.simulate import random_activations
 from hdl.errors import InputError
 from hdl.lmma import BYTES
@@ -20,12 +18,7 @@ SLOW = Memory(latency=100, words_per_cycle=0.1)
 
 
 def problem(core: str, m: int, n: int, k: int, bits: int, group: int, memory=None) -> Problem:
-    config = preset(core)
-    layout = Layout.of(config, bits, cut_steps(config, k, group), k, "fp16", False)
-    bus = layout.units.bus
-    options = {"bits": bits, "accumulator": 0, "scales": 2, "zero": 0, "type": 0, "size": 4}
-    options["pitch"] = -(-n * 4 // bus) * bus
-    return Problem(layout=layout, m=m, n=n, options=options, memory=memory or Memory())
+    return shape_problem(preset(core), (m, n, k), bits, group, memory or Memory())
 
 
 CASES = [
