@@ -42,10 +42,10 @@ class ModelShape:
         A size is out of range.
     """
 
-    layers: int = 4
+    layers: int = 3
     width: int = 256
     heads: int = 4
-    hidden: int = 768
+    hidden: int = 512
     context: int = 256
     rope_base: float = 10000.0
     epsilon: float = 1e-5

@@ -5,6 +5,7 @@ codes. The products themselves are a function that the caller gives, so the same
 exact products or with those of eight-bit tables.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -165,10 +166,16 @@ class LanguageModel:
         return np.concatenate([low * cosine - high * sine, high * cosine + low * sine], axis=-1)
 
 
-def perplexity(model: LanguageModel, text: bytes, linear: Linear) -> float:
+def perplexity(
+    model: LanguageModel,
+    text: bytes,
+    linear: Linear,
+    on_window: Callable[[], object] = lambda: None,
+) -> float:
     """``exp`` of the mean negative log probability of a byte, over windows of the context.
 
     Windows do not overlap; the first byte of each is given, the others are predicted.
+    ``on_window`` is called after each.
 
     Raises
     ------
@@ -181,6 +188,7 @@ def perplexity(model: LanguageModel, text: bytes, linear: Linear) -> float:
         scores = scores - scores.max(axis=1, keepdims=True)
         right = scores[np.arange(len(scores)), window[1:]]
         losses.append(np.log(np.exp(scores).sum(axis=1)) - right)
+        on_window()
     return float(np.exp(np.concatenate(losses).mean()))
 
 

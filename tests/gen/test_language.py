@@ -1,0 +1,92 @@
+"""Text from a language model: what it sees, when it forgets, and how bytes are chosen."""
+
+import numpy as np
+import pytest
+
+from gen.language import Sampler, Writer, printable
+from hdl.errors import InputError
+
+
+class Counting:
+    """Says the byte after the last one; keeps what it was given."""
+
+    def __init__(self, context: int):
+        self.context, self.length, self.seen = context, 0, []
+
+    def reset(self) -> None:
+        self.length, self.seen = 0, []
+
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
+        self.length += len(tokens)
+        assert 0 < self.length <= self.context
+        self.seen += tokens.tolist()
+        scores = np.zeros((len(tokens), 256), np.float32)
+        scores[np.arange(len(tokens)), (tokens + 1) % 256] = 5
+        return scores
+
+
+def test_every_byte_follows_the_one_before():
+    network = Counting(64)
+    writer = Writer(network, Sampler())
+    writer.read(b"abc")
+    assert bytes(writer.write(4)) == b"defg"
+    assert bytes(network.seen) == b"abcdef"  # the last byte is read when it is needed
+    writer.read(b"0")
+    assert bytes(writer.write(2)) == b"12"
+    assert bytes(network.seen) == b"abcdefg01"
+
+
+def test_a_text_longer_than_the_context_goes_on():
+    network = Counting(8)
+    writer = Writer(network, Sampler())
+    writer.read(b"abc")
+    assert bytes(writer.write(12)) == b"defghijklmno"
+    # Full after eight bytes, it keeps four, and again after the next four.
+    assert bytes(network.seen) == b"ijklmn"[-network.length :]
+    writer.read(bytes(range(100)))
+    assert bytes(writer.write(1)) == bytes([100])
+    assert network.seen == [96, 97, 98, 99]
+
+
+def test_writing_ends_at_a_stop():
+    writer = Writer(Counting(64), Sampler())
+    writer.read(b"a")
+    assert bytes(writer.write(20, until=b"ze")) == b"bcde"
+    assert bytes(writer.write(2)) == b"fg"
+
+
+def test_there_must_be_a_prompt():
+    with pytest.raises(InputError, match="a prompt of at least one byte"):
+        next(Writer(Counting(8), Sampler()).write(1))
+
+
+def test_no_temperature_takes_the_first_of_the_best():
+    assert Sampler()(np.array([1.0, 3.0, 3.0, -1.0], np.float32)) == 1
+
+
+def test_chances_are_those_of_the_temperature():
+    scores = np.log(np.array([0.6, 0.3, 0.1, 1e-30], np.float32))
+    for temperature, shares in ((1.0, [0.6, 0.3, 0.1]), (0.5, [0.7826, 0.1957, 0.0217])):
+        sampler = Sampler(temperature, seed=1)
+        counts = np.bincount([sampler(scores) for _ in range(4000)], minlength=4) / 4000
+        np.testing.assert_allclose(counts, [*shares, 0], atol=0.03)
+
+
+def test_the_seed_decides():
+    scores = np.zeros(256, np.float32)
+    first, again, other = (
+        [sampler(scores) for _ in range(8)]
+        for sampler in (Sampler(1.0, 4), Sampler(1.0, 4), Sampler(1.0, 5))
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])
+def test_impossible_temperatures_are_refused(temperature):
+    with pytest.raises(InputError, match="the temperature must be 0 or more"):
+        Sampler(temperature)
+
+
+def test_characters_appear_when_they_are_whole():
+    parts = list(printable(iter("né".encode() + b"\xff" + b"\xe2\x82")))
+    assert parts == ["n", "", "é", "�", "", "", "�"]
