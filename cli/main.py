@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli import language, programs, studies
+from cli import checkpoints, language, programs, studies
 from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json, say
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
@@ -262,6 +262,7 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(2)
 
 
+app.command()(checkpoints.inspect)
 app.command("compile")(programs.compile_tensor)
 app.command()(programs.run)
 app.command()(programs.disasm)

@@ -54,7 +54,12 @@ class GgufFile(Checkpoint):
         if stored.kind == I2_S and len(stored.shape) != 2:
             problem = f"must be a matrix, not of shape {list(stored.shape)}"
         return replace(
-            facts, bits=block.bits, group_size=group, problem=problem, minimums=block.minimums
+            facts,
+            bits=block.bits,
+            group_size=group,
+            problem=problem,
+            minimums=block.minimums,
+            scales=block.scales,
         )
 
     def _decode(self, name: str, index: int | None) -> QuantTensor:

@@ -172,6 +172,26 @@ def _tiles(codes: np.ndarray, n: int) -> Iterator[np.ndarray]:
         yield np.pad(block, ((0, n - len(block)), (0, 0)))
 
 
+def check_size(config: CoreConfig, name: str, bits: int, k: int) -> None:
+    """See that ``config`` was built for b-bit codes and rows of K.
+
+    Raises
+    ------
+    InputError
+        It was not; the text says which field to set.
+    """
+    where = f"tensor {name!r}"
+    if bits > config.max_weight_bits:
+        raise InputError(
+            f"{where} has {bits}-bit codes, {config.name} takes {config.max_weight_bits} "
+            f"at most: set max_weight_bits={bits}"
+        )
+    if k > config.max_k:
+        raise InputError(
+            f"{where} has K = {k}, {config.name} holds {config.max_k}: set max_k={k} or more"
+        )
+
+
 def pack(config: CoreConfig, tensor: QuantTensor) -> PackedWeights:
     """Pack a tensor for ``config``: all planes of all steps of all N tiles.
 
@@ -182,15 +202,7 @@ def pack(config: CoreConfig, tensor: QuantTensor) -> PackedWeights:
     """
     n, k = tensor.shape
     where = f"tensor {tensor.name!r}"
-    if tensor.bits > config.max_weight_bits:
-        raise InputError(
-            f"{where} has {tensor.bits}-bit codes, {config.name} takes {config.max_weight_bits} "
-            f"at most: set max_weight_bits={tensor.bits}"
-        )
-    if k > config.max_k:
-        raise InputError(
-            f"{where} has K = {k}, {config.name} holds {config.max_k}: set max_k={k} or more"
-        )
+    check_size(config, tensor.name, tensor.bits, k)
     if config.zero_points == "shared" and (tensor.zero_points != tensor.zero_points[:1]).any():
         raise InputError(
             f"{where} has zero points that differ between columns: set zero_points=column"

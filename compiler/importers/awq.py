@@ -38,7 +38,9 @@ def _measure(parts: Parts, settings: Settings) -> Facts:
     expect(parts, ".qweight", ("I32",), (k, n // 8))
     expect(parts, ".qzeros", ("I32",), (groups, n // 8))
     expect(parts, ".scales", SCALE_TYPES, (groups, n))
-    return Facts("AWQ", (n, k), size_of(parts), _BITS, settings.group_size(k, groups))
+    return Facts(
+        "AWQ", (n, k), size_of(parts), _BITS, settings.group_size(k, groups), scales="fp16-zero"
+    )
 
 
 def _columns(words: np.ndarray) -> np.ndarray:

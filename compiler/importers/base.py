@@ -34,6 +34,8 @@ class Facts:
         Why :meth:`Checkpoint.tensor` refuses, and the remedy; None where it does not.
     minimums : bool
         Whether each group has a minimum, which the host adds.
+    scales : str
+        The scale records (:data:`hdl.lmma.SCALES`) that hold any tensor of the type exactly.
     """
 
     kind: str
@@ -43,6 +45,7 @@ class Facts:
     group_size: int | None = None
     problem: str | None = None
     minimums: bool = False
+    scales: str = "fp16"
 
 
 class Checkpoint(ABC):

@@ -35,7 +35,7 @@ def _measure(parts: Parts, settings: Settings) -> Facts:
         raise InputError(f"is empty: its shape is {[rows, k]}")
     expect(parts, ".weight_scale", SCALE_TYPES, (1,))
     _linear_class(settings)
-    return Facts("BitNet", (4 * rows, k), size_of(parts), 2, k)
+    return Facts("BitNet", (4 * rows, k), size_of(parts), 2, k, scales="fp32")
 
 
 def _decode(

@@ -153,7 +153,8 @@ def _i2_s(blocks: np.ndarray) -> Decoded:
 class Block:
     """How one GGUF type stores a block, and what its codes mean.
 
-    ``largest`` is the greatest code that is defined, where not all of ``bits`` are.
+    ``scales`` are the scale records that hold its scales, ``largest`` is the greatest code that is
+    defined, where not all of ``bits`` are.
     """
 
     elements: int
@@ -163,6 +164,7 @@ class Block:
     group_size: int
     decode: Callable[[np.ndarray], Decoded]
     minimums: bool = False
+    scales: str = "fp16"
     largest: int = 255
 
 
@@ -170,18 +172,18 @@ class Block:
 BLOCKS = {
     "TQ1_0": Block(256, 54, 2, 1, 256, _tq1_0),
     "TQ2_0": Block(256, 66, 2, 1, 256, _tq2_0),
-    "I2_S": Block(128, 32, 2, 1, 128, _i2_s, largest=2),
-    "Q1_0": Block(128, 18, 1, 0, 128, _q1_0, minimums=True),
-    "Q2_K": Block(256, 84, 2, 0, 16, _q2_k, minimums=True),
-    "Q3_K": Block(256, 110, 3, 4, 16, _q3_k),
+    "I2_S": Block(128, 32, 2, 1, 128, _i2_s, largest=2, scales="fp32"),
+    "Q1_0": Block(128, 18, 1, 0, 128, _q1_0, minimums=True, scales="fp32"),
+    "Q2_K": Block(256, 84, 2, 0, 16, _q2_k, minimums=True, scales="fp32"),
+    "Q3_K": Block(256, 110, 3, 4, 16, _q3_k, scales="fp32"),
     "Q4_0": Block(32, 18, 4, 8, 32, _q4_0),
     "Q4_1": Block(32, 20, 4, 0, 32, _q4_1, minimums=True),
-    "Q4_K": Block(256, 144, 4, 0, 32, _q4_k, minimums=True),
-    "MXFP4": Block(32, 17, E2M1_BITS, E2M1_ZERO, 32, _mxfp4),
-    "NVFP4": Block(64, 36, E2M1_BITS, E2M1_ZERO, 16, _nvfp4),
+    "Q4_K": Block(256, 144, 4, 0, 32, _q4_k, minimums=True, scales="fp32"),
+    "MXFP4": Block(32, 17, E2M1_BITS, E2M1_ZERO, 32, _mxfp4, scales="fp32"),
+    "NVFP4": Block(64, 36, E2M1_BITS, E2M1_ZERO, 16, _nvfp4, scales="fp32"),
     "Q5_0": Block(32, 22, 5, 16, 32, _q5_0),
     "Q5_1": Block(32, 24, 5, 0, 32, _q5_1, minimums=True),
-    "Q5_K": Block(256, 176, 5, 0, 32, _q5_k, minimums=True),
-    "Q6_K": Block(256, 210, 6, 32, 16, _q6_k),
+    "Q5_K": Block(256, 176, 5, 0, 32, _q5_k, minimums=True, scales="fp32"),
+    "Q6_K": Block(256, 210, 6, 32, 16, _q6_k, scales="fp32"),
     "Q8_0": Block(32, 34, 8, 128, 32, _q8_0),
 }

@@ -68,7 +68,9 @@ def _measure(parts: Parts, settings: Settings) -> Facts:
         raise InputError("has no g_idx, where config.json says desc_act")
     version, said = _version(settings)
     kind = f"GPTQ v{version}" + ("" if said else " (assumed)")
-    return Facts(kind, (n, k), size_of(parts), bits, settings.group_size(k, groups))
+    return Facts(
+        kind, (n, k), size_of(parts), bits, settings.group_size(k, groups), scales="fp16-zero"
+    )
 
 
 def _zero_points(stored: np.ndarray, bits: int, settings: Settings) -> np.ndarray:

@@ -27,7 +27,7 @@ def _measure(parts: Parts, settings: Settings) -> Facts:
         raise InputError(f"has blocks {list(shape)}, not [N, K / 32, 16] or [E, N, K / 32, 16]")
     expect(parts, "_scales", ("U8",), shape[:-1])
     whole = (*shape[:-2], shape[-2] * _GROUP)
-    return Facts("MXFP4", whole, size_of(parts), E2M1_BITS, _GROUP)
+    return Facts("MXFP4", whole, size_of(parts), E2M1_BITS, _GROUP, scales="fp32")
 
 
 def _decode(

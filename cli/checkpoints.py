@@ -1,0 +1,75 @@
+"""The command ``inspect``: what is in a checkpoint."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
+from hdl.presets import load_config
+
+
+def inspect(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="GGUF or safetensors file, or a folder.")
+    ],
+    core: Annotated[
+        str | None, typer.Option(help="Cost on this core: a preset's name or a .toml file.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Rows of activations of the cost.", min=1)] = 1,
+    gptq_version: Annotated[
+        int | None, typer.Option(help="How GPTQ's zero points are stored, 1 or 2.", min=1, max=2)
+    ] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the tensors of a checkpoint, what of them is supported, and the cost on a core.
+
+    Only headers are read. Cycles are those of the cycle model, for --rows rows of activations.
+    """
+    from gen.inspect import inspect as report_on
+
+    config = load_config(core, overrides or ()) if core else None
+    with ERR.status(f"inspecting {file}"):
+        report = report_on(file, config, rows, gptq_version)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    table = Table(
+        title=f"{escape(str(file))}: {escape(report.architecture or 'no architecture named')}",
+        title_justify="left",
+        box=None,
+    )
+    table.add_column("tensor", overflow="fold")
+    for heading in ("type", "shape"):
+        table.add_column(heading, no_wrap=True)
+    costs = ("packed", "slices", "cycles") if config else ()
+    for heading in ("bits", "group", "bytes", *costs):
+        table.add_column(heading, justify="right", no_wrap=True)
+    problems: dict[str, list[str]] = {}
+    for tensor in report.tensors:
+        cells = [
+            escape(tensor.name),
+            tensor.kind,
+            " x ".join(map(str, tensor.shape)),
+            "" if tensor.bits is None else str(tensor.bits),
+            "" if tensor.group_size is None else str(tensor.group_size),
+            "?" if tensor.nbytes is None else f"{tensor.nbytes:,}",
+        ]
+        if cost := tensor.cost:
+            cells += [f"{value:,}" for value in (cost.packed_bytes, cost.slices, cost.cycles)]
+        table.add_row(*cells, style=None if tensor.supported else "dim")
+        notes = (tensor.problem, tensor.host and f"host computes {tensor.host}")
+        for note in filter(None, notes):
+            problems.setdefault(note, []).append(tensor.name)
+    OUT.print(table)
+    for note, names in problems.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        OUT.print(f"{names[0]}{more}: {note}", markup=False, highlight=False, soft_wrap=True)
+    totals = report.to_dict()["totals"]
+    print_facts(
+        f"in all, on {report.core} for {rows} rows" if report.core else "in all",
+        {key.replace("_", " "): f"{value:,}" for key, value in totals.items()},
+    )

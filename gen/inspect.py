@@ -1,0 +1,192 @@
+"""What a checkpoint holds, what of it a core takes, and what that costs; from its headers alone."""
+
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from compiler.checkpoint import Checkpoint, open_checkpoint
+from compiler.engine_times import Memory
+from compiler.importers.base import Facts
+from compiler.pack import check_size, cut_steps
+from compiler.program import OUTPUT_BYTES
+from compiler.schedule import Layout, up
+from compiler.search import Problem, search
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+from hdl.lmma import ACCUMULATORS, OUTPUTS, SCALES
+from hdl.rules import check_core
+
+_OUTPUT = "fp32"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a matrix on a core for some rows of activations.
+
+    ``packed_bytes`` are weights and scale records; ``slices`` weight slices that the tiles take,
+    ``cycles`` what the cycle model says of the whole program.
+    """
+
+    packed_bytes: int
+    slices: int
+    cycles: int
+
+
+@dataclass(frozen=True)
+class TensorReport:
+    """A tensor of a checkpoint.
+
+    Attributes
+    ----------
+    matrices : int
+        1, or how many there are in a stack.
+    problem : str or None
+        Why it is not read as a quantised matrix, or not taken by the core, and the remedy.
+    host : str or None
+        What of it the host computes.
+    cost : Cost or None
+        Of each matrix, where a core was given and takes it.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    bits: int | None
+    group_size: int | None
+    matrices: int
+    nbytes: int | None
+    problem: str | None
+    host: str | None
+    cost: Cost | None
+
+    @property
+    def supported(self) -> bool:
+        """Whether it is read as a quantised matrix and, where a core was given, taken by it."""
+        return self.problem is None
+
+
+@dataclass(frozen=True)
+class CheckpointReport:
+    """All tensors of a checkpoint; totals count each matrix of supported tensors once."""
+
+    path: str
+    architecture: str | None
+    core: str | None
+    rows: int
+    tensors: list[TensorReport]
+
+    def total(self, field: str) -> int:
+        """Sum of a field of the costs."""
+        return sum(
+            getattr(tensor.cost, field) * tensor.matrices for tensor in self.tensors if tensor.cost
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values."""
+        values = asdict(self)
+        for tensor, report in zip(values["tensors"], self.tensors, strict=True):
+            tensor["supported"] = report.supported
+        counted = [tensor for tensor in self.tensors if tensor.supported]
+        values["totals"] = {
+            "tensors": len(self.tensors),
+            "supported": len(counted),
+            "bytes": sum(tensor.nbytes or 0 for tensor in self.tensors),
+            "supported_bytes": sum(tensor.nbytes or 0 for tensor in counted),
+        }
+        if self.core:
+            costs = ("packed_bytes", "slices", "cycles")
+            values["totals"] |= {field: self.total(field) for field in costs}
+        return values
+
+
+@cache
+def cost_of(
+    config: CoreConfig, rows: int, shape: tuple[int, int], bits: int, group_size: int, scales: str
+) -> Cost:
+    """Cost of a matrix [N, K] for ``rows`` rows of activations, in the default memory.
+
+    Raises
+    ------
+    InputError
+        The core's buffers do not hold it.
+    """
+    n, k = shape
+    layout = Layout.of(config, bits, cut_steps(config, k, group_size), k, scales, group_size >= k)
+    options = {
+        "bits": bits,
+        "accumulator": ACCUMULATORS.index("fp32"),
+        "scales": tuple(SCALES).index(scales),
+        "zero": 0,
+        "type": OUTPUTS.index(_OUTPUT),
+        "size": OUTPUT_BYTES[_OUTPUT],
+        "pitch": up(n * OUTPUT_BYTES[_OUTPUT], layout.units.bus),
+    }
+    problem = Problem(layout=layout, m=rows, n=n, options=options, memory=Memory())
+    best = search(problem)[0]
+    steps = sum(layout.steps(run) for run in layout.runs)
+    slices = -(-rows // config.m) * problem.tiles * steps * layout.planes
+    return Cost(layout.weights(problem.tiles) + layout.scales(problem.tiles), slices, best.time)
+
+
+def _report(
+    checkpoint: Checkpoint, name: str, config: CoreConfig | None, rows: int
+) -> TensorReport:
+    whole = checkpoint.facts(name)
+    stack = len(whole.shape) == 3 and whole.bits is not None
+    facts = checkpoint.facts(f"{name}[0]") if stack else whole
+    problem, cost = facts.problem, None
+    if config is not None and problem is None:
+        try:
+            cost = _cost(config, name, facts, rows)
+        except InputError as error:
+            problem = str(error).removeprefix(f"tensor {name!r} ")
+    return TensorReport(
+        name=name,
+        kind=whole.kind,
+        shape=whole.shape,
+        bits=whole.bits,
+        group_size=whole.group_size,
+        matrices=whole.shape[0] if stack else 1,
+        nbytes=whole.nbytes,
+        problem=problem,
+        host="minimums times row sums" if facts.minimums and problem is None else None,
+        cost=cost,
+    )
+
+
+def _cost(config: CoreConfig, name: str, facts: Facts, rows: int) -> Cost:
+    n, k = facts.shape
+    bits, group_size = facts.bits or 0, facts.group_size or k
+    check_size(config, name, bits, k)
+    if config.weight_coding == "ternary" and bits != 2:
+        raise InputError("is not ternary: set weight_coding=binary")
+    return cost_of(config, rows, (n, k), bits, group_size, facts.scales)
+
+
+def inspect(
+    path: Path, config: CoreConfig | None = None, rows: int = 1, gptq_version: int | None = None
+) -> CheckpointReport:
+    """Report on a checkpoint, and on its cost on a core.
+
+    Parameters
+    ----------
+    rows : int
+        Rows of activations that costs are for.
+
+    Raises
+    ------
+    InputError
+        The checkpoint cannot be opened, or the configuration is no core.
+    """
+    if config is not None:
+        check_core(config)
+    checkpoint = open_checkpoint(path, gptq_version)
+    named = checkpoint.metadata.get("general.architecture") or checkpoint.metadata.get("model_type")
+    return CheckpointReport(
+        path=str(path),
+        architecture=named if isinstance(named, str) else None,
+        core=config.name if config else None,
+        rows=rows,
+        tensors=[_report(checkpoint, name, config, rows) for name in checkpoint.names()],
+    )
