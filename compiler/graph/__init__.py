@@ -1,0 +1,1 @@
+"""Networks as typed dataflow graphs: builders, passes, printing."""
