@@ -221,7 +221,9 @@ def plan(
             f"({config.activation}) and tables ({config.table}) of {config.name} do not give: "
             "take fp32"
         )
-    packed = pack(config, tensor)
+    # Sums of runs are FP32: only whole-number results limit K.
+    deep = max(config.max_k, tensor.shape[1]) if output != "int32" else config.max_k
+    packed = pack(config.replace(max_k=deep), tensor)
     scales = _record_format(packed, tensor)
     n, k = tensor.shape
     grids = (packed.scales, packed.zero_points)

@@ -70,7 +70,7 @@ def _norm(values: _Types, attributes: dict) -> _Types:
     _floats(values)
     _need(attributes["kind"] in ("layer", "rms"), "kind must be layer or rms")
     _need(float(attributes["epsilon"]) >= 0, "epsilon must not be negative")
-    width = values[0].shape[-1] // int(attributes.get("heads", 1))
+    width = int(values[0].shape[-1]) // int(attributes.get("heads", 1))
     _need(all(value.shape == (width,) for value in values[1:]), f"gains must have {width} elements")
     return [values[0]]
 

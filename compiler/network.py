@@ -1,0 +1,183 @@
+"""From a checkpoint to a compiled network: graph, passes, programs, one memory image."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from compiler.checkpoint import Checkpoint
+from compiler.container import Container, Entry, Layer
+from compiler.gemm import PAGE, Plan, plan
+from compiler.graph.build import build_graph
+from compiler.graph.ir import Graph
+from compiler.graph.passes import Target, run_passes
+from compiler.quantise import Rounding
+from compiler.schedule import up
+from compiler.stored import StoredTensor
+from compiler.tensor import QuantTensor
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+from hdl.lmma import BYTES
+from hdl.rules import check_core
+
+#: Rows of activations that programs are made for, by the network's builder.
+ROWS = {"decoder": (1, 16), "bert": (8, 32)}
+
+
+class _Memory:
+    """Plans of all matrices, as they come; the memory that holds them at the end."""
+
+    def __init__(self, config: CoreConfig, rows: Sequence[int]):
+        self.config, self.rows = config, sorted(set(rows))
+        self.plans: dict[str, dict[int, Plan]] = {}
+
+    def add(self, name: str, tensor: QuantTensor) -> None:
+        """Plan a matrix for all rows; all its programs read one image of the weights."""
+        most = plan(self.config, tensor, self.rows[-1])
+        plans = {self.rows[-1]: most}
+        for rows in self.rows[:-1]:
+            plans[rows] = plan(self.config, tensor, rows, width=most.blocks.tiles)
+        self.plans[name] = {rows: plans[rows] for rows in self.rows}
+
+    def place(self) -> tuple[np.ndarray, dict[str, Layer], dict[str, int]]:
+        """Image, layers, and addresses of what all share: programs, then weights and scales.
+
+        What does not depend on places (a program's length) is known before they are chosen.
+        """
+        nowhere = {name: 0 for name in ("weights", "scales", "activations", "outputs")}
+        programs = {
+            name: {rows: len(made.words(nowhere)) for rows, made in plans.items()}
+            for name, plans in self.plans.items()
+        }
+        at, starts = 0, {}
+        for name, lengths in programs.items():
+            for rows, length in lengths.items():
+                starts[name, rows] = at
+                at = up(at + length * BYTES, 64)
+        regions = {}
+        for name, plans in self.plans.items():
+            sizes = plans[self.rows[-1]].sizes
+            at = up(at, PAGE)
+            regions[name] = {"weights": at, "scales": up(at + sizes["weights"], PAGE)}
+            at = regions[name]["scales"] + sizes["scales"]
+        image = np.zeros(at, np.uint8)
+        most = [plans[self.rows[-1]].sizes for plans in self.plans.values()]
+        shared = {"activations": up(at, PAGE)}
+        shared["outputs"] = up(shared["activations"] + max(s["activations"] for s in most), PAGE)
+        shared["memory"] = up(shared["outputs"] + max(s["outputs"] for s in most), PAGE)
+        layers = {}
+        for name, plans in self.plans.items():
+            wide, places = plans[self.rows[-1]], regions[name]
+            for part, content in (("weights", wide.weights), ("scales", wide.scales)):
+                image[places[part] : places[part] + content.size] = content
+            entries = []
+            for rows, made in plans.items():
+                words = made.words(places | shared)
+                code = b"".join(word.to_bytes(BYTES, "little") for word in words)
+                start = starts[name, rows]
+                image[start : start + len(code)] = np.frombuffer(code, np.uint8)
+                entries.append(Entry(rows, start, len(words)))
+            layers[name] = Layer(
+                name=name,
+                shape=wide.shape[1:],
+                programs=entries,
+                weights=(places["weights"], wide.weights.size),
+                scales=(places["scales"], wide.scales.size),
+                runs=[(run.length, wide.layout.act(run)) for run in wide.layout.runs],
+                output_pitch=wide.output(0).pitch,
+                blocks={str(rows): vars(made.blocks) for rows, made in plans.items()},
+            )
+        return image, layers, shared
+
+
+def compile_network(
+    checkpoint: Checkpoint,
+    config: CoreConfig,
+    rows: Sequence[int] = (),
+    rounding: Rounding | None = None,
+    progress: Callable[[str, int, int], Any] = lambda name, done, total: None,
+) -> tuple[Container, dict[str, Graph]]:
+    """Compile a checkpoint's network.
+
+    Parameters
+    ----------
+    rows : sequence of int
+        Rows of activations that programs are made for; none: :data:`ROWS` of the architecture.
+    rounding : Rounding, optional
+        How float matrices become codes; without it they stay with the host.
+    progress : callable
+        Called with a matrix's name, how many are done, and how many there are.
+
+    Returns
+    -------
+    Container, and the graph as built and after each pass
+
+    Raises
+    ------
+    InputError
+        Core or network are not possible, and why. A matrix that the core does not take is no error:
+        the host multiplies by it, and the container says so.
+    """
+    check_core(config)
+    if config.activation != "int8":
+        raise InputError(
+            f"networks run with int8 activations, {config.name} takes {config.activation}: "
+            "set activation=int8"
+        )
+    built, facts = build_graph(checkpoint, rounding.bits if rounding else None)
+    rows = tuple(rows) or ROWS[facts.family.builder]
+    if min(rows) < 1:
+        raise InputError(f"rows must be positive, not {min(rows)}")
+    memory, target = _Memory(config, rows), Target(config)
+    host, tensors = {}, {}
+    for done, (weight, name) in enumerate(built.weights.items()):
+        progress(name, done, len(built.weights))
+        stored = checkpoint.facts(name).problem is None and checkpoint.facts(name).bits is not None
+        if stored:
+            tensor = checkpoint.tensor(name)
+        else:
+            assert rounding is not None, "a float matrix is a weight only where it is rounded"
+            tensor = rounding.apply(name, checkpoint.array(name))
+        try:
+            memory.add(weight, tensor)
+        except InputError as error:
+            host[weight] = str(error)
+            target.refused[weight] = str(error)
+            built.constant(weight, tensor.dequantise())
+            continue
+        tensors[weight] = StoredTensor.of(tensor)
+        if tensor.minimums is not None:
+            target.minimums[weight] = (tensor.group_size, tensor.minimums, tensor.column_order)
+    for weight in host:
+        del built.weights[weight]
+    if not tensors:
+        raise InputError(
+            f"{checkpoint.path}: no matrix that {config.name} takes: "
+            + (next(iter(host.values())) if host else "all are floats: give --bits to round them")
+        )
+    host |= {
+        node.inputs[1]: "stored as floats: --bits rounds it"
+        for node in built.nodes
+        if node.op == "linear" and node.inputs[1] in built.arrays and node.inputs[1] not in host
+    }
+    built.check()
+    stages = run_passes(built, target)
+    image, layers, shared = memory.place()
+    container = Container(
+        config=config,
+        graph=stages["fuse"],
+        facts={
+            "architecture": facts.architecture,
+            "builder": facts.family.builder,
+            "context": facts.context,
+            "layers": facts.layers,
+            "width": facts.width,
+        },
+        host=host,
+        layers=layers,
+        image=image,
+        tensors=tensors,
+        **shared,
+    )
+    container.check()
+    return container, stages

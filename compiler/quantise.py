@@ -1,0 +1,78 @@
+"""Float matrices to weight codes: rounding to nearest, group by group."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.tensor import QuantTensor
+from hdl.errors import InputError
+
+#: Shares of a group's range that are tried: what is outside is cut off.
+_SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How matrices are rounded.
+
+    Each group of ``group_size`` along K gets the scale and the whole zero point, out of a few, that
+    leave the least squared error: ``w ~ scale * (code - zero)`` with an FP16 scale.
+
+    Raises
+    ------
+    InputError
+        Bits or group are out of range.
+    """
+
+    bits: int
+    group_size: int = 32
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= 8:
+            raise InputError(f"--bits must be 1..8, not {self.bits}")
+        if self.group_size < 1:
+            raise InputError(f"--group must be positive, not {self.group_size}")
+
+    def apply(self, name: str, weights: np.ndarray) -> QuantTensor:
+        """Round a matrix, float32 [N, K].
+
+        Raises
+        ------
+        InputError
+            A group's range is beyond FP16.
+        """
+        n, k = weights.shape
+        groups = -(-k // self.group_size)
+        padded = np.pad(weights, ((0, 0), (0, groups * self.group_size - k)), mode="edge")
+        parts = padded.reshape(n, groups, self.group_size)
+        most = (1 << self.bits) - 1
+        low = np.minimum(parts.min(axis=2, keepdims=True), 0)
+        high = np.maximum(parts.max(axis=2, keepdims=True), 0)
+        best = [np.zeros(0)] * 3
+        least = np.full(low.shape, np.inf, np.float32)
+        for share in _SHARES:
+            with np.errstate(over="ignore"):
+                scale = ((high - low) * np.float32(share / most)).astype(np.float16)
+            scale = np.where(scale == 0, np.float16(1), scale).astype(np.float32)
+            if not np.isfinite(scale).all():
+                raise InputError(f"tensor {name!r}: its values are beyond FP16 scales")
+            zero = np.clip(np.rint(-low * np.float32(share) / scale), 0, most + 1)
+            codes = np.clip(np.rint(parts / scale) + zero, 0, most)
+            error = np.square(parts - scale * (codes - zero)).sum(axis=2, keepdims=True)
+            better = error < least
+            least = np.where(better, error, least)
+            best = [
+                np.where(better, new, old) if old.size else new
+                for new, old in zip((scale, zero, codes), best, strict=True)
+            ]
+        scale, zero, codes = best
+        return QuantTensor(
+            name=name,
+            kind=f"W{self.bits}",
+            bits=self.bits,
+            codes=codes.reshape(n, -1)[:, :k].astype(np.uint8),
+            scales=scale[..., 0],
+            zero_points=zero[..., 0].astype(np.int16),
+            minimums=None,
+            group_size=self.group_size,
+        )
