@@ -1,5 +1,6 @@
 """Runs programs on the RTL of a core, with memory and host in C++: no Python in a cycle."""
 
+import enum
 import struct
 import subprocess
 from dataclasses import dataclass
@@ -15,9 +16,16 @@ from verif.isa_model import State
 from verif.native import build_native
 
 _HARNESS = Path(__file__).parent / "bench" / "core_harness.cpp"
-_JOB = struct.Struct("=12Qd")
+_COMMAND = struct.Struct("=3Q")
+_JOB = struct.Struct("=11Qd")
 _RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")
 _NEVER = (1 << 64) - 1
+
+
+class _Command(enum.IntEnum):
+    """Kinds of commands that the harness takes."""
+
+    RESIZE, WRITE, READ, RUN = range(4)
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class Outcome:
 
 
 class CoreSimulation:
-    """A core in a process of its own; its buffers keep their contents from job to job.
+    """A core in a process of its own; its memory and its buffers stay from program to program.
 
     Parameters
     ----------
@@ -121,29 +129,65 @@ class CoreSimulation:
         ToolError
             The simulation itself failed.
         """
+        self.resize(memory.size)
+        self.write(0, memory)
+        outcome = self.execute(address, length, conditions)
+        memory[:] = self.read(0, memory.size)
+        return outcome
+
+    def resize(self, size: int) -> None:
+        """Give the core a memory of ``size`` bytes, all 0, that stays from program to program."""
+        self._send(_COMMAND.pack(_Command.RESIZE, 0, size))
+
+    def write(self, address: int, content: np.ndarray) -> None:
+        """Write uint8 ``content`` to memory, inside of its size."""
+        head = _COMMAND.pack(_Command.WRITE, address, content.size)
+        self._send(head, np.ascontiguousarray(content).data)
+
+    def read(self, address: int, size: int) -> np.ndarray:
+        """Read uint8 [size] from memory, inside of its size."""
+        self._send(_COMMAND.pack(_Command.READ, address, size))
+        return np.frombuffer(self._take(size), np.uint8)
+
+    def execute(self, address: int, length: int, conditions: Conditions | None = None) -> Outcome:
+        """Run the program of ``length`` instructions at ``address`` on the memory as it is.
+
+        Raises
+        ------
+        ToolError
+            The simulation itself failed.
+        """
         c = conditions or Conditions()
         job = _JOB.pack(
-            memory.size, address, length, *c.window, c.seed, c.latency, c.most_cycles,
+            address, length, *c.window, c.seed, c.latency, c.most_cycles,
             c.error_address, c.ring_again, c.abort_at, c.reset_at, c.stall,
         )  # fmt: skip
-        source, sink = self._process.stdin, self._process.stdout
-        assert source is not None and sink is not None
-        try:
-            source.write(job)
-            source.write(memory.tobytes())
-            source.flush()
-            head, after = sink.read(_RESULT.size), sink.read(memory.size)
-        except OSError as error:
-            raise ToolError(f"the simulated core ended: {error}") from error
-        if len(head) < _RESULT.size or len(after) < memory.size:
-            raise ToolError(f"the simulated core ended with status {self._process.wait()}")
-        memory[:] = np.frombuffer(after, np.uint8)
+        self._send(_COMMAND.pack(_Command.RUN, 0, 0), job)
+        head = self._take(_RESULT.size)
         finished, cause, error_address, irq_status, ran, *counts = _RESULT.unpack(head)
         violation = counts.pop().rstrip(b"\0").decode()
         counters = dict(zip(COUNTERS, counts, strict=True))
         shared = ("instructions", "slices", "read_beats", "write_beats")
         state = State(Cause(cause), error_address, **{name: counters[name] for name in shared})
         return Outcome(bool(finished), state, counters, irq_status, ran, violation)
+
+    def _send(self, *parts: bytes | memoryview) -> None:
+        sink = self._process.stdin
+        assert sink is not None
+        try:
+            for part in parts:
+                sink.write(part)
+            sink.flush()
+        except OSError as error:
+            raise ToolError(f"the simulated core ended: {error}") from error
+
+    def _take(self, size: int) -> bytes:
+        source = self._process.stdout
+        assert source is not None
+        content = source.read(size)
+        if len(content) < size:
+            raise ToolError(f"the simulated core ended with status {self._process.wait()}")
+        return content
 
     def close(self) -> None:
         """End the process."""

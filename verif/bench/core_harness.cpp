@@ -1,8 +1,8 @@
-// Runs programs on a core whose memory lives here: jobs come on standard input, results leave on
-// standard output, both in the machine's byte order.
+// Runs programs on a core whose memory lives here and stays from program to program: commands come
+// on standard input, results leave on standard output, both in the machine's byte order.
 //
 // Checks AXI's rules on the way: what is offered stays offered and unchanged, bursts do not cross
-// 4 KiB, WLAST is where AWLEN says. Memory ends where the job says; beyond it the answer is DECERR.
+// 4 KiB, WLAST is where AWLEN says. Memory has the size that it was given; beyond it the answer is DECERR.
 
 #include <cstdint>
 #include <cstdio>
@@ -20,8 +20,15 @@ namespace {
 
 constexpr uint64_t kBus = BUS_BYTES;
 
+// A command's kind; its address and size are bytes of memory.
+enum : uint64_t { kResize, kWrite, kRead, kRun };
+
+struct Command {
+    uint64_t kind, address, size;  // kWrite is followed by bytes, kRun by a Job
+};
+
 struct Job {
-    uint64_t bytes, address, length, window_low, window_high;
+    uint64_t address, length, window_low, window_high;
     uint64_t seed, latency, most_cycles, error_address;
     uint64_t ring_again, abort_at, reset_at;  // cycles, 0: never
     double stall;
@@ -292,13 +299,25 @@ class Bench {
 int main() {
     VerilatedContext context;
     Vcore core{&context};
-    Job job;
-    while (std::fread(&job, sizeof job, 1, stdin) == 1) {
-        std::vector<uint8_t> memory(job.bytes);
-        if (std::fread(memory.data(), 1, memory.size(), stdin) != memory.size()) return 1;
-        const Result result = Bench(job, memory).run(core);
-        std::fwrite(&result, sizeof result, 1, stdout);
-        std::fwrite(memory.data(), 1, memory.size(), stdout);
+    std::vector<uint8_t> memory;
+    Command command;
+    while (std::fread(&command, sizeof command, 1, stdin) == 1) {
+        const auto [kind, address, size] = command;
+        if (kind == kResize) {
+            memory.assign(size, 0);
+            continue;
+        }
+        if (kind == kRun) {
+            Job job;
+            if (std::fread(&job, sizeof job, 1, stdin) != 1) return 1;
+            const Result result = Bench(job, memory).run(core);
+            std::fwrite(&result, sizeof result, 1, stdout);
+        } else {
+            if (address > memory.size() || size > memory.size() - address) return 1;
+            uint8_t* place = memory.data() + address;
+            if (kind == kWrite && std::fread(place, 1, size, stdin) != size) return 1;
+            if (kind == kRead) std::fwrite(place, 1, size, stdout);
+        }
         std::fflush(stdout);
     }
     core.final();
