@@ -119,6 +119,12 @@ class QuantTensor:
         ordered[:, self.column_order] = weights
         return ordered
 
+    def without_order(self, activations: np.ndarray) -> tuple["QuantTensor", np.ndarray]:
+        """The same product without ``column_order``: activations [M, K] stand as the codes do."""
+        if self.column_order is None:
+            return self, activations
+        return replace(self, column_order=None), activations[:, self.column_order]
+
     def rows(self, part: slice) -> "QuantTensor":
         """Some of the N rows."""
         minimums = None if self.minimums is None else self.minimums[part]

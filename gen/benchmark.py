@@ -22,6 +22,7 @@ from rich.table import Table
 from compiler.gemm import gemm
 from compiler.pack import pack
 from compiler.tensor import QuantTensor
+from gen import checkpoint_memory
 from gen.generate import generate
 from gen.rtl import verilog
 from gen.run import compare
@@ -142,6 +143,8 @@ def measure(runs: int) -> dict[str, float]:
         seconds = _seconds(lambda c=config, t=tensor: pack(c, t), runs)
         figures[f"pack 4096 x 4096, {bits} bits (s)"] = seconds
         figures[f"pack 4096 x 4096, {bits} bits, peak (MiB)"] = _pack_memory(config, tensor)
+    peak = checkpoint_memory.measure(layers=1)["peak memory (GiB)"]
+    figures["pack a layer and the head of LLAMA2-7B, Q4_0, peak memory (GiB)"] = peak
     with tempfile.TemporaryDirectory() as folder:
         figures["generate w2a8 (s)"] = _seconds(
             lambda: _generate(preset("w2a8"), Path(folder)), runs

@@ -21,12 +21,13 @@ def integer_products(
     tensor : QuantTensor
         N x K weights; ``q - z`` are the dequantised integer codes.
     spans : sequence of (start, stop), optional
-        Parts of K to sum, default the tensor's scale groups.
+        Parts of the codes' columns to sum, default the tensor's scale groups.
 
     Returns
     -------
     int64 [M, N, spans]
     """
+    tensor, activations = tensor.without_order(activations)
     k = tensor.shape[1]
     if spans is None:
         size = tensor.group_size

@@ -314,6 +314,7 @@ def tile_job(
         )
     check_activations(config, activations, tensor.shape[1])
     packed = pack(config, tensor)
+    tensor, activations = tensor.without_order(activations)
     activations = _rows(activations, config.m).reshape(-1, activations.shape[1])
     layout = _Layout(config, activations, tensor, packed, order, np.random.default_rng(seed))
     expected, checked = layout.results(expected_results(config, activations, tensor, packed))

@@ -17,6 +17,7 @@ def outputs(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) ->
     ``O += s' 2^e (scale D - z'' R) + minimum 2^e R`` over runs (:class:`~hdl.forms.Form`), so that
     all error is the tile's own.
     """
+    tensor, activations = tensor.without_order(activations)
     packed = pack(config.replace(zero_points="external"), tensor)
     external = config.replace(zero_points="external")
     results = expected_results(external, activations, tensor, packed)
@@ -51,6 +52,7 @@ def error_bound(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor
     tables of integers have no error; exact floats are not bounded here.
     """
     external = config.replace(zero_points="external")
+    tensor, activations = tensor.without_order(activations)
     packed = pack(external, tensor)
     results = expected_results(external, activations, tensor, packed)
     bound = np.zeros(results.dots.shape[:2])
