@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types presets floats campaign fuzz bench study docs check-tools clean
+.PHONY: help demo test lint types presets floats campaign fuzz bench bitstream study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,10 @@ fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
 
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise
 	$(BIN)/python -m gen.benchmark
+
+bitstream: $(READY)  ## bitstreams of an iCEBreaker and of a ULX3S (ECP5), minutes
+	$(BIN)/lutcore bitstream --board icebreaker
+	$(BIN)/lutcore bitstream --board ulx3s-85f
 
 # Areas are compared only with closed timing, which takes a Liberty library and OpenSTA.
 STUDY_FLAGS = $(if $(LIBERTY),--liberty $(LIBERTY)) $(if $(PERIOD),--period $(PERIOD))

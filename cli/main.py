@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli import checkpoints, language, programs, studies
+from cli import boards, checkpoints, language, programs, studies
 from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json, say
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
@@ -263,6 +263,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 app.command()(checkpoints.inspect)
+app.command()(boards.bitstream)
 app.command("compile")(programs.compile_tensor)
 app.command()(programs.run)
 app.command()(programs.disasm)

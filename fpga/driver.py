@@ -1,6 +1,7 @@
 """The host's driver of a board, real or simulated."""
 
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Self
 
@@ -11,6 +12,7 @@ from compiler.gemm import gemm
 from compiler.program import Program
 from compiler.tensor import QuantTensor
 from fpga.channel import Channel
+from fpga.emit import is_core
 from fpga.protocol import (
     FACTS,
     FACTS_BASE,
@@ -22,6 +24,7 @@ from fpga.protocol import (
     Request,
     facts,
 )
+from fpga.tile_matmul import tile_matmul
 from fpga.virtual import VirtualBoard
 from gen.run import Run
 from hdl.axi import PAGE_BITS
@@ -103,6 +106,7 @@ class Device:
         """Compare what the board says about itself with the configuration."""
         words = np.frombuffer(self.read(FACTS_BASE, WORD_BYTES * len(FACTS)), "<u4")
         found = dict(zip(FACTS, map(int, words), strict=True))
+        registers = constants(self.config) if is_core(self.config) else {}
         where = f"the board on {self._line.port}"
         if found["protocol"] != PROTOCOL:
             raise InputError(
@@ -111,9 +115,7 @@ class Device:
             )
         self.memory = found["memory"]
         differs = found != facts(self.config, self.memory)
-        differing = [
-            name for name, value in constants(self.config).items() if self.register(name) != value
-        ]
+        differing = [name for name, value in registers.items() if self.register(name) != value]
         if differs or differing:
             what = f"register {differing[0]}" if differing else "sizes of its buffers"
             raise InputError(
@@ -136,8 +138,13 @@ class Device:
         ToolError
             The board is gone, or has nothing there.
         """
+        self.write_all([(address, data)])
+
+    def write_all(self, parts: Iterable[tuple[int, bytes]]) -> None:
+        """As :meth:`write`, for several addresses and their data, in order."""
         requests = [
             Request(Kind.WRITE, place, size // WORD_BYTES, data[place - address :][:size])
+            for address, data in parts
             for place, size in self._frames(address, len(data))
         ]
         self._channel.exchange(requests)
@@ -189,10 +196,14 @@ class Device:
         Raises
         ------
         InputError
-            It is for another core, or larger than the board's memory.
+            The board has no core, or another one, or too little memory.
         ToolError
             The board is gone, or the program did not end.
         """
+        if not is_core(self.config):
+            raise InputError(
+                f"{self.config.name} is a tile without a core and runs no programs: use matmul()"
+            )
         if program.config.replace(name="core") != self.config.replace(name="core"):
             raise InputError(
                 f"the program is for another core than the board's, {self.config.name}: compile it "
@@ -254,6 +265,8 @@ class Device:
         ToolError
             The board is gone, or the program ended with a fault.
         """
+        if not is_core(self.config):
+            return tile_matmul(self, tensor, activations)
         run = self.run(gemm(self.config, tensor, activations))
         if run.state.cause:
             raise ToolError(

@@ -1,30 +1,60 @@
-"""A board's Verilog."""
+"""A board's logic, as Verilog and as what synthesis reads."""
 
 import functools
 
+from amaranth.lib.wiring import Component
+
 from fpga.gateware.board import Board
 from fpga.gateware.memory import check_memory
+from fpga.gateware.tile_board import TileBoard
+from fpga.gateware.top import Top
 from fpga.gateware.uart import check_divisor
+from fpga.pll import EcpPll
 from gen.rtl import component_rtlil, rtlil_verilog
 from hdl.config import CoreConfig
 from hdl.rules import check_core
 
 #: Name of the top module.
 TOP = "board"
-# No buffer needs contents when power comes on, and a line for each word would be most of the text.
-_UNINITIALISED = "delete t:$meminit*"
+#: No buffer needs contents when power comes on, and a line for each word would be most of the text.
+UNINITIALISED = "delete t:$meminit*"
 
 
-@functools.lru_cache(maxsize=8)
-def board_verilog(config: CoreConfig, memory: int, divisor: int) -> str:
-    """Verilog of a :class:`~fpga.gateware.board.Board`.
+def is_core(config: CoreConfig) -> bool:
+    """Whether a board gets a whole core of that configuration, or a tile alone."""
+    return config.precompute == "buffered"
+
+
+def board_component(config: CoreConfig, memory: int, divisor: int) -> Component:
+    """A :class:`~fpga.gateware.board.Board` or :class:`~fpga.gateware.tile_board.TileBoard`.
 
     Raises
     ------
     InputError
         No board can be built from that.
     """
+    check_divisor(divisor)
+    if not is_core(config):
+        return TileBoard(config, memory, divisor)
     check_core(config)  # a component that refuses would be reported as unused too
     check_memory(memory)
-    check_divisor(divisor)
-    return rtlil_verilog(component_rtlil(Board(config, memory, divisor), TOP), _UNINITIALISED)
+    return Board(config, memory, divisor)
+
+
+@functools.lru_cache(maxsize=8)
+def board_verilog(config: CoreConfig, memory: int, divisor: int) -> str:
+    """Verilog of a board's logic, with ``clk``, ``rst``, ``rx`` and ``tx``.
+
+    Raises
+    ------
+    InputError
+        No board can be built from that.
+    """
+    return rtlil_verilog(
+        component_rtlil(board_component(config, memory, divisor), TOP), UNINITIALISED
+    )
+
+
+def top_rtlil(config: CoreConfig, memory: int, divisor: int, pll: EcpPll | None) -> str:
+    """RTLIL of :class:`~fpga.gateware.top.Top` around a board; errors as above."""
+    return component_rtlil(Top(board_component(config, memory, divisor), pll), TOP)

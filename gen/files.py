@@ -10,8 +10,8 @@ from pathlib import Path
 from hdl.errors import InputError
 
 
-def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
-    """Write text files into ``folder``, making it if need be: all of them, or none.
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
+    """Write files, text as UTF-8, into ``folder``, making it if need be: all of them, or none.
 
     Raises
     ------
@@ -21,8 +21,9 @@ def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as scratch:
-            for name, text in files.items():
-                (Path(scratch) / name).write_text(text, encoding="utf-8", newline="\n")
+            for name, content in files.items():
+                data = content.encode() if isinstance(content, str) else content
+                (Path(scratch) / name).write_bytes(data)
             for name in files:
                 os.replace(Path(scratch) / name, folder / name)
     except OSError as error:

@@ -19,7 +19,7 @@ class Family:
         Options that keep the hierarchy or flatten it.
     luts : dict
         Cell (regular expression) -> LUTs that it takes.
-    carry, ff, lutram, bram, dsp, free : str
+    carry, ff, lutram, bram, spram, dsp, free : str
         Cells of each kind (regular expressions); ``free`` ones cost nothing.
     carry_in, carry_out, data : str
         Ports of a carry cell, and the data input of a flip-flop.
@@ -44,6 +44,7 @@ class Family:
     data: str
     fabric_carry: int
     models: str
+    spram: str = "(?!)"
 
 
 FAMILIES: dict[str, Family] = {
@@ -76,7 +77,8 @@ FAMILIES: dict[str, Family] = {
         carry="SB_CARRY",
         ff="SB_DFF.*",
         lutram="(?!)",
-        bram="SB_RAM40_4K.*|SB_SPRAM256KA",
+        bram="SB_RAM40_4K.*",
+        spram="SB_SPRAM256KA",
         dsp="SB_MAC16",
         free="(?!)",
         carry_in="CI",

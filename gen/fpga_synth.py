@@ -21,10 +21,11 @@ from gen.yosys import run_yosys, yosys_command
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 
-#: Cells that are no resource.
-_NOTHING = r"\$scopeinfo|VCC|GND"
+#: Cells that are no resource, or one of which there is only one.
+_NOTHING = r"\$scopeinfo|VCC|GND|EHXPLLL|MMCME2_BASE|[IO]BUF"
 #: Stand among a module's cells for what :class:`_Nets` finds.
 _FABRIC, _LONE = "(carry LUT)", "(lone flip-flop)"
+_KINDS = ("ff", "carry", "bram", "spram", "dsp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +184,10 @@ def _weight(family: Family, cell: str) -> int:
     for kind, luts in family.luts.items():
         if _is(cell, kind):
             return luts
-    others = (family.ff, family.bram, family.dsp, family.free, family.carry, _NOTHING)
+    others = (
+        *(family.ff, family.bram, family.spram, family.dsp),
+        *(family.free, family.carry, _NOTHING),
+    )
     if any(_is(cell, kind) for kind in others):
         return 0
     raise ToolError(f"Yosys mapped to a cell that the report does not know: {cell}")
@@ -277,11 +281,26 @@ class _Nets:
         return extra
 
 
-def _cells(family: Family, module: Json) -> dict[str, int]:
-    """Cells of a mapped module by type, and what its nets tell."""
+def module_cells(family: Family, module: Json) -> dict[str, int]:
+    """Cells of a mapped module (Yosys JSON) by type, and what its nets tell."""
     cells = Counter(cell["type"] for cell in module["cells"].values())
     nets = _Nets(family, module)
     return {**cells, _FABRIC: nets.carry_luts(), _LONE: nets.lone_flip_flops()}
+
+
+def resources(family: Family, cells: Mapping[str, int]) -> dict[str, int]:
+    """What the cells of a module take (:func:`module_cells`), those known to be no cells left out.
+
+    ``lut`` counts all LUTs, ``lutram`` those of them that are memory, ``lone`` flip-flops that no
+    LUT feeds.
+    """
+    found = {kind: _total(cells, getattr(family, kind)) for kind in _KINDS}
+    found["lut"] = sum(number * _weight(family, cell) for cell, number in cells.items())
+    found["lutram"] = sum(
+        n * _weight(family, cell) for cell, n in cells.items() if _is(cell, family.lutram)
+    )
+    found["lone"] = cells.get(_LONE, 0)
+    return found
 
 
 # Flow --------------------------------------------------------------------------------------------
@@ -331,7 +350,7 @@ def _mapped(config: CoreConfig, name: str, use_cache: bool) -> Json:
     for way in ("kept", "flattened"):
         modules = json.loads(outputs[f"{way}.json"])["modules"]
         result[way] = {
-            module: _cells(family, content)
+            module: module_cells(family, content)
             for module, content in modules.items()
             if "blackbox" not in content["attributes"]
         }

@@ -69,6 +69,12 @@ _FIELDS: dict[str, dict[str, Any]] = {
         **_FPGA,
         **{"table_storage": "chain", "n": 16, "k": 2, "lookups": 8},
     },
+    # For boards that are too small for a core. A slice of 120 bits fills four words of the link.
+    "board-tile": {
+        **{"table_storage": "chain", "m": 1, "n": 15, "k": 2, "lookups": 4, "result_columns": 1},
+        **{"max_weight_bits": 4, "plane_order": "descending", "group_size": 128},
+        "zero_points": "external",
+    },
 }
 
 _CORE: dict[str, Any] = {
@@ -78,19 +84,22 @@ _CORE: dict[str, Any] = {
     "max_weight_bits": 4,
 }
 
+_EDGE: dict[str, Any] = {
+    "m": 1,
+    "n": 16,
+    "result_columns": 2,
+    "bus_bits": 64,
+    "activation_buffer": 1 << 11,
+    "weight_buffer": 1 << 12,
+    "scale_buffer": 1 << 10,
+    "output_buffer": 1 << 12,
+    "program_buffer": 256,
+}
+
 #: Cores; results leave so that groups of 32 at 2 bits run at full rate.
 _CORES: dict[str, dict[str, Any]] = {
-    "edge": {
-        "m": 1,
-        "n": 16,
-        "result_columns": 2,
-        "bus_bits": 64,
-        "activation_buffer": 1 << 11,
-        "weight_buffer": 1 << 12,
-        "scale_buffer": 1 << 10,
-        "output_buffer": 1 << 12,
-        "program_buffer": 256,
-    },
+    "edge": _EDGE,
+    "board-core": _EDGE | {"n": 8, "result_columns": 1},
     "default": {"result_columns": 8},
     "default-ternary": {
         "weight_coding": "ternary",

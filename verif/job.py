@@ -234,6 +234,14 @@ class _Layout:
             beats[members] = part
         return beats
 
+    def inputs(self) -> dict[str, np.ndarray]:
+        """Payload bits of all streams."""
+        source = "tables" if self.config.precompute == "external" else "activations"
+        inputs = {source: self.steps(), "weights": self.weights()}
+        if self.config.zero_points != "external":
+            inputs["zero_points"] = self.zero_points()
+        return inputs
+
     def zero_points(self) -> np.ndarray:
         """Payload bits of the zero-point stream."""
         config = self.config
@@ -305,6 +313,47 @@ def tile_job(
     InputError
         The activations or the tensor do not fit the configuration.
     """
+    layout, activations = _layout(config, activations, tensor, order, seed)
+    packed = layout.packed
+    expected, checked = layout.results(expected_results(config, activations, tensor, packed))
+    return TileJob(layout.inputs(), expected, checked, stalls or Stalls(), seed)
+
+
+@dataclass(frozen=True, eq=False)
+class TileStreams:
+    """What an mpGEMM sends into a tile, without what must come out.
+
+    Attributes
+    ----------
+    inputs : dict of str to uint8 [beats, payload bits]
+        As of :class:`TileJob`.
+    packed : PackedWeights
+    order : list of (int, int, int)
+        M tile, N tile and run of the results, ``drain_beats`` beats of each.
+    steps, slices : list of int
+        Beats of activations and of weights of each of them; only with inline tables of one pass.
+    """
+
+    inputs: dict[str, np.ndarray]
+    packed: PackedWeights
+    order: list[tuple[int, int, int]]
+    steps: list[int]
+    slices: list[int]
+
+
+def tile_streams(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) -> TileStreams:
+    """Streams of an mpGEMM; parameters and errors as of :func:`tile_job`."""
+    layout, _ = _layout(config, activations, tensor, None, 0)
+    order = [(tile, n, run) for tile in range(layout.m_tiles) for n, run in layout.tiles]
+    steps = [int(layout.orders[run].advance.sum()) for _, _, run in order]
+    slices = [len(layout.orders[run].step) for _, _, run in order]
+    return TileStreams(layout.inputs(), layout.packed, order, steps, slices)
+
+
+def _layout(
+    config: CoreConfig, activations: np.ndarray, tensor: QuantTensor, order: str | None, seed: int
+) -> tuple[_Layout, np.ndarray]:
+    """The layout of an mpGEMM, and its activations padded to whole tiles."""
     order = order or ("plane-major" if config.doubles else "ascending")
     if order not in PLANE_ORDERS:
         raise InputError(f"plane order must be one of {', '.join(PLANE_ORDERS)}, not {order!r}")
@@ -316,10 +365,5 @@ def tile_job(
     packed = pack(config, tensor)
     tensor, activations = tensor.without_order(activations)
     activations = _rows(activations, config.m).reshape(-1, activations.shape[1])
-    layout = _Layout(config, activations, tensor, packed, order, np.random.default_rng(seed))
-    expected, checked = layout.results(expected_results(config, activations, tensor, packed))
-    source = "tables" if config.precompute == "external" else "activations"
-    inputs = {source: layout.steps(), "weights": layout.weights()}
-    if config.zero_points != "external":
-        inputs["zero_points"] = layout.zero_points()
-    return TileJob(inputs, expected, checked, stalls or Stalls(), seed)
+    rng = np.random.default_rng(seed)
+    return _Layout(config, activations, tensor, packed, order, rng), activations

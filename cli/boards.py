@@ -1,0 +1,116 @@
+"""Commands about boards: bitstreams."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
+from fpga.boards import BOARDS
+
+_KINDS = ("lut", "ff", "carry", "lutram", "bram", "spram", "dsp")
+
+
+class _Stages:
+    """A line for synthesis and for each seed, with what the tool said last."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+        self._lines: dict[int, Any] = {}
+
+    def __call__(self, seed: int, line: str) -> None:
+        said = line.removeprefix("Info: ").strip()
+        if not said or said.startswith(("[", "|")):
+            return
+        name = f"seed {seed}" if seed else "board"
+        if seed not in self._lines:
+            self._lines[seed] = self._progress.add_task(name, total=None, said=said)
+        self._progress.update(self._lines[seed], said=said[:70])
+
+
+def bitstream(
+    board: Annotated[str, typer.Option(help=", ".join(BOARDS) + ".")],
+    config: Annotated[
+        str | None,
+        typer.Argument(metavar="[CONFIG]", help="Preset or .toml file; default: the board's own."),
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")] = Path(
+        "build/bitstreams"
+    ),
+    freq: Annotated[
+        float | None, typer.Option(help="MHz of the board's logic.", min=1, max=400)
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(help="Seeds of placement to try; the fastest is kept.", min=1, max=99)
+    ] = 1,
+    jobs: Annotated[int, typer.Option(help="Seeds at a time.", min=1)] = 1,
+    native: Annotated[
+        bool, typer.Option("--native", help="nextpnr and packer on PATH, not the packages'.")
+    ] = False,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build the bitstream of a board, with its metadata and a report.
+
+    Exit status 1 where timing is not met.
+    """
+    from fpga.bitstream import build
+    from fpga.boards import board_config, board_named
+    from fpga.tools import native_wanted
+
+    target = board_named(board)
+    core = board_config(target, config, tuple(overrides or ()))
+    columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, TextColumn("{task.fields[said]}"), console=ERR, transient=True) as bar:
+        built = build(
+            core,
+            target,
+            clock=freq,
+            seeds=range(1, seeds + 1),
+            jobs=jobs,
+            native=native or native_wanted(),
+            progress=_Stages(bar),
+        )
+    written = built.write(output)
+    report = built.report
+    if as_json:
+        print_json(report.to_dict() | {"files": [str(path) for path in written]})
+    else:
+        _print(report, target.capacity)
+        for path in written:
+            OUT.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        load = target.load.replace("FILE", str(written[0]))
+        OUT.print(f"load it: {load}", highlight=False, soft_wrap=True)
+    raise typer.Exit(int(not report.met))
+
+
+def _print(report: Any, capacity: Any) -> None:
+    table = Table(title=f"{report.design} on {report.board}: by synthesis", title_justify="left")
+    table.add_column("block")
+    kinds = [kind for kind in _KINDS if report.synthesis[kind]]
+    for kind in kinds:
+        table.add_column(kind, justify="right")
+    for block, used in report.blocks.items():
+        table.add_row(block, *(f"{used[kind]:,}" if used[kind] else "" for kind in kinds))
+    table.add_section()
+    way = "as a whole" if report.hierarchy == "whole" else "block by block"
+    table.add_row(f"total, mapped {way}", *(f"{report.synthesis[kind]:,}" for kind in kinds))
+    has = (f"{capacity[kind]:,}" if kind in capacity else "" for kind in kinds)
+    table.add_row("the board has", *has)
+    OUT.print(table)
+    facts = {
+        name: f"{used:,} of {available:,} ({used / available:.0%})"
+        for name, (used, available) in report.placed.items()
+    }
+    for name, memory in report.memories.items():
+        facts[f"buffer {name}"] = f"{memory['bits']:,} bits: {memory['kind']}"
+    met = "met" if report.met else "NOT met"
+    facts["timing"] = f"{met}: {report.fmax_mhz:g} MHz for {report.clock_mhz:g} MHz"
+    facts["seed"] = f"{report.seed} of {len(report.seeds)}"
+    for number, path in enumerate(report.paths, 1):
+        facts[f"path {number}"] = f"{path['ns']} ns: {path['from']} to {path['to']}"
+    facts["link"] = f"{report.baud:,} bit/s"
+    facts["seconds"] = ", ".join(f"{name} {value:g}" for name, value in report.seconds.items())
+    print_facts("placed and routed", facts)

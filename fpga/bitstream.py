@@ -1,0 +1,310 @@
+"""From a configuration to a bitstream, its metadata, and a report."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fpga.boards import Board, baud_rate, oscillator, pins
+from fpga.emit import is_core, top_rtlil
+from fpga.fit import check_model, check_synthesis
+from fpga.netlist import Netlist, synthesise
+from fpga.place import FLOWS, Placed, pack, place_and_route
+from fpga.pll import EcpPll, ecp5_pll
+from fpga.protocol import facts
+from fpga.tools import command
+from gen import cache
+from gen.files import write_files
+from hdl.config import CoreConfig
+from hdl.errors import InputError
+
+#: Paths of a report.
+_PATHS = 3
+#: Told about a stage: seed (0: synthesis) and what is done.
+Progress = Callable[[int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitstreamReport:
+    """A bitstream and how well it came out.
+
+    Attributes
+    ----------
+    design, board : str
+    config : dict
+    clock_mhz, fmax_mhz : float
+        Clock that the board runs at, and the fastest that it could.
+    met : bool
+        Whether timing is met.
+    baud : int
+        Bits a second of the link.
+    memory : int
+        Bytes of the core's memory, or of a tile's results.
+    seed : int
+        That gave the highest ``fmax_mhz``.
+    seeds : dict
+        Seed -> MHz.
+    synthesis : dict
+        Resource -> number, by synthesis (:func:`~gen.fpga_synth.resources`).
+    placed : dict
+        nextpnr's name of a resource -> used and available; only used ones.
+    hierarchy : {"kept", "whole"}
+        How the design was mapped (:class:`~fpga.netlist.Netlist`).
+    blocks : dict
+        Block -> resource -> number, mapped block by block.
+    memories : dict
+        Buffer -> bits and what it was mapped to.
+    paths : list of dict
+        The worst paths: ``from``, ``to``, ``ns``, and ``cells`` on the way.
+    tool_versions : dict
+    seconds : dict
+        Of synthesis and place and route; of the original runs where they were cached.
+    sha256 : str
+        Of the bitstream.
+    """
+
+    design: str
+    board: str
+    config: dict[str, Any]
+    clock_mhz: float
+    fmax_mhz: float
+    met: bool
+    baud: int
+    memory: int
+    seed: int
+    seeds: dict[int, float]
+    synthesis: dict[str, int]
+    placed: dict[str, tuple[int, int]]
+    hierarchy: str
+    blocks: dict[str, dict[str, int]]
+    memories: dict[str, dict[str, Any]]
+    paths: list[dict[str, Any]]
+    tool_versions: dict[str, str]
+    seconds: dict[str, float]
+    sha256: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields as plain values."""
+        return dataclasses.asdict(self)
+
+    def to_json(self) -> str:
+        """Fields as JSON."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Bitstream:
+    """A packed design with its report."""
+
+    data: bytes
+    report: BitstreamReport
+    suffix: str
+
+    def metadata(self) -> dict[str, Any]:
+        """What the driver must know: :meth:`fpga.driver.Device.open_metadata` reads it."""
+        report = self.report
+        config = CoreConfig.from_dict(report.config)
+        return {
+            "design": report.design,
+            "board": report.board,
+            "top": "core" if is_core(config) else "tile",
+            "config": report.config,
+            "baud": report.baud,
+            "clock_mhz": report.clock_mhz,
+            "facts": facts(config, report.memory),
+            "tool_versions": report.tool_versions,
+            "sha256": report.sha256,
+        }
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write bitstream, metadata and report, all or none.
+
+        Raises
+        ------
+        InputError
+            The folder cannot be written.
+        """
+        name = f"{self.report.design}-{self.report.board}"
+        return write_files(
+            folder,
+            {
+                f"{name}.{self.suffix}": self.data,
+                f"{name}.json": json.dumps(self.metadata(), indent=2) + "\n",
+                f"{name}.report.json": self.report.to_json(),
+            },
+        )
+
+
+def clocking(board: Board, clock: float | None) -> tuple[float, EcpPll | None]:
+    """MHz of a board's clock, and the settings that make it.
+
+    Raises
+    ------
+    InputError
+        It cannot be made.
+    """
+    source, wanted = oscillator(board), clock or board.clock
+    if wanted == source:
+        return wanted, None
+    if board.family != "ecp5":
+        raise InputError(f"--freq: {board.title} runs at {source:g} MHz, not {wanted:g}")
+    return wanted, ecp5_pll(source, wanted)
+
+
+def synthesised(
+    config: CoreConfig, board: Board, *, clock: float | None = None, use_cache: bool = True
+) -> Netlist:
+    """The netlist of a board, refused where it does not fit.
+
+    Raises
+    ------
+    InputError
+        No such board can be built, it does not fit, or a tool is missing.
+    ToolError
+        Yosys failed.
+    """
+    mhz, pll = clocking(board, clock)
+    check_model(config, board)
+    rtlil = top_rtlil(config, board.memory, baud_rate(mhz)[1], pll)
+    netlist = synthesise(board, rtlil, use_cache=use_cache)
+    check_synthesis(config, board, netlist.total)
+    return netlist
+
+
+def build(
+    config: CoreConfig,
+    board: Board,
+    *,
+    clock: float | None = None,
+    seeds: Sequence[int] = (1,),
+    jobs: int = 1,
+    native: bool = False,
+    use_cache: bool = True,
+    progress: Progress | None = None,
+) -> Bitstream:
+    """Synthesise, place and route with every seed, and pack the best.
+
+    Parameters
+    ----------
+    clock : float, optional
+        MHz of the board's logic.
+    jobs : int
+        Seeds at a time.
+    native : bool
+        Use nextpnr and the packer on PATH rather than the Python packages'.
+    use_cache : bool
+        Take earlier results; otherwise replace them.
+
+    Raises
+    ------
+    InputError
+        No such board can be built, it does not fit, or a tool is missing.
+    ToolError
+        A tool failed.
+    """
+    say = progress or (lambda seed, line: None)
+    flow = FLOWS[board.family]
+    versions = {tool.program: command(tool, native)[1] for tool in (flow.place, flow.pack)}
+    say(0, "synthesis")
+    netlist = synthesised(config, board, clock=clock, use_cache=use_cache)
+    mhz, _ = clocking(board, clock)
+    router = _Router(board, netlist, mhz, native, versions[flow.place.program])
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        outcomes = list(pool.map(lambda seed: router.run(seed, use_cache, say), seeds))
+    fmax = {seed: _fmax(placed) for seed, (placed, _) in zip(seeds, outcomes, strict=True)}
+    seed = max(fmax, key=lambda number: fmax[number])
+    placed, seconds = outcomes[list(seeds).index(seed)]
+    say(seed, "packing")
+    data = pack(board, placed.text, native=native)
+    report = placed.report
+    return Bitstream(
+        data,
+        BitstreamReport(
+            design=config.name,
+            board=board.name,
+            config=config.to_dict(),
+            clock_mhz=mhz,
+            fmax_mhz=round(fmax[seed], 2),
+            met=fmax[seed] >= mhz,
+            baud=baud_rate(mhz)[0],
+            memory=board.memory,
+            seed=seed,
+            seeds={number: round(value, 2) for number, value in fmax.items()},
+            synthesis=netlist.total,
+            placed={
+                name: (part["used"], part["available"])
+                for name, part in report["utilization"].items()
+                if part["used"]
+            },
+            hierarchy=netlist.hierarchy,
+            blocks=netlist.blocks,
+            memories=netlist.memories,
+            paths=list(_paths(report)),
+            tool_versions={
+                "yosys": netlist.yosys,
+                **versions,
+                **{n: importlib.metadata.version(n) for n in ("amaranth", "lut-tensor-core")},
+            },
+            seconds={"synthesis": netlist.seconds, "place and route": seconds},
+            sha256=hashlib.sha256(data).hexdigest(),
+        ),
+        flow.suffix,
+    )
+
+
+@dataclass(frozen=True)
+class _Router:
+    """Place and route of one netlist, seed by seed, or what the cache has of it."""
+
+    board: Board
+    netlist: Netlist
+    clock: float
+    native: bool
+    version: str
+
+    def run(self, seed: int, use_cache: bool, say: Progress) -> tuple[Placed, float]:
+        """The placed design, and the seconds that it took."""
+        places = pins(self.board)
+        constraints = FLOWS[self.board.family].constraints(places)
+        key = (self.version, constraints, str(self.board.device), f"{self.clock} {seed}")
+        digest = hashlib.sha256("\0".join((*key, self.netlist.json)).encode())
+        entry = cache.entry("placed", digest.hexdigest()[:24])
+        if use_cache and (found := cache.load(entry)):
+            return Placed(found["text"], found["report"]), found["seconds"]
+        began = time.perf_counter()
+        placed = place_and_route(
+            self.board,
+            self.netlist.json,
+            places,
+            self.clock,
+            seed,
+            native=self.native,
+            progress=lambda line: say(seed, line),
+        )
+        seconds = round(time.perf_counter() - began, 2)
+        cache.store(entry, {**vars(placed), "seconds": seconds})
+        return placed, seconds
+
+
+def _fmax(placed: Placed) -> float:
+    """MHz that the slowest clock reaches."""
+    return min(clock["achieved"] for clock in placed.report["fmax"].values())
+
+
+def _paths(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The slowest of nextpnr's critical paths."""
+    found = []
+    for path in report["critical_paths"]:
+        steps = path["path"]
+        cells = [step["to"]["cell"] for step in steps if step["type"] == "logic"]
+        ends = {"from": steps[0]["from"]["cell"], "to": steps[-1]["to"]["cell"]}
+        ns = round(sum(step["delay"] for step in steps), 2)
+        clocks = f"{path['from']} -> {path['to']}"
+        found.append({**ends, "clocks": clocks, "ns": ns, "cells": cells})
+    yield from sorted(found, key=lambda path: -path["ns"])[:_PATHS]

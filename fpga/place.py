@@ -1,0 +1,203 @@
+"""Place and route, and packing: nextpnr and the packer of each family."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fpga.boards import Board, Pin
+from fpga.tools import (
+    ECPPACK,
+    GOWIN_PACK,
+    ICEPACK,
+    NEXTPNR_ECP5,
+    NEXTPNR_GOWIN,
+    NEXTPNR_ICE40,
+    Tool,
+    command,
+)
+from hdl.errors import ToolError
+
+#: Told about each line that a tool says.
+Progress = Callable[[str], None]
+
+
+def _pcf(pins: Mapping[str, Pin]) -> str:
+    """For iCE40; pull-ups are all that an attribute may say."""
+    lines = []
+    for port, pin in pins.items():
+        pull = "-pullup yes " if pin.attributes.get("PULLUP") else ""
+        lines.append(f"set_io {pull}{port} {pin.site}")
+    return "\n".join(lines) + "\n"
+
+
+def _lpf(pins: Mapping[str, Pin]) -> str:
+    lines = []
+    for port, pin in pins.items():
+        attributes = " ".join(f"{key}={value}" for key, value in pin.attributes.items())
+        lines.append(f'LOCATE COMP "{port}" SITE "{pin.site}";')
+        lines.append(f'IOBUF PORT "{port}" {attributes};')
+    return "\n".join(lines) + "\n"
+
+
+def _cst(pins: Mapping[str, Pin]) -> str:
+    lines = []
+    for port, pin in pins.items():
+        attributes = " ".join(f"{key}={value}" for key, value in pin.attributes.items())
+        lines += [f'IO_LOC "{port}" {pin.site};', f'IO_PORT "{port}" {attributes};']
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How a family's netlist becomes a bitstream.
+
+    Attributes
+    ----------
+    place, pack : Tool
+    constraints : callable
+        Text of the constraints from the pins.
+    place_options, pack_options : tuple of str
+        With ``pins.txt`` in, ``placed.txt`` between, and ``packed`` out.
+    suffix : str
+        Of bitstreams.
+    """
+
+    place: Tool
+    pack: Tool
+    constraints: Callable[[Mapping[str, Pin]], str]
+    place_options: tuple[str, ...]
+    pack_options: tuple[str, ...]
+    suffix: str
+
+
+FLOWS: dict[str, Flow] = {
+    "ice40": Flow(
+        NEXTPNR_ICE40,
+        ICEPACK,
+        _pcf,
+        ("--pcf", "pins.txt", "--asc", "placed.txt"),
+        ("placed.txt", "packed"),
+        "bin",
+    ),
+    "ecp5": Flow(
+        NEXTPNR_ECP5,
+        ECPPACK,
+        _lpf,
+        ("--lpf", "pins.txt", "--textcfg", "placed.txt"),
+        ("--input", "placed.txt", "--bit", "packed"),
+        "bit",
+    ),
+    "gowin": Flow(
+        NEXTPNR_GOWIN,
+        GOWIN_PACK,
+        _cst,
+        ("--vopt", "cst=pins.txt", "--write", "placed.txt"),
+        ("-o", "packed", "placed.txt"),
+        "fs",
+    ),
+}
+
+
+def run_tool(
+    arguments: list[str],
+    folder: Path,
+    name: str,
+    progress: Progress | None = None,
+) -> None:
+    """Run a tool in a folder.
+
+    Raises
+    ------
+    ToolError
+        It failed; with the last things that it said.
+    """
+    said: list[str] = []
+    with subprocess.Popen(
+        arguments,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                said.append(line.rstrip())
+                if progress:
+                    progress(said[-1])
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        wrong = [line for line in said if "ERROR" in line] or [line for line in said if line][-2:]
+        raise ToolError(f"{name} failed: {' '.join(wrong[:2]) or 'no output'}")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A placed and routed design.
+
+    Attributes
+    ----------
+    text : str
+        As the packer reads it.
+    report : dict
+        Of nextpnr: ``fmax``, ``critical_paths``, ``utilization``.
+    """
+
+    text: str
+    report: dict[str, Any]
+
+
+def place_and_route(
+    board: Board,
+    netlist: str,
+    pins: Mapping[str, Pin],
+    clock: float,
+    seed: int,
+    *,
+    native: bool = False,
+    progress: Progress | None = None,
+) -> Placed:
+    """Place and route a netlist for ``clock`` MHz; timing that is missed is no error here.
+
+    Raises
+    ------
+    InputError
+        The tool is missing.
+    ToolError
+        It failed.
+    """
+    flow = FLOWS[board.family]
+    start, _ = command(flow.place, native)
+    with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
+        folder = Path(scratch)
+        (folder / "netlist.json").write_text(netlist)
+        (folder / "pins.txt").write_text(flow.constraints(pins))
+        options = ["--json", "netlist.json", "--report", "report.json", "--seed", str(seed)]
+        options += ["--freq", f"{clock:g}", "--timing-allow-fail"]
+        run_tool(
+            [*start, *board.device, *options, *flow.place_options],
+            folder,
+            flow.place.program,
+            progress,
+        )
+        report = json.loads((folder / "report.json").read_text())
+        return Placed((folder / "placed.txt").read_text(), report)
+
+
+def pack(board: Board, placed: str, *, native: bool = False) -> bytes:
+    """The bitstream of a placed design; errors as above."""
+    flow = FLOWS[board.family]
+    start, _ = command(flow.pack, native)
+    with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
+        folder = Path(scratch)
+        (folder / "placed.txt").write_text(placed)
+        run_tool([*start, *board.pack, *flow.pack_options], folder, flow.pack.program)
+        return (folder / "packed").read_bytes()
