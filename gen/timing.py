@@ -163,16 +163,32 @@ class Timing:
             [family.index(kind) for family, kind in zip(self.family, kind_of, strict=True)]
         )
         self.most = np.array([len(family) - 1 for family in self.family])
+        outputs = {gate.place: gate.pins for gate in flat.gates}
+        also = []
         for gate in flat.further:
             ((pin, net),) = gate.pins.items()
-            pins.append((net, kinds.pin_slots[gate.kind][pin], index[gate.place]))
+            place, own = index[gate.place], outputs[gate.place]
+            pins.append((net, kinds.pin_slots[gate.kind][pin], place))
+            ends += [
+                (2 * net + edge, slot, place)
+                for (end, edge), slot in kinds.setup_slots[gate.kind].items()
+                if end == pin
+            ]
+            also += [
+                (2 * net + edge, 2 * own[target] + out, slot, place)
+                for (source, edge, target, out), slot in kinds.slots[gate.kind].items()
+                if source == pin and target in own and not library.cells[gate.kind].flip_flop
+            ]
         self._nodes = 2 * flat.nets
         self.pin_net, self.pin_slot, self.pin_place = _columns(pins, 3)
         fanout = np.bincount(self.pin_net, minlength=flat.nets)
         self._wires = np.repeat(wire_loads(library, fanout), 2)
         self.end_node, self.end_slot, self.end_place = _columns(ends, 3)
-        source, target, slot, place = _columns(arcs, 4)
+        source, target, _, _ = _columns(arcs, 4)
         level = _levels(source, target, self._nodes)
+        # What comes to other instances comes to the one that is analysed, if that makes no loop.
+        arcs += [arc for arc in also if level[arc[0]] < level[arc[1]]]
+        source, target, slot, place = _columns(arcs, 4)
         order = np.lexsort((target, level[target]))
         self.source, self.target, self.slot, self.place = (
             column[order] for column in (source, target, slot, place)

@@ -197,6 +197,46 @@ def test_further_instances_load_what_drives_them_and_cost_area():
     assert timing.load[2 * net].tolist() == [4, 4]
 
 
+def test_what_drives_a_further_instance_is_timed_too():
+    modules = _twice()
+    cells = modules["top"]["cells"]
+    # A path of two more inverters to the second instance, whose gates are the first one's.
+    cells |= {"slow": _inverter(4, 6), "slower": _inverter(6, 7)}
+    cells["two"]["connections"]["i"] = [7]
+    timing = _timing(modules)
+    direct = _timing(_twice())
+    assert timing.need.max() > direct.need.max() + 0.03
+    gains = timing.cost(timing.worth(1e-3), timing.strength)
+    assert gains[timing.places.index(("top", "slower"))] > 0
+    cells["two"]["connections"]["i"] = [5]  # a flip-flop's output: nothing comes late
+    cells["again"] = _flip_flop(7, 5)
+    assert _timing(modules).need.max() < timing.need.max()
+
+
+def test_further_flip_flops_are_ends():
+    inner = _module(_ports(clk=2, i=3), end=_flip_flop(3, 5))
+    modules = _twice() | {"inner": inner}
+    modules["top"]["cells"]["slow"] = _inverter(4, 6)
+    before = _timing(modules).need.max()
+    modules["top"]["cells"]["two"]["connections"]["i"] = [6]
+    assert _timing(modules).need.max() > before
+
+
+def test_instances_in_a_row_are_no_loop():
+    inner = _module(_ports(clk=2, i=3) | {"o": {"direction": "output", "bits": [4]}},
+                    inverter=_inverter(3, 4))  # fmt: skip
+
+    def instance(source: int, target: int) -> Json:
+        return {
+            **new_cell("inner", {"clk": 2, "i": source}, {"o": target}),
+            "port_directions": {"clk": "input", "i": "input", "o": "output"},
+        }
+
+    top = _module(_ports(clk=2), start=_flip_flop(3, 4), one=instance(4, 5), two=instance(5, 6),
+                  end=_flip_flop(5, 7))  # fmt: skip
+    assert _timing({"inner": inner, "top": top}).need.max() > 0
+
+
 def test_loops_are_told():
     module = _module(_ports(clk=2), a=_inverter(3, 4), b=_inverter(4, 3))
     with pytest.raises(ToolError, match="combinational loop"):
