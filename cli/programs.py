@@ -1,4 +1,4 @@
-"""The commands ``compile``, ``run`` and ``disasm``: programs of a core."""
+"""The commands ``compile``, ``run`` and ``disasm``: programs of a core, one or a network's."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from cli import networks
 from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
 from hdl.errors import InputError
 from hdl.presets import load_config
@@ -15,9 +16,9 @@ ProgramFile = Annotated[Path, typer.Argument(metavar="PROGRAM", help="A program'
 
 
 def compile_tensor(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="GGUF checkpoint.")],
-    program: Annotated[Path, typer.Option("-o", "--output", help="Program to write (.npz).")],
-    tensor: Annotated[str | None, typer.Option(help="Tensor of the checkpoint.")] = None,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint: a file or a folder.")],
+    program: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
+    tensor: Annotated[str | None, typer.Option(help="One tensor; else the network.")] = None,
     core: Annotated[str, typer.Option(help="Core: a preset's name or a .toml file.")] = "default",
     activations: Annotated[
         Path | None, typer.Option(help="Activations: .npy [M, K], or .npz by tensor name.")
@@ -31,13 +32,28 @@ def compile_tensor(
     explain: Annotated[
         bool, typer.Option("--explain", help="List all ways to cut it, the chosen one first.")
     ] = False,
+    batch: Annotated[
+        str, typer.Option(help="Network: rows of activations that programs are for, e.g. 1,16.")
+    ] = "",
+    bits: Annotated[
+        int, typer.Option(help="Network: round float matrices to so many bits.", min=0, max=8)
+    ] = 0,
+    group: Annotated[int, typer.Option(help="Network: scale group of --bits.", min=1)] = 32,
+    dump: Annotated[
+        Path | None, typer.Option(help="Network: folder for its graph before and after each pass.")
+    ] = None,
     as_json: AsJson = False,
     overrides: Overrides = None,
 ) -> None:
-    """Write the program of one mpGEMM: instructions, packed weights, scales, activations.
+    """Compile a checkpoint's network to one file; with --tensor, write the program of one mpGEMM.
 
-    Without --activations these are random: --rows of them, or one.
+    The program holds activations: --activations, or random ones, --rows of them or one.
     """
+    if tensor is None:
+        if activations is not None:
+            raise InputError("--activations needs --tensor")
+        networks.compile_model(model, program, core, overrides, batch, bits, group, dump, as_json)
+        return
     import numpy as np
 
     from compiler.engine_times import Memory
@@ -82,7 +98,10 @@ def compile_tensor(
 def run(
     program: ProgramFile,
     on: Annotated[
-        str, typer.Option("--on", help="isa: the model; rtl: Verilator; board: see --port.")
+        str,
+        typer.Option(
+            "--on", help="isa: the model; rtl: Verilator; board: see --port; networks: golden too."
+        ),
     ] = "isa",
     port: Annotated[
         str | None, typer.Option(help="Serial port of a board, or sim: a simulated board.")
@@ -94,13 +113,24 @@ def run(
         float, typer.Option(help="RTL: probability that the bus pauses.", min=0, max=0.95)
     ] = 0.0,
     latency: Annotated[int, typer.Option(help="RTL: cycles of memory latency.", min=1)] = 20,
+    tokens: Annotated[
+        str | None, typer.Option(help="Network: tokens, e.g. 72,105, or an .npy of them.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Network: seed of random tokens.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Execute a program of a core; on RTL or a board the result is held against the ISA model.
 
+    A network's file: every matrix on the core, each product held against the golden model.
     Exit status 1 where they differ, or the program ends with a fault.
     """
     import numpy as np
+
+    if networks.is_network(program):
+        networks.run_model(program, on, tokens, seed, output, as_json)
+        return
+    if tokens is not None:
+        raise InputError("--tokens are for networks: compile one without --tensor")
 
     from compiler.program import Program
     from fpga.run import run_on_board
@@ -131,8 +161,15 @@ def run(
     raise typer.Exit(int(result.state.cause != 0 or result.mismatches > 0))
 
 
-def disasm(program: ProgramFile) -> None:
-    """Print the instructions of a program."""
+def disasm(
+    program: ProgramFile,
+    layer: Annotated[str | None, typer.Option(help="Network: one matrix.")] = None,
+) -> None:
+    """Print the instructions of a program, or of those of a network."""
+    if networks.is_network(program):
+        networks.disassemble_model(program, layer)
+        return
+
     from compiler.assembler import disassemble
     from compiler.program import Program
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from compiler.graph.ir import Graph
+from compiler.graph.ops import OPS
 from compiler.stored import PARTS, StoredTensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
@@ -121,6 +122,11 @@ class Container:
         entry = next(entry for entry in self.layers[layer].programs if entry.rows == rows)
         code = self.image[entry.address : entry.address + entry.length * BYTES].tobytes()
         return [int.from_bytes(code[i : i + BYTES], "little") for i in range(0, len(code), BYTES)]
+
+    def host_operators(self) -> dict[str, int]:
+        """Operation -> how often the host executes it in a call."""
+        names = [leaf.op for leaf in self.graph.leaves() if not OPS[leaf.op].core]
+        return {name: names.count(name) for name in sorted(set(names))}
 
     # Writing -------------------------------------------------------------------------------------
 

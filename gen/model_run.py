@@ -19,13 +19,20 @@ class Executor:
     container : Container
     backend : Backend
         Not closed by the executor.
+
+    Attributes
+    ----------
+    tokens, context : int
+        How many tokens there are, and how many the network looks back over.
+    length : int
+        Tokens seen so far.
     """
 
     def __init__(self, container: Container, backend: Backend):
         self.container, self.backend = container, backend
         graph = container.graph
         self.context = int(container.facts["context"])
-        self._tokens = int(graph.values[_embedding(container)].shape[0])
+        self.tokens = int(graph.values[_embedding(container)].shape[0])
         self._nodes = [node for node in graph.leaves() if node.op != "precompute"]
         # Tables are the core's own: what it is given are the codes that they are made of.
         codes = {n.outputs[0]: n.inputs[0] for n in graph.leaves() if n.op == "precompute"}
@@ -66,8 +73,8 @@ class Executor:
         tokens = np.asarray(tokens)
         if tokens.ndim != 1 or tokens.dtype.kind not in "iu" or not tokens.size:
             raise InputError("tokens must be a row of whole numbers")
-        if tokens.min() < 0 or tokens.max() >= self._tokens:
-            raise InputError(f"tokens must be 0..{self._tokens - 1}")
+        if tokens.min() < 0 or tokens.max() >= self.tokens:
+            raise InputError(f"tokens must be 0..{self.tokens - 1}")
         if self.length + len(tokens) > self.context:
             raise InputError(f"the context holds {self.context} tokens, no more")
         if self.length and not self._causal:

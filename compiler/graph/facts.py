@@ -102,7 +102,10 @@ def read_facts(checkpoint: Checkpoint) -> ModelFacts:
         if value is None and default is not None:
             return default
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
-            raise InputError(f"{where}: {key(field)} must be 1..{_MOST}, not {value!r}")
+            raise InputError(
+                f"{where}: {key(field)} must be 1..{_MOST}, not {value!r}: "
+                "compile single matrices with --tensor"
+            )
         return value
 
     def real(names: tuple[str, ...], default: float | None) -> float:

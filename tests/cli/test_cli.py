@@ -217,7 +217,8 @@ def test_compile_explains_its_choice(tmp_path):
     ("arguments", "message"),
     [
         (["--tensor", "no.such.tensor"], "no.such.tensor"),
-        ([], "choose one with --tensor"),
+        ([], "bert.embedding_length must be 1..16777216, not None: compile single matrices"),
+        (["--activations", "x.npy"], "--activations needs --tensor"),
         (["--tensor", "blk.0.ffn_up.weight", "--core", "dense-w1a8"], "precompute"),
         (["--tensor", "blk.0.ffn_up.weight", "--result", "fp64"], "output must be one of"),
     ],
