@@ -2,11 +2,61 @@
 
 import codecs
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from compiler.checkpoint import open_checkpoint
+from compiler.container import MAGIC, Container
+from compiler.network import compile_network
+from gen.backends import open_backend
+from gen.model_run import Executor
+from hdl.config import CoreConfig
 from hdl.errors import InputError
+
+#: Tokens of a byte-level model.
+VOCABULARY = 256
+
+
+def load_network(path: Path, config: CoreConfig) -> Container:
+    """A compiled network, or a checkpoint that is compiled for ``config``.
+
+    Raises
+    ------
+    InputError
+        It cannot be read or compiled, or its tokens are not bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            compiled = file.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        compiled = False  # a folder may be a checkpoint; what is nothing is refused below
+        if not path.is_dir():
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if compiled:
+        container = Container.load(path)
+    else:
+        container = compile_network(open_checkpoint(path), config)[0]
+    graph = container.graph
+    shape = graph.values[graph.outputs[0]].shape
+    if container.facts["builder"] != "decoder" or shape[-1] != VOCABULARY:
+        raise InputError(
+            f"{path}: its tokens must be bytes ({VOCABULARY} of them), not {shape[-1]}: "
+            "give a byte-level language model, such as examples/kjv-ternary.gguf"
+        )
+    return container
+
+
+@contextmanager
+def opened(container: Container, on: str) -> Iterator[Executor]:
+    """An executor on a backend, which is closed at the end."""
+    backend = open_backend(container, on)
+    try:
+        yield Executor(container, backend)
+    finally:
+        backend.close()
 
 
 class Decoder(Protocol):

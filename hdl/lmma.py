@@ -5,6 +5,7 @@ order of their definition, lowest first; all other bits are 0.
 """
 
 import enum
+import functools
 from dataclasses import dataclass, field
 
 #: Version of the encoding, which the core's identity register shows.
@@ -136,7 +137,7 @@ class Instruction:
         object.__setattr__(self, "fields", tuple(placed))
         object.__setattr__(self, "by_name", {member.name: member for member in placed})
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The mnemonic up to its first field: unique."""
         return self.syntax.split("{")[0].removesuffix(".m").rstrip(".")

@@ -1,6 +1,6 @@
 """What a core of a configuration takes of each instruction: the one place that says so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hdl.config import CoreConfig
 from hdl.lmma import BUILT, BY_NAME, BY_OPCODE, OPCODE_BITS, Cause, Instruction, Queue
@@ -79,19 +79,47 @@ def limits(instruction: Instruction, config: CoreConfig) -> dict[str, tuple[int,
     return bounds
 
 
-def check(word: int, registers: list[int], config: CoreConfig) -> Cause:
-    """Cause of the fault that an instruction word is, given the address registers, or ``NONE``."""
+@dataclass(frozen=True)
+class Examined:
+    """An instruction word as a core of a configuration sees it, whatever its registers hold.
+
+    Attributes
+    ----------
+    cause : Cause
+        Of the fault that it is, or ``NONE``; then the rest is there.
+    instruction : Instruction or None
+    values : dict
+        Its fields.
+    multiples : tuple of (int, int), registers : tuple of (int, int)
+        Value, or number of the register, and what it must be a multiple of.
+    """
+
+    cause: Cause
+    instruction: Instruction | None = None
+    values: dict[str, int] = field(default_factory=dict)
+    multiples: tuple[tuple[int, int], ...] = ()
+    registers: tuple[tuple[int, int], ...] = ()
+
+    def check(self, registers: list[int]) -> Cause:
+        """Cause of the fault that it is with these address registers, or ``NONE``."""
+        if self.cause:
+            return self.cause
+        wrong = any(value % unit for value, unit in self.multiples) or any(
+            registers[number] % unit for number, unit in self.registers
+        )
+        return Cause.MISALIGNED if wrong else Cause.NONE
+
+
+def examine(word: int, config: CoreConfig) -> Examined:
+    """Decode an instruction word and check all that no register decides."""
     instruction = BY_OPCODE.get(word & (1 << OPCODE_BITS) - 1)
     if instruction is None or word & ~instruction.mask:
-        return Cause.ILLEGAL
+        return Examined(Cause.ILLEGAL)
     values = instruction.decode(word)
     for name, (low, high) in limits(instruction, config).items():
         if not low <= values[name] <= high:
-            return Cause.UNSUPPORTED
+            return Examined(Cause.UNSUPPORTED)
+    parts: tuple[list, list] = ([], [])
     for name, unit in alignments(instruction, config).items():
-        value = values[name]
-        if instruction.by_name[name].kind == "register":
-            value = registers[value]
-        if value % unit:
-            return Cause.MISALIGNED
-    return Cause.NONE
+        parts[instruction.by_name[name].kind == "register"].append((values[name], unit))
+    return Examined(Cause.NONE, instruction, values, tuple(parts[0]), tuple(parts[1]))

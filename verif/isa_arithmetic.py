@@ -1,5 +1,6 @@
 """Arithmetic of one ``lmma`` and of a store, as matrices: what the instructions define."""
 
+import functools
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -69,13 +70,20 @@ def _trits(index: np.ndarray) -> np.ndarray:
 _DIGITS = {"symmetric": _signs, "subset": lambda index: index, "ternary": _trits}
 
 
-def _exact_sums(
-    config: CoreConfig, values: np.ndarray, index: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """D, R and the power of two that they count; float64 is exact here: no sum reaches 2^53."""
+@functools.lru_cache(maxsize=256)  # a model's weights are read again for every token
+def _weights(config: CoreConfig, shape: tuple[int, ...], packed: bytes) -> np.ndarray:
+    """Weights of packed slices, float64 [columns, K], in the units of D."""
+    index = _indices(config, np.frombuffer(packed, np.uint8).reshape(shape))
     digits = _DIGITS[config.form.name](index).astype(np.int16)
     weighed = digits << np.arange(index.shape[3], dtype=np.int16)[:, None]
-    weights = weighed.sum(axis=3, dtype=np.int16).reshape(len(index), -1).astype(np.float64)
+    return weighed.sum(axis=3, dtype=np.int16).reshape(len(index), -1).astype(np.float64)
+
+
+def _exact_sums(
+    config: CoreConfig, values: np.ndarray, slices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """D, R and the power of two that they count; float64 is exact here: no sum reaches 2^53."""
+    weights = _weights(config, slices.shape, slices.tobytes())
     dots = (values.astype(np.float64) @ weights.T).astype(np.int64)
     return dots, values.sum(axis=1), np.zeros(len(values), np.int64)
 
@@ -120,12 +128,13 @@ def _float_products(
 
 
 def _rounded_sums(
-    config: CoreConfig, values: np.ndarray, index: np.ndarray
+    config: CoreConfig, values: np.ndarray, slices: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As :func:`_exact_sums`, of tables rounded to eight bits.
 
     How often a column counts each entry is a matrix; half of all entries are the others' negatives.
     """
+    index = _indices(config, slices)
     k, planes = config.k, index.shape[3]
     shifts = table_shift(values, k)
     grouped = values.reshape(len(values), -1, k)
@@ -165,8 +174,8 @@ def run_products(
     width = config.zero_point_bits
     zeros = records >> 16 if zero is None else np.full(records.shape, zero % (1 << 16))
     zeros = (zeros.astype(np.int64) & (1 << width) - 1 ^ 1 << width - 1) - (1 << width - 1)
-    index = _indices(config, slices)
     if config.exact_floats:
+        index = _indices(config, slices)
         with np.errstate(all="ignore"):
             return RunProducts(_float_products(config, rows, index, zeros), powers, invalid)
     if config.is_float:
@@ -176,7 +185,7 @@ def run_products(
     else:
         values = rows.view(f"<i{config.activation_bits // 8}").astype(np.int64)
     sums_of = _rounded_sums if config.table == "int8" else _exact_sums
-    dots, sums, shifts = sums_of(config, values, index)
+    dots, sums, shifts = sums_of(config, values, slices)
     products = config.form.scale * dots - zeros * sums[:, None]
     return RunProducts(products, powers + shifts - config.scale_offset, invalid)
 

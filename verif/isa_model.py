@@ -12,11 +12,9 @@ import numpy as np
 from hdl.config import CoreConfig
 from hdl.lmma import (
     ADDRESS_BITS,
-    BY_OPCODE,
     BYTES,
     EDGES,
     LOOP_DEPTH,
-    OPCODE_BITS,
     OUTPUTS,
     QUEUE_DEPTH,
     REGISTERS,
@@ -27,7 +25,7 @@ from hdl.lmma import (
     Instruction,
     Queue,
 )
-from hdl.lmma_limits import Units, check
+from hdl.lmma_limits import Examined, Units, examine
 from hdl.rules import check_core
 from verif.isa_arithmetic import accumulate, convert_outputs, run_products
 
@@ -98,6 +96,7 @@ class IsaModel:
         self.config, self.memory = config, memory
         self.window = window or (0, 1 << ADDRESS_BITS)
         self.units = Units.of(config)
+        self._examined: dict[int, Examined] = {}  # words come again in loops and runs
         self._act = np.zeros((config.m, config.activation_buffer // config.m), np.uint8)
         self._wgt = np.zeros(config.weight_buffer, np.uint8)
         self._scale = np.zeros(config.scale_buffer, np.uint8)
@@ -143,11 +142,14 @@ class IsaModel:
 
     def _step(self, word: int, sequencer: _Sequencer, here: int) -> bool:
         """Decode one instruction; whether the program has ended."""
-        cause = check(word, sequencer.registers, self.config)
+        seen = self._examined.get(word)
+        if seen is None:
+            seen = self._examined[word] = examine(word, self.config)
+        cause = seen.check(sequencer.registers)
         if cause:
             raise Fault(cause, here)
-        instruction = BY_OPCODE[word & (1 << OPCODE_BITS) - 1]
-        values = instruction.decode(word)
+        instruction, values = seen.instruction, dict(seen.values)
+        assert instruction is not None, "only a fault has none"
         sequencer.pc += 1
         if instruction.queue is Queue.CONTROL:
             getattr(self, f"_do_{instruction.name}")(sequencer, values, here)

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from gen.language import Sampler, Writer, printable
+from compiler.ternary_model import ModelShape
+from gen.backends import BACKENDS
+from gen.language import Sampler, Writer, load_network, opened, printable
 from hdl.errors import InputError
+from verif.small_networks import ternary_model
 
 
 class Counting:
@@ -90,3 +93,30 @@ def test_impossible_temperatures_are_refused(temperature):
 def test_characters_appear_when_they_are_whole():
     parts = list(printable(iter("né".encode() + b"\xff" + b"\xe2\x82")))
     assert parts == ["n", "", "é", "�", "", "", "�"]
+
+
+def test_all_backends_write_the_same_text(tmp_path, small_cores):
+    shape = ModelShape(layers=1, hidden=256, context=32)
+    path = ternary_model(tmp_path, shape).path
+    container = load_network(path, small_cores["w4a8"])
+    container.save(tmp_path / "compiled")
+    container = load_network(tmp_path / "compiled", small_cores["w4a8"])
+    texts = {}
+    for on in BACKENDS:
+        with opened(container, on) as network:
+            writer = Writer(network, Sampler(temperature=0.5, seed=3))
+            writer.read(b"a")
+            texts[on] = list(writer.write(3))
+    assert texts["golden"] == texts["isa"] == texts["rtl"]
+    assert len(set(texts["golden"])) > 1
+
+
+def test_models_of_other_tokens_are_refused(tmp_path, small_cores, monkeypatch):
+    from gen import language
+
+    path = ternary_model(tmp_path).path
+    monkeypatch.setattr(language, "VOCABULARY", 300)
+    with pytest.raises(InputError, match="its tokens must be bytes"):
+        load_network(path, small_cores["w4a8"])
+    with pytest.raises(InputError, match="cannot read"):
+        load_network(tmp_path / "nothing", small_cores["w4a8"])
