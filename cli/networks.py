@@ -53,7 +53,7 @@ def compile_model(
     config = load_config(core, overrides or ())
     rows, rounding = numbers(batch, "--batch"), Rounding(bits, group) if bits else None
     began = time.perf_counter()
-    with Progress(console=ERR, transient=True) as bar:
+    with Progress(console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
         task = bar.add_task(f"compiling {model.name}")
 
         def progress(name: str, done: int, total: int) -> None:
