@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
+from cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json
 from hdl.presets import load_config
 
 
@@ -19,9 +19,7 @@ def inspect(
         str | None, typer.Option(help="Cost on this core: a preset's name or a .toml file.")
     ] = None,
     rows: Annotated[int, typer.Option(help="Rows of activations of the cost.", min=1)] = 1,
-    gptq_version: Annotated[
-        int | None, typer.Option(help="How GPTQ's zero points are stored, 1 or 2.", min=1, max=2)
-    ] = None,
+    gptq_version: GptqVersion = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

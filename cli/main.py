@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from cli import boards, checkpoints, language, programs, studies
-from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json, say
+from cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json, say
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 from hdl.presets import CORE_PRESETS, PRESETS, load_config
@@ -64,7 +64,7 @@ def generate(
 @app.command()
 def simulate(
     config: Config,
-    model: Annotated[Path | None, typer.Option(help="GGUF checkpoint.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Checkpoint: GGUF or safetensors.")] = None,
     tensor: Annotated[str | None, typer.Option(help="Tensor of the checkpoint.")] = None,
     activations: Annotated[
         Path | None, typer.Option(help="Activations: .npy [M, K], or .npz by tensor name.")
@@ -85,6 +85,7 @@ def simulate(
     waves: Annotated[
         Path | None, typer.Option(help="Write a waveform (FST, or VCD without lz4's header).")
     ] = None,
+    gptq_version: GptqVersion = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -108,7 +109,7 @@ def simulate(
     rng = np.random.default_rng(seed)
     m, n, k = _shape(shape)
     if model is not None:
-        weights = load_tensor(model, tensor)
+        weights = load_tensor(model, tensor, gptq_version)
     elif tensor is not None or activations is not None:
         raise InputError("--tensor and --activations need --model")
     else:

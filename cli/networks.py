@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.progress import Progress
@@ -11,6 +11,9 @@ from rich.progress import Progress
 from cli.shared import ERR, OUT, print_facts, print_json
 from hdl.errors import InputError
 from hdl.presets import load_config
+
+if TYPE_CHECKING:
+    from compiler.checkpoint import Checkpoint
 
 
 def is_network(path: Path) -> bool:
@@ -33,7 +36,7 @@ def numbers(text: str, option: str) -> list[int]:
 
 
 def compile_model(
-    model: Path,
+    checkpoint: "Checkpoint",
     output: Path,
     core: str,
     overrides: list[str] | None,
@@ -44,7 +47,6 @@ def compile_model(
     as_json: bool,
 ) -> None:
     """Compile a checkpoint's network; write its graphs to ``dump`` if given."""
-    from compiler.checkpoint import open_checkpoint
     from compiler.graph.draw import summary, svg, text
     from compiler.network import compile_network
     from compiler.quantise import Rounding
@@ -54,14 +56,12 @@ def compile_model(
     rows, rounding = numbers(batch, "--batch"), Rounding(bits, group) if bits else None
     began = time.perf_counter()
     with Progress(console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
-        task = bar.add_task(f"compiling {model.name}")
+        task = bar.add_task(f"compiling {checkpoint.path.name}")
 
         def progress(name: str, done: int, total: int) -> None:
             bar.update(task, description=name, completed=done, total=total)
 
-        container, stages = compile_network(
-            open_checkpoint(model), config, rows, rounding, progress
-        )
+        container, stages = compile_network(checkpoint, config, rows, rounding, progress)
     container.save(output)
     if dump is not None:
         files = {}
@@ -90,7 +90,7 @@ def compile_model(
         f"{count} {name}" for name, count in facts["operators on the host"].items()
     )
     facts["matrices on the host"] = len(container.host)
-    print_facts(f"{model.name} for {config.name}", facts)
+    print_facts(f"{checkpoint.path.name} for {config.name}", facts)
     for name, why in container.host.items():
         OUT.print(f"on the host: {name}: {why}", highlight=False, soft_wrap=True, markup=False)
     if dump is not None:

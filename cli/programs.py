@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from cli import networks
-from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
+from cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json
 from hdl.errors import InputError
 from hdl.presets import load_config
 
@@ -42,6 +42,7 @@ def compile_tensor(
     dump: Annotated[
         Path | None, typer.Option(help="Network: folder for its graph before and after each pass.")
     ] = None,
+    gptq_version: GptqVersion = None,
     as_json: AsJson = False,
     overrides: Overrides = None,
 ) -> None:
@@ -52,7 +53,12 @@ def compile_tensor(
     if tensor is None:
         if activations is not None:
             raise InputError("--activations needs --tensor")
-        networks.compile_model(model, program, core, overrides, batch, bits, group, dump, as_json)
+        from compiler.checkpoint import open_checkpoint
+
+        checkpoint = open_checkpoint(model, gptq_version)
+        networks.compile_model(
+            checkpoint, program, core, overrides, batch, bits, group, dump, as_json
+        )
         return
     import numpy as np
 
@@ -62,7 +68,7 @@ def compile_tensor(
     from gen.simulate import load_activations, load_tensor, random_activations
 
     config = load_config(core, overrides or ())
-    weights = load_tensor(model, tensor)
+    weights = load_tensor(model, tensor, gptq_version)
     if activations is None:
         rng = np.random.default_rng(seed)
         values = random_activations(config, rows or 1, weights.shape[1], rng)

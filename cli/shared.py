@@ -14,6 +14,12 @@ ERR = Console(stderr=True)
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")
 ]
+GptqVersion = Annotated[
+    int | None,
+    typer.Option(
+        help="How GPTQ's zero points are stored, 1 or 2: overrides the file.", min=1, max=2
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -99,9 +99,9 @@ def random_activations(config: CoreConfig, m: int, k: int, rng: np.random.Genera
     return np.where(rng.random((m, k)) < 0.1, extremes, values)
 
 
-def load_tensor(model: Path, tensor: str | None) -> QuantTensor:
+def load_tensor(model: Path, tensor: str | None, gptq_version: int | None = None) -> QuantTensor:
     """Read a tensor from a checkpoint; without a name, say which there are."""
-    checkpoint = open_checkpoint(model)
+    checkpoint = open_checkpoint(model, gptq_version)
     if tensor is None:
         listed = ", ".join(f"{name} ({checkpoint.kind(name)})" for name in checkpoint.names()[:12])
         raise InputError(f"{model}: choose one with --tensor: {listed}")
