@@ -88,10 +88,13 @@ def compile_tensor(
         return
     if ways:
         table = Table(title="schedules, the chosen one first", title_justify="left")
-        for name in ways[0]:
-            table.add_column(name.replace("_", " "))
+        for name in ("outermost", "rows x tiles", "kept", "runs / blocks", "KiB read", "cycles"):
+            table.add_column(name)
         for way in ways:
-            table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in way.values()))
+            block = f"{way['rows']} x {way['column_tiles']}"
+            rings = f"{way['runs_buffered']} / {way['blocks_buffered']}"
+            counts = (f"{way['bytes_read'] / 1024:,.0f}", f"{way['cycles']:,}")
+            table.add_row(way["outermost"], block, way["kept"], rings, *counts)
         OUT.print(table)
     OUT.print(
         f"wrote {program}: M {len(values)}, N {n}, K {k}, {len(made.words)} instructions, "

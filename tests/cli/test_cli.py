@@ -210,7 +210,7 @@ def test_compile_explains_its_choice(tmp_path):
     ways = json.loads(result.stdout)["schedules"]
     assert len(ways) > 3 and all(way["cycles"] >= way["limit"] for way in ways)
     assert ways[0]["cycles"] <= 1.01 * min(way["cycles"] for way in ways)
-    assert "column tiles" in lutcore("compile", MODEL, *words[:6], "--explain").stdout
+    assert "runs / blocks" in lutcore("compile", MODEL, *words[:6], "--explain").stdout
 
 
 @pytest.mark.parametrize(
