@@ -68,3 +68,27 @@ def bismo_luts(weight_bits: int, activation_bits: int = 8, width: int = 256) -> 
         per_bit * weight_bits * activation_bits,
         f"BISMO, W{weight_bits}A{activation_bits}, {width} bits a unit",
     )
+
+#: System -> ms of LLAMA 3B (FP16) or BitNet b1.58 3B at BS1 SEQ2048 and BS1024 SEQ1 (table 1).
+LATENCIES = {
+    "A100 FP16": (106.71, 41.15),
+    "A100 INT8": (67.06, 21.70),
+    "A100 LUT 4x": (42.49, 11.41),
+    "A100 LUT 8x": (38.02, 7.47),
+    "H100 FP8": (38.20, 12.30),
+    "H100 LUT 8x": (23.48, 5.97),
+}
+
+#: Share of time that precompute adds, not fused and fused, in prefill and decode.
+PRECOMPUTE = {
+    ("prefill", "not fused"): Published(0.1647, "table 4"),
+    ("decode", "not fused"): Published(0.2441, "table 4"),
+    ("prefill", "fused"): Published(0.0262, "table 4"),
+    ("decode", "fused"): Published(0.0252, "table 4"),
+}
+
+#: LUT Tensor Cores over FP16 Tensor Cores, whole models, at most.
+MOST_SPEEDUP = Published(8.2, "fig. 17, at most")
+
+#: LUT W1 A_FP16 over the FP16 Tensor Core on one kernel: "slightly faster".
+KERNEL = Published(1.0, "fig. 15, slightly faster, in 14.3 % of the area")

@@ -1,0 +1,1 @@
+"""Cycles, bytes and energy of whole models, from the shapes of their layers."""

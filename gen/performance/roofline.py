@@ -1,0 +1,53 @@
+"""Rooflines: what operators reach against peak and bandwidth."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from gen.performance.system import System
+from gen.study.plots import COLOURS
+
+_FIXED: dict[Any, Any] = {"svg.hashsalt": "lutcore", "svg.fonttype": "none", "font.size": 9}
+_MARKERS = "osD^vPX*"
+
+
+def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]], name: str):
+    """File name -> content: ``NAME.svg`` and ``NAME.png``.
+
+    Parameters
+    ----------
+    series : sequence of (label, rows)
+        Rows as of :func:`gen.performance.model.estimate`; linear layers are shown.
+    """
+    peak, slope = system.operations, system.bandwidth * 1e9
+    shown = [row for _, rows in series for row in rows if row["m"]]
+    corner = peak / slope
+    low = min([row["intensity"] for row in shown], default=corner) / 2
+    high = max([row["intensity"] for row in shown] + [4 * corner]) * 2
+    images: dict[str, bytes] = {}
+    with rc_context(_FIXED):
+        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+        axis = figure.subplots()
+        roof = [(x, min(peak, slope * x) / 1e12) for x in (low, corner, high)]
+        axis.plot(*zip(*roof, strict=True), color="black", linewidth=1)
+        for i, (label, rows) in enumerate(series):
+            points = [(row["intensity"], row["rate"] / 1e12) for row in rows if row["m"]]
+            axis.plot(
+                *zip(*points, strict=True), linestyle="", marker=_MARKERS[i % len(_MARKERS)],
+                color=COLOURS[i % len(COLOURS)], markersize=5, label=label,
+            )  # fmt: skip
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_xlabel("operations a byte of memory traffic")
+        axis.set_ylabel("tera-operations a second")
+        axis.set_title(f"{system.name}: linear layers", fontsize=9)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=7)
+        for suffix, metadata in (("svg", {"Date": None}), ("png", {})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=suffix, dpi=120, metadata=metadata)
+            images[f"{name}.{suffix}"] = buffer.getvalue()
+    return images
