@@ -35,7 +35,8 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="k-sweep, dp4, weight-bits, tile-shapes, ablation, fpga, or all of them: all."
+            help="k-sweep, dp4, weight-bits, tile-shapes, ablation, fpga, or all of them: all; "
+            "end-to-end, which models and needs no synthesis."
         ),
     ],
     output: Output = Path("studies"),
@@ -59,8 +60,11 @@ def study(
     from gen.study.points import Settings
     from gen.study.results import failures
     from gen.study.runner import Runner
-    from gen.study.studies import chosen
+    from gen.study.studies import END_TO_END, chosen
 
+    if name == END_TO_END:
+        _end_to_end(output, jobs, scheduler, reduced, as_json)
+        return
     studies = chosen(name)
     period, warning = timing(liberty, period)
     if warning:
@@ -138,6 +142,29 @@ def explore(
     if not found["exploration"]["front"]:
         _warn("no point is within all limits with closed timing: the front is empty")
         raise typer.Exit(1)
+
+
+def _end_to_end(
+    output: Path, jobs: int, scheduler: str | None, reduced: bool, as_json: bool
+) -> None:
+    """The study that models: no library, no timing."""
+    from gen.performance.workload import record
+    from gen.study.end_to_end import end_to_end, workloads, write_result
+    from gen.study.results import failures
+    from gen.study.runner import Runner
+
+    measure: Any = record  # of a workload
+    runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, measure=measure)
+    with _kept_on_interrupt(output), _progress() as progress, runner:
+        task = progress.add_task("end-to-end", total=len(workloads(reduced)))
+        found = end_to_end(reduced, runner, lambda record: progress.advance(task))
+    write_result(found, output)
+    if as_json:
+        print_json(found)
+    else:
+        _show_findings(found)
+        OUT.print(f"wrote {output / found['name']}.html", highlight=False, soft_wrap=True)
+    _end(list(failures(found)))
 
 
 # Helpers -----------------------------------------------------------------------------------------

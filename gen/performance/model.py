@@ -1,13 +1,14 @@
 """Time, bytes and energy of a model on a system, operator by operator.
 
-Linear layers on cores take what the cycle model says (:mod:`compiler.cycles`), each core its part of
-rows and columns; all else, and multipliers, are at their roofline: the longer of operations over the
-peak and bytes over the bandwidth. Operators follow one another.
+Linear layers on cores take what the cycle model says (:mod:`compiler.cycles`), each core its part
+of rows and columns; all else, and multipliers, are at their roofline: the longer of operations over
+the peak and bytes over the bandwidth. Operators follow one another.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 from compiler.cycles import cycles
@@ -32,6 +33,8 @@ class CorePart:
         Of the largest part; and were tables built in one cycle a run.
     read, written : int
         Bytes of it between core and memory, or what the cores share.
+    starved : bool
+        Its words on the bus take longer than its weight slices.
     """
 
     rows: int
@@ -40,6 +43,7 @@ class CorePart:
     free: int
     read: int
     written: int
+    starved: bool
 
 
 def _grid(config: CoreConfig, shape: tuple[int, int, int], cores: int) -> tuple[int, int]:
@@ -75,13 +79,23 @@ def part(
     """
     m, n, k = shape
     rows, columns = _grid(config, shape, cores)
-    tiles = -(--(-n // config.columns) // columns)
-    own = (-(-m // rows), min(n, tiles * config.columns), k)
+    # Parts are whole blocks of rows and whole column tiles.
+    height = -(-ceil(m / config.m) // rows) * config.m
+    width = -(-ceil(n / config.columns) // columns) * config.columns
+    own = (min(m, height), min(n, width), k)
     problem = shape_problem(config, own, bits, group_size, memory, "fp16")
     best = search(problem)[0]
     assert best.cycles
     free = cycles(config, problem.words(best.blocks), memory, free_tables=True)
-    return CorePart(rows, columns, best.cycles.cycles, free.cycles, best.read, best.written)
+    return CorePart(
+        rows=rows,
+        columns=columns,
+        cycles=best.cycles.cycles,
+        free=free.cycles,
+        read=best.read,
+        written=best.written,
+        starved=best.limit > best.cycles.slices,
+    )
 
 
 def shared_bytes(system: System, shape: tuple[int, int, int]) -> int:
@@ -108,16 +122,19 @@ def _on_cores(system: System, config: CoreConfig, operator: Operator) -> dict[st
         system.cores,
     )
     compute = found.cycles / (system.clock * 1e9)
-    bytes_ = shared_bytes(system, operator.shape)
-    if system.cores == 1:
-        bytes_ = found.read + found.written
+    alone = system.cores == 1
+    bytes_ = found.read + found.written if alone else shared_bytes(system, operator.shape)
+    # A core that has the memory for itself waits for it within its cycles.
+    memory = 0.0 if alone else system.seconds_of(bytes_)
+    starved = ("memory" if alone else "bus") if found.starved else "compute"
     return {
         "cycles": found.cycles,
         "table_cycles": found.cycles - found.free,
         "cores": found.rows * found.columns,
         "compute_s": compute,
         "bytes": bytes_,
-        "memory_s": system.seconds_of(bytes_) if system.cores > 1 else 0.0,
+        "memory_s": memory,
+        "bound": "memory" if memory > compute else starved,
     }
 
 
@@ -125,7 +142,7 @@ def estimate(model: ModelShape, phase: Phase, system: System) -> Iterator[dict[s
     """One row for each operator: all of its kind in the model together.
 
     Rows have ``operator``, ``count``, ``m``, ``n``, ``k``, ``operations``, ``bytes``, ``seconds``,
-    ``bound`` (``compute`` or ``memory``), ``intensity`` (operations a byte), ``rate`` (operations a
+    ``bound`` (``compute``, ``memory``, or a core's ``bus``), ``intensity`` (operations a byte), ``rate`` (operations a
     second), ``energy_j`` of a linear layer where an operation's is known; on cores also ``cycles``
     of one layer, ``table_cycles`` of them that tables cost, ``cores`` that are busy.
 
@@ -145,6 +162,7 @@ def estimate(model: ModelShape, phase: Phase, system: System) -> Iterator[dict[s
                 "bytes": bytes_,
                 "memory_s": system.seconds_of(bytes_),
             }
+            row["bound"] = "memory" if row["memory_s"] > row["compute_s"] else "compute"
         m, n, k = operator.shape or (None, None, None)
         seconds = max(row["compute_s"], row["memory_s"])
         products = operator.operations / 2
@@ -160,7 +178,6 @@ def estimate(model: ModelShape, phase: Phase, system: System) -> Iterator[dict[s
             "operations": count * operator.operations,
             "bytes": count * row["bytes"],
             "seconds": count * seconds,
-            "bound": "memory" if row["memory_s"] > row["compute_s"] else "compute",
             "intensity": operator.operations / row["bytes"],
             "rate": operator.operations / seconds,
             "energy_j": count * products * energy.femtojoules * 1e-15 if energy else None,

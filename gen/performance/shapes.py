@@ -1,4 +1,4 @@
-"""Models as the operators of their blocks: shapes only, built in or from a checkpoint's metadata."""
+"""Models as the operators of their blocks: shapes only, built in or from metadata."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -176,7 +176,7 @@ def from_metadata(name: str, metadata: Mapping[str, Any]) -> ModelShape:
         Something is missing, or no positive integer.
     """
     architecture = metadata.get("general.architecture") or metadata.get("model_type", "")
-    values: dict[str, int] = {}
+    values: dict[str, Any] = {}
     for field, (plain, gguf) in _KEYS.items():
         value = metadata.get(f"{architecture}.{gguf}", metadata.get(plain))
         if value is None and field == "kv_heads":
@@ -192,5 +192,5 @@ def from_metadata(name: str, metadata: Mapping[str, Any]) -> ModelShape:
         raise InputError(
             f"{name}: {values['hidden']} columns do not divide into {values['heads']} heads"
         )
-    bitnet = architecture == "bitnet"
-    return ModelShape(name=name, **values, sub_norms=bitnet)
+    more: dict[str, Any] = {"sub_norms": architecture == "bitnet"}
+    return ModelShape(name=name, **values, **more)

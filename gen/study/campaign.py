@@ -102,6 +102,18 @@ def write(found: Mapping[str, Any], folder: Path) -> dict[str, bytes]:
     texts = files(found)
     texts[f"{found['name']}.html"] = page([found], images, title=found["title"])
     write_files(folder, texts)
+    write_images(images, folder)
+    return images
+
+
+def write_images(images: Mapping[str, bytes], folder: Path) -> None:
+    """Write pictures into a folder that is there, each whole or not at all.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written.
+    """
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as scratch:
             for name, content in images.items():
@@ -110,4 +122,3 @@ def write(found: Mapping[str, Any], folder: Path) -> dict[str, bytes]:
                 os.replace(partial, folder / name)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror}") from error
-    return images

@@ -27,6 +27,8 @@ def table(found: Mapping[str, Any]) -> str:
         f"{counted(found['counts'])}; "
         f"{found['seconds'] / 60:.0f} minutes of synthesis.\n\n"
     )
+    if about := found.get("about"):
+        text = f"`{found['command']}`: {about}\n\n"
     if found["findings"]:
         text += "| comparison | here | published | note |\n|---|---|---|---|\n"
     for finding in found["findings"]:

@@ -6,7 +6,7 @@ with, all else by its roofline.
 
 import dataclasses
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from gen.performance.shapes import HALF, MODELS, Phase
 from gen.performance.system import ENERGIES, System
 from gen.performance.workload import Workload
 from gen.study import paper
-from gen.study.campaign import write
+from gen.study.campaign import write, write_images
 from gen.study.points import Finding, Plot
 from gen.study.runner import OnDone, Runner
 from hdl.presets import load_config
@@ -28,34 +28,34 @@ DECODE = Phase(name="BS1024 SEQ1", batch=1024, tokens=1, context=1)
 _PHASES = (PREFILL, DECODE)
 #: The paper's clock for all, in GHz; bandwidths of the two GPUs, in GB/s.
 _CLOCK, _A100, _H100 = 1.41, 1555.0, 3350.0
-#: One tensor core of the A100, at two-bit weights four times its INT8 rate: 442,368 products a cycle.
+#: Cores of 442,368 products a cycle at two-bit weights: the paper's LUT 4x, 1,248 TOPS.
 _CORES = 1728
 _FP8_CORES = 4224
 
-ASSUMPTIONS = (
-    f"All machines run at the paper's {_CLOCK} GHz; their memory gives the A100's {_A100:.0f} GB/s or "
-    f"the H100's {_H100:.0f} GB/s.",
-    "LUT 4x and 8x are 1,728 and 3,456 cores `default` (H100: 4,224 with FP8 activations), which at "
-    "two-bit weights have the paper's peak. A core takes its part of rows and columns, with the "
-    "cycles of the model that RTL agrees with at a memory latency of 40 cycles.",
-    "What several cores need is read from memory once and handed to all; a layer's time is the "
-    "longer of its slowest core and its bytes over the bandwidth.",
-    "Multipliers, attention (FP16, 312 TOPS on an A100, 762 on an H100) and elementwise operators "
-    "are at their roofline: no launches, no imperfect kernels, so that GPUs come out faster than the "
-    "paper measured them. Operators follow one another; numbers between them have two bytes.",
-    "Weights have one scale a row (BitNet: one for all). LLAMA 3B FP16 has the shape of BitNet 3B. "
-    "SEQ1 sees a context of one token, as the paper's name says.",
-    "A precompute of its own reads FP16 activations from memory and writes eight-bit tables, "
-    "2^(k-1) entries for k activations, which the linear layer reads in place of activations. Fused, "
-    "tables are built in the core: what that adds is the difference from a core that builds a "
-    "run's tables in one cycle.",
-    "Energy is that of products in linear layers alone, where it was measured: no memory, no host.",
-)
+_ASSUMPTIONS = f"""\
+All machines run at the paper's {_CLOCK} GHz; their memory gives the A100's {_A100:.0f} GB/s or
+the H100's {_H100:.0f} GB/s. LUT 4x and 8x are 1,728 and 3,456 cores `default` (H100: 4,224 with
+FP8 activations), which at two-bit weights have the paper's peak. A core takes its part of rows
+and columns, with the cycles of the model that RTL agrees with at a memory latency of 40 cycles.
+What several cores need is read from memory once and handed to all; a layer's time is the longer
+of its slowest core and its bytes over the bandwidth. Multipliers, attention (FP16, 312 TOPS on
+an A100, 762 on an H100) and elementwise operators are at their roofline: no launches, no
+imperfect kernels, so that GPUs come out faster than the paper measured them. Operators follow
+one another; numbers between them have two bytes. Weights have one scale a row. LLAMA 3B FP16
+has the shape of BitNet 3B. SEQ1 sees a context of one token, as the paper's name says. A
+precompute of its own reads FP16 activations from memory and writes eight-bit tables, 2^(k-1)
+entries for k activations, which the linear layer reads in place of activations. Fused, tables
+are built in the core: what that adds is the difference from a core that builds a run's tables
+in one cycle. Energy is that of products in linear layers alone, where it was measured: no
+memory, no host."""
 
 
 def _machine(name: str, bits: int, activation_bits: int, **more: Any) -> System:
     h100 = name.startswith("H100")
-    values = {"bandwidth": _H100 if h100 else _A100, "host": 762.0 if h100 else 312.0}
+    values: dict[str, Any] = {
+        "bandwidth": _H100 if h100 else _A100,
+        "host": 762.0 if h100 else 312.0,
+    }
     return System(
         name=name, clock=_CLOCK, weight_bits=bits, activation_bits=activation_bits, **values | more
     )
@@ -272,22 +272,22 @@ def _kernel() -> Iterable[Finding]:
     yield Finding(
         what="LUT W1 A_FP16 over the FP16 Tensor Core at its peak, 2048 x 27648 x 5120",
         ours=theirs / ours,
-        paper=paper.KERNEL.value,
-        source=paper.KERNEL.source,
+        source=paper.KERNEL,
         note=f"{1000 * ours:.3f} and {1000 * theirs:.3f} ms",
     )
 
 
 _METHOD = (
     "Modelled, not measured: linear layers on LUT cores take the cycles of the model that RTL "
-    "agrees with, all else is at its roofline. Assumptions: " + " ".join(ASSUMPTIONS)
+    "agrees with, all else is at its roofline. " + " ".join(_ASSUMPTIONS.split())
 )
 
 
 def end_to_end(reduced: bool, runner: Runner, on_done: OnDone | None = None) -> dict[str, Any]:
-    """Estimate all workloads and compare them; returns a result as :func:`gen.study.results.result`.
+    """Estimate all workloads and compare them.
 
-    Each row has ``layers``, the rows of its operators.
+    Returns a result as :func:`gen.study.results.result`, whose rows have ``layers``, the rows of
+    their operators.
     """
     work = workloads(reduced)
     points: Any = [workload for _, workload in work]
@@ -308,13 +308,13 @@ def end_to_end(reduced: bool, runner: Runner, on_done: OnDone | None = None) -> 
         "settings": {"liberty": None, "period_ns": None, "reduced": reduced, "points_of_each": 0},
         "counts": {
             "points": len(rows), "compared": len(rows) - failed, "not_closed": 0,
-            "not_analysed": 0, "failed": failed,
+            "not_analysed": 0, "slower": 0, "failed": failed,
         },
         "findings": [dataclasses.asdict(finding) for finding in findings],
         "plots": [
             dataclasses.asdict(
                 Plot(name="latency", kind="bars", x="series", y="ms", panel="workload", x_label="",
-                     y_label="ms", log=True)
+                     y_label="ms")
             )
         ],
         "columns": ["figure", "model", "phase", "ms", "paper_ms", "linear_ms", "host_ms",
@@ -342,15 +342,4 @@ def write_result(found: Mapping[str, Any], folder: Path) -> None:
             if row["series"] == name and row["compared"]
         ]
         label = "table-1" if name == _LUT_4X.name else "large"
-        images = roofline(systems[name], series, f"{NAME}-roofline-{label}")
-        for file, content in images.items():
-            _write_whole(folder / file, content)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
-
-
-Progress = Callable[[int], None]
+        write_images(roofline(systems[name], series, f"{NAME}-roofline-{label}"), folder)

@@ -1,6 +1,7 @@
 """The studies by name."""
 
 from gen.study import ablation, dp4, fpga, k_sweep, tile_shapes, weight_bits
+from gen.study.end_to_end import NAME as END_TO_END
 from gen.study.points import Study
 from hdl.errors import InputError
 
@@ -23,5 +24,5 @@ def chosen(name: str) -> list[Study]:
     if name == ALL:
         return list(STUDIES.values())
     if name not in STUDIES:
-        raise InputError(f"no study {name!r}; studies: {', '.join(STUDIES)}, {ALL}")
+        raise InputError(f"no study {name!r}; studies: {', '.join(STUDIES)}, {END_TO_END}, {ALL}")
     return [STUDIES[name]]

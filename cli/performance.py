@@ -1,0 +1,82 @@
+"""The command ``performance``: a model's time, bytes and energy from its shapes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.shared import ERR, OUT, AsJson, Overrides, print_json
+from hdl.presets import load_config
+
+
+def performance(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A built-in shape (llama2-7b, ...), a config.json, a checkpoint."
+        ),
+    ],
+    core: Annotated[str, typer.Option(help="Core: a preset's name or a .toml file.")] = "default",
+    cores: Annotated[int, typer.Option(help="Cores that share the memory.", min=1)] = 1,
+    clock: Annotated[float, typer.Option(metavar="GHZ", help="Clock of cores and bus.")] = 1.0,
+    bandwidth: Annotated[float, typer.Option(metavar="GB/S", help="Of the memory.")] = 25.6,
+    latency: Annotated[int, typer.Option(help="Of the memory, in cycles.", min=1)] = 40,
+    bits: Annotated[int, typer.Option(help="Of the weights.", min=1, max=8)] = 2,
+    group: Annotated[int, typer.Option(help="Elements of a scale; 0: a row.", min=0)] = 128,
+    host: Annotated[float, typer.Option(metavar="TOPS", help="Of all but linear layers.")] = 1.0,
+    batch: Annotated[int, typer.Option(help="Sequences.", min=1)] = 1,
+    tokens: Annotated[int, typer.Option(help="New tokens of each.", min=1)] = 1,
+    context: Annotated[
+        int, typer.Option(help="Tokens that each sees, its own included; 0: its own.", min=0)
+    ] = 0,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for JSON, CSV and roofline.")
+    ] = None,
+    as_json: AsJson = False,
+    overrides: Overrides = None,
+) -> None:
+    """Model how long a network takes, operator by operator: cycles, bytes, energy.
+
+    Linear layers by the cycle model, all else at its roofline. Decoding is --tokens 1 with a
+    --context; prefill is --tokens of the prompt.
+    """
+    from gen.performance.report import model_shape, write_performance
+    from gen.performance.report import performance as model_it
+    from gen.performance.shapes import Phase
+    from gen.performance.system import ENERGIES, System
+
+    config = load_config(core, overrides or ())
+    system = System(
+        name=f"{cores} x {core}", clock=clock, bandwidth=bandwidth, latency=latency, cores=cores,
+        weight_bits=bits, activation_bits=config.activation_bits, group_size=group, config=config,
+        host=host, energy=ENERGIES.get(("lut", bits)) if config.activation == "int8" else None,
+    )  # fmt: skip
+    context = max(context, tokens)
+    name = f"batch {batch}, {tokens} of {context} tokens"
+    phase = Phase(name=name, batch=batch, tokens=tokens, context=context)
+    with ERR.status(f"scheduling {model}"):
+        found = model_it(model_shape(model), phase, system)
+    if output is not None:
+        write_performance(found, system, output)
+    if as_json:
+        print_json(found)
+        return
+    table = Table(title=f"{found['model']}, {name}, {system.name}", title_justify="left")
+    for heading in ("operator", "times", "N x K", "cycles", "MB", "ms", "share", "bound"):
+        table.add_column(heading, justify="left" if heading in ("operator", "bound") else "right")
+    for row in found["layers"]:
+        shape = f"{row['n']} x {row['k']}" if row["m"] else ""
+        cycles = f"{row['cycles']:,}" if row["m"] else ""
+        seconds = row["seconds"]
+        table.add_row(
+            row["operator"], str(row["count"]), shape, cycles, f"{row['bytes'] / 1e6:,.1f}",
+            f"{1000 * seconds:,.3f}", f"{seconds / found['seconds']:.1%}", row["bound"],
+        )  # fmt: skip
+    OUT.print(table)
+    rate = batch * tokens / found["seconds"]
+    energy = found["linear_energy_j"]
+    words = [f"{1000 * found['seconds']:,.3f} ms", f"{found['bytes'] / 1e9:.3f} GB"]
+    words += [f"{rate:,.1f} tokens/s"]
+    words += [f"{energy:.4f} J of products in linear layers"] if energy else []
+    OUT.print("; ".join(words), highlight=False)
