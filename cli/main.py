@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli import boards, checkpoints, language, programs, studies
+from cli import boards, checkpoints, language, performance, programs, studies
 from cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json, say
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
@@ -271,6 +271,7 @@ app.command()(programs.disasm)
 app.command()(language.generate_text)
 app.command()(language.chat)
 app.command()(language.perplexity)
+app.command()(performance.performance)
 app.command()(studies.study)
 app.command()(studies.explore)
 

@@ -142,9 +142,10 @@ def estimate(model: ModelShape, phase: Phase, system: System) -> Iterator[dict[s
     """One row for each operator: all of its kind in the model together.
 
     Rows have ``operator``, ``count``, ``m``, ``n``, ``k``, ``operations``, ``bytes``, ``seconds``,
-    ``bound`` (``compute``, ``memory``, or a core's ``bus``), ``intensity`` (operations a byte), ``rate`` (operations a
-    second), ``energy_j`` of a linear layer where an operation's is known; on cores also ``cycles``
-    of one layer, ``table_cycles`` of them that tables cost, ``cores`` that are busy.
+    ``bound`` (``compute``, ``memory``, or a core's ``bus``), ``intensity`` (operations a byte),
+    ``rate`` (operations a second), ``energy_j`` of a linear layer where an operation's is known; on
+    cores also ``cycles`` of one layer, ``table_cycles`` of them that tables cost, ``cores`` that
+    are busy.
 
     Raises
     ------
