@@ -39,9 +39,9 @@ fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise
 	$(BIN)/python -m gen.benchmark
 
-bitstream: $(READY)  ## bitstreams of an iCEBreaker and of a ULX3S (ECP5), minutes
+bitstream: $(READY)  ## bitstreams of an iCEBreaker and an OrangeCrab (ECP5), minutes
 	$(BIN)/lutcore bitstream --board icebreaker
-	$(BIN)/lutcore bitstream --board ulx3s-85f
+	$(BIN)/lutcore bitstream --board orangecrab
 
 # Areas are compared only with closed timing, which takes a Liberty library and OpenSTA.
 STUDY_FLAGS = $(if $(LIBERTY),--liberty $(LIBERTY)) $(if $(PERIOD),--period $(PERIOD))

@@ -8,7 +8,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
-from fpga.boards import BOARDS
+from fpga.boards import BOARDS, Board
+from hdl.config import CoreConfig
 
 _KINDS = ("lut", "ff", "carry", "lutram", "bram", "spram", "dsp")
 
@@ -58,10 +59,14 @@ def bitstream(
     """
     from fpga.bitstream import build
     from fpga.boards import board_config, board_named
+    from fpga.place import FLOWS
     from fpga.tools import native_wanted
 
     target = board_named(board)
     core = board_config(target, config, tuple(overrides or ()))
+    if target.family not in FLOWS:
+        _project(core, target, output, freq, as_json)
+        return
     columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, TextColumn("{task.fields[said]}"), console=ERR, transient=True) as bar:
         built = build(
@@ -86,26 +91,57 @@ def bitstream(
     raise typer.Exit(int(not report.met))
 
 
-def _print(report: Any, capacity: Any) -> None:
-    table = Table(title=f"{report.design} on {report.board}: by synthesis", title_justify="left")
+def _project(
+    core: CoreConfig, board: Board, output: Path, freq: float | None, as_json: bool
+) -> None:
+    """Write the files of a vendor's tool, and tell what Yosys finds."""
+    from fpga.vivado import project
+
+    with ERR.status(f"synthesising {core.name} for {board.name}"):
+        made = project(core, board, clock=freq)
+    written = made.write(output)
+    if as_json:
+        print_json(made.to_dict() | {"files": [str(path) for path in written]})
+        return
+    net = made.netlist
+    _print_area(made.name, net.blocks, net.total, net.hierarchy, board.capacity)
+    print_facts("not placed and routed", _buffers(net.memories))
+    for path in written:
+        OUT.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    OUT.print(f"next, where {written[2].name} is: vivado -mode batch -source {written[2].name}")
+
+
+def _buffers(memories: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {
+        f"buffer {name}": f"{memory['bits']:,} bits: {memory['kind']}"
+        for name, memory in memories.items()
+    }
+
+
+def _print_area(title: str, blocks: Any, total: Any, hierarchy: str, capacity: Any) -> None:
+    table = Table(title=f"{title}: by synthesis", title_justify="left")
     table.add_column("block")
-    kinds = [kind for kind in _KINDS if report.synthesis[kind]]
+    kinds = [kind for kind in _KINDS if total[kind]]
     for kind in kinds:
         table.add_column(kind, justify="right")
-    for block, used in report.blocks.items():
+    for block, used in blocks.items():
         table.add_row(block, *(f"{used[kind]:,}" if used[kind] else "" for kind in kinds))
     table.add_section()
-    way = "as a whole" if report.hierarchy == "whole" else "block by block"
-    table.add_row(f"total, mapped {way}", *(f"{report.synthesis[kind]:,}" for kind in kinds))
+    way = "as a whole" if hierarchy == "whole" else "block by block"
+    table.add_row(f"total, mapped {way}", *(f"{total[kind]:,}" for kind in kinds))
     has = (f"{capacity[kind]:,}" if kind in capacity else "" for kind in kinds)
     table.add_row("the board has", *has)
     OUT.print(table)
+
+
+def _print(report: Any, capacity: Any) -> None:
+    title = f"{report.design} on {report.board}"
+    _print_area(title, report.blocks, report.synthesis, report.hierarchy, capacity)
     facts = {
         name: f"{used:,} of {available:,} ({used / available:.0%})"
         for name, (used, available) in report.placed.items()
     }
-    for name, memory in report.memories.items():
-        facts[f"buffer {name}"] = f"{memory['bits']:,} bits: {memory['kind']}"
+    facts |= _buffers(report.memories)
     met = "met" if report.met else "NOT met"
     facts["timing"] = f"{met}: {report.fmax_mhz:g} MHz for {report.clock_mhz:g} MHz"
     facts["seed"] = f"{report.seed} of {len(report.seeds)}"

@@ -115,6 +115,9 @@ def run(
     port: Annotated[
         str | None, typer.Option(help="Serial port of a board, or sim: a simulated board.")
     ] = None,
+    baud: Annotated[
+        int, typer.Option(help="Bits a second of the board's link, as its metadata say.", min=1)
+    ] = 3_000_000,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write the result as .npy.")
     ] = None,
@@ -153,7 +156,7 @@ def run(
     loaded = Program.load(program)
     with ERR.status(f"running {program.name} on {on}"):
         if port is not None:
-            result = run_on_board(loaded, port)
+            result = run_on_board(loaded, port, baud)
         else:
             result = compare(loaded, on, Conditions(stall=stall, latency=latency))
     if output is not None:

@@ -16,7 +16,7 @@ from fpga.emit import is_core, top_rtlil
 from fpga.fit import check_model, check_synthesis
 from fpga.netlist import Netlist, synthesise
 from fpga.place import FLOWS, Placed, pack, place_and_route
-from fpga.pll import EcpPll, ecp5_pll
+from fpga.pll import Pll, ecp5_pll, mmcm
 from fpga.protocol import facts
 from fpga.tools import command
 from gen import cache
@@ -26,6 +26,8 @@ from hdl.errors import InputError
 
 #: Paths of a report.
 _PATHS = 3
+#: Families whose clocks can be made of the oscillator's.
+_PLLS: dict[str, Callable[[float, float], Pll]] = {"ecp5": ecp5_pll, "xilinx": mmcm}
 #: Told about a stage: seed (0: synthesis) and what is done.
 Progress = Callable[[int, str], None]
 
@@ -100,27 +102,12 @@ class BitstreamReport:
 
 @dataclass(frozen=True)
 class Bitstream:
-    """A packed design with its report."""
+    """A packed design, what the driver must know of it, and its report."""
 
     data: bytes
+    metadata: dict[str, Any]
     report: BitstreamReport
     suffix: str
-
-    def metadata(self) -> dict[str, Any]:
-        """What the driver must know: :meth:`fpga.driver.Device.open_metadata` reads it."""
-        report = self.report
-        config = CoreConfig.from_dict(report.config)
-        return {
-            "design": report.design,
-            "board": report.board,
-            "top": "core" if is_core(config) else "tile",
-            "config": report.config,
-            "baud": report.baud,
-            "clock_mhz": report.clock_mhz,
-            "facts": facts(config, report.memory),
-            "tool_versions": report.tool_versions,
-            "sha256": report.sha256,
-        }
 
     def write(self, folder: Path) -> list[Path]:
         """Write bitstream, metadata and report, all or none.
@@ -135,13 +122,26 @@ class Bitstream:
             folder,
             {
                 f"{name}.{self.suffix}": self.data,
-                f"{name}.json": json.dumps(self.metadata(), indent=2) + "\n",
+                f"{name}.json": json.dumps(self.metadata, indent=2) + "\n",
                 f"{name}.report.json": self.report.to_json(),
             },
         )
 
 
-def clocking(board: Board, clock: float | None) -> tuple[float, EcpPll | None]:
+def board_metadata(config: CoreConfig, board: Board, clock: float, baud: int) -> dict[str, Any]:
+    """What the driver must know: :func:`fpga.driver.read_metadata` reads it."""
+    return {
+        "design": config.name,
+        "board": board.name,
+        "top": "core" if is_core(config) else "tile",
+        "config": config.to_dict(),
+        "clock_mhz": clock,
+        "baud": baud,
+        "facts": facts(config, board.memory),
+    }
+
+
+def clocking(board: Board, clock: float | None) -> tuple[float, Pll | None]:
     """MHz of a board's clock, and the settings that make it.
 
     Raises
@@ -152,9 +152,9 @@ def clocking(board: Board, clock: float | None) -> tuple[float, EcpPll | None]:
     source, wanted = oscillator(board), clock or board.clock
     if wanted == source:
         return wanted, None
-    if board.family != "ecp5":
+    if board.family not in _PLLS:
         raise InputError(f"--freq: {board.title} runs at {source:g} MHz, not {wanted:g}")
-    return wanted, ecp5_pll(source, wanted)
+    return wanted, _PLLS[board.family](source, wanted)
 
 
 def synthesised(
@@ -223,8 +223,10 @@ def build(
     say(seed, "packing")
     data = pack(board, placed.text, native=native)
     report = placed.report
+    baud = baud_rate(mhz)[0]
     return Bitstream(
         data,
+        board_metadata(config, board, mhz, baud),
         BitstreamReport(
             design=config.name,
             board=board.name,
@@ -232,7 +234,7 @@ def build(
             clock_mhz=mhz,
             fmax_mhz=round(fmax[seed], 2),
             met=fmax[seed] >= mhz,
-            baud=baud_rate(mhz)[0],
+            baud=baud,
             memory=board.memory,
             seed=seed,
             seeds={number: round(value, 2) for number, value in fmax.items()},

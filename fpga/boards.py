@@ -29,7 +29,7 @@ class Board:
     synth : str
         More options of Yosys's ``synth_*``.
     device : tuple of str
-        Options that name the FPGA to nextpnr.
+        Options that name the FPGA to nextpnr, or the part to Vivado.
     pack : tuple of str
         Options of the packer.
     capacity : dict
@@ -83,7 +83,7 @@ _BOARDS = (
         capacity={"lut": 83640, "ff": 83640, "bram": 208, "dsp": 156},
         preset="board-core",
         memory=1 << 17,
-        clock=30,
+        clock=15,
         load="openFPGALoader -b ulx3s FILE",
     ),
     Board(
@@ -97,7 +97,7 @@ _BOARDS = (
         preset="board-core",
         memory=1 << 16,
         clock=24,
-        load="dfu-util -a 0 -D FILE",
+        load="dfu-suffix -v 1209 -p 5af0 -a FILE && dfu-util -a 0 -D FILE",
     ),
     Board(
         name="tangnano9k",
@@ -132,6 +132,7 @@ _BOARDS = (
         title="Arty A7-35 (XC7A35T), project files for Vivado",
         family="xilinx",
         platform="amaranth_boards.arty_a7:ArtyA7_35Platform",
+        device=("xc7a35ticsg324-1L",),
         capacity={"lut": 20800, "ff": 41600, "bram": 100, "dsp": 90},
         preset="board-core",
         memory=1 << 16,

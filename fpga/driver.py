@@ -1,8 +1,10 @@
 """The host's driver of a board, real or simulated."""
 
+import json
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -283,6 +285,27 @@ class Device:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def read_metadata(path: Path) -> tuple[CoreConfig, int]:
+    """Configuration and bit rate of a board, from the JSON beside its bitstream.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is none of those.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        config, baud = CoreConfig.from_dict(found["config"]), int(found["baud"])
+        stated = dict(found["facts"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"cannot read {path}: {error}; give the .json that lutcore bitstream wrote"
+        ) from error
+    if stated != facts(config, stated.get("memory", 0)):
+        raise InputError(f"{path} is not of this version: build the bitstream again")
+    return config, baud
 
 
 def _place(register: str) -> tuple[int, int]:

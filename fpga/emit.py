@@ -6,10 +6,10 @@ from amaranth.lib.wiring import Component
 
 from fpga.gateware.board import Board
 from fpga.gateware.memory import check_memory
-from fpga.gateware.tile_board import TileBoard
+from fpga.gateware.tile_board import TileBoard, check_tile
 from fpga.gateware.top import Top
 from fpga.gateware.uart import check_divisor
-from fpga.pll import EcpPll
+from fpga.pll import Pll
 from gen.rtl import component_rtlil, rtlil_verilog
 from hdl.config import CoreConfig
 from hdl.rules import check_core
@@ -34,9 +34,11 @@ def board_component(config: CoreConfig, memory: int, divisor: int) -> Component:
         No board can be built from that.
     """
     check_divisor(divisor)
+    # A component that refuses would be reported as unused too.
     if not is_core(config):
+        check_tile(config)
         return TileBoard(config, memory, divisor)
-    check_core(config)  # a component that refuses would be reported as unused too
+    check_core(config)
     check_memory(memory)
     return Board(config, memory, divisor)
 
@@ -55,6 +57,6 @@ def board_verilog(config: CoreConfig, memory: int, divisor: int) -> str:
     )
 
 
-def top_rtlil(config: CoreConfig, memory: int, divisor: int, pll: EcpPll | None) -> str:
+def top_rtlil(config: CoreConfig, memory: int, divisor: int, pll: Pll | None) -> str:
     """RTLIL of :class:`~fpga.gateware.top.Top` around a board; errors as above."""
     return component_rtlil(Top(board_component(config, memory, divisor), pll), TOP)

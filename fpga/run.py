@@ -1,11 +1,11 @@
 """Programs on a board."""
 
 from compiler.program import Program
-from fpga.driver import Device
+from fpga.driver import BAUD, Device
 from gen.run import Run, against_model
 
 
-def run_on_board(program: Program, port: str) -> Run:
+def run_on_board(program: Program, port: str, baud: int = BAUD) -> Run:
     """Run a program on the board at ``port`` (:meth:`~fpga.driver.Device.open`).
 
     Its result and state are held against the ISA model; other memory is not read back.
@@ -17,5 +17,5 @@ def run_on_board(program: Program, port: str) -> Run:
     ToolError
         It does not answer.
     """
-    with Device.open(port, program.config) as device:
+    with Device.open(port, program.config, baud=baud) as device:
         return against_model(program, device.run(program))

@@ -14,7 +14,8 @@ from hdl.errors import InputError
 from hdl.tile import tile_signature
 
 
-def _check(config: CoreConfig) -> None:
+def check_tile(config: CoreConfig) -> None:
+    """Raise an :class:`InputError` where no host can feed such a tile."""
     for field, value in (("precompute", "inline"), ("zero_points", "external"), ("passes", 1)):
         if (found := getattr(config, field)) != value:
             raise InputError(f"a tile on a board needs {field} = {value}, not {found}")
@@ -68,7 +69,7 @@ class TileBoard(wiring.Component):
     tx: Out(1, init=1)
 
     def __init__(self, config: CoreConfig, memory: int, divisor: int):
-        _check(config)
+        check_tile(config)
         self._tile = TOPS["tile"](config)
         streams = tile_signature(config).members
         bits = {name: len(streams[name].signature.create().payload.as_value()) for name in streams}

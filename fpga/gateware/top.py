@@ -1,10 +1,10 @@
 """What goes into an FPGA: clock, reset, and the board's own logic."""
 
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, ResetSignal, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fpga.pll import EcpPll
+from fpga.pll import Pll
 
 #: Cycles of reset after power comes on: block RAM of iCE40 needs 3 us.
 RESET_CYCLES = 256
@@ -17,7 +17,7 @@ class Top(wiring.Component):
     ----------
     board : Component
         With ``rx`` and ``tx``.
-    pll : EcpPll or None
+    pll : Pll or None
         Makes the clock; without one it is the oscillator's.
 
     Members
@@ -30,7 +30,7 @@ class Top(wiring.Component):
     rx: In(1)
     tx: Out(1)
 
-    def __init__(self, board: wiring.Component, pll: EcpPll | None):
+    def __init__(self, board: wiring.Component, pll: Pll | None):
         self._board, self._pll = board, pll
         super().__init__()
 
@@ -46,7 +46,7 @@ class Top(wiring.Component):
         else:
             locked = Signal()
             clock = Signal()
-            m.submodules.pll = self._ecp5(self._pll, clock, locked)
+            m.submodules.pll = self._pll.instance(self.oscillator, clock, locked)
             m.d.comb += ClockSignal().eq(clock)
         count = Signal(range(RESET_CYCLES + 1))
         done = count[-1]
@@ -59,27 +59,3 @@ class Top(wiring.Component):
         with m.If(locked & ~done):
             m.d.power += count.eq(count + 1)
         return m
-
-    def _ecp5(self, pll: EcpPll, clock: Signal, locked: Signal) -> Instance:
-        return Instance(
-            "EHXPLLL",
-            a_FREQUENCY_PIN_CLKI=f"{pll.source:g}",
-            a_FREQUENCY_PIN_CLKOP=f"{pll.frequency:g}",
-            a_ICP_CURRENT="12",
-            a_LPF_RESISTOR="8",
-            a_MFG_ENABLE_FILTEROPAMP="1",
-            a_MFG_GMCREF_SEL="2",
-            p_CLKI_DIV=pll.reference,
-            p_CLKFB_DIV=pll.feedback,
-            p_CLKOP_DIV=pll.output,
-            p_CLKOP_CPHASE=pll.output - 1,
-            p_CLKOP_ENABLE="ENABLED",
-            p_FEEDBK_PATH="CLKOP",
-            i_CLKI=self.oscillator,
-            i_CLKFB=clock,
-            i_RST=Const(0, 1),
-            i_STDBY=Const(0, 1),
-            i_ENCLKOP=Const(0, 1),
-            o_CLKOP=clock,
-            o_LOCK=locked,
-        )

@@ -12,13 +12,14 @@ import pytest
 
 from compiler.gemm import gemm
 from fpga.driver import Device
-from fpga.protocol import REGISTERS_BASE, Kind, Request
+from fpga.protocol import REGISTERS_BASE, RESULTS_BASE, Kind, Request
 from fpga.run import run_on_board
 from fpga.virtual import LineFaults, VirtualBoard
 from gen.run import against_model
 from gen.simulate import random_activations, random_tensor
 from hdl.errors import InputError, ToolError
 from hdl.lmma import Cause
+from hdl.presets import preset
 from verif.golden import mpgemm
 from verif.small_cores import SMALL_CORES
 
@@ -182,3 +183,34 @@ def test_what_cannot_be_is_refused(device, tmp_path):
 
 def test_a_program_runs_on_a_board_of_its_own():
     assert run_on_board(gemm(CONFIG, *problem()), "sim").mismatches == 0
+
+
+TILE = preset("board-tile").replace(n=3, lookups=2)
+
+
+def test_a_tile_alone_multiplies_and_runs_no_program():
+    rng = np.random.default_rng(5)
+    with VirtualBoard(TILE, memory=4096) as virtual, Device.open(virtual.port, TILE) as device:
+        assert device.memory == 4096
+        for rows, n, k, bits, group in ((3, 8, 70, 4, 32), (1, 3, 200, 1, 128), (2, 5, 32, 2, 32)):
+            tensor = random_tensor((n, k), bits, group, rng)
+            activations = random_activations(TILE, rows, k, rng)
+            expected = mpgemm(activations, tensor)
+            found = device.matmul(tensor, activations)
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * abs(expected).max())
+        with pytest.raises(ToolError, match="refused an access"):
+            device.read(RESULTS_BASE + 4092, 4)  # no result is there yet
+        with pytest.raises(InputError, match="runs no programs"):
+            device.run(gemm(CONFIG, *problem()))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"zero_points": "shared"}, "zero_points = external, not shared"),
+        ({"group_size": 1024}, "keeps 256 words of activations"),
+    ],
+)
+def test_a_tile_that_no_board_can_feed_is_refused(change, says):
+    with pytest.raises(InputError, match=says):
+        VirtualBoard(TILE.replace(**change))

@@ -1,0 +1,177 @@
+"""Bitstreams: the smallest is built, unpacked and compared; what does not fit is refused."""
+
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import fpga.bitstream as flow
+from fpga import place
+from fpga.bitstream import build, clocking
+from fpga.boards import BOARDS, Pin, baud_rate, board_config, oscillator, pins
+from fpga.driver import read_metadata
+from fpga.fit import check_model, check_synthesis, estimate
+from fpga.pll import ecp5_pll, mmcm
+from fpga.protocol import facts
+from fpga.tools import ICEUNPACK, command
+from hdl.config import CoreConfig
+from hdl.errors import InputError, ToolError
+from hdl.presets import preset
+
+BOARD = BOARDS["icebreaker"]
+#: Three units, so that it is built in seconds; tests that build it share the cache.
+SMALLEST = preset("board-tile").replace(n=3, lookups=1, max_weight_bits=1, plane_order="any")
+
+
+@pytest.fixture(scope="module")
+def smallest():
+    lines: list[str] = []
+    built = build(SMALLEST, BOARD, progress=lambda seed, line: lines.append(f"{seed} {line}"))
+    return built, lines
+
+
+_SECTIONS = r"(logic|io|ramb|ramt|dsp\d|ipcon|ram_data)"
+
+
+def tiles(text: str) -> dict[str, list[str]]:
+    """Set bits of a configuration in icebox's form, section by section."""
+    found = {}
+    for section in re.split(r"^\.", text, flags=re.MULTILINE):
+        name, _, body = section.partition("\n")
+        bits = body.split()
+        if re.match(r"(logic|io|ramb|ramt|dsp\d|ipcon|ram_data)", name) and set("".join(bits)) > {
+            "0"
+        }:
+            found[name] = bits
+    return found
+
+
+def unpack(data: bytes) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "packed").write_bytes(data)
+        start, _ = command(ICEUNPACK, native=False)
+        place.run_tool([*start, "packed", "unpacked"], Path(scratch), "iceunpack")
+        return (Path(scratch) / "unpacked").read_text()
+
+
+def test_the_packed_file_unpacks_to_the_placed_design(smallest, monkeypatch):
+    built, _ = smallest
+    placed = {}
+
+    def keep(board, text, **options):
+        placed["text"] = text
+        return built.data
+
+    monkeypatch.setattr(flow, "pack", keep)
+    build(SMALLEST, BOARD)  # from the cache
+    design = tiles(placed["text"])
+    assert len(design) > 50
+    assert tiles(unpack(built.data)) == design
+    broken = bytearray(built.data)
+    broken[len(broken) // 2] ^= 1
+    try:
+        assert tiles(unpack(bytes(broken))) != design
+    except ToolError:
+        pass  # its checksum is wrong
+
+
+def test_the_report_says_what_it_takes_and_that_timing_is_met(smallest):
+    built, _ = smallest
+    report = built.report
+    assert report.met and report.fmax_mhz >= report.clock_mhz == 12
+    used, available = report.placed["ICESTORM_LC"]
+    assert available == BOARD.capacity["lut"]
+    assert used == pytest.approx(report.synthesis["lut"] + report.synthesis["lone"], rel=0.05)
+    assert report.placed["ICESTORM_SPRAM"] == (2, 4)
+    kinds = {name: memory["kind"] for name, memory in report.memories.items()}
+    assert kinds.pop("results") == "2 single-port RAM"
+    assert kinds and all("block RAM" in kind for kind in kinds.values())
+    # Block by block, nothing is known of words that are never read.
+    assert sum(block["bram"] for block in report.blocks.values()) >= report.synthesis["bram"] > 0
+    assert report.paths[0]["ns"] == pytest.approx(1000 / report.fmax_mhz, rel=0.01)
+    assert json.loads(report.to_json())["config"]["n"] == 3
+
+
+def test_a_second_build_is_the_first_without_a_tool(smallest, monkeypatch):
+    monkeypatch.setattr(place, "run_tool", None)
+    monkeypatch.setattr(flow, "pack", lambda *args, **options: smallest[0].data)
+    assert build(SMALLEST, BOARD).report == smallest[0].report
+
+
+def test_files_appear_whole_and_the_driver_reads_them(smallest, tmp_path):
+    written = smallest[0].write(tmp_path)
+    assert [path.suffix for path in written] == [".bin", ".json", ".json"]
+    assert written[0].read_bytes() == smallest[0].data
+    assert read_metadata(written[1]) == (SMALLEST, 3_000_000)
+    stated = json.loads(written[1].read_text())
+    assert stated["facts"] == facts(SMALLEST, BOARD.memory)
+    written[1].write_text(json.dumps(stated | {"facts": {"protocol": 0}}))
+    with pytest.raises(InputError, match="not of this version"):
+        read_metadata(written[1])
+    with pytest.raises(InputError, match=r"give the \.json"):
+        read_metadata(written[0])
+
+
+def test_a_tool_that_fails_says_why(tmp_path):
+    start, _ = command(ICEUNPACK, native=False)
+    with pytest.raises(ToolError, match="iceunpack failed: "):
+        place.run_tool([*start, "missing", "out"], tmp_path, "iceunpack")
+
+
+def test_what_is_far_too_large_is_refused_before_synthesis(monkeypatch):
+    monkeypatch.setattr(flow, "synthesise", None)
+    with pytest.raises(InputError, match=r"of 5,280; .* own configuration, board-tile"):
+        build(preset("edge"), BOARD)
+    with pytest.raises(InputError, match=r"of 83,640; the nearest .* --set m=\d+ --set n=\d+"):
+        build(preset("large"), BOARDS["ulx3s-85f"])
+
+
+def test_what_synthesis_finds_too_large_is_refused_with_what_fits(smallest):
+    config = preset("board-tile").replace(n=30)
+    total = {"lut": 4000, "lone": 1500, "ff": 4000, "bram": 31, "dsp": 0, "spram": 2}
+    with pytest.raises(
+        InputError, match=r"5,500 LUTs of 5,280, 31 block RAMs of 30; .*--set n="
+    ) as said:
+        check_synthesis(config, BOARD, total)
+    changes = dict(re.findall(r"--set (\w+)=(\d+)", str(said.value)))
+    smaller = config.replace(**{field: int(value) for field, value in changes.items()})
+    assert estimate(smaller) * 5500 / estimate(config) < 0.86 * 5280
+    check_synthesis(SMALLEST, BOARD, smallest[0].report.synthesis)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_board_has_pins_a_clock_and_a_configuration_that_fits(name):
+    board = BOARDS[name]
+    assert set(pins(board)) == {"oscillator", "rx", "tx"}
+    mhz, pll = clocking(board, None)
+    assert (pll is None) == (mhz == oscillator(board))
+    assert baud_rate(mhz)[0] == 3_000_000
+    config = board_config(board, None)
+    check_model(config, board)
+    assert isinstance(config, CoreConfig)
+
+
+def test_pins_are_those_of_the_board():
+    assert {port: pin.site for port, pin in pins(BOARD).items()} == {
+        "oscillator": "35",
+        "rx": "6",
+        "tx": "9",
+    }
+    assert pins(BOARDS["orangecrab"])["rx"] == Pin("N17", {"IO_TYPE": "LVCMOS33"})
+
+
+def test_loops_make_the_clock_that_is_asked_for():
+    for source, target in ((25, 15), (48, 24), (25, 30)):
+        pll = ecp5_pll(source, target)
+        assert pll.frequency == target
+        assert 400 <= target * pll.output <= 800 and source / pll.reference >= 3.125
+    loop = mmcm(100, 48)
+    assert 100 * loop.feedback / loop.output == 48 and 600 <= 100 * loop.feedback <= 1200
+    with pytest.raises(InputError, match=r"no clock of 24 MHz .* of 25 MHz: choose one of"):
+        ecp5_pll(25, 24)
+    with pytest.raises(InputError, match="runs at 12 MHz, not 24"):
+        clocking(BOARD, 24)
+    with pytest.raises(InputError, match="no usual bit rate"):
+        baud_rate(1.7)
