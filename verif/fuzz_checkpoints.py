@@ -26,6 +26,8 @@ import numpy as np
 from rich.console import Console
 
 from compiler.checkpoint import open_checkpoint
+from compiler.graph.build import build_graph
+from compiler.ternary_model import ModelShape, random_model, write_model
 from hdl.errors import InputError
 from verif.checkpoint_files import (
     RAW_BLOCKS,
@@ -38,6 +40,7 @@ from verif.checkpoint_files import (
     random_blocks,
     safetensors_folder,
 )
+from verif.small_networks import Floats, bert, qwen
 
 #: A case may take this much time, and this much more address space than there was before it.
 SECONDS_LIMIT = 20
@@ -46,7 +49,23 @@ MEMORY_LIMIT = 1 << 30
 _QUANTISED = ("TQ1_0", "TQ2_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "MXFP4")
 _NUMBERS = (0, 1, 2, 3, 8, 31, 36, 41, 99, 255, 1 << 16, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 63)
 _VALUES = (
-    *(None, True, -1, 0, 1, 3, 1 << 31, 1 << 63, 1 << 80, 0.5, float("nan"), "", "x", "gptq_v2"),
+    *(
+        None,
+        True,
+        -1,
+        0,
+        1,
+        3,
+        1 << 31,
+        1 << 63,
+        1 << 80,
+        10**400,
+        0.5,
+        float("nan"),
+        "",
+        "x",
+        "gptq_v2",
+    ),
     *("F16", "BF16", "I32", "U8", "F4", "awq", [], {}, [[[[0]]]], [1 << 62, 1 << 62], "y" * 999),
 )
 
@@ -99,6 +118,20 @@ def _mxfp4(path: Path, rng: np.random.Generator) -> None:
     safetensors_folder(path, tensors, {"quant_method": "mxfp4"})
 
 
+def _language_model(path: Path, rng: np.random.Generator) -> None:
+    shape = ModelShape(layers=1, width=256, heads=4, hidden=256, context=32)
+    write_model(path / "model.gguf", shape, *random_model(shape))
+
+
+def _floats(network: Floats) -> Callable[[Path, np.random.Generator], None]:
+    def write(path: Path, rng: np.random.Generator) -> None:
+        tensors = {name: network.array(name) for name in network.names()}
+        safetensors_folder(path, tensors, None)
+        (path / "config.json").write_text(json.dumps(network.metadata))
+
+    return write
+
+
 #: Kind of checkpoint -> writes a valid one into a folder.
 SEEDS: dict[str, Callable[[Path, np.random.Generator], None]] = {
     "gguf": _gguf,
@@ -107,6 +140,9 @@ SEEDS: dict[str, Callable[[Path, np.random.Generator], None]] = {
     "awq": _awq,
     "bitnet": _bitnet,
     "mxfp4": _mxfp4,
+    "bitnet-model": _language_model,
+    "qwen-model": _floats(qwen()),
+    "bert-model": _floats(bert()),
 }
 
 
@@ -183,7 +219,10 @@ def damage(folder: Path, rng: np.random.Generator) -> None:
 
 
 def read_all(folder: Path) -> str:
-    """Read all tensors of a checkpoint: ``refused``, or ``read`` where one at least was."""
+    """Read all tensors of a checkpoint and build its graph.
+
+    Returns ``refused``, or ``read`` where one tensor at least was.
+    """
     model = folder / "model.gguf"
     seen = "refused"
     try:
@@ -200,6 +239,10 @@ def read_all(folder: Path) -> str:
                     seen = "read"
                 except InputError as error:
                     _one_line(error)
+    try:
+        build_graph(checkpoint)
+    except InputError as error:
+        _one_line(error)
     return seen
 
 

@@ -1,6 +1,5 @@
 """What a checkpoint's metadata says of its network, in one form for GGUF and config.json."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +50,7 @@ _KEYS = {
     "context": ("context_length", "max_position_embeddings"),
     "rotated": ("rope.dimension_count", ""),
 }
-_MOST = 1 << 24
+_MOST, _GREATEST = 1 << 24, 1e30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,7 @@ def read_facts(checkpoint: Checkpoint) -> ModelFacts:
     family = FAMILIES.get(str(kind))
     if family is None:
         raise InputError(
-            f"{where}: architecture {kind!r} is not known; known: {', '.join(FAMILIES)}: "
+            f"{where}: architecture {str(kind)[:40]!r} is not known; known: {', '.join(FAMILIES)}: "
             "compile single matrices with --tensor"
         )
 
@@ -103,15 +102,15 @@ def read_facts(checkpoint: Checkpoint) -> ModelFacts:
             return default
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
             raise InputError(
-                f"{where}: {key(field)} must be 1..{_MOST}, not {value!r}: "
+                f"{where}: {key(field)} must be 1..{_MOST}, not {repr(value)[:40]}: "
                 "compile single matrices with --tensor"
             )
         return value
 
     def real(names: tuple[str, ...], default: float | None) -> float:
         value = next((about[name] for name in names if about.get(name) is not None), default)
-        if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-            raise InputError(f"{where}: {names[0]} must be positive, not {value!r}")
+        if not isinstance(value, int | float) or not 0 < value < _GREATEST:
+            raise InputError(f"{where}: {names[0]} must be positive, not {repr(value)[:40]}")
         return float(value)
 
     width, heads = whole("width"), whole("heads")
@@ -147,7 +146,7 @@ def _gguf_epsilon(kind: str) -> tuple[str, ...]:
 
 
 def _activation(about: dict[str, Any], family: Family, where: str) -> str:
-    name = about.get("hidden_act", family.activation)
+    name = str(about.get("hidden_act", family.activation))[:40]
     name = _ACTIVATION_NAMES.get(name, name)
     if name not in ACTIVATIONS:
         raise InputError(f"{where}: hidden_act {name!r} is not known: {', '.join(ACTIVATIONS)}")
