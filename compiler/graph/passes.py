@@ -151,9 +151,9 @@ def fold(graph: Graph, target: Target) -> Graph:
     """Constant factors move up, through what is linear in its input, into the scales of a product.
 
     A rescale takes the factor into its own: one multiplication of a token's scale instead of one of
-    every element. With a bias, which would have to be multiplied too, a factor stays where it is.
+    every element. Its bias, a constant, is multiplied here.
     """
-    nodes = list(graph.nodes)
+    nodes, graph = list(graph.nodes), graph.copy()
     for node in graph.nodes:
         if node.op != "scale":
             continue
@@ -165,10 +165,16 @@ def fold(graph: Graph, target: Target) -> Graph:
             if maker.op not in _LINEAR:
                 break
             at = maker.inputs[0]
-        if not path or path[-1].op != "rescale" or len(path[-1].inputs) > 2:
+        if not path or path[-1].op != "rescale":
             continue
-        factor = path[-1].attributes.get("factor", 1.0) * node.attributes["factor"]
-        nodes[nodes.index(path[-1])] = replace(path[-1], attributes={"factor": factor})
+        scaled, by = path[-1], node.attributes["factor"]
+        factor = scaled.attributes.get("factor", 1.0) * by
+        biases = tuple(
+            graph.constant(f"{scaled.name}.bias_scaled", graph.arrays[bias] * np.float32(by))
+            for bias in scaled.inputs[2:]
+        )
+        folded = replace(scaled, inputs=scaled.inputs[:2] + biases, attributes={"factor": factor})
+        nodes[nodes.index(scaled)] = folded
         taken = node.inputs[0]
         nodes = [
             replace(n, inputs=tuple(taken if i == node.name else i for i in n.inputs))

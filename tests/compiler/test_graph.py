@@ -62,9 +62,16 @@ def test_scales_of_attention_fold_into_those_of_the_product(stages):
     assert factors.count(0.125) == 2
 
 
-def test_a_factor_stays_where_a_bias_is():
+def test_a_factor_that_folds_takes_the_bias_along():
     graph, _ = build_graph(bert(), 4)
-    assert count(run_passes(graph, Target(CORE))["fold"], "scale") == 1
+    made = run_passes(graph, Target(CORE))["fold"]
+    assert count(graph, "scale") == 1 and count(made, "scale") == 0
+    (query,) = (n for n in made.nodes if n.op == "rescale" and "factor" in n.attributes)
+    bias = graph.arrays["encoder.layer.0.attention.self.query.bias"]
+    factor = np.float32(query.attributes["factor"])
+    assert factor == np.float32(12**-0.5)
+    np.testing.assert_array_equal(made.arrays[query.inputs[2]], bias * factor)
+    assert "encoder.layer.0.attention.self.query.bias" not in made.arrays
 
 
 def test_grouped_keys_norms_of_heads_and_a_tied_output():
