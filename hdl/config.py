@@ -4,6 +4,7 @@ import dataclasses
 import json
 import tomllib
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from hdl.errors import InputError
@@ -231,7 +232,7 @@ class CoreConfig:
         """Format of the entries of exact float tables; multipliers take activations as they are."""
         return FORMATS[self.activation if self.engine == "mac" else FLOATS[self.activation]]
 
-    @property
+    @cached_property
     def form(self) -> Form:
         """How weights are read and tables are made."""
         if self.weight_coding == "ternary":
@@ -468,7 +469,7 @@ class CoreConfig:
         ends = [s * (1 << b) + 1 + self.form.offset(b) for b in bits for s in (-1, 1)]
         return min(ends), max(ends)
 
-    @property
+    @cached_property
     def zero_point_bits(self) -> int:
         """Width of one z''."""
         return signed_bits(*self.zero_point_range)

@@ -138,6 +138,11 @@ class Instruction:
         object.__setattr__(self, "by_name", {member.name: member for member in placed})
 
     @functools.cached_property
+    def register_names(self) -> tuple[str, ...]:
+        """Fields that name an address register."""
+        return tuple(member.name for member in self.fields if member.kind == "register")
+
+    @functools.cached_property
     def name(self) -> str:
         """The mnemonic up to its first field: unique."""
         return self.syntax.split("{")[0].removesuffix(".m").rstrip(".")

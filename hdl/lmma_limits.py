@@ -90,24 +90,21 @@ class Examined:
     instruction : Instruction or None
     values : dict
         Its fields.
-    multiples : tuple of (int, int), registers : tuple of (int, int)
-        Value, or number of the register, and what it must be a multiple of.
+    registers : tuple of (int, int)
+        Number of a register, and what it must hold a multiple of.
     """
 
     cause: Cause
     instruction: Instruction | None = None
     values: dict[str, int] = field(default_factory=dict)
-    multiples: tuple[tuple[int, int], ...] = ()
     registers: tuple[tuple[int, int], ...] = ()
 
     def check(self, registers: list[int]) -> Cause:
         """Cause of the fault that it is with these address registers, or ``NONE``."""
-        if self.cause:
-            return self.cause
-        wrong = any(value % unit for value, unit in self.multiples) or any(
-            registers[number] % unit for number, unit in self.registers
-        )
-        return Cause.MISALIGNED if wrong else Cause.NONE
+        for number, unit in self.registers:
+            if registers[number] % unit:
+                return Cause.MISALIGNED
+        return self.cause
 
 
 def examine(word: int, config: CoreConfig) -> Examined:
@@ -119,7 +116,10 @@ def examine(word: int, config: CoreConfig) -> Examined:
     for name, (low, high) in limits(instruction, config).items():
         if not low <= values[name] <= high:
             return Examined(Cause.UNSUPPORTED)
-    parts: tuple[list, list] = ([], [])
+    registers = []
     for name, unit in alignments(instruction, config).items():
-        parts[instruction.by_name[name].kind == "register"].append((values[name], unit))
-    return Examined(Cause.NONE, instruction, values, tuple(parts[0]), tuple(parts[1]))
+        if name in instruction.register_names:
+            registers.append((values[name], unit))
+        elif values[name] % unit:
+            return Examined(Cause.MISALIGNED)
+    return Examined(Cause.NONE, instruction, values, tuple(registers))

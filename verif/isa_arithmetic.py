@@ -1,6 +1,6 @@
 """Arithmetic of one ``lmma`` and of a store, as matrices: what the instructions define."""
 
-import functools
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -70,21 +70,46 @@ def _trits(index: np.ndarray) -> np.ndarray:
 _DIGITS = {"symmetric": _signs, "subset": lambda index: index, "ternary": _trits}
 
 
-@functools.lru_cache(maxsize=256)  # a model's weights are read again for every token
-def _weights(config: CoreConfig, shape: tuple[int, ...], packed: bytes) -> np.ndarray:
-    """Weights of packed slices, float64 [columns, K], in the units of D."""
-    index = _indices(config, np.frombuffer(packed, np.uint8).reshape(shape))
-    digits = _DIGITS[config.form.name](index).astype(np.int16)
-    weighed = digits << np.arange(index.shape[3], dtype=np.int16)[:, None]
-    return weighed.sum(axis=3, dtype=np.int16).reshape(len(index), -1).astype(np.float64)
+class Decoded:
+    """Weights that were decoded, by their packed bits: a network's are read again for each token.
+
+    What was used longest ago goes first, when there is more than ``limit`` bytes.
+    """
+
+    def __init__(self, limit: int = 1 << 28):
+        self._limit, self._size = limit, 0
+        self._made: OrderedDict[tuple[tuple[int, ...], bytes], np.ndarray] = OrderedDict()
+
+    def weights(self, config: CoreConfig, slices: np.ndarray) -> np.ndarray:
+        """Weights of packed slices, float32 or float64 [K, columns], in the units of D.
+
+        float32 where it is exact for all activations: where no sum can reach 2^24.
+        """
+        key = slices.shape, slices.tobytes()
+        found = self._made.get(key)
+        if found is not None:
+            self._made.move_to_end(key)
+            return found
+        index = _indices(config, slices)
+        digits = _DIGITS[config.form.name](index).astype(np.int16)
+        weighed = digits << np.arange(index.shape[3], dtype=np.int16)[:, None]
+        weights = weighed.sum(axis=3, dtype=np.int16).reshape(len(index), -1)
+        bits = config.align_bits if config.is_float else config.activation_bits
+        most = int(np.abs(weights).sum(axis=1, dtype=np.int64).max()) << bits - 1
+        exact = np.float32 if most < 1 << 24 else np.float64
+        found = self._made[key] = np.ascontiguousarray(weights.T, exact)
+        self._size += found.nbytes
+        while self._size > self._limit and len(self._made) > 1:
+            self._size -= self._made.popitem(last=False)[1].nbytes
+        return found
 
 
 def _exact_sums(
-    config: CoreConfig, values: np.ndarray, slices: np.ndarray
+    config: CoreConfig, values: np.ndarray, slices: np.ndarray, decoded: Decoded
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """D, R and the power of two that they count; float64 is exact here: no sum reaches 2^53."""
-    weights = _weights(config, slices.shape, slices.tobytes())
-    dots = (values.astype(np.float64) @ weights.T).astype(np.int64)
+    """D, R and the power of two that they count; floats are exact here: no sum reaches 2^53."""
+    weights = decoded.weights(config, slices)
+    dots = (values.astype(weights.dtype) @ weights).astype(np.int64)
     return dots, values.sum(axis=1), np.zeros(len(values), np.int64)
 
 
@@ -157,6 +182,7 @@ def run_products(
     slices: np.ndarray,
     zero: int | None,
     records: np.ndarray,
+    decoded: Decoded,
 ) -> RunProducts:
     """``P = scale * D - z'' R`` of one run.
 
@@ -169,11 +195,13 @@ def run_products(
     zero : int or None
         z'' of all columns; None takes it from the records.
     records : uint [columns]
+    decoded : Decoded
+        Weights of one configuration's programs.
     """
     powers, invalid = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
     width = config.zero_point_bits
-    zeros = records >> 16 if zero is None else np.full(records.shape, zero % (1 << 16))
-    zeros = (zeros.astype(np.int64) & (1 << width) - 1 ^ 1 << width - 1) - (1 << width - 1)
+    zeros = (records >> 16).astype(np.int64) if zero is None else np.int64(zero % (1 << 16))
+    zeros = (zeros & (1 << width) - 1 ^ 1 << width - 1) - (1 << width - 1)
     if config.exact_floats:
         index = _indices(config, slices)
         with np.errstate(all="ignore"):
@@ -184,8 +212,10 @@ def run_products(
             values, powers, invalid = align(floats, config)
     else:
         values = rows.view(f"<i{config.activation_bits // 8}").astype(np.int64)
-    sums_of = _rounded_sums if config.table == "int8" else _exact_sums
-    dots, sums, shifts = sums_of(config, values, slices)
+    if config.table == "int8":
+        dots, sums, shifts = _rounded_sums(config, values, slices)
+    else:
+        dots, sums, shifts = _exact_sums(config, values, slices, decoded)
     products = config.form.scale * dots - zeros * sums[:, None]
     return RunProducts(products, powers + shifts - config.scale_offset, invalid)
 
@@ -198,6 +228,8 @@ def scaled(products: RunProducts, scales: np.ndarray) -> np.ndarray:
     else:
         wide = values.astype(np.float64) * scales.astype(np.float64)
         total = encode(np.ldexp(wide, products.powers[:, None]), FP32).view(np.float32)
+    if not products.invalid.any():
+        return total
     return np.where(products.invalid[:, None], np.float32(np.nan), total)
 
 

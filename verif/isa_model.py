@@ -12,6 +12,7 @@ import numpy as np
 from hdl.config import CoreConfig
 from hdl.lmma import (
     ADDRESS_BITS,
+    BY_NAME,
     BYTES,
     EDGES,
     LOOP_DEPTH,
@@ -27,7 +28,7 @@ from hdl.lmma import (
 )
 from hdl.lmma_limits import Examined, Units, examine
 from hdl.rules import check_core
-from verif.isa_arithmetic import accumulate, convert_outputs, run_products
+from verif.isa_arithmetic import Decoded, accumulate, convert_outputs, run_products
 
 _PAGE = 4096
 
@@ -59,6 +60,24 @@ class Fault(Exception):
     def __init__(self, cause: Cause, address: int):
         super().__init__(cause.name)
         self.cause, self.address = cause, address
+
+
+def _take(ring: np.ndarray, start: int, count: int) -> np.ndarray:
+    """``count`` elements of a buffer's last axis, which wraps."""
+    size = ring.shape[-1]
+    start %= size
+    if start + count <= size:
+        return ring[..., start : start + count]
+    return ring[..., (start + np.arange(count)) % size]
+
+
+def _put(ring: np.ndarray, start: int, content: np.ndarray) -> None:
+    """Write elements into a buffer, which wraps; of more than it holds, the last stay."""
+    start %= ring.size
+    if start + content.size <= ring.size:
+        ring[start : start + content.size] = content
+    else:
+        ring[(start + np.arange(content.size)) % ring.size] = content
 
 
 @dataclass
@@ -98,6 +117,7 @@ class IsaModel:
         self.units = Units.of(config)
         self._examined: dict[int, Examined] = {}  # words come again in loops and runs
         self._act = np.zeros((config.m, config.activation_buffer // config.m), np.uint8)
+        self._decoded = Decoded()
         self._wgt = np.zeros(config.weight_buffer, np.uint8)
         self._scale = np.zeros(config.scale_buffer, np.uint8)
         self._acc = np.zeros(config.output_buffer // 4, np.uint32)
@@ -148,15 +168,15 @@ class IsaModel:
         cause = seen.check(sequencer.registers)
         if cause:
             raise Fault(cause, here)
-        instruction, values = seen.instruction, dict(seen.values)
+        instruction, values = seen.instruction, seen.values
         assert instruction is not None, "only a fault has none"
         sequencer.pc += 1
         if instruction.queue is Queue.CONTROL:
-            getattr(self, f"_do_{instruction.name}")(sequencer, values, here)
+            _CONTROL[instruction.name](self, sequencer, values, here)
         else:
-            for name, member in instruction.by_name.items():
-                if member.kind == "register":
-                    values[name] = sequencer.registers[values[name]]
+            values = values | {
+                name: sequencer.registers[values[name]] for name in instruction.register_names
+            }
             queue = self._queues[instruction.queue]
             if len(queue) >= QUEUE_DEPTH:
                 self._advance()
@@ -227,7 +247,7 @@ class IsaModel:
     def _check_transfer(self, address: int, size: int, cause: Cause) -> None:
         """Faults of one row of a transfer, burst by burst: bursts end at 4 KiB boundaries."""
         low, high = self.window
-        start = address
+        start = address if address < low or address + size > high else address + size
         while start < address + size:
             stop = min(start // _PAGE * _PAGE + _PAGE, address + size)
             if not low <= start or not stop <= high:
@@ -239,7 +259,7 @@ class IsaModel:
     def _rows(self, values: dict[str, int]) -> np.ndarray:
         """Rows of a load, uint8 [rows, whole bus words]."""
         size = -(-values["bytes"] // self.units.bus) * self.units.bus
-        rows = np.zeros((values["rows"], size), np.uint8)
+        rows = np.empty((values["rows"], size), np.uint8)
         for row in range(values["rows"]):
             address = (values["mem"] + row * values["pitch"]) % (1 << ADDRESS_BITS)
             self._check_transfer(address, size, Cause.READ)
@@ -250,21 +270,15 @@ class IsaModel:
 
     def _load_act(self, values: dict[str, int]) -> None:
         rows = self._rows(values)
-        places = np.arange(rows.shape[1])
         for row, content in enumerate(rows):
             bank, block = row % self.config.m, row // self.config.m
-            where = (values["local"] + block * rows.shape[1] + places) % self._act.shape[1]
-            self._act[bank, where] = content
-
-    def _load_flat(self, buffer: np.ndarray, values: dict[str, int]) -> None:
-        flat = self._rows(values).ravel()
-        buffer[(values["local"] + np.arange(flat.size)) % buffer.size] = flat
+            _put(self._act[bank], values["local"] + block * rows.shape[1], content)
 
     def _load_wgt(self, values: dict[str, int]) -> None:
-        self._load_flat(self._wgt, values)
+        _put(self._wgt, values["local"], self._rows(values).ravel())
 
     def _load_scale(self, values: dict[str, int]) -> None:
-        self._load_flat(self._scale, values)
+        _put(self._scale, values["local"], self._rows(values).ravel())
 
     def _lmma(self, values: dict[str, int]) -> None:
         config, units = self.config, self.units
@@ -274,34 +288,33 @@ class IsaModel:
         # Activations [rows, bytes]
         used = steps * units.step
         pitch = -(-used // units.bus) * units.bus
-        places = values["act"] + np.arange(blocks)[:, None] * pitch + np.arange(used)
-        raw = self._act[:, places % self._act.shape[1]].transpose(1, 0, 2)
-        rows = np.ascontiguousarray(raw).reshape(blocks * config.m, -1)
+        raw = _take(self._act, values["act"], blocks * pitch).reshape(config.m, blocks, pitch)
+        rows = np.ascontiguousarray(raw.transpose(1, 0, 2)[..., :used])
+        rows = rows.reshape(blocks * config.m, -1)
         # Weights [tiles, steps, planes, bytes of a slice]
         used = steps * planes * units.slice
         pitch = -(-used // units.bus) * units.bus
-        places = values["wgt"] + np.arange(tiles)[:, None] * pitch + np.arange(used)
-        packed = self._wgt[places % self._wgt.size]
+        packed = _take(self._wgt, values["wgt"], tiles * pitch).reshape(tiles, pitch)[:, :used]
         if config.doubles:  # planes from the highest, and their steps
             packed = packed.reshape(tiles, planes, steps, units.slice)
             packed = packed[:, ::-1].transpose(0, 2, 1, 3)
         packed = packed.reshape(tiles, steps, planes, units.slice)
         # Records [columns]
         record = tuple(SCALES.values())[values["scales"]]
-        places = values["scale"] + np.arange(tiles * config.columns * record.size)
-        records = self._scale[places % self._scale.size].view(f"<u{record.size}")
+        records = _take(self._scale, values["scale"], tiles * config.columns * record.size)
+        records = records.view(f"<u{record.size}")
         zero = None if record.zero else values["zero"]
-        products = run_products(config, rows, packed, zero, records)  # [rows, columns]
+        products = run_products(config, rows, packed, zero, records, self._decoded)
         beats, columns = config.drain_beats, config.drain_columns
-        count = blocks * tiles * beats * config.m * columns
-        where = (values["acc"] // 4 + np.arange(count)) % self._acc.size
-        # The output buffer holds [blocks, tiles, beats, m, columns of a beat].
-        shape = (blocks, config.m, tiles, beats, columns)
-        order = (0, 2, 3, 1, 4)
-        place = where.reshape([shape[i] for i in order]).transpose(np.argsort(order))
-        before = self._acc[place].reshape(products.values.shape) if values["accumulate"] else None
+        # The output buffer holds [blocks, beats of all tiles, m, columns of a beat].
+        stored = (blocks, tiles * beats, config.m, columns)
+        before, place = None, values["acc"] // 4
+        if values["accumulate"]:
+            before = _take(self._acc, place, products.values.size).reshape(stored)
+            before = before.transpose(0, 2, 1, 3).reshape(products.values.shape)
         after = accumulate(before, products, records, record.half, bool(values["accumulator"]))
-        self._acc[place] = after.reshape(shape)
+        after = after.reshape(blocks, config.m, tiles * beats, columns).transpose(0, 2, 1, 3)
+        _put(self._acc, place, after.ravel())
         self.state.slices += blocks * tiles * steps * planes
 
     def _store(self, values: dict[str, int]) -> None:
@@ -309,10 +322,9 @@ class IsaModel:
         rows, columns = values["rows"], values["columns"]
         blocks, tiles = -(-rows // config.m), -(-columns // config.columns)
         count = blocks * config.m * tiles * config.columns
-        where = (values["local"] // 4 + np.arange(count)) % self._acc.size
         shape = (blocks, tiles * config.drain_beats, config.m, config.drain_columns)
         sums = (
-            self._acc[where]
+            _take(self._acc, values["local"] // 4, count)
             .reshape(shape)
             .transpose(0, 2, 1, 3)
             .reshape(-1, tiles * config.columns)
@@ -327,6 +339,11 @@ class IsaModel:
         self.state.write_beats += rows * size // self.units.bus
 
 
+_CONTROL = {
+    name: getattr(IsaModel, f"_do_{name}")
+    for name, instruction in BY_NAME.items()
+    if instruction.queue is Queue.CONTROL
+}
 _EXECUTE = {
     "load.act": IsaModel._load_act,
     "load.wgt": IsaModel._load_wgt,

@@ -15,6 +15,7 @@ from hdl.errors import InputError
 from hdl.lmma import BY_NAME, SCALES, Cause
 from verif.expect import expected_results
 from verif.golden import integer_products
+from verif.isa_arithmetic import Decoded
 from verif.isa_model import IsaModel
 
 CORE = CoreConfig(
@@ -311,3 +312,20 @@ def test_programs_survive_their_file(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"PK")
     with pytest.raises(InputError, match="is no program"):
         Program.load(tmp_path / "bad.npz")
+
+
+def test_decoded_weights_are_kept_up_to_a_limit():
+    """Exact in float32 where no sum reaches 2^24, else in float64; what is old goes."""
+    rng = np.random.default_rng(1)
+    wide = CORE.replace(activation="int16", group_size=128)
+    for config, kind in ((CORE, np.float32), (wide, np.float64)):
+        packed = pack(config, random_tensor((48, 128), 4, 128, rng)).slices
+        parts = [packed[i : i + 1, : 128 // config.depth] for i in range(3)]
+        fresh = [Decoded().weights(config, part) for part in parts]
+        assert all(weights.dtype == kind for weights in fresh)
+        kept = Decoded(limit=2 * fresh[0].nbytes)
+        first = [kept.weights(config, part) for part in parts]
+        again = [kept.weights(config, part) for part in parts[1:] + parts[:1]]
+        assert [a is b for a, b in zip(again, first[1:] + first[:1], strict=True)] == [1, 1, 0]
+        for one, two in zip(again, fresh[1:] + fresh[:1], strict=True):
+            np.testing.assert_array_equal(one, two)
