@@ -200,8 +200,8 @@ def run_products(
     """
     powers, invalid = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
     width = config.zero_point_bits
-    zeros = (records >> 16).astype(np.int64) if zero is None else np.int64(zero % (1 << 16))
-    zeros = (zeros & (1 << width) - 1 ^ 1 << width - 1) - (1 << width - 1)
+    found = (records >> 16).astype(np.int64) if zero is None else np.array([zero % (1 << 16)])
+    zeros = (found & (1 << width) - 1 ^ 1 << width - 1) - (1 << width - 1)
     if config.exact_floats:
         index = _indices(config, slices)
         with np.errstate(all="ignore"):
