@@ -36,7 +36,7 @@ from hdl.presets import load_config
 
 def main() -> int:
     """Embed three sentences with each precision, and say how near the vectors are."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Sentence embeddings on the LUT tensor core.")
     parser.add_argument("--on", choices=BACKENDS, default="isa")
     parser.add_argument("--bits", type=int, nargs="+", default=[4, 2])
     parser.add_argument("--group", type=int, default=32)
