@@ -25,6 +25,7 @@ WAIVERS = {
     "CASEOVERLAP": "the first of several conditions counts, as casez has it",
     "DECLFILENAME": "one file holds all modules of the design",
     "UNUSEDSIGNAL": "exact widths leave carry bits, and shared interfaces leave fields, unread",
+    "VARHIDDEN": "functions that Yosys writes call their operands a, b and s, as some signals are",
     "WIDTHEXPAND": "operands of signed sums are extended by the language's own rule",
     "WIDTHTRUNC": "logical negation of a vector is Yosys's way to write == 0",
 }
