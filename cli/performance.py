@@ -1,7 +1,7 @@
 """The command ``performance``: a model's time, bytes and energy from its shapes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -64,7 +64,8 @@ def performance(
         return
     table = Table(title=f"{found['model']}, {name}, {system.name}", title_justify="left")
     for heading in ("operator", "times", "N x K", "cycles", "MB", "ms", "share", "bound"):
-        table.add_column(heading, justify="left" if heading in ("operator", "bound") else "right")
+        side: Any = "left" if heading in ("operator", "bound") else "right"
+        table.add_column(heading, justify=side, no_wrap=True)
     for row in found["layers"]:
         shape = f"{row['n']} x {row['k']}" if row["m"] else ""
         cycles = f"{row['cycles']:,}" if row["m"] else ""

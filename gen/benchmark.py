@@ -19,8 +19,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from compiler.cycles import cycles as predict
+from compiler.engine_times import Memory
 from compiler.gemm import gemm
 from compiler.pack import pack
+from compiler.search import search, shape_problem
 from compiler.tensor import QuantTensor
 from gen import checkpoint_memory
 from gen.generate import generate
@@ -96,7 +99,9 @@ _RATES = (
 
 
 def core_rates() -> dict[str, float]:
-    """Rates of cores on RTL, by their counters: FP16 scales, one zero point.
+    """Rates of cores on RTL, by their counters, and how far the cycle model is from them.
+
+    FP16 scales, one zero point.
 
     The memory answers after 40 cycles. Weights and scales are what a checkpoint stores: b bits an
     element and two bytes a group.
@@ -118,6 +123,7 @@ def core_rates() -> dict[str, float]:
         if found.mismatches:
             raise ToolError(f"{title} on RTL differs from the ISA model: {found.mismatches}")
         cycles = found.counters["cycles"]
+        model = predict(config, program.words, Memory(latency=40)).cycles
         weights = tensor.codes.size * tensor.bits / config.bus_bits
         rates = {
             _SLICES: found.counters["slices"] / cycles,
@@ -130,6 +136,23 @@ def core_rates() -> dict[str, float]:
                 raise ToolError(f"{title}: {name} are {rates[name]:.3f}, not {_LEAST}")
         figures |= {f"core, {title}: {name}": value for name, value in rates.items()}
         figures[f"core, {title}: simulated cycles/s"] = cycles / found.seconds
+        figures[f"core, {title}: cycle model over RTL"] = model / cycles
+    return figures
+
+
+def schedule_times(runs: int) -> dict[str, float]:
+    """Seconds that the cycle model and the search for a schedule take."""
+    memory = Memory(latency=40)
+    config = load_config("default")
+    figures = {}
+    for m in (1, 512):
+        problem = shape_problem(config, (m, 4096, 4096), 2, 128, memory)
+        words = problem.words(search(problem)[0].blocks)
+        title = f"{m} x 4096 x 4096, 2 bits (s)"
+        figures[f"cycle model, {title}"] = _seconds(
+            lambda w=words: predict(config, w, memory), runs
+        )
+        figures[f"schedule, {title}"] = _seconds(lambda p=problem: search(p), runs)
     return figures
 
 
@@ -170,6 +193,7 @@ def measure(runs: int) -> dict[str, float]:
         verdicts[0]["slices"] / verdicts[0]["issue_cycles"]
     )
     figures["synthesise w2a8, not cached (s)"] = synthesise(config, use_cache=False).seconds
+    figures |= schedule_times(runs)
     figures |= core_rates()
     figures["peak memory of this process (MiB)"] = (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

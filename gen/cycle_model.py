@@ -17,6 +17,7 @@ from compiler.cycles import Cycles, cycles
 from compiler.engine_times import Memory
 from compiler.gemm import gemm
 from compiler.program import Program
+from compiler.search import search, shape_problem
 from gen.files import fill_table
 from gen.run import simulation
 from gen.simulate import random_activations, random_tensor
@@ -172,16 +173,64 @@ def table() -> str:
     )
 
 
+#: Layers of LLAMA2-7B (N, K), and core, bits and group.
+_LARGE_LAYERS = ((12_288, 4096), (4096, 4096), (22_016, 4096), (4096, 11_008))
+_LARGE_CORES = (
+    ("default", 2, 128),
+    ("default", 4, 128),
+    ("default", 2, 0),
+    ("edge", 2, 128),
+    ("large", 2, 128),
+    ("default-ternary", 2, 129),
+    ("default-fp16", 2, 128),
+)
+_LARGE_ROWS = (1, 16, 512)
+
+
+def large_table() -> str:
+    """Markdown: what the schedule of large layers reaches, by the cycle model."""
+    memory = Memory(latency=40)
+    rows, least = "", 1.0
+    for core, bits, group in _LARGE_CORES:
+        config = load_config(core)
+        for m in _LARGE_ROWS:
+            slices, words, rates = 0.0, 0.0, []
+            for n, k in _LARGE_LAYERS:
+                problem = shape_problem(config, (m, n, k), bits, group, memory)
+                found = search(problem)[0].cycles
+                assert found
+                slices = found.slices / found.cycles
+                words = found.read_beats / found.cycles
+                rates.append((max(slices, words), slices, words))
+            reached, slices, words = min(rates)
+            least = min(least, reached)
+            rows += (
+                f"| `{core}` | {m} | {bits} | {group or 'row'} | {slices:.1%} | {words:.1%} "
+                f"| {reached:.1%} |\n"
+            )
+    return (
+        f"At least {least:.1%} of slices or of bus words a cycle.\n\n"
+        "| core | M | bits | group | slices a cycle | words read a cycle | the larger |\n"
+        f"|---|---|---|---|---|---|---|\n{rows}"
+    )
+
+
 def main() -> None:
-    """Print the table, or put it into a document."""
+    """Print the tables, or put them into a document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("document", type=Path, nargs="?", help="updated in place; default: print")
-    document = parser.parse_args().document
-    found = table()
-    if document is None:
-        print(found)
-    else:
-        document.write_text(fill_table(document.read_text("utf-8"), "cycle-model", found), "utf-8")
+    parser.add_argument("--large", action="store_true", help="only large layers: no RTL")
+    arguments = parser.parse_args()
+    tables = {"large-layers": large_table()}
+    if not arguments.large:
+        tables["cycle-model"] = table()
+    if (document := arguments.document) is None:
+        print("\n".join(tables.values()))
+        return
+    text = document.read_text("utf-8")
+    for name, content in tables.items():
+        text = fill_table(text, name, content)
+    document.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

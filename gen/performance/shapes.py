@@ -112,7 +112,7 @@ def operators(model: ModelShape, phase: Phase) -> Iterator[Operator]:
     seen = phase.context - (phase.tokens - 1) / 2
     norms = 2 + 2 * model.sub_norms
     yield _pointwise("norms", norms * blocks, m * d, m * d, each=4)
-    yield _linear("attention query, key, value", blocks, m, d + 2 * kv, d, "norm 1")
+    yield _linear("qkv", blocks, m, d + 2 * kv, d, "norm 1")
     if model.rotary:
         yield _pointwise("rotary", blocks, m * (d + kv), m * (d + kv), each=3)
     yield Operator(
@@ -121,12 +121,12 @@ def operators(model: ModelShape, phase: Phase) -> Iterator[Operator]:
         operations=int(4 * m * seen * d),
         bytes=HALF * (2 * m * d + 2 * phase.batch * phase.context * kv),
     )
-    yield _linear("attention output", blocks, m, d, d, "attention")
+    yield _linear("output", blocks, m, d, d, "attention")
     yield _pointwise("residuals", 2 * blocks, 2 * m * d, m * d)
     up = (1 + model.gated) * model.ffn
-    yield _linear("feed-forward up" + ", gate" * model.gated, blocks, m, up, d, "norm 2")
+    yield _linear("up" + ", gate" * model.gated, blocks, m, up, d, "norm 2")
     yield _pointwise("activation", blocks, m * up, m * model.ffn, each=4)
-    yield _linear("feed-forward down", blocks, m, d, model.ffn, "activation")
+    yield _linear("down", blocks, m, d, model.ffn, "activation")
     yield _linear("head", 1, phase.batch, model.vocabulary, d, "norm 3")
 
 

@@ -82,7 +82,7 @@ def test_a_slow_memory_bounds_a_core_and_cores_together() -> None:
         {row["operator"]: row for row in estimate(TINY, decode, replace(CORE, bandwidth=rate))}
         for rate in (16.0, 1.0)
     )
-    name = "feed-forward down"
+    name = "down"
     assert fast[name]["bound"] == slow[name]["bound"] == "memory"
     # The bus gives 16 bytes a cycle.
     assert slow[name]["cycles"] > 10 * fast[name]["cycles"]

@@ -1,0 +1,39 @@
+"""The command ``performance``, and the study that models, as a user meets them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def lutcore(*arguments):
+    words = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True)
+
+
+def test_a_network_is_modelled(tmp_path):
+    words = ["bitnet-3b", "--group", 0, "--bandwidth", 8, "-o", tmp_path / "out"]
+    result = lutcore("performance", *words, "--json")
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts == json.loads((tmp_path / "out" / "performance.json").read_text())
+    # Decoding reads all weights: 3.3 billion of two bits, at 8 GB/s.
+    assert 0.105 < facts["seconds"] < 0.12
+    assert (tmp_path / "out" / "performance-roofline.png").exists()
+    assert "tokens/s" in lutcore("performance", *words).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["llama9"], "neither a checkpoint nor a built-in shape"),
+        (["llama2-7b", "--bits", 8], "takes weights of 1 to 4 bits, not 8"),
+        (["llama2-7b", "--bandwidth", 0], "bandwidth must be above 0"),
+        (["pyproject.toml"], "pyproject.toml"),
+    ],
+)
+def test_performance_says_what_is_wrong(arguments, message):
+    result = lutcore("performance", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr and "Traceback" not in result.stderr
