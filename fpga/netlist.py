@@ -173,8 +173,8 @@ class _Tree:
 
 
 def _block(path: str) -> str:
-    """Path of a block, without the modules around the board's own logic."""
-    return re.sub(rf"^/?({TOP}/)*", "", path)
+    """Path of a block, without the modules around the board's own logic, and numbers of names."""
+    return re.sub(rf"^/?({TOP}[/_])*|\$\d+", "", path)
 
 
 _KINDS = {"bram": "block RAM", "spram": "single-port RAM", "lutram": "LUTs as RAM"}
