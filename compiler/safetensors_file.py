@@ -57,7 +57,7 @@ class SafetensorsFile(Checkpoint):
             parts |= stored
         config = folder / "config.json"
         self.metadata = read_json(config) if config.is_file() else headers
-        self.settings = Settings(_quantisation(folder, self.metadata), gptq_version)
+        self.settings = Settings(_quantisation(config, self.metadata), gptq_version)
         self._tensors = _matrices(parts)
 
     def names(self) -> list[str]:
@@ -137,16 +137,13 @@ class SafetensorsFile(Checkpoint):
         raise InputError(f"{self.where(name)} {facts.problem}")
 
 
-def _quantisation(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """``quantization_config`` of config.json, or AutoGPTQ's file of its own."""
+def _quantisation(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """``quantization_config`` of a config.json."""
     found = config.get("quantization_config")
-    own = folder / "quantize_config.json"
     if found is None:
-        return read_json(own) if own.is_file() else {}
+        return {}
     if not isinstance(found, dict):
-        raise InputError(
-            f"{folder / 'config.json'}: quantization_config must be an object: download it again"
-        )
+        raise InputError(f"{path}: quantization_config must be an object: download it again")
     return found
 
 

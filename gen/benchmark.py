@@ -27,6 +27,7 @@ from compiler.search import search, shape_problem
 from compiler.tensor import QuantTensor
 from gen import checkpoint_memory
 from gen.generate import generate
+from gen.language_rates import language_rates
 from gen.rtl import verilog
 from gen.run import compare
 from gen.simulate import random_activations, random_tensor
@@ -195,6 +196,7 @@ def measure(runs: int) -> dict[str, float]:
     figures["synthesise w2a8, not cached (s)"] = synthesise(config, use_cache=False).seconds
     figures |= schedule_times(runs)
     figures |= core_rates()
+    figures |= language_rates()
     figures["peak memory of this process (MiB)"] = (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     )

@@ -230,15 +230,6 @@ def test_a_version_that_nobody_states_is_said_to_be_assumed(tmp_path):
         open_checkpoint(path, 3)
 
 
-def test_settings_may_stand_in_a_file_of_autogptq(tmp_path):
-    parts, config = gptq(bits=8)
-    safetensors_folder(tmp_path, parts, None)
-    name = f"{NAME}.weight"
-    assert open_checkpoint(tmp_path).facts(name).problem is None
-    (tmp_path / "quantize_config.json").write_text(json.dumps(config))
-    assert "config.json says 8" in (open_checkpoint(tmp_path).facts(name).problem or "")
-
-
 def change(part, edit):
     def apply(parts, config):
         parts[f"{NAME}.{part}"] = edit(parts[f"{NAME}.{part}"])
