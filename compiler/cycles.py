@@ -230,7 +230,7 @@ def cycles(
     Parameters
     ----------
     words : sequence of int
-        Instructions of a program that is legal on the core (:func:`~hdl.lmma_limits.check`).
+        Instructions of a program that is legal on the core (:func:`~hdl.lmma_limits.examine`).
     memory : Memory
         Default a memory like that of :class:`~verif.core_simulator.Conditions`.
     address : int
