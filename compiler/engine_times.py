@@ -232,7 +232,9 @@ class StoreTimes(Timeline):
         self._bus, self._memory = config.bus_bits // 8, memory
         self._lanes = min(config.drain_columns, config.bus_bits // 32)
         self._asked = self.last()  # an address was taken
-        self._read = self.last()  # a store's last sum was read
+        self._read = self.last()  # a sum was read
+        self._packed = self.last()  # a word was full
+        self._left = self.last(WORDS)  # a word left
         self._written = self.last(memory.writes)  # a burst's last word
         self._answered = self.last(OUTSTANDING)
         self._rows = self.part(*self.histories)
@@ -273,21 +275,33 @@ class StoreTimes(Timeline):
 
     def _burst(self, words: int, chunks: int, pace: int) -> None:
         """One burst: its address, its words, the answer."""
-        rest = chunks - pace * (words - 1)  # chunks of the last word
         asked = max(self._asked[-1], self._written[0], self._answered[0]) + _NEXT
-        # Words wait in a queue: the first is packed when there is room for it.
-        before = self._written[-1]
-        first_chunks = pace if words > 1 else rest
-        packed = max(self._read[-1] + first_chunks + _NEXT, before - WORDS + 1 + _NEXT)
-        first = max(before, asked, packed) + _NEXT
-        pushed = packed + (chunks - first_chunks)
-        written = max(first + self._memory.span(words) - 1, pushed + _NEXT)
-        if words > WORDS:
-            pushed = max(pushed, written - WORDS + 1)
         self._asked.append(asked)
-        self._read.append(pushed - _NEXT)
-        self._written.append(written)
-        self._answered.append(max(self._answered[-1] + _NEXT, written + self._memory.latency))
+        exact = min(words, 2 * WORDS)
+        for number in range(exact):
+            last = number == words - 1
+            taken = chunks - pace * (words - 1) if last else pace
+            # A word is packed a cycle after its last sum was read, if the queue has room; the next
+            # sum is read when the one before is on its way.
+            read = max(self._read[-1] + _NEXT, self._packed[-1]) + taken - 1
+            packed = max(read, self._left[0]) + _NEXT
+            gap = self._memory.span(number + 1) - self._memory.span(number)
+            left = max(self._left[-1] + gap, packed + _NEXT, asked + _NEXT)
+            self._read.append(read)
+            self._packed.append(packed)
+            self._left.append(left)
+        if words > exact:
+            # The queue has settled: reading keeps step with the bus, or the bus with reading.
+            rest = chunks - pace * exact
+            left = self._left[-1] + self._memory.span(words) - self._memory.span(exact)
+            left = max(left, self._read[-1] + rest + 2 * _NEXT)
+            packed = max(self._read[-1] + rest + _NEXT, left - WORDS + 1)
+            self._read.append(packed - _NEXT)
+            self._packed.append(packed)
+            self._left.extend(range(left - WORDS + 1, left + 1))
+        self._written.append(self._left[-1])
+        answered = max(self._answered[-1] + _NEXT, self._left[-1] + self._memory.latency)
+        self._answered.append(answered)
 
     @property
     def idle(self) -> int:

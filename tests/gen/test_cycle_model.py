@@ -1,10 +1,12 @@
 """The cycle model against the counters of RTL; all of its cases: ``python -m gen.cycle_model``."""
 
+import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from compiler.assembler import to_bytes
 from compiler.cycles import cycles
 from compiler.engine_times import Memory
 from compiler.gemm import gemm, placed, plan
@@ -14,6 +16,7 @@ from gen.run import simulation
 from gen.simulate import random_activations, random_tensor
 from hdl.lmma import Cause
 from verif.core_simulator import Conditions
+from verif.random_programs import memory_image, random_program
 
 #: Small core (those that the core's own tests build), M, N, K, bits, group, latency, output.
 LAYERS = [
@@ -42,6 +45,28 @@ def test_counters_are_those_of_rtl(small_cores, layer) -> None:
     found = cycles(config, program.words, Memory(latency=latency), program.address)
     assert abs(found.cycles / outcome.counters["cycles"] - 1) <= 0.02
     assert vars(found) == outcome.counters
+
+
+@pytest.mark.parametrize("core", ["w4a8", "4-tiles"])
+def test_counters_of_random_programs(small_cores, core) -> None:
+    config = small_cores[core]
+    running = simulation(config)
+    instructions = 0
+    # Some of these wait for the bus while they write.
+    for seed in (*range(20), 78, 112, 129):
+        rng = random.Random(seed)
+        choices = [rng.choice([0, 0, 1, 1, 1, 2, 2, 3, 4]) for _ in range(rng.randint(3, 12))]
+        latency = rng.choice([1, 3, 40])
+        words = random_program(config, choices, seed)
+        memory = memory_image(config, seed)
+        code = np.frombuffer(to_bytes(words), np.uint8)
+        memory[: len(code)] = code
+        outcome = running.run(memory, 0, len(words), Conditions(latency=latency))
+        outcome.check()
+        assert vars(cycles(config, words, Memory(latency=latency))) == outcome.counters, seed
+        instructions += outcome.counters["instructions"]
+    running.close()
+    assert instructions > 500
 
 
 def test_weights_that_stay_give_the_same_on_rtl(small_cores) -> None:
