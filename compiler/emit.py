@@ -1,7 +1,7 @@
 """The instructions of a planned mpGEMM."""
 
-from collections.abc import Callable
-from itertools import groupby
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from compiler.schedule import Blocks, Layout, Run
 from hdl.lmma import BY_NAME, EDGES
@@ -10,6 +10,26 @@ from hdl.lmma_limits import built_values
 # Registers: memory addresses, then local ones.
 _A, _W, _S, _O, _ACT, _WGT, _SCALE, _ACC = range(8)
 _ALL = frozenset({"activations", "weights"})
+
+#: Runs of a scale group that one loop takes at most, so that long programs stay fast to write.
+_PERIOD = 16
+_Item = TypeVar("_Item")
+
+
+def turns(items: Sequence[_Item]) -> Iterator[tuple[Sequence[_Item], int]]:
+    """Items as patterns and how often each comes in a row: ``abbabb`` is ``abb`` twice."""
+    place = 0
+    while place < len(items):
+        best = (1, 1)
+        for period in range(1, _PERIOD + 1):
+            pattern, count = items[place : place + period], 1
+            while items[place + count * period : place + (count + 1) * period] == pattern:
+                count += 1
+            if count > 1 and count * period > best[0] * best[1]:
+                best = (period, count)
+        period, count = best
+        yield items[place : place + period], count
+        place += period * count
 
 
 class Writer:
@@ -86,13 +106,14 @@ class Writer:
         scale = layout.scale(tiles)
         # The scale buffer advances with the group that comes, not with the one that ends.
         keys = [(run, i == 0, i == last, i > 0 and run.scaled) for i, run in enumerate(runs)]
-        for (run, first, end, advances), same in groupby(keys):
+        for pattern, count in turns(keys):
 
-            def body(run=run, first=first, end=end, advances=advances) -> None:
-                self.add(_SCALE, scale if advances else 0)
-                self.run(run, rows, tiles, first, end, load)
+            def body(pattern=pattern) -> None:
+                for run, first, end, advances in pattern:
+                    self.add(_SCALE, scale if advances else 0)
+                    self.run(run, rows, tiles, first, end, load)
 
-            self.repeat(len(list(same)), body)
+            self.repeat(count, body)
         self.add(_SCALE, scale)
         self.put(
             "store", mem=_O, local=_ACC, rows=rows, columns=columns, pitch=self.options["pitch"],
