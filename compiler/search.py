@@ -68,19 +68,20 @@ def shape_problem(
     group_size: int,
     memory: Memory,
     output: str = "fp32",
+    scales: str = "fp16",
 ) -> Problem:
-    """The problem of a shape M, N, K without weights: FP16 scales, one zero point for all.
+    """The problem of a shape M, N, K without weights, with records of ``scales``.
 
     ``group_size`` 0: one scale a row.
     """
     m, n, k = shape
     steps = cut_steps(config, k, group_size or k)
-    layout = Layout.of(config, bits, steps, k, "fp16", shared=not group_size)
+    layout = Layout.of(config, bits, steps, k, scales, shared=not group_size)
     size = OUTPUT_BYTES[output]
     options = {
         "bits": bits,
         "accumulator": ACCUMULATORS.index("fp32"),
-        "scales": tuple(SCALES).index("fp16"),
+        "scales": tuple(SCALES).index(scales),
         "zero": 0,
         "type": OUTPUTS.index(output),
         "size": size,

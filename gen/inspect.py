@@ -8,16 +8,11 @@ from typing import Any
 from compiler.checkpoint import Checkpoint, open_checkpoint
 from compiler.engine_times import Memory
 from compiler.importers.base import Facts
-from compiler.pack import check_size, cut_steps
-from compiler.program import OUTPUT_BYTES
-from compiler.schedule import Layout, up
-from compiler.search import Problem, search
+from compiler.pack import check_size
+from compiler.search import search, shape_problem
 from hdl.config import CoreConfig
 from hdl.errors import InputError
-from hdl.lmma import ACCUMULATORS, OUTPUTS, SCALES
 from hdl.rules import check_core
-
-_OUTPUT = "fp32"
 
 
 @dataclass(frozen=True)
@@ -111,18 +106,9 @@ def cost_of(
     InputError
         The core's buffers do not hold it.
     """
-    n, k = shape
-    layout = Layout.of(config, bits, cut_steps(config, k, group_size), k, scales, group_size >= k)
-    options = {
-        "bits": bits,
-        "accumulator": ACCUMULATORS.index("fp32"),
-        "scales": tuple(SCALES).index(scales),
-        "zero": 0,
-        "type": OUTPUTS.index(_OUTPUT),
-        "size": OUTPUT_BYTES[_OUTPUT],
-        "pitch": up(n * OUTPUT_BYTES[_OUTPUT], layout.units.bus),
-    }
-    problem = Problem(layout=layout, m=rows, n=n, options=options, memory=Memory())
+    groups = group_size if group_size < shape[1] else 0
+    problem = shape_problem(config, (rows, *shape), bits, groups, Memory(), scales=scales)
+    layout = problem.layout
     best = search(problem)[0]
     steps = sum(layout.steps(run) for run in layout.runs)
     slices = -(-rows // config.m) * problem.tiles * steps * layout.planes
