@@ -6,8 +6,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import fpga.bitstream as flow
+from cli.main import app
 from fpga import place
 from fpga.bitstream import build, clocking
 from fpga.boards import BOARDS, Pin, baud_rate, board_config, oscillator, pins
@@ -98,6 +100,26 @@ def test_a_second_build_is_the_first_without_a_tool(smallest, monkeypatch):
     monkeypatch.setattr(place, "run_tool", None)
     monkeypatch.setattr(flow, "pack", lambda *args, **options: smallest[0].data)
     assert build(SMALLEST, BOARD).report == smallest[0].report
+
+
+def test_the_fastest_seed_is_packed_and_missed_timing_is_status_1(smallest, monkeypatch, tmp_path):
+    def run(router, seed, use_cache, say):
+        say(seed, "Info: Routing")
+        report = {"fmax": {"clk": {"achieved": 10.0 + seed % 3}}, "critical_paths": []}
+        return place.Placed(f"placed {seed}", {**report, "utilization": {}}), 1.0
+
+    monkeypatch.setattr(flow._Router, "run", run)
+    monkeypatch.setattr(flow, "pack", lambda board, text, **options: text.encode())
+    built = build(SMALLEST, BOARD, seeds=(1, 2, 3), jobs=2)
+    assert built.data == b"placed 2" and built.report.seed == 2 and built.report.met
+    assert built.report.seeds == {1: 11, 2: 12, 3: 10}
+    changes = {"n": 3, "lookups": 1, "max_weight_bits": 1, "plane_order": "any"}
+    arguments = [f"--set={field}={value}" for field, value in changes.items()]
+    arguments = ["bitstream", "--board", BOARD.name, "-o", str(tmp_path), *arguments]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1 and "NOT met: 11 MHz for 12 MHz" in result.output
+    assert (tmp_path / "board_tile-icebreaker.bin").read_bytes() == b"placed 1"
+    assert CliRunner().invoke(app, [*arguments, "--seeds", "2", "--json"]).exit_code == 0
 
 
 def test_files_appear_whole_and_the_driver_reads_them(smallest, tmp_path):
