@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compiler.assembler import assemble, to_bytes
+from compiler.engine_times import Memory
 from compiler.gemm import gemm
 from compiler.pack import pack
 from compiler.program import Program
@@ -220,12 +221,12 @@ def test_a_large_gemv_takes_seconds():
 
 @pytest.mark.parametrize(("rows", "blocks"), [(2, 1), (7, 1), (15, 4)])
 def test_activations_that_fit_are_read_once(rows, blocks):
-    """Weights and records are read for every block of rows; more columns than a block has."""
+    """On a slow memory; weights and records are read for every block of rows, in several blocks."""
     config = CORE.replace(weight_buffer=1024, activation_buffer=2048, output_buffer=1024)
     rng = np.random.default_rng(4)
     tensor = RECORDS["fp16"](random_tensor((16 * 9, 256), 1, 32, rng))
     activations = random_activations(config, rows, 256, rng)
-    program = gemm(config, tensor, activations)
+    program = gemm(config, tensor, activations, memory=Memory(words_per_cycle=0.02))
     state, found = run(program)
     np.testing.assert_array_equal(found.view(np.float32), expected(activations, tensor))
     per_block = tensor.codes.size // 8 + tensor.scales.size * 2
