@@ -108,7 +108,8 @@ def _project(
     print_facts("not placed and routed", _buffers(net.memories))
     for path in written:
         OUT.print(f"wrote {path}", highlight=False, soft_wrap=True)
-    OUT.print(f"next, where {written[2].name} is: vivado -mode batch -source {written[2].name}")
+    script = written[2].name
+    OUT.print(f"next, in {output}: vivado -mode batch -source {script}", soft_wrap=True)
 
 
 def _buffers(memories: dict[str, dict[str, Any]]) -> dict[str, str]:
