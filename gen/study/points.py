@@ -75,7 +75,8 @@ class Entry:
     def row(self, record: dict[str, Any]) -> Row:
         """The record with series, labels and what is compared.
 
-        ``counted_ge`` is the area that counts, ``ge_per_op`` that over operations a cycle. Where
+        ``counted_ge`` is the area that counts, ``ge_per_op`` that over ``rate``, the operations a
+        cycle where scale groups are long enough that no engine waits for its drain. Where
         timing closed, ``reached_ns`` is the period that was asked for; where a sized netlist came
         near it, the longer one that OpenSTA finds met. Only then there are ``ge_ns_per_op``, area
         times that period, and ``density``, operations per ns and kGE: nothing else is compared.
@@ -83,14 +84,25 @@ class Entry:
         row: Row = {"series": self.series, **self.labels, **record, "counted": self.counted}
         if "area_ge" in record and record["area_ge"] is not None:
             row["counted_ge"] = record[f"{self.counted}_ge"]
-            row["ge_per_op"] = row["counted_ge"] / record["ops_per_cycle"]
-            row["unit_ge_per_op"] = record["unit_ge"] / record["ops_per_cycle"]
+            row["rate"] = _rate(record)
+            row["ge_per_op"] = row["counted_ge"] / row["rate"]
+            row["unit_ge_per_op"] = record["unit_ge"] / row["rate"]
             if reached := _reached(record):
                 row["reached_ns"] = reached
                 row["ge_ns_per_op"] = row["ge_per_op"] * reached
                 row["unit_ge_ns_per_op"] = row["unit_ge_per_op"] * reached
                 row["density"] = 1000 / row["ge_ns_per_op"]
         return row
+
+
+def _rate(record: dict[str, Any]) -> float:
+    """Products of full-width weights a cycle, padding of groups included, waits not."""
+    if record["measure"] == "dp4":
+        return record["ops_per_cycle"]
+    config = CoreConfig.from_dict(record["config"])
+    padded = -(-config.run_length // config.depth) * config.depth
+    slices = config.planes(record["weight_bits"]) * padded / config.run_length
+    return config.products_per_cycle / slices
 
 
 def _reached(record: dict[str, Any]) -> float | None:

@@ -102,10 +102,22 @@ def test_what_nearly_closed_counts_with_the_period_that_it_reaches():
 
 
 def test_density_is_products_per_ns_and_kge():
-    record = closed(TIMED[0]) | {"period_ns": 2.0, "core_ge": 500.0, "ops_per_cycle": 8.0}
+    record = closed(TIMED[0]) | {"period_ns": 2.0, "core_ge": 500.0}
     (row,) = rows(record)
-    assert row["density"] == pytest.approx(8 / 2.0 / 0.5)
-    assert row["ge_per_op"] == 62.5
+    assert row["rate"] == record["ops_per_cycle"]
+    assert row["density"] == pytest.approx(row["rate"] / 2.0 / 0.5)
+    assert row["ge_per_op"] == 500 / row["rate"]
+
+
+def test_waits_of_short_groups_are_no_engines_fault():
+    config = tile(engine="mac", bits=2, m=2, n=4, k=4, lookups=4, pipeline=2)
+    point = Point(config=config, period=1.0)
+    record = closed(point)
+    assert record["ops_per_cycle"] < 2 * 4 * 16
+    assert Entry(series="s", point=point).row(record)["rate"] == 2 * 4 * 16
+    padded = Point(config=tile(bits=2, m=1, n=4, k=3), period=1.0)  # 32 elements take 11 tables
+    (row,) = [Entry(series="s", point=padded).row(closed(padded))]
+    assert row["rate"] == pytest.approx(4 * 32 / 11 / 2)
 
 
 def test_a_ratio_is_of_the_best_on_both_sides():
