@@ -313,7 +313,7 @@ def tile_job(
     InputError
         The activations or the tensor do not fit the configuration.
     """
-    layout, activations = _layout(config, activations, tensor, order, seed)
+    layout, activations, tensor = _layout(config, activations, tensor, order, seed)
     packed = layout.packed
     expected, checked = layout.results(expected_results(config, activations, tensor, packed))
     return TileJob(layout.inputs(), expected, checked, stalls or Stalls(), seed)
@@ -343,7 +343,7 @@ class TileStreams:
 
 def tile_streams(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) -> TileStreams:
     """Streams of an mpGEMM; parameters and errors as of :func:`tile_job`."""
-    layout, _ = _layout(config, activations, tensor, None, 0)
+    layout, _, _ = _layout(config, activations, tensor, None, 0)
     order = [(tile, n, run) for tile in range(layout.m_tiles) for n, run in layout.tiles]
     steps = [int(layout.orders[run].advance.sum()) for _, _, run in order]
     slices = [len(layout.orders[run].step) for _, _, run in order]
@@ -352,8 +352,8 @@ def tile_streams(config: CoreConfig, activations: np.ndarray, tensor: QuantTenso
 
 def _layout(
     config: CoreConfig, activations: np.ndarray, tensor: QuantTensor, order: str | None, seed: int
-) -> tuple[_Layout, np.ndarray]:
-    """The layout of an mpGEMM, and its activations padded to whole tiles."""
+) -> tuple[_Layout, np.ndarray, QuantTensor]:
+    """The layout of an mpGEMM, its activations padded to whole tiles, the tensor in their order."""
     order = order or ("plane-major" if config.doubles else "ascending")
     if order not in PLANE_ORDERS:
         raise InputError(f"plane order must be one of {', '.join(PLANE_ORDERS)}, not {order!r}")
@@ -366,4 +366,5 @@ def _layout(
     tensor, activations = tensor.without_order(activations)
     activations = _rows(activations, config.m).reshape(-1, activations.shape[1])
     rng = np.random.default_rng(seed)
-    return _Layout(config, activations, tensor, packed, order, rng), activations
+    layout = _Layout(config, activations, tensor, packed, order, rng)
+    return layout, activations, tensor
