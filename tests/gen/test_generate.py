@@ -144,14 +144,14 @@ def test_nothing_is_half_written(tmp_path, monkeypatch):
     """A failure in the middle of writing leaves the folder as it was."""
     from pathlib import Path
 
-    written = Path.write_text
+    written = Path.write_bytes
 
     def fail_on_core(self, *args, **kwargs):
         if self.suffix == ".core":
             raise OSError(28, "No space left on device")
         return written(self, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "write_text", fail_on_core)
+    monkeypatch.setattr(Path, "write_bytes", fail_on_core)
     with pytest.raises(InputError, match="No space left on device"):
         generate(CoreConfig(n=4), tmp_path / "out")
     assert not list(tmp_path.iterdir())
