@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -182,7 +183,7 @@ def _twice() -> dict[str, Json]:
         **new_cell("inner", {"clk": 2, "i": 4}, {}),
         "port_directions": {"clk": "input", "i": "input"},
     }
-    top = _module(_ports(clk=2), start=_flip_flop(3, 4), one=instance, two=instance)
+    top = _module(_ports(clk=2), start=_flip_flop(3, 4), one=instance, two=deepcopy(instance))
     return {"inner": inner, "top": top}
 
 
@@ -198,19 +199,21 @@ def test_further_instances_load_what_drives_them_and_cost_area():
 
 
 def test_what_drives_a_further_instance_is_timed_too():
-    modules = _twice()
-    cells = modules["top"]["cells"]
-    # A path of two more inverters to the second instance, whose gates are the first one's.
-    cells |= {"slow": _inverter(4, 6), "slower": _inverter(6, 7)}
-    cells["two"]["connections"]["i"] = [7]
-    timing = _timing(modules)
-    direct = _timing(_twice())
-    assert timing.need.max() > direct.need.max() + 0.03
-    gains = timing.cost(timing.worth(1e-3), timing.strength)
-    assert gains[timing.places.index(("top", "slower"))] > 0
-    cells["two"]["connections"]["i"] = [5]  # a flip-flop's output: nothing comes late
-    cells["again"] = _flip_flop(7, 5)
-    assert _timing(modules).need.max() < timing.need.max()
+    """Two buffers, of which the further instance's has more to drive."""
+
+    def modules(loaded: int) -> dict[str, Json]:
+        found = _twice()
+        cells = found["top"]["cells"]
+        cells |= {"fast": _inverter(4, 6), "slow": _inverter(4, 7)}
+        cells |= {f"load{i}": _inverter(loaded, 20 + i) for i in range(8)}
+        cells["one"]["connections"]["i"], cells["two"]["connections"]["i"] = [6], [7]
+        return found
+
+    late, early = _timing(modules(7)), _timing(modules(4))
+    assert late.need.max() > _timing(_twice()).need.max() + 0.1
+    gains = late.cost(late.worth(1e-3), late.strength)
+    assert gains[late.places.index(("top", "slow"))] > 0
+    assert early.counts == late.counts
 
 
 def test_further_flip_flops_are_ends():
