@@ -128,19 +128,6 @@ class Bitstream:
         )
 
 
-def board_metadata(config: CoreConfig, board: Board, clock: float, baud: int) -> dict[str, Any]:
-    """What the driver must know: :func:`fpga.driver.read_metadata` reads it."""
-    return {
-        "design": config.name,
-        "board": board.name,
-        "top": "core" if is_core(config) else "tile",
-        "config": config.to_dict(),
-        "clock_mhz": clock,
-        "baud": baud,
-        "facts": facts(config, board.memory),
-    }
-
-
 def clocking(board: Board, clock: float | None) -> tuple[float, Pll | None]:
     """MHz of a board's clock, and the settings that make it.
 
@@ -157,10 +144,20 @@ def clocking(board: Board, clock: float | None) -> tuple[float, Pll | None]:
     return wanted, _PLLS[board.family](source, wanted)
 
 
+@dataclass(frozen=True)
+class Design:
+    """A board's logic: MHz of its clock, bits a second of its link, and what it was made into."""
+
+    clock: float
+    baud: int
+    rtlil: str
+    netlist: Netlist
+
+
 def synthesised(
     config: CoreConfig, board: Board, *, clock: float | None = None, use_cache: bool = True
-) -> Netlist:
-    """The netlist of a board, refused where it does not fit.
+) -> Design:
+    """The logic of a board, refused where it does not fit.
 
     Raises
     ------
@@ -170,11 +167,25 @@ def synthesised(
         Yosys failed.
     """
     mhz, pll = clocking(board, clock)
+    baud, divisor = baud_rate(mhz)
     check_model(config, board)
-    rtlil = top_rtlil(config, board.memory, baud_rate(mhz)[1], pll)
+    rtlil = top_rtlil(config, board.memory, divisor, pll)
     netlist = synthesise(board, rtlil, use_cache=use_cache)
     check_synthesis(config, board, netlist.total)
-    return netlist
+    return Design(mhz, baud, rtlil, netlist)
+
+
+def board_metadata(config: CoreConfig, board: Board, design: Design) -> dict[str, Any]:
+    """What the driver must know: :func:`fpga.driver.read_metadata` reads it."""
+    return {
+        "design": config.name,
+        "board": board.name,
+        "top": "core" if is_core(config) else "tile",
+        "config": config.to_dict(),
+        "clock_mhz": design.clock,
+        "baud": design.baud,
+        "facts": facts(config, board.memory),
+    }
 
 
 def build(
@@ -212,8 +223,8 @@ def build(
     flow = FLOWS[board.family]
     versions = {tool.program: command(tool, native)[1] for tool in (flow.place, flow.pack)}
     say(0, "synthesis")
-    netlist = synthesised(config, board, clock=clock, use_cache=use_cache)
-    mhz, _ = clocking(board, clock)
+    design = synthesised(config, board, clock=clock, use_cache=use_cache)
+    mhz, netlist = design.clock, design.netlist
     router = _Router(board, netlist, mhz, native, versions[flow.place.program])
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         outcomes = list(pool.map(lambda seed: router.run(seed, use_cache, say), seeds))
@@ -223,10 +234,9 @@ def build(
     say(seed, "packing")
     data = pack(board, placed.text, native=native)
     report = placed.report
-    baud = baud_rate(mhz)[0]
     return Bitstream(
         data,
-        board_metadata(config, board, mhz, baud),
+        board_metadata(config, board, design),
         BitstreamReport(
             design=config.name,
             board=board.name,
@@ -234,7 +244,7 @@ def build(
             clock_mhz=mhz,
             fmax_mhz=round(fmax[seed], 2),
             met=fmax[seed] >= mhz,
-            baud=baud,
+            baud=design.baud,
             memory=board.memory,
             seed=seed,
             seeds={number: round(value, 2) for number, value in fmax.items()},

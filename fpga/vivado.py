@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fpga.bitstream import board_metadata, clocking, synthesised
-from fpga.boards import Board, baud_rate, oscillator, pins
-from fpga.emit import TOP, UNINITIALISED, top_rtlil
+from fpga.bitstream import board_metadata, synthesised
+from fpga.boards import Board, oscillator, pins
+from fpga.emit import TOP, UNINITIALISED
 from fpga.netlist import Netlist
 from gen.files import write_files
 from gen.rtl import rtlil_verilog
@@ -61,20 +61,17 @@ def project(config: CoreConfig, board: Board, *, clock: float | None = None) -> 
     ToolError
         Yosys failed.
     """
-    mhz, pll = clocking(board, clock)
-    baud, divisor = baud_rate(mhz)
-    netlist = synthesised(config, board, clock=clock)
-    rtlil = top_rtlil(config, board.memory, divisor, pll)
+    design = synthesised(config, board, clock=clock)
     name = f"{config.name}-{board.name}"
     constraints = [f"create_clock -period {1000 / oscillator(board):g} [get_ports oscillator]"]
     for port, pin in pins(board).items():
         values = {"PACKAGE_PIN": pin.site, **pin.attributes}
         constraints += [f"set_property {k} {v} [get_ports {port}]" for k, v in values.items()]
-    facts = board_metadata(config, board, mhz, baud)
+    facts = board_metadata(config, board, design)
     files = {
-        f"{name}.v": rtlil_verilog(rtlil, UNINITIALISED),
+        f"{name}.v": rtlil_verilog(design.rtlil, UNINITIALISED),
         f"{name}.xdc": "\n".join(constraints) + "\n",
         f"{name}.tcl": _TCL.format(name=name, part=board.device[0], top=TOP),
         f"{name}.json": json.dumps(facts, indent=2) + "\n",
     }
-    return Project(name, files, netlist)
+    return Project(name, files, design.netlist)

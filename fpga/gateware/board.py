@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from fpga.gateware.link import Link
 from fpga.gateware.memory import BlockMemory
-from fpga.gateware.words import ConstantWords, LiteMaster
+from fpga.gateware.words import ConstantWords, LiteMaster, decode
 from fpga.protocol import facts
 from hdl.axi import axi4_signature, lite_signature
 from hdl.axi_core import AxiCore
@@ -62,20 +62,5 @@ class Board(wiring.Component):
         for name, member in lite_signature(ADDRESS_WIDTH).members.items():
             forward(m, getattr(registers.host, name), getattr(core, f"s_axi_{name}"), member.flow)
         targets = {(0, 1): memory.words, (2,): registers.words, (3,): constants.words}
-        host = link.words
-        with m.Switch(host.address[30:]):
-            for places, target in targets.items():
-                with m.Case(*places):
-                    m.d.comb += [
-                        target.read.eq(host.read),
-                        target.write.eq(host.write),
-                        host.done.eq(target.done),
-                        host.read_data.eq(target.read_data),
-                        host.error.eq(target.error),
-                    ]
-        for target in targets.values():
-            m.d.comb += [
-                target.address.eq(host.address),
-                target.write_data.eq(host.write_data),
-            ]
+        decode(m, link.words, targets)
         return m

@@ -1,12 +1,14 @@
 """The top of a small board: a tile whose streams the host feeds and reads."""
 
+from typing import Any
+
 from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from fpga.gateware.beats import BeatReader, BeatWriter, beat_words
 from fpga.gateware.link import Link
-from fpga.gateware.words import ConstantWords
+from fpga.gateware.words import ConstantWords, decode
 from fpga.protocol import STEP_WORDS, facts
 from gen.rtl import TOPS
 from hdl.config import CoreConfig
@@ -103,34 +105,20 @@ class TileBoard(wiring.Component):
             link.rx.eq(self.rx),
             self.tx.eq(link.tx),
         ]
-        for writer, name in ((self._activations, "activations"), (self._weights, "weights")):
-            target = getattr(self._tile, name)
-            m.d.comb += [
-                target.payload.eq(writer.beats.payload),
-                target.valid.eq(writer.beats.valid),
-                writer.beats.ready.eq(target.ready),
-            ]
-        results = self._tile.results
-        m.d.comb += [
-            self._results.beats.payload.eq(results.payload),
-            self._results.beats.valid.eq(results.valid),
-            results.ready.eq(self._results.beats.ready),
-        ]
-        targets = (self._results, self._activations, self._weights, constants)
-        with m.Switch(host.address[30:]):
-            for place, target in enumerate(targets):
-                words = target.words
-                with m.Case(place):
-                    m.d.comb += [
-                        words.read.eq(host.read),
-                        words.write.eq(host.write),
-                        host.done.eq(words.done),
-                        host.read_data.eq(words.read_data),
-                        host.error.eq(words.error & ~clear),
-                    ]
-        for target in targets:
-            m.d.comb += [
-                target.words.address.eq(host.address),
-                target.words.write_data.eq(host.write_data),
-            ]
+        _feed(m, self._activations.beats, self._tile.activations)
+        _feed(m, self._weights.beats, self._tile.weights)
+        _feed(m, self._tile.results, self._results.beats)
+        owners = (self._results, self._activations, self._weights, constants)
+        decode(m, host, {(place,): owner.words for place, owner in enumerate(owners)})
+        with m.If(clear):
+            m.d.comb += host.error.eq(0)
         return m
+
+
+def _feed(m: Module, source: Any, sink: Any) -> None:
+    """One stream into another whose payload has other fields."""
+    m.d.comb += [
+        sink.payload.eq(source.payload),
+        sink.valid.eq(source.valid),
+        source.ready.eq(sink.ready),
+    ]

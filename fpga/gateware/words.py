@@ -1,6 +1,7 @@
 """Single words: how the link reaches memory, registers and facts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from amaranth.hdl import Array, Const, Module, Signal
 from amaranth.lib import wiring
@@ -22,6 +23,28 @@ WORD_BUS = wiring.Signature(
         "error": In(1),
     }
 )
+
+
+def decode(m: Module, host: Any, targets: Mapping[tuple[int, ...], Any]) -> None:
+    """Pass the host's requests to the target that the two highest bits of the address name.
+
+    ``targets``: values of these bits -> a :data:`WORD_BUS`; all see address and data.
+    """
+    with m.Switch(host.address[30:]):
+        for places, target in targets.items():
+            with m.Case(*places):
+                m.d.comb += [
+                    target.read.eq(host.read),
+                    target.write.eq(host.write),
+                    host.done.eq(target.done),
+                    host.read_data.eq(target.read_data),
+                    host.error.eq(target.error),
+                ]
+    for target in targets.values():
+        m.d.comb += [
+            target.address.eq(host.address),
+            target.write_data.eq(host.write_data),
+        ]
 
 
 class LiteMaster(wiring.Component):
