@@ -16,17 +16,6 @@ if TYPE_CHECKING:
     from compiler.checkpoint import Checkpoint
 
 
-def is_network(path: Path) -> bool:
-    """Whether a file is a compiled network."""
-    from compiler.container import MAGIC
-
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
-
-
 def numbers(text: str, option: str) -> list[int]:
     """Whole numbers between commas."""
     try:

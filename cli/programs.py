@@ -63,7 +63,7 @@ def compile_tensor(
     import numpy as np
 
     from compiler.engine_times import Memory
-    from compiler.gemm import gemm, plan
+    from compiler.gemm import placed, plan, refuse_minimums
     from compiler.search import search
     from gen.simulate import load_activations, load_tensor, random_activations
 
@@ -74,14 +74,16 @@ def compile_tensor(
         values = random_activations(config, rows or 1, weights.shape[1], rng)
     else:
         values = load_activations(activations, weights, config, rows)
+    refuse_minimums(weights)
     memory = Memory(latency=latency)
-    made = gemm(config, weights, values, result, memory)
+    planned = plan(config, weights, len(values), result, memory)
+    made = placed(planned, values)
     made.save(program)
     (n, k), size = weights.shape, made.memory.size
     ways: list[dict[str, Any]] = []
     if explain:
-        problem = plan(config, weights, len(values), result, memory=memory).problem(memory)
-        ways = [candidate.facts() for candidate in search(problem, exhaustive=True)]
+        found = search(planned.problem(memory), exhaustive=True)
+        ways = [candidate.facts() for candidate in found]
     if as_json:
         shape = {"m": len(values), "n": n, "k": k}
         print_json(shape | {"instructions": len(made.words), "bytes": size, "schedules": ways})
@@ -138,7 +140,9 @@ def run(
     """
     import numpy as np
 
-    if networks.is_network(program):
+    from compiler.container import is_container
+
+    if is_container(program):
         networks.run_model(program, on, tokens, seed, output, as_json)
         return
     if tokens is not None:
@@ -178,7 +182,9 @@ def disasm(
     layer: Annotated[str | None, typer.Option(help="Network: one matrix.")] = None,
 ) -> None:
     """Print the instructions of a program, or of those of a network."""
-    if networks.is_network(program):
+    from compiler.container import is_container
+
+    if is_container(program):
         networks.disassemble_model(program, layer)
         return
 

@@ -35,6 +35,15 @@ _MOST_MEMORY = 1 << 40
 _DTYPES = {"u1": np.uint8, "i2": np.int16, "i4": np.int32, "i8": np.int64, "f4": np.float32}
 
 
+def is_container(path: Path) -> bool:
+    """Whether a file begins as compiled networks do; False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True)
 class Entry:
     """A program in the memory: for how many rows, where, and how many instructions."""

@@ -5,6 +5,7 @@ and an instruction's events follow from them by addition and maximum. Nothing is
 """
 
 from collections import Counter
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from compiler.timeline import Timeline
@@ -67,15 +68,50 @@ def _parts(value: int, size: int) -> int:
     return -(-value // size)
 
 
-def _bursts(address: int, words: int, bus: int) -> list[int]:
-    """Words of each burst of a row."""
-    found = []
-    while words > 0:
-        room = min(MOST_BEATS, (_PAGE - address % _PAGE) // bus)
-        found.append(min(words, room))
-        words -= room
-        address += room * bus
-    return found
+@dataclass(frozen=True)
+class _Transfer:
+    """Rows of ``words`` bus words, of ``bus`` bytes each, every ``pitch`` bytes from ``mem`` on."""
+
+    mem: int
+    rows: int
+    pitch: int
+    words: int
+    bus: int
+
+    def bursts(self, row: int) -> list[int]:
+        """Words of each burst of a row."""
+        address, words, found = self.mem + row * self.pitch, self.words, []
+        while words > 0:
+            room = min(MOST_BEATS, (_PAGE - address % _PAGE) // self.bus)
+            found.append(min(words, room))
+            words -= room
+            address += room * self.bus
+        return found
+
+
+def _rows(
+    timeline: Timeline,
+    transfer: _Transfer,
+    take: Callable[[list[int]], None],
+    now: Callable[[], int],
+    phase: Callable[[], Hashable] = lambda: None,
+) -> None:
+    """Take the rows of a transfer; those at the same places of a page are alike."""
+    row = 0
+
+    def turn() -> None:
+        nonlocal row
+        take(transfer.bursts(row))
+        row += 1
+
+    def skipped(rows: int) -> None:
+        nonlocal row
+        row += rows
+
+    def place() -> Hashable:
+        return (transfer.mem + row * transfer.pitch) % _PAGE, phase()
+
+    timeline.repeat(transfer.rows, turn, now, place, skipped)
 
 
 class LoadTimes(Timeline):
@@ -96,27 +132,20 @@ class LoadTimes(Timeline):
         begun = max(start + _NEXT, self._served[-1])
         self._begun.append(begun)
         self._asked.append(start)
-        place = mem
 
-        def row() -> None:
-            nonlocal place
-            for burst in _bursts(place, words, self._bus):
+        def row(bursts: list[int]) -> None:
+            for burst in bursts:
                 asked = max(self._asked[-1], self._served[0]) + _NEXT
                 self._asked.append(asked)
                 first = max(self._served[-1], begun, asked + self._memory.latency - 1) + _NEXT
                 self._served.append(first + self._memory.span(burst) - 1)
-            place += values["pitch"]
 
-        def skipped(rows: int) -> None:
-            nonlocal place
-            place += rows * values["pitch"]
-
-        self._rows.repeat(
-            values["rows"],
+        _rows(
+            self._rows,
+            _Transfer(mem, values["rows"], values["pitch"], words, self._bus),
             row,
             lambda: self._asked[-1],
-            lambda: (place % _PAGE, max(0, begun - self._asked[-1])),
-            skipped,
+            lambda: max(0, begun - self._asked[-1]),
         )
         self.counts["read_beats"] += words * values["rows"]
         return start, self._served[-1]
@@ -248,27 +277,19 @@ class StoreTimes(Timeline):
         start = max(earliest, self._read[-1] + _NEXT, self._asked[-1] + _NEXT)
         self._asked.append(start)
         self._read.append(start)
-        place = mem
 
-        def row() -> None:
-            nonlocal place
+        def row(bursts: list[int]) -> None:
             left = chunks
-            for burst in _bursts(place, words, self._bus):
+            for burst in bursts:
                 taken = min(left, burst * pace)
                 left -= taken
                 self._burst(burst, taken, pace)
-            place += values["pitch"]
 
-        def skipped(rows: int) -> None:
-            nonlocal place
-            place += rows * values["pitch"]
-
-        self._rows.repeat(
-            values["rows"],
+        _rows(
+            self._rows,
+            _Transfer(mem, values["rows"], values["pitch"], words, self._bus),
             row,
             lambda: min(self._asked[-1], self._read[-1]),
-            lambda: place % _PAGE,
-            skipped,
         )
         self.counts["write_beats"] += words * values["rows"]
         return start, self._read[-1]

@@ -6,7 +6,7 @@ for any place in memory and any activations; :func:`gemm` places one of its own.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from compiler.activations import activation_image
 from compiler.emit import Writer
 from compiler.engine_times import Memory
 from compiler.pack import PackedWeights, pack
-from compiler.program import OUTPUT_BYTES, Output, Program
+from compiler.program import Output, Program
 from compiler.schedule import Blocks, Layout, up
-from compiler.search import Problem, choose
+from compiler.search import Problem, choose, shared_operands
 from compiler.tensor import QuantTensor
 from hdl.config import CoreConfig
 from hdl.errors import InputError
-from hdl.lmma import ACCUMULATORS, BYTES, OUTPUTS, SCALES
+from hdl.lmma import BYTES, OUTPUTS
 from hdl.rules import check_core
 
 #: Regions of memory start at multiples of this, so that no burst crosses one.
@@ -137,6 +137,12 @@ class Plan:
             layout=self.layout, m=m, n=n, options=self.options, memory=memory or Memory()
         )
 
+    def with_rows(self, m: int) -> "Plan":
+        """The plan for another number of rows, with the same weights and scales in memory."""
+        _, n, k = self.shape
+        made = replace(self, shape=(m, n, k))
+        return replace(made, blocks=choose(made.problem(), width=self.blocks.tiles))
+
     def activations(self, values: np.ndarray) -> np.ndarray:
         """Bytes of the activation region, uint8 [M, pitch].
 
@@ -186,7 +192,6 @@ def plan(
     tensor: QuantTensor,
     m: int,
     output: str = "fp32",
-    width: int | None = None,
     memory: Memory | None = None,
 ) -> Plan:
     """Plan ``O = A W^T`` for ``m`` rows of activations.
@@ -200,8 +205,6 @@ def plan(
     output : {"fp32", "int32", "fp16", "bf16"}
         ``int32`` leaves the unscaled P, which only has a meaning with one scale group a row, and
         where activations or tables have no scale of their own.
-    width : int, optional
-        Column tiles of a block, as another plan's that shares the weights.
     memory : Memory, optional
         Where cycles are counted for the choice of blocks.
 
@@ -229,18 +232,10 @@ def plan(
     grids = (packed.scales, packed.zero_points)
     shared = all((grid == grid[:, :1]).all() for grid in grids)
     layout = Layout.of(config, packed.bits, packed.steps, k, scales, shared)
-    size = OUTPUT_BYTES[output]
-    options = {
-        "bits": packed.bits,
-        "accumulator": ACCUMULATORS.index("int32" if output == "int32" else "fp32"),
-        "scales": tuple(SCALES).index(scales),
-        "zero": int(packed.zero_points.flat[0]) if not layout.record.zero else 0,
-        "type": OUTPUTS.index(output),
-        "size": size,
-        "pitch": up(n * size, layout.units.bus),
-    }
+    zero = 0 if layout.record.zero else int(packed.zero_points.flat[0])
+    options = shared_operands(layout, n, packed.bits, output, scales, zero)
     problem = Problem(layout=layout, m=m, n=n, options=options, memory=memory or Memory())
-    blocks = choose(problem, width)
+    blocks = choose(problem)
     groups = [packed.steps.group[i] for i, run in enumerate(layout.runs) if run.scaled]
     records = _records(packed, tensor, scales, config.columns)[groups]
     return Plan(
@@ -275,9 +270,14 @@ def gemm(
     InputError
         The core cannot do it, or the tensor has minimums, which no core adds.
     """
+    refuse_minimums(tensor)
+    return placed(plan(config, tensor, len(activations), output, memory), activations)
+
+
+def refuse_minimums(tensor: QuantTensor) -> None:
+    """Raise an :class:`InputError` where a program without a host would leave something out."""
     if tensor.minimums is not None:
         raise InputError(f"tensor {tensor.name!r} has minimums, which a core does not add")
-    return placed(plan(config, tensor, len(activations), output, memory=memory), activations)
 
 
 def placed(made: Plan, activations: np.ndarray) -> Program:

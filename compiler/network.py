@@ -34,10 +34,8 @@ class _Memory:
     def add(self, name: str, tensor: QuantTensor) -> None:
         """Plan a matrix for all rows; all its programs read one image of the weights."""
         most = plan(self.config, tensor, self.rows[-1])
-        plans = {self.rows[-1]: most}
-        for rows in self.rows[:-1]:
-            plans[rows] = plan(self.config, tensor, rows, width=most.blocks.tiles)
-        self.plans[name] = {rows: plans[rows] for rows in self.rows}
+        self.plans[name] = {rows: most.with_rows(rows) for rows in self.rows[:-1]}
+        self.plans[name][self.rows[-1]] = most
 
     def place(self) -> tuple[np.ndarray, dict[str, Layer], dict[str, int]]:
         """Image, layers, and addresses of what all share: programs, then weights and scales.

@@ -61,6 +61,34 @@ class Problem:
         return Writer(self.layout, blocks, self.options).write(self.m, self.n, places)
 
 
+def shared_operands(
+    layout: Layout, n: int, bits: int, output: str, scales: str, zero: int = 0
+) -> dict[str, int]:
+    """Operands that all instructions of a problem share (:class:`~compiler.emit.Writer`).
+
+    Parameters
+    ----------
+    bits : int
+        Of the weight codes.
+    output : str
+        Type of the results (:data:`~hdl.lmma.OUTPUTS`).
+    scales : str
+        Format of scale records (:data:`~hdl.lmma.SCALES`).
+    zero : int
+        Zero point, where records have none.
+    """
+    size = OUTPUT_BYTES[output]
+    return {
+        "bits": bits,
+        "accumulator": ACCUMULATORS.index("int32" if output == "int32" else "fp32"),
+        "scales": tuple(SCALES).index(scales),
+        "zero": zero,
+        "type": OUTPUTS.index(output),
+        "size": size,
+        "pitch": up(n * size, layout.units.bus),
+    }
+
+
 def shape_problem(
     config: CoreConfig,
     shape: tuple[int, int, int],
@@ -77,16 +105,7 @@ def shape_problem(
     m, n, k = shape
     steps = cut_steps(config, k, group_size or k)
     layout = Layout.of(config, bits, steps, k, scales, shared=not group_size)
-    size = OUTPUT_BYTES[output]
-    options = {
-        "bits": bits,
-        "accumulator": ACCUMULATORS.index("fp32"),
-        "scales": tuple(SCALES).index(scales),
-        "zero": 0,
-        "type": OUTPUTS.index(output),
-        "size": size,
-        "pitch": up(n * size, layout.units.bus),
-    }
+    options = shared_operands(layout, n, bits, output, scales)
     return Problem(layout=layout, m=m, n=n, options=options, memory=memory)
 
 

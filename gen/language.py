@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from compiler.checkpoint import open_checkpoint
-from compiler.container import MAGIC, Container
+from compiler.container import Container, is_container
 from compiler.network import compile_network
 from gen.backends import open_backend
 from gen.model_run import Executor
@@ -28,14 +28,9 @@ def load_network(path: Path, config: CoreConfig) -> Container:
     InputError
         It cannot be read or compiled, or its tokens are not bytes.
     """
-    try:
-        with path.open("rb") as file:
-            compiled = file.read(len(MAGIC)) == MAGIC
-    except OSError as error:
-        compiled = False  # a folder may be a checkpoint; what is nothing is refused below
-        if not path.is_dir():
-            raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if compiled:
+    if not path.exists():
+        raise InputError(f"cannot read {path}: no such file or folder")
+    if is_container(path):
         container = Container.load(path)
     else:
         container = compile_network(open_checkpoint(path), config)[0]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.gemm import PAGE, gemm, plan
+from compiler.gemm import PAGE, gemm, placed, plan
 from compiler.schedule import up
 from gen.simulate import random_activations, random_tensor
 from hdl.config import CoreConfig
@@ -58,9 +58,18 @@ def test_plans_in_one_memory_give_what_gemms_of_their_own_give():
 def test_plans_of_other_rows_share_weights_of_one_width():
     tensor = tensors()[0]
     wide = plan(CORE, tensor, 64)
-    narrow = plan(CORE, tensor, 1, width=wide.blocks.tiles)
+    narrow = wide.with_rows(1)
     np.testing.assert_array_equal(narrow.weights, wide.weights)
     np.testing.assert_array_equal(narrow.scales, wide.scales)
+    assert narrow.blocks.tiles == wide.blocks.tiles
+    values = random_activations(CORE, 1, 96, np.random.default_rng(2))
+    results = []
+    for made in (placed(narrow, values), gemm(CORE, tensor, values)):
+        memory = made.image()
+        IsaModel(CORE, memory).run(0, len(made.words))
+        results.append(made.output.read(memory))
+    np.testing.assert_array_equal(*results)
+    assert results[0].any()
 
 
 def test_a_plan_refuses_what_it_cannot_do():
