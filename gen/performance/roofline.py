@@ -1,17 +1,12 @@
 """Rooflines: what operators reach against peak and bandwidth."""
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from gen.performance.system import System
-from gen.study.plots import COLOURS
-
-_FIXED: dict[Any, Any] = {"svg.hashsalt": "lutcore", "svg.fonttype": "none", "font.size": 9}
-_MARKERS = "osD^vPX*"
+from gen.study.plots import COLOURS, MARKERS, fixed_style, saved
 
 
 def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]], name: str):
@@ -27,8 +22,7 @@ def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]],
     corner = peak / slope
     low = min([row["intensity"] for row in shown], default=corner) / 2
     high = max([row["intensity"] for row in shown] + [4 * corner]) * 2
-    images: dict[str, bytes] = {}
-    with rc_context(_FIXED):
+    with fixed_style():
         figure = Figure(figsize=(7.2, 4.2), layout="constrained")
         axis = figure.subplots()
         roof = [(x, min(peak, slope * x) / 1e12) for x in (low, corner, high)]
@@ -36,7 +30,7 @@ def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]],
         for i, (label, rows) in enumerate(series):
             points = [(row["intensity"], row["rate"] / 1e12) for row in rows if row["m"]]
             axis.plot(
-                *zip(*points, strict=True), linestyle="", marker=_MARKERS[i % len(_MARKERS)],
+                *zip(*points, strict=True), linestyle="", marker=MARKERS[i % len(MARKERS)],
                 color=COLOURS[i % len(COLOURS)], markersize=5, label=label,
             )  # fmt: skip
         axis.set_xscale("log")
@@ -46,8 +40,4 @@ def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]],
         axis.set_title(f"{system.name}: linear layers", fontsize=9)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7)
-        for suffix, metadata in (("svg", {"Date": None}), ("png", {})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=120, metadata=metadata)
-            images[f"{name}.{suffix}"] = buffer.getvalue()
-    return images
+        return saved(figure, name)

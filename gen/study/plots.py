@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from matplotlib import rc_context
@@ -13,8 +14,7 @@ from gen.study.points import Row
 
 #: Colours that colour-blind readers tell apart (Okabe and Ito).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
-_MARKERS = "osD^vPX*"
-#: The same bytes on every run.
+MARKERS = "osD^vPX*"
 _FIXED: dict[Any, Any] = {"svg.hashsalt": "lutcore", "svg.fonttype": "none", "font.size": 9}
 
 
@@ -30,12 +30,23 @@ def draw(found: Mapping[str, Any]) -> dict[str, bytes]:
             shown = [row for row in shown if row.get(plot["x"]) is not None]
         if not shown:
             continue
-        with rc_context(_FIXED):
-            figure = _figure(plot, shown)
-            for suffix, metadata in (("svg", {"Date": None}), ("png", {})):
-                buffer = io.BytesIO()
-                figure.savefig(buffer, format=suffix, dpi=120, metadata=metadata)
-                images[f"{found['name']}-{plot['name']}.{suffix}"] = buffer.getvalue()
+        with fixed_style():
+            images |= saved(_figure(plot, shown), f"{found['name']}-{plot['name']}")
+    return images
+
+
+def fixed_style() -> AbstractContextManager[None]:
+    """The style in which all figures are made, and the same bytes on every run."""
+    return rc_context(_FIXED)
+
+
+def saved(figure: Figure, name: str) -> dict[str, bytes]:
+    """File name -> content of a figure: ``NAME.svg`` and ``NAME.png``; in the fixed style."""
+    images: dict[str, bytes] = {}
+    for suffix, metadata in (("svg", {"Date": None}), ("png", {})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, dpi=120, metadata=metadata)
+        images[f"{name}.{suffix}"] = buffer.getvalue()
     return images
 
 
@@ -62,7 +73,7 @@ def _points(axis: Axes, plot: Mapping[str, Any], rows: Sequence[Row]) -> None:
         line = sorted((row[x], row[y]) for row in rows if row["series"] == series)
         axis.plot(
             *zip(*line, strict=True),
-            marker=_MARKERS[i % len(_MARKERS)],
+            marker=MARKERS[i % len(MARKERS)],
             color=COLOURS[i % len(COLOURS)],
             linestyle="-" if plot["kind"] == "lines" else "",
             markersize=4,
