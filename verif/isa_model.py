@@ -247,13 +247,13 @@ class IsaModel:
     def _check_transfer(self, address: int, size: int, cause: Cause) -> None:
         """Faults of one row of a transfer, burst by burst: bursts end at 4 KiB boundaries."""
         low, high = self.window
-        start = address if address < low or address + size > high else address + size
-        while start < address + size:
-            stop = min(start // _PAGE * _PAGE + _PAGE, address + size)
-            if not low <= start or not stop <= high:
-                raise Fault(Cause.RANGE, start)
-            start = stop
-        if address + size > len(self.memory):
+        end = address + size
+        if not (low <= address and end <= high):
+            starts = [address, *range(address // _PAGE * _PAGE + _PAGE, end, _PAGE)]
+            for start, stop in zip(starts, [*starts[1:], end], strict=True):
+                if not (low <= start and stop <= high):
+                    raise Fault(Cause.RANGE, start)
+        if end > len(self.memory):
             raise Fault(cause, max(address, len(self.memory)))
 
     def _rows(self, values: dict[str, int]) -> np.ndarray:
