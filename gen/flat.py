@@ -29,7 +29,8 @@ class Flat:
     Parameters
     ----------
     design : dict
-        Mapped netlist, Yosys JSON.
+        Mapped netlist, Yosys JSON, in which no net passes through a module
+        (:func:`~gen.netlist.bypass`).
     top : str
     library : Library
 
@@ -49,20 +50,17 @@ class Flat:
     def __init__(self, design: Json, top: str, library: Library):
         self._modules = design["modules"]
         self._library = library
-        self._parents: list[int] = [CLOCK]
         self._at_ports: dict[str, list[tuple[str, int, Gate]]] = {}
         self.gates: list[Gate] = []
         self.further: list[Gate] = []
+        self.nets = CLOCK + 1
         self.counts = dict.fromkeys(self._modules, 0)
         self._count(top)
         nets: dict[Bit, int] = dict.fromkeys(self._modules[top]["ports"]["clk"]["bits"], CLOCK)
         self._visit(top, nets)
         ports = self._modules[top]["ports"].values()
         inputs = {bit for port in ports if port["direction"] == "input" for bit in port["bits"]}
-        self.inputs = [self._root(net) for bit, net in nets.items() if bit in inputs]
-        for gate in (*self.gates, *self.further):
-            gate.pins = {pin: self._root(net) for pin, net in gate.pins.items()}
-        self.nets = len(self._parents)
+        self.inputs = [net for bit, net in nets.items() if bit in inputs]
 
     def _count(self, module: str) -> None:
         self.counts[module] += 1
@@ -73,19 +71,14 @@ class Flat:
     def _is_module(self, kind: str) -> bool:
         return kind in self._modules and kind not in self._library.cells
 
-    def _root(self, net: int) -> int:
-        while self._parents[net] != net:
-            self._parents[net] = net = self._parents[self._parents[net]]
-        return net
-
     def _visit(self, module: str, nets: dict[Bit, int]) -> None:
         """``nets``: bit of the module -> net, of its ports and all others met so far."""
         seen: set[str] = set()
 
         def net(bit: Bit) -> int:
             if bit not in nets:
-                nets[bit] = len(self._parents)
-                self._parents.append(nets[bit])
+                nets[bit] = self.nets
+                self.nets += 1
             return nets[bit]
 
         for name, cell in self._modules[module]["cells"].items():
@@ -108,11 +101,8 @@ class Flat:
                 inner: dict[Bit, int] = {}
                 for port, found in self._modules[kind]["ports"].items():
                     for bit, outer in zip(found["bits"], pins.get(port, ()), strict=False):
-                        if outer is None or not isinstance(bit, int):
-                            continue
-                        if bit in inner:  # the module passes it through
-                            self._parents[self._root(outer)] = self._root(inner[bit])
-                        inner[bit] = outer
+                        if outer is not None and isinstance(bit, int):
+                            inner[bit] = outer
                 self._visit(kind, inner)
 
     def _at(self, module: str) -> list[tuple[str, int, Gate]]:

@@ -19,7 +19,7 @@ from gen.buffering import Buffering, use_inverted_outputs
 from gen.closing import Closing, verilog
 from gen.compressor import Adders, compress
 from gen.liberty import PARITY3, Cell, Library
-from gen.netlist import Json
+from gen.netlist import Json, bypass
 from gen.opensta import sta_command, sta_version
 from gen.prefix import prefix_gates
 from gen.yosys import run_yosys, yosys_command
@@ -216,6 +216,7 @@ class _Flow:
         mapped = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
         modules = mapped["modules"]
         mapped["modules"] = {n: m for n, m in modules.items() if n not in self._library.cells}
+        bypass(mapped)
         use_inverted_outputs(mapped, self._library)
         return mapped
 

@@ -1,11 +1,13 @@
 """OpenSTA: static timing and power of a mapped netlist, where the program ``sta`` is installed."""
 
+import contextlib
 import functools
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,8 +17,11 @@ _STAGE = re.compile(r"^ *([\d.]+) +[\d.]+ [v^] (\S+) \((\w+)\)$", re.MULTILINE)
 _END = re.compile(r"^(\S+)/\w+ \(\w+\).* (-?[\d.]+)(?: \(\w+\))?$", re.MULTILINE)
 _SLACK = re.compile(r"^ *(-?[\d.]+) +slack", re.MULTILINE)
 _ENDS = "report_checks -format end -digits 4 -group_count 1000000"
+#: Seconds after which it is given up.
+LIMIT = 600
 #: What a session prints when it is done with a question.
 _DONE = "@done@"
+_GIVEN_UP = "OpenSTA was given up after {:g} seconds"
 _REMEDY = "apt-get install opensta (or your system's package of it), or set LUTCORE_STA"
 
 
@@ -40,7 +45,7 @@ def _needed() -> str:
 
 
 def run_sta(
-    script: str, files: Mapping[str, bytes], outputs: Sequence[str] = ()
+    script: str, files: Mapping[str, bytes], outputs: Sequence[str] = (), limit: float = LIMIT
 ) -> tuple[str, dict[str, str]]:
     """Run Tcl in an empty folder that holds ``files``; returns what it printed, and ``outputs``.
 
@@ -49,21 +54,25 @@ def run_sta(
     InputError
         The program is missing.
     ToolError
-        It reported an error or did not write every output.
+        It reported an error, did not write every output, or took too long.
     """
     command = _needed()
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         folder = Path(scratch)
         for name, data in {**files, "run.tcl": script.encode()}.items():
             (folder / name).write_bytes(data)
-        result = subprocess.run(
-            [command, "-no_init", "-no_splash", "-exit", "run.tcl"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        try:
+            result = subprocess.run(
+                [command, "-no_init", "-no_splash", "-exit", "run.tcl"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=limit,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ToolError(_GIVEN_UP.format(limit)) from error
         printed = result.stdout + result.stderr
         wrong = [line for line in printed.splitlines() if line.startswith("Error")]
         missing = [name for name in outputs if not (folder / name).exists()]
@@ -74,10 +83,12 @@ def run_sta(
 
 
 class Session:
-    """An OpenSTA process that keeps its design, so that a changed cell costs milliseconds."""
+    """An OpenSTA process that keeps its design, and answers within ``limit`` seconds a question."""
 
-    def __init__(self, files: Mapping[str, bytes], script: str):
+    def __init__(self, files: Mapping[str, bytes], script: str, limit: float = LIMIT):
         command = _needed()
+        self._limit = limit
+        self._given_up = False
         self._folder = tempfile.TemporaryDirectory(prefix="lutcore-")
         for name, data in files.items():
             (Path(self._folder.name) / name).write_bytes(data)
@@ -90,20 +101,38 @@ class Session:
             text=True,
             errors="replace",
         )
-        self.ask(script)
+        try:
+            self.ask(script)
+        except ToolError:
+            self._close()
+            raise
 
     def __enter__(self) -> "Session":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
         self._folder.cleanup()
 
+    def _give_up(self) -> None:
+        self._given_up = True
+        self._process.kill()
+
     def ask(self, script: str) -> str:
-        """Run Tcl; returns what it printed."""
+        """Run Tcl; returns what it printed.
+
+        Raises
+        ------
+        ToolError
+            It reported an error, ended by itself, or took too long.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             self._process.stdin.write(f'{script}\nputs "{_DONE}"\n')
@@ -111,12 +140,19 @@ class Session:
         except BrokenPipeError as error:
             raise ToolError("OpenSTA ended by itself") from error
         lines = []
-        for line in self._process.stdout:
-            if line.endswith(f"{_DONE}\n") and "puts" not in line:
-                break
-            lines.append(line)
-        else:
-            raise ToolError(f"OpenSTA ended by itself: {' '.join(lines[-3:]).strip()}")
+        late = threading.Timer(self._limit, self._give_up)
+        late.start()
+        try:
+            for line in self._process.stdout:
+                if line.endswith(f"{_DONE}\n") and "puts" not in line:
+                    break
+                lines.append(line)
+            else:
+                if self._given_up:
+                    raise ToolError(_GIVEN_UP.format(self._limit))
+                raise ToolError(f"OpenSTA ended by itself: {' '.join(lines[-3:]).strip()}")
+        finally:
+            late.cancel()
         said = "".join(line for line in lines if not line.startswith("OpenSTA>"))
         if error := re.search(r"^Error: .*", said, re.MULTILINE):
             raise ToolError(f"OpenSTA failed: {error.group()}")

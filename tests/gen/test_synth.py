@@ -13,6 +13,7 @@ import pytest
 
 from gen import mapping, synth
 from gen.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
+from gen.opensta import Session, run_sta
 from gen.simulate import random_activations
 from gen.synth import NEUTRAL_CELLS, netlist, synthesise
 from gen.yosys import run_yosys
@@ -321,6 +322,17 @@ def test_failure_of_yosys_is_told():
         run_yosys("log nothing written", {}, ("netlist.v",))
     with pytest.raises(synth.ToolError, match=r"Yosys was given up after 0\.01 s: take a smaller"):
         run_yosys("log waiting", {}, (), limit=0.01)
+
+
+@needs_opensta
+def test_opensta_that_does_not_end_is_given_up():
+    with pytest.raises(synth.ToolError, match=r"OpenSTA was given up after 0\.2 seconds"):
+        run_sta("after 5000", {}, limit=0.2)
+    with (
+        pytest.raises(synth.ToolError, match=r"OpenSTA was given up after 0\.2 seconds"),
+        Session({}, "after 5000", limit=0.2),
+    ):
+        pass
 
 
 # Netlist -----------------------------------------------------------------------------------------
