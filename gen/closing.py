@@ -83,8 +83,12 @@ class Closing:
         self._from_ports = from_ports
 
     def timing(self, design: Json) -> Timing:
-        """Of the netlist as it is."""
-        return Timing(Flat(design, self._top, self._library), self._library, self._from_ports)
+        """Of the netlist, in which cells too weak for their loads are exchanged first."""
+        timing = Timing(Flat(design, self._top, self._library), self._library, self._from_ports)
+        timing.bear_loads()
+        timing.analyse()
+        timing.write(design)
+        return timing
 
     def slacks(self, timing: Timing) -> dict[str, float]:
         """Module -> worst slack of its flip-flops in ns, as estimated."""

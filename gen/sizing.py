@@ -58,6 +58,7 @@ class Sizer:
         timing = self._timing
         best, kept, waited = np.inf, timing.strength.copy(), 0
         while True:
+            timing.bear_loads()
             timing.analyse()
             worst = float(timing.need.max())
             waited = 0 if worst < best else waited + 1

@@ -213,6 +213,17 @@ class Timing:
             )
         return found
 
+    def bear_loads(self) -> None:
+        """Strengthen what is too weak for its load, as far as there is something stronger."""
+        while True:
+            load = self.loads()[self.target]
+            over = load > self.kinds.most_load[self.slot, self.strength[self.place]]
+            weak = np.bincount(self.place, weights=over, minlength=len(self.strength)) > 0
+            weak &= self.strength < self.most
+            if not weak.any():
+                return
+            self.strength[weak] += 1
+
     def analyse(self) -> None:
         """Arrivals, slews and slacks for the present strengths.
 

@@ -280,6 +280,21 @@ def test_sizing_meets_what_it_can_and_wastes_nothing(seed: int):
     assert not Sizer(timing, LIBRARY).run(0.1 * slow)
 
 
+@pytest.mark.parametrize("most", [2, 1])
+def test_cells_that_are_too_weak_for_their_load_are_exchanged(most: int):
+    """An inverter bears one or two loads in its weaker form; ``other`` makes its load two."""
+    text = _liberty(False).replace(b"max_capacitance : 100", b"max_capacitance : %d" % most, 1)
+    library = parse(text, "small")
+    design: Json = {"modules": {"top": _chain()}}
+    timing = Closing(library, {"small.lib": text}, "top", 5.0).timing(design)
+    first = design["modules"]["top"]["cells"]["first"]["type"]
+    assert first == ("INV2" if most == 1 else "INV1")
+    assert timing.need.max() == pytest.approx(_timing(design["modules"], library).need.max())
+    timing.strength[:] = 0
+    assert Sizer(timing, library).run(5.0)
+    assert timing.strength.sum() == (most == 1)  # nor is it weakened again
+
+
 def _area(timing: Timing) -> float:
     return sum(
         LIBRARY.cells[family[strength]].area
