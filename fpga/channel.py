@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 import serial
 
+from fpga.frame_length import FrameLength
+from fpga.pending import Pending
 from fpga.protocol import (
     ATTEMPTS,
+    FRAME_WORDS,
     SEQUENCE,
     WINDOW,
     Kind,
@@ -26,6 +29,11 @@ _FEWEST = 2
 class Channel:
     """Sends requests and repeats what was lost: go-back-N, with fewer under way after a loss.
 
+    Requests are cut into frames when they are sent, shorter ones on a bad line
+    (:class:`~fpga.frame_length.FrameLength`). A frame that was sent is cut again only when the
+    board has said, behind it on the line, which number is due: nothing sent before can be executed
+    any longer, and no answer to it is still to come.
+
     Parameters
     ----------
     line : serial.Serial
@@ -34,25 +42,34 @@ class Channel:
         Seconds without progress after which the board counts as gone.
     retry : float
         Seconds without any answer after which requests are repeated.
+    most : int
+        Words of the longest frame.
 
     Attributes
     ----------
-    repeated : int
-        Requests that were sent again.
+    sent, repeated : int
+        Frames, and those of them that were sent again.
     """
 
-    def __init__(self, line: serial.Serial, timeout: float, retry: float):
+    def __init__(self, line: serial.Serial, timeout: float, retry: float, most: int = FRAME_WORDS):
         self._line, self._timeout, self._retry = line, timeout, retry
         self._line.write_timeout = timeout
         self._unwrapper = Unwrapper()
         self._replies: deque[Reply] = deque()
+        self._length = FrameLength(most)
         self._due = secrets.randbelow(SEQUENCE)
         self._attempt = secrets.randbelow(ATTEMPTS)
+        self._progress = time.monotonic()
         self._greeted = False
-        self.repeated = 0
+        self.sent = self.repeated = 0
 
-    def exchange(self, requests: Sequence[Request]) -> list[bytes]:
-        """Have requests executed in order, writes exactly once; what each read returns.
+    @property
+    def frame_words(self) -> int:
+        """Words of the frames that are cut next."""
+        return self._length.words
+
+    def exchange(self, requests: Sequence[Request]) -> bytes:
+        """Have requests executed in order, writes exactly once; what reads return, one by one.
 
         Requests of one call should all read or all write: a read that is repeated sees what
         requests behind it have written. The first exchange, and the first after a failure, begin a
@@ -66,71 +83,121 @@ class Channel:
         if not self._greeted:
             self._exchange([Request(Kind.HELLO)])
         self._greeted = False
-        answers = self._exchange(requests)
+        result = self._exchange(requests)
         self._greeted = True
-        return answers
+        return result
 
-    def _exchange(self, requests: Sequence[Request]) -> list[bytes]:
-        answers: list[bytes | None] = [None] * len(requests)
-        first = self._due
-        self._due = (first + SEQUENCE // 2) % SEQUENCE  # where this one fails
-        base = following = highest = 0
-        window = WINDOW
-        progress = time.monotonic()
+    def _exchange(self, requests: Sequence[Request]) -> bytes:
+        pending = Pending(requests)
+        number = self._due  # of the first frame that is not done
+        self._due = (number + SEQUENCE // 2) % SEQUENCE  # where this one fails
+        following, window = 0, WINDOW
+        self._progress = time.monotonic()
         self._next_attempt()
-        while base < len(requests):
-            ahead = max(following, min(base + window, len(requests)))
-            for place in range(following, ahead):
-                if answers[place] is None:
-                    self.repeated += place < highest
-                    self._send(requests[place], first + place)
-            following = ahead
-            highest = max(highest, following)
-            reply = self._receive()
-            if reply is None:
-                if time.monotonic() - progress > self._timeout:
-                    raise self._silent()
-                self._next_attempt()
-                following, window = base, _FEWEST
-                continue
-            place = base + (reply.sequence - first - base) % SEQUENCE
-            if place > highest or (place == highest and reply.status != Status.GAP):
-                continue  # of a session before this one
-            if reply.status == Status.ERROR:
-                raise ToolError(
-                    f"the board on {self._line.port} refused an access: address outside of its "
-                    f"memory or registers"
-                )
-            self._accept(requests, answers, range(base, place), reply)
-            before = base
-            while base < len(requests) and answers[base] is not None:
-                base += 1
-            if base > before:
-                progress = time.monotonic()
+        while pending:
+            following = self._send_ahead(pending, number, following, window)
+            reply = self._receive(self._retry)
+            left, lost = 0, reply is None
+            if reply is not None:
+                left, lost = self._take(pending, reply, (reply.sequence - number) % SEQUENCE)
+            if left:
+                number = (number + left) % SEQUENCE
+                following = max(0, following - left)
                 window = min(WINDOW, window + 1)
-            elif time.monotonic() - progress > self._timeout:
-                raise self._silent()
-            # What was sent in this attempt before what is answered now, and is not, was lost.
-            missing = place > base or reply.status == Status.GAP
-            if missing and reply.attempt == self._attempt:
+            else:
+                self._see_progress()
+            if lost:
+                first = pending.frames[0].request
+                self._length.count(first, lost=True)
                 self._next_attempt()
-                following, window = base, max(_FEWEST, window // 2)
-        self._due = (first + len(requests)) % SEQUENCE
-        return [answer or b"" for answer in answers]
+                following, window = 0, max(_FEWEST, window // 2) if reply else _FEWEST
+                if first.words >= 2 * self._length.words:
+                    number = self._cut_again(pending, number)
+        self._due = number
+        return bytes(pending.result)
 
-    def _accept(
-        self,
-        requests: Sequence[Request],
-        answers: list[bytes | None],
-        pending: range,
-        reply: Reply,
-    ) -> None:
-        """Note an answer; writes still pending before the one that it names were executed too."""
-        if reply.status == Status.OK and len(reply.data) == requests[pending.stop].answer_bytes:
-            answers[pending.stop] = reply.data
-        for earlier in pending:
-            if requests[earlier].kind == Kind.WRITE:
-                answers[earlier] = b""
+    def _send_ahead(self, pending: Pending, number: int, following: int, window: int) -> int:
+        """Send what the window has room for, from frame ``following`` on; the next to be sent."""
+        while following < window:
+            again = following < len(pending.frames)
+            if not again and not pending.cut(self._length.words):
+                break
+            frame = pending.frames[following]
+            if not frame.done:
+                self.repeated += again
+                self._send(frame.request, number + following)
+            following += 1
+        return following
+
+    def _take(self, pending: Pending, reply: Reply, index: int) -> tuple[int, bool]:
+        """Note an answer to frame ``index``: how many are done now, and whether one was lost."""
+        gap, sent = reply.status == Status.GAP, len(pending.frames)
+        if index > sent or (index == sent and not gap) or reply.kind == Kind.PROBE:
+            return 0, False  # of a session before this one, or a probe that was repeated
+        self._refuse_errors(reply)
+        pending.executed(index)
+        if not gap:
+            pending.answer(index, reply.data)
+        left = 0
+        for request in pending.leave():
+            self._length.count(request, lost=False)
+            left += 1
+        if left:
+            self._progress = time.monotonic()
+        # What was sent in this attempt before what is answered now, and is not, was lost.
+        missing = (index > left or gap) and bool(pending.frames)
+        return left, missing and reply.attempt == self._attempt
+
+    def _cut_again(self, pending: Pending, number: int) -> int:
+        """Cut what was sent and not executed into frames again; the number of the first.
+
+        The probe is ahead of its turn whatever the board has executed, so that it is answered with
+        the number that is due. The line keeps the order: all frames before the probe were executed
+        or lost, and all their answers came before its own.
+        """
+        ahead = number + len(pending.frames) + 1
+        wait = self._retry
+        while True:
+            self._next_attempt()
+            self._send(Request(Kind.PROBE), ahead)
+            due = self._probed(wait)
+            if due is not None:
+                break
+            self._see_progress()
+            wait *= 1.25  # so that attempts do not wrap while no probe is answered
+        executed = (due - number) % SEQUENCE
+        if executed > len(pending.frames):
+            raise ToolError(
+                f"the board on {self._line.port} has lost count: it was restarted; open it again"
+            )
+        if executed:
+            self._progress = time.monotonic()
+        pending.executed(executed)
+        for request in pending.leave():
+            self._length.count(request, lost=False)
+        pending.cut_again()
+        return due
+
+    def _probed(self, wait: float) -> int | None:
+        """Number that the answer to the last probe names, or None where it does not come."""
+        deadline = min(time.monotonic() + wait, self._progress + self._timeout)
+        while (reply := self._receive(deadline - time.monotonic())) is not None:
+            self._refuse_errors(reply)
+            if reply.kind == Kind.PROBE and reply.attempt == self._attempt:
+                return reply.sequence
+        return None
+
+    def _refuse_errors(self, reply: Reply) -> None:
+        if reply.status == Status.ERROR:
+            raise ToolError(
+                f"the board on {self._line.port} refused an access: address outside of its memory "
+                f"or registers"
+            )
+
+    def _see_progress(self) -> None:
+        """Raise where nothing has got on for the timeout."""
+        if time.monotonic() - self._progress >= self._timeout:
+            raise self._silent()
 
     def _next_attempt(self) -> None:
         self._attempt = (self._attempt + 1) % ATTEMPTS
@@ -148,6 +215,7 @@ class Channel:
         )
 
     def _send(self, request: Request, sequence: int) -> None:
+        self.sent += 1
         try:
             self._line.write(request.frame(sequence % SEQUENCE, self._attempt))
         except serial.SerialTimeoutException:
@@ -155,9 +223,9 @@ class Channel:
         except (serial.SerialException, OSError) as error:
             raise self._lost(error) from error
 
-    def _receive(self) -> Reply | None:
-        """The next reply, or None after ``retry`` seconds without one."""
-        deadline = time.monotonic() + self._retry
+    def _receive(self, wait: float) -> Reply | None:
+        """The next reply, or None after ``wait`` seconds without one."""
+        deadline = time.monotonic() + wait
         while not self._replies:
             left = deadline - time.monotonic()
             if left <= 0:

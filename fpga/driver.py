@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -52,10 +52,10 @@ class Device:
         Bytes of its memory.
     """
 
-    def __init__(self, config: CoreConfig, line: serial.Serial, channel: Channel, frame_words: int):
+    def __init__(self, config: CoreConfig, line: serial.Serial, channel: Channel):
         self.config = config
         self.memory = 0
-        self._line, self._channel, self._frame_words = line, channel, frame_words
+        self._line, self._channel = line, channel
         self._resources = ExitStack()
 
     @classmethod
@@ -84,7 +84,8 @@ class Device:
         retry : float
             Seconds without an answer until requests are repeated.
         frame_words : int
-            Words of a frame, 1 to 64; fewer for lines with many faults.
+            Words of the longest frame, 1 to 64. On a line with many faults frames get shorter by
+            themselves.
 
         Raises
         ------
@@ -99,7 +100,7 @@ class Device:
             if port == SIMULATED:
                 port = resources.enter_context(VirtualBoard(config)).port
             line = resources.enter_context(_open_line(port, baud))
-            device = cls(config, line, Channel(line, timeout, retry), frame_words)
+            device = cls(config, line, Channel(line, timeout, retry, frame_words))
             device._check()
             device._resources = resources.pop_all()
         return device
@@ -127,8 +128,18 @@ class Device:
 
     @property
     def repeated(self) -> int:
-        """Requests that were sent again since the board was opened."""
+        """Frames that were sent again since the board was opened."""
         return self._channel.repeated
+
+    @property
+    def sent(self) -> int:
+        """Frames that were sent, again or for the first time, since the board was opened."""
+        return self._channel.sent
+
+    @property
+    def frame_words(self) -> int:
+        """Words of the frames that are sent next: fewer where much is lost."""
+        return self._channel.frame_words
 
     def write(self, address: int, data: bytes) -> None:
         """Write whole words to memory or registers.
@@ -142,14 +153,17 @@ class Device:
         """
         self.write_all([(address, data)])
 
-    def write_all(self, parts: Iterable[tuple[int, bytes]]) -> None:
+    def write_all(self, parts: Sequence[tuple[int, bytes]]) -> None:
         """As :meth:`write`, for several addresses and their data, in order."""
-        requests = [
-            Request(Kind.WRITE, place, size // WORD_BYTES, data[place - address :][:size])
-            for address, data in parts
-            for place, size in self._frames(address, len(data))
-        ]
-        self._channel.exchange(requests)
+        for address, data in parts:
+            _check_transfer(address, len(data))
+        self._channel.exchange(
+            [
+                Request(Kind.WRITE, address, len(data) // WORD_BYTES, memoryview(data))
+                for address, data in parts
+                if data
+            ]
+        )
 
     def read(self, address: int, size: int) -> bytes:
         """Read whole words of memory or registers.
@@ -161,22 +175,9 @@ class Device:
         ToolError
             The board is gone, or has nothing there.
         """
-        requests = [
-            Request(Kind.READ, place, part // WORD_BYTES)
-            for place, part in self._frames(address, size)
-        ]
-        return b"".join(self._channel.exchange(requests))
-
-    def _frames(self, address: int, size: int) -> list[tuple[int, int]]:
-        """Address and bytes of each frame of a transfer."""
-        if address % WORD_BYTES or size % WORD_BYTES or not 0 <= address <= (1 << 32) - size:
-            raise InputError(
-                f"transfers are whole words of {WORD_BYTES} bytes below 2^32, not {size} bytes at "
-                f"{address:#x}"
-            )
-        most = WORD_BYTES * self._frame_words
-        end = address + size
-        return [(place, min(most, end - place)) for place in range(address, end, most)]
+        _check_transfer(address, size)
+        requests = [Request(Kind.READ, address, size // WORD_BYTES)] if size else []
+        return self._channel.exchange(requests)
 
     def register(self, name: str) -> int:
         """Value of a register of the core (:mod:`hdl.registers`)."""
@@ -306,6 +307,14 @@ def read_metadata(path: Path) -> tuple[CoreConfig, int]:
     if stated != facts(config, stated.get("memory", 0)):
         raise InputError(f"{path} is not of this version: build the bitstream again")
     return config, baud
+
+
+def _check_transfer(address: int, size: int) -> None:
+    if address % WORD_BYTES or size % WORD_BYTES or not 0 <= address <= (1 << 32) - size:
+        raise InputError(
+            f"transfers are whole words of {WORD_BYTES} bytes below 2^32, not {size} bytes at "
+            f"{address:#x}"
+        )
 
 
 def _place(register: str) -> tuple[int, int]:

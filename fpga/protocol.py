@@ -11,13 +11,13 @@ The board executes requests in the order of their sequence numbers, each write o
 executed already it answers again, reads with what is there now. A request that is ahead of its turn
 is answered ``GAP`` with the number that is due. ``HELLO`` begins a session: the number after its
 own is due next. An access that fails is answered ``ERROR``, and so is all after it until the next
-``HELLO``.
+``HELLO``. A ``PROBE`` does nothing; the host sends it ahead of its turn.
 """
 
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from hdl.config import CoreConfig
@@ -27,6 +27,8 @@ PROTOCOL = 1
 
 FLAG, ESCAPE, ESCAPED = 0x7E, 0x7D, 0x20
 HEADER_BYTES, CRC_BYTES, WORD_BYTES = 7, 4, 4
+#: Bytes of a request and its reply, both with two flags, besides their words.
+FRAME_BYTES = (2 + HEADER_BYTES + CRC_BYTES) + (2 + 3 + CRC_BYTES)
 #: Most words of a frame.
 FRAME_WORDS = 64
 #: Most requests under way. As many reads fit the board's queue, and writes leave it as they come.
@@ -50,6 +52,7 @@ class Kind(IntEnum):
     HELLO = 0
     READ = 1
     WRITE = 2
+    PROBE = 3
 
 
 class Status(IntEnum):
@@ -62,17 +65,29 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """A request without its numbers; ``words`` to read, or ``data`` to write."""
+    """A request without its numbers; ``words`` to read, or also ``data`` to write.
+
+    One of more words than a frame has must be cut before it is sent.
+    """
 
     kind: Kind
     address: int = 0
     words: int = 0
-    data: bytes = b""
+    data: bytes | memoryview = b""
 
     @property
     def answer_bytes(self) -> int:
         """Bytes that its reply carries."""
         return WORD_BYTES * self.words if self.kind == Kind.READ else 0
+
+    def cut(self, words: int) -> "tuple[Request, Request | None]":
+        """The first ``words`` words, and the rest if there is one."""
+        if self.words <= words:
+            return self, None
+        size = WORD_BYTES * words
+        first = replace(self, words=words, data=self.data[:size])
+        left = self.words - words
+        return first, replace(self, address=self.address + size, words=left, data=self.data[size:])
 
     def frame(self, sequence: int, attempt: int) -> bytes:
         """Bytes on the line."""
@@ -84,6 +99,7 @@ class Request:
 class Reply:
     """What the board answered."""
 
+    kind: Kind
     attempt: int
     sequence: int
     data: bytes
@@ -94,7 +110,7 @@ class Reply:
         """From a frame's content, or None where it is no reply."""
         if len(body) < 3 or len(body) % WORD_BYTES != 3 or body[-1] not in list(Status):
             return None
-        return cls(body[0] >> 2, body[1], body[2:-1], Status(body[-1]))
+        return cls(Kind(body[0] & 3), body[0] >> 2, body[1], body[2:-1], Status(body[-1]))
 
 
 def wrap(body: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """An mpGEMM on a board that has a tile alone: the host feeds its streams and adds its results."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ class TileLink(Protocol):
     config: CoreConfig
     memory: int
 
-    def write_all(self, parts: Iterable[tuple[int, bytes]]) -> None:
+    def write_all(self, parts: Sequence[tuple[int, bytes]]) -> None:
         """Write several pieces."""
 
     def read(self, address: int, size: int) -> bytes:

@@ -91,9 +91,9 @@ def test_what_is_written_is_read():
     data = bytes([0x7E, 0x7D, 0x5E, 0x00, 0xFF, 0x7D, 0x7E, 0x7E, 1, 2, 3, 4])
     replies = talk(hello(255), write(0, 20, data), read(1, 16, 5))
     assert replies == [
-        Reply(5, 255, b"", Status.OK),
-        Reply(1, 0, b"", Status.OK),
-        Reply(2, 1, replies[2].data, Status.OK),
+        Reply(Kind.HELLO, 5, 255, b"", Status.OK),
+        Reply(Kind.WRITE, 1, 0, b"", Status.OK),
+        Reply(Kind.READ, 2, 1, replies[2].data, Status.OK),
     ]
     assert replies[2].data[4:16] == data
 
@@ -108,6 +108,13 @@ def test_a_repeated_write_is_answered_and_not_executed():
 def test_what_comes_too_early_is_not_executed():
     replies = talk(hello(), write(1, 0, b"good"), write(3, 0, b"evil"), read(4, 0), read(2, 0))
     assert [(reply.sequence, reply.status) for reply in replies[2:4]] == [(2, Status.GAP)] * 2
+    assert replies[4].data == b"good" and len(replies) == 5
+
+
+def test_a_probe_ahead_of_its_turn_tells_the_number_due_and_does_nothing():
+    probe = Request(Kind.PROBE).frame(7, 9)
+    replies = talk(hello(), write(1, 0, b"good"), probe, probe, read(2, 0))
+    assert replies[2:4] == [Reply(Kind.PROBE, 9, 2, b"", Status.GAP)] * 2
     assert replies[4].data == b"good" and len(replies) == 5
 
 
