@@ -22,8 +22,9 @@ from fpga.protocol import (
 )
 from hdl.errors import ToolError
 
-#: Requests under way on a line that loses much: the second shows that the first was lost.
-_FEWEST = 2
+#: Requests under way on a line that loses much: those behind a lost one show that it was lost, and
+#: where they are lost too the host waits for nothing.
+_FEWEST = 6
 
 
 class Channel:

@@ -5,7 +5,7 @@ import math
 from fpga.protocol import FRAME_BYTES, WORD_BYTES, Request
 
 #: Frames that a loss costs: the lost one, and those sent behind it before the host learns of it.
-_COST = 3
+_COST = 4
 #: Bytes without a fault that a line is credited with at first.
 _CREDIT = 2048
 #: Bytes after which what was counted loses half of its weight: lines get better and worse.
