@@ -2,8 +2,11 @@
 
 import os
 import pty
+import select
 import signal
+import threading
 import time
+import tty
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -131,6 +134,63 @@ def test_a_board_that_dies_is_noticed():
             virtual.process.wait()
             with pytest.raises(ToolError, match=r"is gone|has not answered"):
                 device.read(0, 4096)
+
+
+class Cable:
+    """A pseudo-terminal whose bytes go to another one and back, until it is unplugged."""
+
+    def __init__(self, port: str):
+        self.plug, there = pty.openpty()
+        tty.setraw(there)
+        self.port, self._there = os.ttyname(there), there
+        self._far = os.open(port, os.O_RDWR | os.O_NOCTTY)
+        self.moved = 0
+        self._cut = threading.Event()
+        self._thread = threading.Thread(target=self._carry)
+        self._thread.start()
+
+    def _carry(self) -> None:
+        ways = {self.plug: self._far, self._far: self.plug}
+        while not self._cut.is_set():
+            for end in select.select(list(ways), [], [], 0.01)[0]:
+                found = os.read(end, 256)
+                os.write(ways[end], found)
+                self.moved += len(found)
+
+    def unplug(self) -> None:
+        self._cut.set()
+        self._thread.join()
+        for end in (self.plug, self._there, self._far):
+            os.close(end)
+
+
+def test_unplugged_in_mid_transfer(board):
+    """The host's end hangs up while the board is in the middle of a frame; the board runs on."""
+    cable = Cable(board.port)
+    with Device.open(cable.port, CONFIG, timeout=3) as device:
+        begun, gone = cable.moved, []
+
+        def unplug() -> None:
+            while cable.moved < begun + 5000:
+                time.sleep(0.005)
+            gone.append(time.monotonic())
+            cable.unplug()
+
+        hand = threading.Thread(target=unplug)
+        hand.start()
+        with pytest.raises(ToolError, match="is gone .*check cable and power, then open it again"):
+            device.write(0, bytes(1 << 20))
+        assert time.monotonic() - gone[0] < 3
+        hand.join()
+        with pytest.raises(ToolError, match="is gone"):
+            device.read(0, 4)
+    cable = Cable(board.port)
+    try:
+        with Device.open(cable.port, CONFIG, timeout=20) as device:
+            device.write(0, b"back")
+            assert device.read(0, 4) == b"back"
+    finally:
+        cable.unplug()
 
 
 def test_nobody_at_the_other_end():
