@@ -178,7 +178,7 @@ def test_unplugged_in_mid_transfer(board):
 
         hand = threading.Thread(target=unplug)
         hand.start()
-        with pytest.raises(ToolError, match="is gone .*check cable and power, then open it again"):
+        with pytest.raises(ToolError, match=r"is gone .*: check cable and power"):
             device.write(0, bytes(1 << 20))
         assert time.monotonic() - gone[0] < 3
         hand.join()
