@@ -47,6 +47,9 @@ def bitstream(
         int, typer.Option(help="Seeds of placement to try; the fastest is kept.", min=1, max=99)
     ] = 1,
     jobs: Annotated[int, typer.Option(help="Seeds at a time.", min=1)] = 1,
+    block_ram: Annotated[
+        bool, typer.Option("--block-ram", help="Memory on block RAM where the board has SDRAM.")
+    ] = False,
     native: Annotated[
         bool, typer.Option("--native", help="nextpnr and packer on PATH, not the packages'.")
     ] = False,
@@ -63,6 +66,8 @@ def bitstream(
     from fpga.tools import native_wanted
 
     target = board_named(board)
+    if block_ram:
+        target = target.on_block_ram()
     core = board_config(target, config, tuple(overrides or ()))
     if target.family not in FLOWS:
         _project(core, target, output, freq, as_json)
@@ -143,6 +148,7 @@ def _print(report: Any, capacity: Any) -> None:
         for name, (used, available) in report.placed.items()
     }
     facts |= _buffers(report.memories)
+    facts["memory"] = f"{report.memory:,} bytes: {report.store}"
     met = "met" if report.met else "NOT met"
     facts["timing"] = f"{met}: {report.fmax_mhz:g} MHz for {report.clock_mhz:g} MHz"
     facts["seed"] = f"{report.seed} of {len(report.seeds)}"

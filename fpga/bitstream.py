@@ -18,6 +18,7 @@ from fpga.netlist import Netlist, synthesise
 from fpga.place import FLOWS, Placed, pack, place_and_route
 from fpga.pll import Pll, ecp5_pll, mmcm
 from fpga.protocol import facts
+from fpga.sdram_chip import Memory, SdramTiming, memory_bytes
 from fpga.tools import command
 from gen import cache
 from gen.files import write_files
@@ -48,6 +49,8 @@ class BitstreamReport:
         Bits a second of the link.
     memory : int
         Bytes of the core's memory, or of a tile's results.
+    store : str
+        What this memory is: ``block RAM``, or a kind of SDRAM.
     seed : int
         That gave the highest ``fmax_mhz``.
     seeds : dict
@@ -79,6 +82,7 @@ class BitstreamReport:
     met: bool
     baud: int
     memory: int
+    store: str
     seed: int
     seeds: dict[int, float]
     synthesis: dict[str, int]
@@ -150,6 +154,7 @@ class Design:
 
     clock: float
     baud: int
+    memory: Memory
     rtlil: str
     netlist: Netlist
 
@@ -169,10 +174,11 @@ def synthesised(
     mhz, pll = clocking(board, clock)
     baud, divisor = baud_rate(mhz)
     check_model(config, board)
-    rtlil = top_rtlil(config, board.memory, divisor, pll)
+    memory = SdramTiming.at(board.sdram, mhz) if board.sdram else board.memory
+    rtlil = top_rtlil(config, memory, divisor, pll)
     netlist = synthesise(board, rtlil, use_cache=use_cache)
     check_synthesis(config, board, netlist.total)
-    return Design(mhz, baud, rtlil, netlist)
+    return Design(mhz, baud, memory, rtlil, netlist)
 
 
 def board_metadata(config: CoreConfig, board: Board, design: Design) -> dict[str, Any]:
@@ -184,7 +190,7 @@ def board_metadata(config: CoreConfig, board: Board, design: Design) -> dict[str
         "config": config.to_dict(),
         "clock_mhz": design.clock,
         "baud": design.baud,
-        "facts": facts(config, board.memory),
+        "facts": facts(config, memory_bytes(design.memory)),
     }
 
 
@@ -220,6 +226,8 @@ def build(
         A tool failed.
     """
     say = progress or (lambda seed, line: None)
+    if not is_core(config):
+        board = board.on_block_ram()
     flow = FLOWS[board.family]
     versions = {tool.program: command(tool, native)[1] for tool in (flow.place, flow.pack)}
     say(0, "synthesis")
@@ -245,7 +253,8 @@ def build(
             fmax_mhz=round(fmax[seed], 2),
             met=fmax[seed] >= mhz,
             baud=design.baud,
-            memory=board.memory,
+            memory=memory_bytes(design.memory),
+            store=board.sdram.title if board.sdram else "block RAM",
             seed=seed,
             seeds={number: round(value, 2) for number, value in fmax.items()},
             synthesis=netlist.total,

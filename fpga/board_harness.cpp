@@ -1,7 +1,8 @@
 // A board whose serial line is a pseudo-terminal.
 //
-// Usage: board TERMINAL DIVISOR SEED DROP DUPLICATE FLIP. TERMINAL is an open file descriptor; the
-// last three are probabilities for each byte, both ways. Ends when standard input ends.
+// Usage: board TERMINAL DIVISOR SEED DROP DUPLICATE FLIP [RULES...]. TERMINAL is an open file
+// descriptor; the next three are probabilities for each byte, both ways; RULES are those of a board's
+// SDRAM. Ends when standard input ends, or with status 1 where the SDRAM is used wrongly.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -10,10 +11,15 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <cstdio>
 #include <deque>
 #include <random>
+#include <stdexcept>
 
 #include "Vboard.h"
+#ifdef SDRAM
+#include "sdram_model.h"
+#endif
 
 double sc_time_stamp() { return 0; }
 
@@ -44,18 +50,45 @@ class Faults {
     double drop_, duplicate_, flip_;
 };
 
+// The chips beside the FPGA.
+#ifdef SDRAM
+class Chips {
+  public:
+    static constexpr int kWords = SdramRules::kWords;
+    explicit Chips(char** words) : sdram_(SdramRules::parse(words)) {}
+
+    // The SDRAM's clock rises while the board's falls.
+    void falling_edge(Vboard& b) {
+        sdram_.edge({bool(b.sdram_cke), bool(b.sdram_cs_n), bool(b.sdram_ras_n),
+                     bool(b.sdram_cas_n), bool(b.sdram_we_n), b.sdram_ba, b.sdram_a, b.sdram_dqm,
+                     b.sdram_dq_o, bool(b.sdram_dq_oe)});
+        b.sdram_dq_i = sdram_.dq();
+    }
+
+  private:
+    SdramModel sdram_;
+};
+#else
+struct Chips {
+    static constexpr int kWords = 0;
+    explicit Chips(char**) {}
+    void falling_edge(Vboard&) {}
+};
+#endif
+
 class Line {
   public:
-    Line(int terminal, int divisor, Faults faults)
-        : terminal_(terminal), divisor_(divisor), faults_(faults) {}
+    Line(int terminal, int divisor, Faults faults, Chips& chips)
+        : terminal_(terminal), divisor_(divisor), faults_(faults), chips_(chips) {}
 
     // One clock cycle of the line.
     void cycle(Vboard& board) {
         send(board);
-        board.clk = 0;
-        board.eval();
         board.clk = 1;
         board.eval();
+        board.clk = 0;
+        board.eval();
+        chips_.falling_edge(board);
         receive(board.tx);
         ++quiet_;
     }
@@ -112,6 +145,7 @@ class Line {
 
     int terminal_, divisor_;
     Faults faults_;
+    Chips& chips_;
     std::deque<uint8_t> to_board_, to_host_;
     uint32_t sending_ = 0;
     int sending_bits_ = 0, sending_wait_ = 0;
@@ -128,21 +162,28 @@ bool host_is_gone(int wait) {
 }  // namespace
 
 int main(int count, char** words) {
-    if (count != 7) return 2;
+    if (count != 7 + Chips::kWords) return 2;
     const int terminal = std::atoi(words[1]), divisor = std::atoi(words[2]);
     fcntl(terminal, F_SETFL, fcntl(terminal, F_GETFL) | O_NONBLOCK);
     const Faults faults(std::strtoull(words[3], nullptr, 0), std::atof(words[4]),
                         std::atof(words[5]), std::atof(words[6]));
-    Line line(terminal, divisor, faults);
+    Chips chips(words + 7);
+    Line line(terminal, divisor, faults, chips);
     VerilatedContext context;
     Vboard board{&context};
     board.rx = 1;
     board.rst = 1;
-    for (int i = 0; i < 8; ++i) line.cycle(board);
-    board.rst = 0;
-    while (!host_is_gone(line.asleep() ? kNapMilliseconds : 0)) {
-        line.exchange();
-        for (int i = 0; i < kChunk; ++i) line.cycle(board);
+    board.eval();
+    try {
+        for (int i = 0; i < 8; ++i) line.cycle(board);
+        board.rst = 0;
+        while (!host_is_gone(line.asleep() ? kNapMilliseconds : 0)) {
+            line.exchange();
+            for (int i = 0; i < kChunk; ++i) line.cycle(board);
+        }
+    } catch (const std::runtime_error& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
     }
     board.final();
 }

@@ -2,9 +2,10 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fpga.sdram_chip import SDRAM_16M_16, SdramChip
 from hdl.errors import InputError
 from hdl.presets import load_config, preset
 
@@ -38,7 +39,9 @@ class Board:
     preset : str
         Configuration that fits with margin.
     memory : int
-        Bytes of memory of the core, or of results of a tile.
+        Bytes of block RAM for the core, or for results of a tile.
+    sdram : SdramChip or None
+        Memory of the core, rather than block RAM.
     clock : float
         MHz of the core, unless told otherwise.
     load : str
@@ -55,8 +58,13 @@ class Board:
     capacity: Mapping[str, int] = field(default_factory=dict)
     preset: str
     memory: int
+    sdram: SdramChip | None = None
     clock: float
     load: str
+
+    def on_block_ram(self) -> "Board":
+        """The board without its SDRAM."""
+        return replace(self, sdram=None)
 
 
 _BOARDS = (
@@ -83,6 +91,7 @@ _BOARDS = (
         capacity={"lut": 83640, "ff": 83640, "bram": 208, "dsp": 156},
         preset="board-core",
         memory=1 << 17,
+        sdram=SDRAM_16M_16,
         clock=15,
         load="openFPGALoader -b ulx3s FILE",
     ),
@@ -176,8 +185,12 @@ def _platform(board: Board) -> Any:
         ) from error
 
 
+#: Amaranth's names of an SDRAM's pins, where the chip's own are others.
+_SDRAM_NAMES = {"clk_en": "cke", "cs": "cs_n", "we": "we_n", "ras": "ras_n", "cas": "cas_n"}
+
+
 def pins(board: Board) -> dict[str, Pin]:
-    """Port of :class:`~fpga.gateware.top.Top` -> its pin, as Amaranth's platform has them.
+    """Port of :class:`~fpga.gateware.top.Top`, or its bit -> pin, as Amaranth's platform has them.
 
     Raises
     ------
@@ -190,14 +203,19 @@ def pins(board: Board) -> dict[str, Pin]:
     for line in uart.ios:
         if line.name in ("rx", "tx"):
             found[line.name] = (line.ios[0], {**uart.attrs, **line.attrs})
+    if board.sdram:
+        chip = platform.lookup("sdram")
+        for line in chip.ios:
+            port = f"sdram_{_SDRAM_NAMES.get(line.name, line.name)}"
+            found[port] = (line.ios[0], {**chip.attrs, **line.attrs})
     mapping = platform._conn_pins
-    return {
-        port: Pin(
-            place.map_names(mapping, place)[0],
-            {key: value for key, value in attributes.items() if key != "GLOBAL"},
-        )
-        for port, (place, attributes) in found.items()
-    }
+    sites = {}
+    for port, (place, attributes) in found.items():
+        names = place.map_names(mapping, place)
+        kept = {key: value for key, value in attributes.items() if key != "GLOBAL"}
+        bits = [f"{port}[{i}]" for i in range(len(names))] if len(names) > 1 else [port]
+        sites |= {bit: Pin(name, kept) for bit, name in zip(bits, names, strict=True)}
+    return sites
 
 
 def oscillator(board: Board) -> float:

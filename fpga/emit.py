@@ -4,14 +4,16 @@ import functools
 
 from amaranth.lib.wiring import Component
 
+from fpga.gateware.block_memory import check_memory
 from fpga.gateware.board import Board
-from fpga.gateware.memory import check_memory
 from fpga.gateware.tile_board import TileBoard, check_tile
 from fpga.gateware.top import Top
 from fpga.gateware.uart import check_divisor
 from fpga.pll import Pll
+from fpga.sdram_chip import Memory
 from gen.rtl import component_rtlil, rtlil_verilog
 from hdl.config import CoreConfig
+from hdl.errors import InputError
 from hdl.rules import check_core
 
 #: Name of the top module.
@@ -25,7 +27,7 @@ def is_core(config: CoreConfig) -> bool:
     return config.precompute == "buffered"
 
 
-def board_component(config: CoreConfig, memory: int, divisor: int) -> Component:
+def board_component(config: CoreConfig, memory: Memory, divisor: int) -> Component:
     """A :class:`~fpga.gateware.board.Board` or :class:`~fpga.gateware.tile_board.TileBoard`.
 
     Raises
@@ -37,15 +39,18 @@ def board_component(config: CoreConfig, memory: int, divisor: int) -> Component:
     # A component that refuses would be reported as unused too.
     if not is_core(config):
         check_tile(config)
+        if not isinstance(memory, int):
+            raise InputError(f"{config.name}: a tile alone has no use for SDRAM: use block RAM")
         return TileBoard(config, memory, divisor)
     check_core(config)
-    check_memory(memory)
+    if isinstance(memory, int):
+        check_memory(memory)
     return Board(config, memory, divisor)
 
 
 @functools.lru_cache(maxsize=8)
-def board_verilog(config: CoreConfig, memory: int, divisor: int) -> str:
-    """Verilog of a board's logic, with ``clk``, ``rst``, ``rx`` and ``tx``.
+def board_verilog(config: CoreConfig, memory: Memory, divisor: int) -> str:
+    """Verilog of a board's logic, with ``clk``, ``rst``, ``rx``, ``tx``, and pins of SDRAM.
 
     Raises
     ------
@@ -57,6 +62,6 @@ def board_verilog(config: CoreConfig, memory: int, divisor: int) -> str:
     )
 
 
-def top_rtlil(config: CoreConfig, memory: int, divisor: int, pll: Pll | None) -> str:
+def top_rtlil(config: CoreConfig, memory: Memory, divisor: int, pll: Pll | None) -> str:
     """RTLIL of :class:`~fpga.gateware.top.Top` around a board; errors as above."""
     return component_rtlil(Top(board_component(config, memory, divisor), pll), TOP)

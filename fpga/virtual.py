@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Self
 
 from fpga.emit import TOP, board_verilog
+from fpga.sdram_chip import Memory, SdramTiming
 from hdl.config import CoreConfig
 from verif.native import build_native
 
 _HARNESS = Path(__file__).parent / "board_harness.cpp"
+_MODEL = Path(__file__).parent / "sdram_model.h"
 #: Clock cycles of a bit: 3 Mbaud at 12 MHz.
 DIVISOR = 4
 #: Bytes of memory.
@@ -29,6 +31,25 @@ class LineFaults:
     seed: int = 0
 
 
+def model_headers() -> dict[str, str]:
+    """The model of SDRAM, for harnesses that include it."""
+    return {_MODEL.name: _MODEL.read_text()}
+
+
+def model_rules(timing: SdramTiming) -> list[int]:
+    """What the model of SDRAM holds a controller to: its ``SdramRules``, times in ps."""
+    chip = timing.chip
+    shortest = dict(chip.periods)
+    times = (
+        *(chip.power_up, chip.activate_to_access, chip.precharge, chip.activate_to_activate),
+        *(chip.activate_to_precharge, chip.write_recovery, chip.refresh, chip.refresh_interval),
+    )
+    ps = [round(1000 * time) for time in times]
+    shape = [chip.bank_bits, chip.row_bits, chip.column_bits, chip.data_bits]
+    limits = [round(1000 * shortest[latency]) for latency in (2, 3)]
+    return [round(1e6 / timing.mhz), *shape, *ps, chip.mode_cycles, *limits]
+
+
 class VirtualBoard:
     """A board that :meth:`~fpga.driver.Device.open` finds at :attr:`port`.
 
@@ -36,8 +57,8 @@ class VirtualBoard:
     ----------
     config : CoreConfig
     faults : LineFaults
-    memory : int
-        Bytes.
+    memory : Memory
+        Bytes of block RAM, or SDRAM, whose model ends the simulation where its rules are broken.
 
     Attributes
     ----------
@@ -52,19 +73,25 @@ class VirtualBoard:
         No board can be built, or a tool is missing.
     """
 
-    def __init__(self, config: CoreConfig, faults: LineFaults | None = None, memory: int = MEMORY):
+    def __init__(
+        self, config: CoreConfig, faults: LineFaults | None = None, memory: Memory = MEMORY
+    ):
         f = faults or LineFaults()
+        sdram = not isinstance(memory, int)
+        rules = model_rules(memory) if sdram else []
         program = build_native(
             board_verilog(config, memory, DIVISOR),
             TOP,
             _HARNESS,
+            definitions=("SDRAM",) if sdram else (),
+            headers=model_headers() if sdram else None,
             options=("--x-assign", "fast", "--x-initial", "fast"),
         )
         board, host = pty.openpty()
         tty.setraw(host)
         self._host = host  # kept open, so that the line lives on between two hosts
         self.port = os.ttyname(host)
-        arguments = [board, DIVISOR, f.seed, f.drop, f.duplicate, f.flip]
+        arguments = [board, DIVISOR, f.seed, f.drop, f.duplicate, f.flip, *rules]
         self.process = subprocess.Popen(
             [str(program), *map(str, arguments)], stdin=subprocess.PIPE, pass_fds=[board]
         )

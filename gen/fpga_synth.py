@@ -21,8 +21,8 @@ from gen.yosys import run_yosys, yosys_command
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 
-#: Cells that are no resource, or one of which there is only one.
-_NOTHING = r"\$scopeinfo|VCC|GND|EHXPLLL|MMCME2_BASE|[IO]BUF"
+#: Cells of pins, cells that are no resource, or one of which there is only one.
+_NOTHING = r"\$scopeinfo|VCC|GND|EHXPLLL|MMCME2_BASE|[IO]BUF|TRELLIS_IO|ODDRX1F"
 #: Stand among a module's cells for what :class:`_Nets` finds.
 _FABRIC, _LONE = "(carry LUT)", "(lone flip-flop)"
 _KINDS = ("ff", "carry", "bram", "spram", "dsp")
@@ -213,7 +213,7 @@ class _Nets:
             for port, bits in cell["connections"].items():
                 self._connect(bits, cell["port_directions"][port], (cell["type"], port))
         for name, port in module["ports"].items():
-            outside = {"input": "output", "output": "input"}[port["direction"]]
+            outside = "output" if port["direction"] == "input" else "input"
             self._connect(port["bits"], outside, ("", name))
 
     def _connect(self, bits: list, direction: str, pin: tuple[str, str]) -> None:

@@ -1,13 +1,15 @@
 """The top of a board: a core, its memory, and the serial link to both."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from fpga.gateware.block_memory import block_memory
 from fpga.gateware.link import Link
-from fpga.gateware.memory import BlockMemory
+from fpga.gateware.sdram import sdram_memory, sdram_pins
 from fpga.gateware.words import ConstantWords, LiteMaster, decode
 from fpga.protocol import facts
+from fpga.sdram_chip import Memory, memory_bytes
 from hdl.axi import axi4_signature, lite_signature
 from hdl.axi_core import AxiCore
 from hdl.config import CoreConfig
@@ -21,8 +23,8 @@ class Board(wiring.Component):
     Parameters
     ----------
     config : CoreConfig
-    memory : int
-        Bytes of block RAM (:class:`~fpga.gateware.memory.BlockMemory`).
+    memory : Memory
+        Bytes of block RAM (:func:`~fpga.gateware.block_memory.block_memory`), or SDRAM.
     divisor : int
         Clock cycles of a bit on the line.
 
@@ -30,6 +32,8 @@ class Board(wiring.Component):
     -------
     rx : In
     tx : Out
+    sdram_* : Out, In
+        Pins of the SDRAM (:func:`~fpga.gateware.sdram.sdram_pins`), if there is one.
 
     Raises
     ------
@@ -37,16 +41,23 @@ class Board(wiring.Component):
         No core can be built from the configuration, or no memory or line of that size.
     """
 
-    rx: In(1, init=1)
-    tx: Out(1, init=1)
+    rx: Signal
+    tx: Signal
 
-    def __init__(self, config: CoreConfig, memory: int, divisor: int):
+    def __init__(self, config: CoreConfig, memory: Memory, divisor: int):
         self._config = config
         self._core = AxiCore(config)
-        self._memory = BlockMemory(config.bus_bits, memory)
-        self._facts = ConstantWords(list(facts(config, memory).values()))
+        members = {"rx": In(1, init=1), "tx": Out(1, init=1)}
+        self._pins: dict[str, wiring.Member] = {}
+        if isinstance(memory, int):
+            self._memory = block_memory(config.bus_bits, memory)
+        else:
+            self._memory = sdram_memory(config.bus_bits, memory)
+            self._pins = dict(sdram_pins(memory.chip).members.items())
+            members |= {f"sdram_{pin}": member for pin, member in self._pins.items()}
+        self._facts = ConstantWords(list(facts(config, memory_bytes(memory)).values()))
         self._link = Link(divisor)
-        super().__init__()
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         """The two highest bits of an address say whose it is."""
@@ -61,6 +72,9 @@ class Board(wiring.Component):
             forward(m, getattr(memory.bus, name), getattr(core, f"m_axi_{name}"), member.flow)
         for name, member in lite_signature(ADDRESS_WIDTH).members.items():
             forward(m, getattr(registers.host, name), getattr(core, f"s_axi_{name}"), member.flow)
+        for pin, member in self._pins.items():
+            ours, theirs = getattr(self, f"sdram_{pin}"), getattr(memory.pins, pin)
+            forward(m, ours, theirs, member.flow)
         targets = {(0, 1): memory.words, (2,): registers.words, (3,): constants.words}
         decode(m, link.words, targets)
         return m

@@ -4,6 +4,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Const, Module, ResetSignal, S
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from fpga.gateware.sdram_pads import sdram_members, sdram_pads
 from fpga.pll import Pll
 
 #: Cycles of reset after power comes on: block RAM of iCE40 needs 3 us.
@@ -24,15 +25,18 @@ class Top(wiring.Component):
     -------
     oscillator, rx : In
     tx : Out
+    sdram_* : Out
+        Of a board with SDRAM, as the chip's pins are named; ``sdram_dq`` is a port both ways.
     """
 
-    oscillator: In(1)
-    rx: In(1)
-    tx: Out(1)
+    oscillator: Signal
+    rx: Signal
+    tx: Signal
 
     def __init__(self, board: wiring.Component, pll: Pll | None):
         self._board, self._pll = board, pll
-        super().__init__()
+        members = {"oscillator": In(1), "rx": In(1), "tx": Out(1)}
+        super().__init__(members | sdram_members(board))
 
     def elaborate(self, platform: object) -> Module:
         """The reset counter starts at its initial value, which configuration loads."""
@@ -40,6 +44,7 @@ class Top(wiring.Component):
         m.domains.sync = ClockDomain()
         m.domains.power = ClockDomain(reset_less=True, local=True)
         m.submodules.board = board = self._board
+        sdram_pads(m, self, board)
         locked = Const(1, 1)
         if self._pll is None:
             m.d.comb += ClockSignal().eq(self.oscillator)
