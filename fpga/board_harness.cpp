@@ -1,17 +1,20 @@
 // A board whose serial line is a pseudo-terminal.
 //
-// Usage: board TERMINAL DIVISOR SEED DROP DUPLICATE FLIP [RULES...]. TERMINAL is an open file
-// descriptor; the next three are probabilities for each byte, both ways; RULES are those of a board's
-// SDRAM. Ends when standard input ends, or with status 1 where the SDRAM is used wrongly.
+// Usage: board TERMINAL TIMES DIVISOR LATENCY SEED DROP DUPLICATE FLIP [RULES...]. TERMINAL and TIMES
+// are open file descriptors: of the terminal, and of a file that begins with the Times below. LATENCY
+// is in clock cycles, both ways, as of a USB bridge; DROP, DUPLICATE and FLIP are probabilities for
+// each byte, both ways; RULES are those of a board's SDRAM. Ends when standard input ends, or with
+// status 1 where the SDRAM is used wrongly.
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <random>
 #include <stdexcept>
@@ -26,8 +29,21 @@ double sc_time_stamp() { return 0; }
 namespace {
 
 constexpr int kChunk = 512;         // cycles between looks at the terminal
-constexpr int kAwake = 1 << 19;     // cycles after the last byte until the simulation slows down
+constexpr uint64_t kAwake = 1 << 19;  // cycles after the last byte until the simulation slows down
 constexpr int kNapMilliseconds = 20;
+
+// Clock cycles.
+struct Times {
+    uint64_t now;      // since power on
+    uint64_t last;     // when the last byte on the line ended
+    uint64_t to_board; // during which a byte was on the line to the board
+    uint64_t to_host;
+};
+
+struct Byte {
+    uint64_t when;  // it comes out at the other end
+    uint8_t value;
+};
 
 class Faults {
   public:
@@ -35,9 +51,9 @@ class Faults {
         : random_(seed), drop_(drop), duplicate_(duplicate), flip_(flip) {}
 
     // Puts what becomes of a byte behind the others.
-    void pass(uint8_t byte, std::deque<uint8_t>& line) {
+    void pass(Byte byte, std::deque<Byte>& line) {
         if (chance(drop_)) return;
-        if (chance(flip_)) byte ^= 1 + random_() % 255;
+        if (chance(flip_)) byte.value ^= 1 + random_() % 255;
         line.push_back(byte);
         if (chance(duplicate_)) line.push_back(byte);
     }
@@ -78,8 +94,9 @@ struct Chips {
 
 class Line {
   public:
-    Line(int terminal, int divisor, Faults faults, Chips& chips)
-        : terminal_(terminal), divisor_(divisor), faults_(faults), chips_(chips) {}
+    Line(int terminal, int divisor, uint64_t latency, Times& times, Faults faults, Chips& chips)
+        : terminal_(terminal), divisor_(divisor), latency_(latency), byte_(10 * divisor),
+          times_(times), faults_(faults), chips_(chips) {}
 
     // One clock cycle of the line.
     void cycle(Vboard& board) {
@@ -90,22 +107,25 @@ class Line {
         board.eval();
         chips_.falling_edge(board);
         receive(board.tx);
-        ++quiet_;
+        ++times_.now;
     }
 
     // Takes bytes from the terminal and gives it bytes.
     void exchange() {
         uint8_t bytes[256];
-        if (to_board_.empty()) {
+        const uint64_t when = times_.now + latency_;
+        if (to_board_.size() <= latency_ / byte_) {
             const ssize_t count = read(terminal_, bytes, sizeof bytes);
-            for (ssize_t i = 0; i < count; ++i) faults_.pass(bytes[i], to_board_);
-            if (count > 0) quiet_ = 0;
+            for (ssize_t i = 0; i < count; ++i) faults_.pass({when, bytes[i]}, to_board_);
         }
-        while (!to_host_.empty() && write(terminal_, &to_host_.front(), 1) == 1)
+        while (!to_host_.empty() && to_host_.front().when <= times_.now &&
+               write(terminal_, &to_host_.front().value, 1) == 1)
             to_host_.pop_front();
     }
 
-    bool asleep() const { return quiet_ > kAwake; }
+    bool asleep() const {
+        return to_board_.empty() && to_host_.empty() && times_.now > times_.last + kAwake;
+    }
 
   private:
     void send(Vboard& board) {
@@ -115,16 +135,17 @@ class Line {
         }
         if (sending_bits_ == 0) {
             board.rx = 1;
-            if (to_board_.empty()) return;
-            sending_ = to_board_.front() << 1 | 1 << 9;
+            if (to_board_.empty() || to_board_.front().when > times_.now) return;
+            sending_ = to_board_.front().value << 1 | 1 << 9;
             to_board_.pop_front();
             sending_bits_ = 10;
+            times_.to_board += byte_;
+            times_.last = times_.now + byte_;
         }
         board.rx = sending_ & 1;
         sending_ >>= 1;
         --sending_bits_;
         sending_wait_ = divisor_ - 1;
-        quiet_ = 0;
     }
 
     void receive(bool level) {
@@ -132,11 +153,12 @@ class Line {
             if (level) return;
             receiving_bits_ = 9;
             receiving_wait_ = divisor_ * 3 / 2;
-            quiet_ = 0;
+            times_.to_host += byte_;
+            times_.last = std::max(times_.last, times_.now + byte_);
         }
         if (receiving_wait_-- > 0) return;
         if (--receiving_bits_ == 0) {
-            if (level) faults_.pass(received_, to_host_);
+            if (level) faults_.pass({times_.now + latency_, received_}, to_host_);
             return;
         }
         received_ = received_ >> 1 | level << 7;
@@ -144,14 +166,15 @@ class Line {
     }
 
     int terminal_, divisor_;
+    uint64_t latency_, byte_;
+    Times& times_;
     Faults faults_;
     Chips& chips_;
-    std::deque<uint8_t> to_board_, to_host_;
+    std::deque<Byte> to_board_, to_host_;
     uint32_t sending_ = 0;
     int sending_bits_ = 0, sending_wait_ = 0;
     uint8_t received_ = 0;
     int receiving_bits_ = 0, receiving_wait_ = 0;
-    int64_t quiet_ = 0;
 };
 
 bool host_is_gone(int wait) {
@@ -162,13 +185,17 @@ bool host_is_gone(int wait) {
 }  // namespace
 
 int main(int count, char** words) {
-    if (count != 7 + Chips::kWords) return 2;
-    const int terminal = std::atoi(words[1]), divisor = std::atoi(words[2]);
+    if (count != 9 + Chips::kWords) return 2;
+    const int terminal = std::atoi(words[1]);
     fcntl(terminal, F_SETFL, fcntl(terminal, F_GETFL) | O_NONBLOCK);
-    const Faults faults(std::strtoull(words[3], nullptr, 0), std::atof(words[4]),
-                        std::atof(words[5]), std::atof(words[6]));
-    Chips chips(words + 7);
-    Line line(terminal, divisor, faults, chips);
+    void* const shared = mmap(nullptr, sizeof(Times), PROT_READ | PROT_WRITE, MAP_SHARED,
+                              std::atoi(words[2]), 0);
+    if (shared == MAP_FAILED) return 2;
+    const Faults faults(std::strtoull(words[5], nullptr, 0), std::atof(words[6]),
+                        std::atof(words[7]), std::atof(words[8]));
+    Chips chips(words + 9);
+    Line line(terminal, std::atoi(words[3]), std::strtoull(words[4], nullptr, 0),
+              *static_cast<Times*>(shared), faults, chips);
     VerilatedContext context;
     Vboard board{&context};
     board.rx = 1;

@@ -1,8 +1,11 @@
 """A board in simulation: its top on Verilator, its serial line a pseudo-terminal."""
 
+import mmap
 import os
 import pty
+import struct
 import subprocess
+import tempfile
 import tty
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +18,7 @@ from verif.native import build_native
 
 _HARNESS = Path(__file__).parent / "board_harness.cpp"
 _MODEL = Path(__file__).parent / "sdram_model.h"
+_TIMES = struct.Struct("<4Q")
 #: Clock cycles of a bit: 3 Mbaud at 12 MHz.
 DIVISOR = 4
 #: Bytes of memory.
@@ -29,6 +33,18 @@ class LineFaults:
     duplicate: float = 0.0
     flip: float = 0.0
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class LineTimes:
+    """Clock cycles of a board: those so far, and at the end of the last byte on the line; those
+    during which a byte was on the line to the board, and to the host.
+    """
+
+    now: int
+    last: int
+    to_board: int
+    to_host: int
 
 
 def model_headers() -> dict[str, str]:
@@ -59,6 +75,8 @@ class VirtualBoard:
     faults : LineFaults
     memory : Memory
         Bytes of block RAM, or SDRAM, whose model ends the simulation where its rules are broken.
+    latency : int
+        Clock cycles that a byte takes longer, each way, as through a USB bridge.
 
     Attributes
     ----------
@@ -74,7 +92,11 @@ class VirtualBoard:
     """
 
     def __init__(
-        self, config: CoreConfig, faults: LineFaults | None = None, memory: Memory = MEMORY
+        self,
+        config: CoreConfig,
+        faults: LineFaults | None = None,
+        memory: Memory = MEMORY,
+        latency: int = 0,
     ):
         f = faults or LineFaults()
         sdram = not isinstance(memory, int)
@@ -91,11 +113,22 @@ class VirtualBoard:
         tty.setraw(host)
         self._host = host  # kept open, so that the line lives on between two hosts
         self.port = os.ttyname(host)
-        arguments = [board, DIVISOR, f.seed, f.drop, f.duplicate, f.flip, *rules]
-        self.process = subprocess.Popen(
-            [str(program), *map(str, arguments)], stdin=subprocess.PIPE, pass_fds=[board]
-        )
+        with tempfile.TemporaryFile() as file:
+            file.truncate(_TIMES.size)
+            self._times = mmap.mmap(file.fileno(), _TIMES.size)
+            times = file.fileno()
+            faulty = [f.seed, f.drop, f.duplicate, f.flip]
+            arguments = [board, times, DIVISOR, latency, *faulty, *rules]
+            self.process = subprocess.Popen(
+                [str(program), *map(str, arguments)],
+                stdin=subprocess.PIPE,
+                pass_fds=[board, times],
+            )
         os.close(board)
+
+    def times(self) -> LineTimes:
+        """What the simulation has counted so far; it runs on by itself."""
+        return LineTimes(*_TIMES.unpack_from(self._times))
 
     def close(self) -> None:
         """End the simulation."""
@@ -103,6 +136,8 @@ class VirtualBoard:
         self.process.wait()
         if self.process.stdin:
             self.process.stdin.close()
+        if not self._times.closed:
+            self._times.close()
         if self._host >= 0:
             os.close(self._host)
             self._host = -1
