@@ -36,8 +36,9 @@ campaign: $(READY)  ## random programs on every small core, RTL against the ISA 
 fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
 	$(BIN)/python -m verif.fuzz_checkpoints --seconds 600
 
-bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise
+bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise, link
 	$(BIN)/python -m gen.benchmark
+	$(BIN)/python -m fpga.link_rates
 
 bitstream: $(READY)  ## bitstreams of an iCEBreaker and an OrangeCrab (ECP5), minutes
 	$(BIN)/lutcore bitstream --board icebreaker
