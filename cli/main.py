@@ -13,6 +13,7 @@ from rich.table import Table
 
 from cli import boards, checkpoints, language, performance, programs, studies
 from cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json, say
+from gen.fpga_families import FAMILIES
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 from hdl.presets import CORE_PRESETS, PRESETS, load_config
@@ -157,7 +158,7 @@ def simulate(
 @app.command()
 def synth(
     config: Config,
-    target: Annotated[str, typer.Option(help="asic, ecp5, ice40, gowin or xilinx.")] = "asic",
+    target: Annotated[str, typer.Option(help=f"asic, {', '.join(FAMILIES)}.")] = "asic",
     liberty: Annotated[
         list[Path] | None,
         typer.Option(help="Liberty file, plain or .gz, repeatable; default a neutral library."),

@@ -23,7 +23,7 @@ class Board:
     Attributes
     ----------
     name, title : str
-    family : {"ice40", "ecp5", "gowin", "xilinx"}
+    family : str
         A key of :data:`~gen.fpga_families.FAMILIES`.
     platform : str
         ``module:class`` of an Amaranth platform, which says where clock and UART are.
@@ -135,6 +135,19 @@ _BOARDS = (
         memory=1 << 16,
         clock=27,
         load="openFPGALoader -b tangnano20k FILE",
+    ),
+    Board(
+        name="lifcl-evn",
+        title="CrossLink-NX evaluation board (LIFCL-40)",
+        family="nexus",
+        platform="fpga.platforms:LifclEvnPlatform",
+        synth="-iopad",
+        device=("--device", "LIFCL-40-8BG400C"),
+        capacity={"lut": 32256, "ff": 32256, "bram": 84, "dsp": 56, "spram": 2},
+        preset="board-tile",
+        memory=1 << 16,
+        clock=12,
+        load="openFPGALoader -b crosslinknx_evn FILE",
     ),
     Board(
         name="arty-a7",

@@ -58,6 +58,7 @@ class Netlist:
 def _script(board: Board, family: Family) -> str:
     """The design is mapped twice: block by block, which shows what each takes, and as a whole."""
     command = f"{family.command.replace(' -noiopads', '')} {board.synth} {family.keep} -top {TOP}"
+    mapped = [command, *(["techmap -max_iter 1 -map finish.v"] if family.finish else [])]
     prepare = [
         "read_rtlil design.il",
         f"hierarchy -top {TOP}",
@@ -71,8 +72,8 @@ def _script(board: Board, family: Family) -> str:
         "techmap -map adders.v",
     ]
     flatten = ["flatten -noscopeinfo", "opt_clean -purge"]
-    kept = ["opt_hier", command, "write_json blocks.json", *flatten, "write_json kept.json"]
-    whole = [*flatten, command, "write_json whole.json"]
+    kept = ["opt_hier", *mapped, "write_json blocks.json", *flatten, "write_json kept.json"]
+    whole = [*flatten, *mapped, "write_json whole.json"]
     return "\n".join([*prepare, *kept, "design -reset", *prepare, *whole])
 
 
@@ -94,7 +95,8 @@ def synthesise(board: Board, rtlil: str, *, use_cache: bool = True) -> Netlist:
     entry = cache.entry("netlist", digest.hexdigest()[:24])
     if use_cache and (found := cache.load(entry)):
         return Netlist(**found)
-    files = {"design.il": rtlil.encode(), "adders.v": maps.encode()}
+    texts = {"design.il": rtlil, "adders.v": maps, "finish.v": family.finish}
+    files = {name: text.encode() for name, text in texts.items()}
     outputs = run_yosys(script, files, ("blocks.json", "kept.json", "whole.json"))
     tree = _Tree(family, json.loads(outputs["blocks.json"])["modules"])
     totals = {

@@ -16,6 +16,8 @@ from fpga.tools import (
     NEXTPNR_ECP5,
     NEXTPNR_GOWIN,
     NEXTPNR_ICE40,
+    NEXTPNR_NEXUS,
+    PRJOXIDE,
     Tool,
     command,
 )
@@ -48,6 +50,15 @@ def _cst(pins: Mapping[str, Pin]) -> str:
     for port, pin in pins.items():
         attributes = " ".join(f"{key}={value}" for key, value in pin.attributes.items())
         lines += [f'IO_LOC "{port}" {pin.site};', f'IO_PORT "{port}" {attributes};']
+    return "\n".join(lines) + "\n"
+
+
+def _pdc(pins: Mapping[str, Pin]) -> str:
+    lines = []
+    for port, pin in pins.items():
+        attributes = " ".join(f"{key}={value}" for key, value in pin.attributes.items())
+        lines.append(f"ldc_set_location -site {{{pin.site}}} [get_ports {port}]")
+        lines.append(f"ldc_set_port -iobuf {{{attributes}}} [get_ports {port}]")
     return "\n".join(lines) + "\n"
 
 
@@ -98,6 +109,15 @@ FLOWS: dict[str, Flow] = {
         ("--vopt", "cst=pins.txt", "--write", "placed.txt"),
         ("-o", "packed", "placed.txt"),
         "fs",
+    ),
+    "nexus": Flow(
+        NEXTPNR_NEXUS,
+        PRJOXIDE,
+        _pdc,
+        # The default router reaches no global clock buffer (nextpnr 0.11).
+        ("--router", "router1", "--pdc", "pins.txt", "--fasm", "placed.txt"),
+        ("pack", "placed.txt", "packed"),
+        "bit",
     ),
 }
 

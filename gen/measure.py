@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gen import fpga_families
 from gen.files import write_files
 from gen.hierarchy import core
 from gen.liberty import parse, read_bytes
@@ -24,7 +25,7 @@ from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 from verif.simulator import cache_folder
 
-FAMILIES = ("ecp5", "ice40", "gowin", "xilinx")
+FAMILIES = tuple(fpga_families.FAMILIES)
 
 #: What can be asked of a point, and the modules that answer: their sources are part of its key.
 _ANSWERED_BY: dict[str, tuple[str, ...]] = {
@@ -71,8 +72,9 @@ class Point:
     ----------
     config : CoreConfig
         For ``dp4``: any, the unit has its own.
-    measure : {"area", "energy", "dp4", "ecp5", "ice40", "gowin", "xilinx"}
-        ``energy`` includes ``area``; ``dp4`` is a unit of :mod:`gen.dp4`.
+    measure : str
+        ``area``, ``energy``, ``dp4``, or one of :data:`FAMILIES`. ``energy`` includes ``area``;
+        ``dp4`` is a unit of :mod:`gen.dp4`.
     weight_bits : int
         Bits of the weights whose products are counted; 0 means ``config.max_weight_bits``.
     liberty : Path, optional

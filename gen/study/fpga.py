@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gen.measure import FAMILIES, available
+from gen.measure import available
 from gen.study.compare import comparable, ratio
 from gen.study.paper import FINN_LUTS, bismo_luts
 from gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
@@ -29,7 +29,7 @@ _IN_RAM32: list[dict[str, Any]] = [
     _RAM32 | {"n": 16, "lookups": 13, "group_size": 130},
     _RAM32 | {"n": 24, "lookups": 8, "group_size": 160},
 ]
-#: Family -> shapes for what it has: tables in LUT-RAM, or in registers.
+#: Families studied -> shapes for what they have: tables in LUT-RAM, or in registers.
 _PIPELINED: dict[str, list[dict[str, Any]]] = {
     "ecp5": _IN_RAM16,
     "gowin": _IN_RAM16,
@@ -53,10 +53,10 @@ def _tiles(family: str, bits: int, reduced: bool) -> Iterator[tuple[str, CoreCon
 
 
 def _entries(settings: Settings) -> list[Entry]:
-    if not available(FAMILIES[0]):
+    if not all(available(family) for family in _PIPELINED):
         return []
     entries = []
-    for family in FAMILIES:
+    for family in _PIPELINED:
         for bits in (1,) if settings.reduced else (1, 2, 4):
             for series, config in _tiles(family, bits, settings.reduced):
                 labels = {

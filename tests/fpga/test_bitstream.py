@@ -14,10 +14,14 @@ from fpga import place
 from fpga.bitstream import build, clocking
 from fpga.boards import BOARDS, Pin, baud_rate, board_config, oscillator, pins
 from fpga.driver import read_metadata
+from fpga.emit import TOP
 from fpga.fit import check_model, check_synthesis, estimate
+from fpga.gateware.block_memory import block_memory
+from fpga.netlist import synthesise
 from fpga.pll import ecp5_pll, mmcm
 from fpga.protocol import facts
 from fpga.tools import ICEUNPACK, command
+from gen.rtl import component_rtlil
 from hdl.config import CoreConfig
 from hdl.errors import InputError, ToolError
 from hdl.presets import preset
@@ -146,8 +150,9 @@ def test_what_is_far_too_large_is_refused_before_synthesis(monkeypatch):
     monkeypatch.setattr(flow, "synthesise", None)
     with pytest.raises(InputError, match=r"of 5,280; .* own configuration, board-tile"):
         build(preset("edge"), BOARD)
-    with pytest.raises(InputError, match=r"of 83,640; the nearest .* --set m=\d+ --set n=\d+"):
-        build(preset("large"), BOARDS["ulx3s-85f"])
+    for name, luts in (("ulx3s-85f", "83,640"), ("lifcl-evn", "32,256")):
+        with pytest.raises(InputError, match=rf"of {luts}; the nearest .* --set .*n=\d+"):
+            build(preset("large"), BOARDS[name])
 
 
 def test_what_synthesis_finds_too_large_is_refused_with_what_fits(smallest):
@@ -175,6 +180,19 @@ def test_every_board_has_pins_a_clock_and_a_configuration_that_fits(name):
     assert isinstance(config, CoreConfig)
 
 
+def test_chains_of_nexus_begin_as_place_and_route_takes_them():
+    """Yosys ties the carry into their first cells, which nextpnr refuses."""
+    found = synthesise(BOARDS["lifcl-evn"], component_rtlil(block_memory(32, 1 << 14), TOP))
+    cells = json.loads(found.json)["modules"][TOP]["cells"].values()
+    chains = [cell["connections"] for cell in cells if cell["type"] == "CCU2"]
+    heads = [pins for pins in chains if "CIN" not in pins]
+    carries = [pins["COUT"] for pins in chains if "COUT" in pins]
+    assert 0 < len(heads) < len(chains) == found.total["carry"]
+    assert all(pins["CIN"] in carries for pins in chains if "CIN" in pins)
+    assert found.total["bram"] == 8
+    assert [memory["kind"] for memory in found.memories.values()] == ["8 block RAM"]
+
+
 def test_pins_are_those_of_the_board():
     assert {port: pin.site for port, pin in pins(BOARD).items()} == {
         "oscillator": "35",
@@ -182,6 +200,11 @@ def test_pins_are_those_of_the_board():
         "tx": "9",
     }
     assert pins(BOARDS["orangecrab"])["rx"] == Pin("N17", {"IO_TYPE": "LVCMOS33"})
+    nexus = BOARDS["lifcl-evn"]
+    assert place.FLOWS[nexus.family].constraints(pins(nexus)).splitlines()[2:4] == [
+        "ldc_set_location -site {D10} [get_ports rx]",
+        "ldc_set_port -iobuf {IO_TYPE=LVCMOS33} [get_ports rx]",
+    ]
 
 
 def test_loops_make_the_clock_that_is_asked_for():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gen.fpga_families import FAMILIES
 from gen.fpga_synth import netlist, synthesise_fpga
 from gen.simulate import random_activations
 from hdl.config import CoreConfig
@@ -14,7 +15,7 @@ TINY = CoreConfig(
 )
 
 
-@pytest.mark.parametrize("family", ["ecp5", "ice40", "gowin", "xilinx"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_resources_follow_the_configuration(family):
     few, many = (synthesise_fpga(TINY.replace(n=n), family) for n in (2, 4))
     assert few.luts < many.luts

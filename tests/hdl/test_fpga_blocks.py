@@ -115,6 +115,7 @@ def test_written_entries(k, halts):
 MEMORIES = {
     "ecp5": ("", "TRELLIS_DPR16X4", 4, 4),
     "gowin": ("-noiopads", "RAM16SDP4", 4, 4),
+    "nexus": ("-noiopad", "DPR16X4", 4, 4),
     "xilinx": ("-flatten -noiopad -noclkbuf", "RAM32M", 5, 6),
 }
 
@@ -138,6 +139,6 @@ tee -q -o stat.json stat -json
     tables = config.tables * -(-stored // width)
     accumulators = -(-config.m * config.accumulator_bits // width)
     assert found[cell] == tables + accumulators
-    kinds = ("DFF", "_FF", "FDRE")
+    kinds = ("DFF", "_FF", "FDRE", "FD1P3")
     flip_flops = sum(n for name, n in found.items() if any(kind in name for kind in kinds))
     assert flip_flops < 2 * stored * (1 << k)
