@@ -45,15 +45,22 @@ class Accumulators:
         self._platform = platform
         self._config = config
         cycles = 1 + config.pipeline
-        self._first = delayed(m, first, cycles, "first")
-        self._weight = None if weight is None else delayed(m, weight, cycles, "weight")
+        self._weight = self._double = None
+        keep = ~first
+        if weight is not None and config.doubles:
+            self._double = delayed(m, weight & keep, cycles, "double")
+            keep &= ~weight
+        elif weight is not None:
+            self._weight = delayed(m, weight, cycles, "weight")
+        self._keep = delayed(m, keep, cycles, "keep")
         self._counts = None if counts is None else delayed(m, counts, cycles, "counts")
 
     def add(self, terms: list[Value], bits: int, name: str) -> Signal:
         """Sum ``terms`` over a run in ``bits`` bits.
 
         A run's first slice overwrites instead of clearing, and a bubble adds zero: the accumulator
-        needs neither reset nor enable.
+        needs neither reset nor enable. What it adds to is selected by two registers, one-hot, in an
+        AND-OR, which is smaller than multiplexers.
         """
         m, config = self._m, self._config
         terms = [
@@ -62,11 +69,10 @@ class Accumulators:
         ]
         accumulator = Signal(number(config, bits), name=f"accumulator_{name}", reset_less=True)
         total = self._float(terms, name) if config.exact_floats else self._integer(terms, name)
-        before: Value = accumulator
-        if self._weight is not None and config.doubles:
+        before = accumulator[:] & self._keep.replicate(len(accumulator))
+        if self._double is not None:
             doubled = double(accumulator, FP32) if config.exact_floats else accumulator << 1
-            before = Mux(self._weight, doubled, accumulator)[:bits]
-        before = Mux(self._first, 0, before)
+            before |= doubled[: len(before)] & self._double.replicate(len(before))
         if not config.exact_floats:
             before = before.as_signed()
             after = before + total
@@ -81,8 +87,7 @@ class Accumulators:
         if sum(term.shape().signed for term in terms) > 1:
             terms = without_sign_extension(terms)
         total = delayed(self._m, tree_sum(terms), min(1, self._config.pipeline), f"sum_{name}")
-        shifts = self._weight is not None and self._config.shifts_in_unit
-        return total << self._weight if shifts else total
+        return total if self._weight is None else total << self._weight
 
     def _float(self, terms: list[Value], name: str) -> Value:
         total = Floats(self._m, self._platform, FP32, f"adder_{name}").sum(terms)
