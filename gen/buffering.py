@@ -5,10 +5,11 @@ the modules below it, and what drives it from the modules above.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from gen.liberty import AND2, INVERTER, NAND2, NOR2, OR2, Library
+from gen.liberty import INVERTER, Cell, Library
 from gen.netlist import Bit, Json, free_numbers, nets, new_cell
 
 #: Part of a driver's greatest load, at its strongest variant, that a net may have.
@@ -59,37 +60,77 @@ class _Complements:
 def use_inverted_outputs(design: Json, library: Library) -> None:
     """Take inverted flip-flop outputs from the cells, which ABC does not know of.
 
-    Inverters after flip-flops go, and AND and OR gates between flip-flops become NOR and NAND.
+    Inverters after flip-flops go. A gate between flip-flops becomes one that reads the opposite
+    outputs where that is smaller: AND a NOR; AND-OR-INVERT and an inverter OR-AND-INVERT.
     """
-    gates = {table: library.smallest(2, table) for table in (NAND2, NOR2)}
     for module in design["modules"].values():
-        numbers = free_numbers(module)
-        complements = _Complements(module, library, numbers)
-        replaced: dict[Bit, Bit] = {}
-        for name, cell in list(module["cells"].items()):
-            kind = library.cells.get(cell["type"])
-            if kind is None or len(kind.tables) != 1:
-                continue
-            ((output_pin, table),) = kind.tables.items()
-            inputs = [cell["connections"][pin][0] for pin in kind.inputs]
-            if not all(complements.has(net) for net in inputs):
-                continue
-            output = cell["connections"][output_pin]
-            if table == INVERTER and len(inputs) == 1:
-                replaced[output[0]] = complements.of(inputs[0])
-                del module["cells"][name]
-            elif len(inputs) == 2 and (gate := gates.get({AND2: NOR2, OR2: NAND2}.get(table, -1))):
-                pins = dict(
-                    zip(gate.inputs, ([complements.of(net)] for net in inputs), strict=True)
-                )
-                cell["type"] = gate.name
-                cell["connections"] = pins | {next(iter(gate.outputs)): output}
-                cell["port_directions"] = dict.fromkeys(pins, "input") | {
-                    next(iter(gate.outputs)): "output"
-                }
-        if replaced:
-            for bits in nets(module):
-                bits[:] = [replaced.get(bit, bit) for bit in bits]
+        complements = _Complements(module, library, free_numbers(module))
+        _drop_inverters(module, library, complements)
+        _read_opposites(module, library, complements)
+
+
+def _gates(module: Json, library: Library) -> Iterator[tuple[str, Cell, list[Bit], Bit]]:
+    """Gates with one output: name, cell, nets of its inputs and of its output."""
+    for name, cell in list(module["cells"].items()):
+        kind = library.cells.get(cell["type"])
+        if kind is not None and len(kind.tables) == 1:
+            wired = cell["connections"]
+            (output,) = kind.outputs
+            yield name, kind, [wired[pin][0] for pin in kind.inputs], wired[output][0]
+
+
+def _is_inverter(cell: Cell) -> bool:
+    return [*cell.tables.values()] == [INVERTER] and len(cell.inputs) == 1
+
+
+def _drop_inverters(module: Json, library: Library, complements: _Complements) -> None:
+    replaced: dict[Bit, Bit] = {}
+    for name, cell, inputs, output in _gates(module, library):
+        if _is_inverter(cell) and complements.has(inputs[0]):
+            replaced[output] = complements.of(inputs[0])
+            del module["cells"][name]
+    _rename(module, replaced)
+
+
+def _read_opposites(module: Json, library: Library, complements: _Complements) -> None:
+    gates = list(_gates(module, library))
+    inverters: dict[Bit, list[tuple[str, Cell, Bit]]] = {}
+    for name, cell, inputs, output in gates:
+        if _is_inverter(cell):
+            inverters.setdefault(inputs[0], []).append((name, cell, output))
+    ends = Counter(bit for bits in nets(module, named=False) for bit in bits)
+    replaced: dict[Bit, Bit] = {}
+    for name, cell, inputs, output in gates:
+        if not all(map(complements.has, inputs)):
+            continue
+        after = inverters.get(output, [])
+        for dropped in (after, []) if after and ends[output] == 1 + len(after) else ([],):
+            (table,) = cell.tables.values()
+            found = library.gate(len(inputs), _of_opposites(table, len(inputs), bool(dropped)))
+            spared = cell.area + sum(inverter.area for _, inverter, _ in dropped)
+            if found and found[0].area < spared:
+                gate, pins = found
+                opposites = {p: complements.of(net) for p, net in zip(pins, inputs, strict=True)}
+                (pin,) = gate.outputs
+                module["cells"][name] = new_cell(gate.name, opposites, {pin: output})
+                for inverter, _, inverted in dropped:
+                    replaced[inverted] = output
+                    del module["cells"][inverter]
+                break
+    _rename(module, replaced)
+
+
+def _of_opposites(table: int, inputs: int, inverted: bool) -> int:
+    """The function that a gate must have of opposite inputs to give the same, or its opposite."""
+    rows = range(1 << inputs)
+    found = sum((table >> len(rows) - 1 - row & 1) << row for row in rows)
+    return found ^ (1 << len(rows)) - 1 if inverted else found
+
+
+def _rename(module: Json, replaced: dict[Bit, Bit]) -> None:
+    if replaced:
+        for bits in nets(module):
+            bits[:] = [replaced.get(bit, bit) for bit in bits]
 
 
 class Buffering:

@@ -89,8 +89,8 @@ class Cell:
 
     @functools.cached_property
     def tables(self) -> dict[str, int]:
-        """Output pin -> truth table; only of usable gates with up to three inputs, else empty."""
-        if self.storage or not self.usable or not self.area or len(self.inputs) > 3:
+        """Output pin -> truth table; only of usable gates with up to four inputs, else empty."""
+        if self.storage or not self.usable or not self.area or len(self.inputs) > 4:
             return {}
         try:
             return {pin: truth_table(text, self.inputs) for pin, text in self.outputs.items()}

@@ -9,9 +9,9 @@ Bit = int | str
 Json = dict[str, Any]
 
 
-def nets(module: Json) -> Iterator[list[Bit]]:
-    """All lists of nets of a module: of names, ports and pins."""
-    for part in (*module["netnames"].values(), *module["ports"].values()):
+def nets(module: Json, named: bool = True) -> Iterator[list[Bit]]:
+    """All lists of nets of a module: of ports and pins, and of names."""
+    for part in (*(module["netnames"].values() if named else ()), *module["ports"].values()):
         yield part["bits"]
     for cell in module["cells"].values():
         yield from cell["connections"].values()
