@@ -12,7 +12,7 @@ from pathlib import Path
 from hdl.errors import InputError
 
 #: Functions that are looked for, as truth tables (see :func:`truth_table`).
-INVERTER, NAND2, NOR2, AND2, OR2 = 0b01, 0b0111, 0b0001, 0b1000, 0b1110
+INVERTER, NAND2, NOR2 = 0b01, 0b0111, 0b0001
 PARITY3, MAJORITY3 = 0b10010110, 0b11101000
 #: ``!((i0 & i1) | i2)`` and ``!((i0 | i1) & i2)``.
 AOI21, OAI21 = 0b00000111, 0b00011111
