@@ -69,10 +69,10 @@ class Accumulators:
         ]
         accumulator = Signal(number(config, bits), name=f"accumulator_{name}", reset_less=True)
         total = self._float(terms, name) if config.exact_floats else self._integer(terms, name)
-        before = accumulator[:] & self._keep.replicate(len(accumulator))
+        before = Mux(self._keep, accumulator[:], 0)
         if self._double is not None:
             doubled = double(accumulator, FP32) if config.exact_floats else accumulator << 1
-            before |= doubled[: len(before)] & self._double.replicate(len(before))
+            before |= Mux(self._double, doubled[: len(before)], 0)
         if not config.exact_floats:
             before = before.as_signed()
             after = before + total

@@ -23,7 +23,7 @@ FAULTS = {
     "negation without carry-in": substitute(r"(\+ \$signed\(\{ 1'h0, )index_0\[3\]", r"\g<1>1'h0"),
     "index off by one": substitute(r"(index_0 <=) index\b", r"\1 4'h1 ^ index"),
     "stale table after a stall": substitute(r"= fire \? ", "= 1'h1 ? "),
-    "accumulator never cleared": substitute(r"= first_0 \? ", "= 1'h0 ? "),
+    "accumulator never cleared": substitute(r"(keep_0 <=)[^;]*;", r"\1 1'h1;"),
     "row sum in every plane": substitute(r"counts_0 <= counts", "counts_0 <= 1'h1"),
     "run captured a cycle early": substitute(r"(\.done\(done)_1\)", r"\1_0)"),
     "drain does not wait": substitute(r"assign free = [^;]*;", "assign free = 1'h1;"),
