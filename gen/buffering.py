@@ -104,7 +104,9 @@ def _read_opposites(module: Json, library: Library, complements: _Complements) -
         if not all(map(complements.has, inputs)):
             continue
         after = inverters.get(output, [])
-        for dropped in (after, []) if after and ends[output] == 1 + len(after) else ([],):
+        options = [after] if after and ends[output] == 1 + len(after) else []
+        options += [[]] if len(inputs) == 2 else []  # a wide NOR is slower than a wide AND
+        for dropped in options:
             (table,) = cell.tables.values()
             found = library.gate(len(inputs), _of_opposites(table, len(inputs), bool(dropped)))
             spared = cell.area + sum(inverter.area for _, inverter, _ in dropped)
