@@ -5,15 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from fpga.boards import BOARDS, pins
+import fpga.bitstream as flow
+from cli.main import app
+from fpga import place
+from fpga.boards import BOARDS, board_config, pins
 from fpga.driver import Device
 from fpga.gateware.sdram import sdram_memory
+from fpga.netlist import Netlist
+from fpga.protocol import facts
 from fpga.sdram_chip import SDRAM_16M_16, SdramTiming
 from fpga.virtual import VirtualBoard, model_headers, model_rules
 from gen.rtl import component_rtlil, rtlil_verilog
 from gen.simulate import random_activations, random_tensor
 from hdl.errors import InputError, ToolError
+from hdl.presets import preset
 from verif.golden import mpgemm
 from verif.native import build_native
 from verif.small_cores import SMALL_CORES
@@ -142,3 +149,46 @@ def test_the_board_has_the_pins_of_its_chip():
     assert len(places) == 3 + 39 and len({pin.site for pin in places.values()}) == len(places)
     assert places["sdram_clk"].site == "F19" and places["sdram_dq[15]"].site == "J17"
     assert set(pins(board.on_block_ram())) == {"oscillator", "rx", "tx"}
+
+
+@pytest.fixture
+def designs(monkeypatch) -> list[str]:
+    """RTLIL of what is built, without any tool."""
+    seen: list[str] = []
+
+    def synthesise(board, rtlil, use_cache):
+        seen.append(rtlil)
+        total = dict.fromkeys(("lut", "lone", "ff", "bram", "dsp", "spram"), 1)
+        return Netlist("", total, "whole", {}, {}, "", 0.0)
+
+    report = {"fmax": {"clk": {"achieved": 40.0}}, "critical_paths": [], "utilization": {}}
+    placed = place.Placed("", report), 0.0
+    monkeypatch.setattr(flow, "synthesise", synthesise)
+    monkeypatch.setattr(flow._Router, "run", lambda *arguments: placed)
+    monkeypatch.setattr(flow, "pack", lambda *arguments, **options: b"")
+    return seen
+
+
+def test_a_bitstream_has_the_sdram_and_says_so(designs):
+    board = BOARDS["ulx3s-85f"]
+    config = board_config(board, None)
+    built = flow.build(config, board)
+    assert (built.report.memory, built.report.store) == (32 << 20, "SDRAM of 16M x 16")
+    assert built.metadata["facts"] == facts(config, 32 << 20)
+    assert designs[0].count("cell \\BB ") == 16 and designs[0].count("cell \\ODDRX1F ") == 1
+    tile = flow.build(preset("board-tile"), board)
+    assert (tile.report.memory, tile.report.store) == (board.memory, "block RAM")
+    assert "sdram_dq" not in designs[1]
+
+
+def test_block_ram_by_option(monkeypatch):
+    seen = []
+
+    def build(config, board, **options):
+        seen.append(board.sdram)
+        raise InputError("enough")
+
+    monkeypatch.setattr(flow, "build", build)
+    for options in ([], ["--block-ram"]):
+        assert CliRunner().invoke(app, ["bitstream", "--board", "ulx3s-85f", *options]).exit_code
+    assert seen == [SDRAM_16M_16, None]
