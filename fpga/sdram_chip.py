@@ -141,8 +141,8 @@ def memory_bytes(memory: Memory) -> int:
     return memory if isinstance(memory, int) else memory.size
 
 
-#: 4 banks of 8192 rows of 512 columns of 16 bits. Boards carry chips of several makers: these are the
-#: values of AS4C16M16SA-7 (its data sheet, revision 3.0), with a margin for chips of grade 75.
+#: 4 banks of 8192 rows of 512 columns of 16 bits. Boards carry chips of several makers: these are
+#: the values of AS4C16M16SA-7 (data sheet, revision 3.0), with a margin for chips of grade 75.
 SDRAM_16M_16 = SdramChip(
     title="SDRAM of 16M x 16",
     bank_bits=2,
