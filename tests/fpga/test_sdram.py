@@ -158,7 +158,7 @@ def designs(monkeypatch) -> list[str]:
 
     def synthesise(board, rtlil, use_cache):
         seen.append(rtlil)
-        total = dict.fromkeys(("lut", "lone", "ff", "bram", "dsp", "spram"), 1)
+        total: dict[str, int] = dict.fromkeys(["lut", "lone", "ff", "bram", "dsp", "spram"], 1)
         return Netlist("", total, "whole", {}, {}, "", 0.0)
 
     report = {"fmax": {"clk": {"achieved": 40.0}}, "critical_paths": [], "utilization": {}}
