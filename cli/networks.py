@@ -103,18 +103,31 @@ def _tokens(text: str | None, most: int, length: int, seed: int):
 
 
 def run_model(
-    file: Path, on: str, tokens: str | None, seed: int, output: Path | None, as_json: bool
+    file: Path,
+    on: str,
+    port: str | None,
+    baud: int,
+    tokens: str | None,
+    seed: int,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
-    """Run a compiled network; on isa and rtl each product is held against the golden model."""
+    """Run a compiled network; each product of a core is held against the golden model."""
     import numpy as np
 
     from compiler.container import Container
-    from gen.backends import CheckedBackend, open_backend
+    from fpga.run import board_backend
+    from gen.backends import BACKENDS, CheckedBackend, open_backend
     from gen.model_run import Executor
 
+    if on not in (*BACKENDS, "board"):
+        raise InputError(f"--on must be one of {', '.join(BACKENDS)}, board, not {on!r}")
     container = Container.load(file)
     with ERR.status(f"preparing {on}"):
-        backend = open_backend(container, on)
+        if port is not None:
+            backend = board_backend(container, port, baud)
+        else:
+            backend = open_backend(container, on)
     checked = backend if on == "golden" else CheckedBackend(container, backend)
     try:
         executor = Executor(container, checked)

@@ -142,8 +142,10 @@ def run(
 
     from compiler.container import is_container
 
+    if (on == "board") != (port is not None):
+        raise InputError("--on board and --port go together: give a serial port, or sim")
     if is_container(program):
-        networks.run_model(program, on, tokens, seed, output, as_json)
+        networks.run_model(program, on, port, baud, tokens, seed, output, as_json)
         return
     if tokens is not None:
         raise InputError("--tokens are for networks: compile one without --tensor")
@@ -155,8 +157,6 @@ def run(
 
     if on not in (*TARGETS, "board"):
         raise InputError(f"--on must be one of {', '.join(TARGETS)}, board, not {on!r}")
-    if (on == "board") != (port is not None):
-        raise InputError("--on board and --port go together: give a serial port, or sim")
     loaded = Program.load(program)
     with ERR.status(f"running {program.name} on {on}"):
         if port is not None:

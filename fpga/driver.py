@@ -203,10 +203,7 @@ class Device:
         ToolError
             The board is gone, or the program did not end.
         """
-        if not is_core(self.config):
-            raise InputError(
-                f"{self.config.name} is a tile without a core and runs no programs: use matmul()"
-            )
+        self._check_core()
         if program.config.replace(name="core") != self.config.replace(name="core"):
             raise InputError(
                 f"the program is for another core than the board's, {self.config.name}: compile it "
@@ -220,27 +217,48 @@ class Device:
             )
         image = np.pad(image, (0, -image.size % WORD_BYTES))
         self.write(0, image.tobytes())
-        settings = {
-            "program": program.address,
-            "length": len(program.words),
-            "window_low": 0,
-            "window_high": self.memory >> PAGE_BITS << PAGE_BITS,
-            "control": 1,
-        }
         began = time.perf_counter()
-        for name, value in settings.items():
-            self.set_register(name, value)
-        status = self._wait(timeout)
+        state, counters = self.execute(program.address, len(program.words), timeout)
         seconds = time.perf_counter() - began
-        counters = {name: self.register(name) for name in COUNTERS}
         output = program.output
         low = output.address // WORD_BYTES * WORD_BYTES
         size = -(-(output.address + output.rows * output.pitch - low) // WORD_BYTES) * WORD_BYTES
         size = min(size, image.size - low)
         image[low : low + size] = np.frombuffer(self.read(low, size), np.uint8)
-        counts = {name: counters[name] for name in State.__dataclass_fields__ if name in counters}
-        state = State(Cause(status >> 8 & 15), self.register("error_address"), **counts)
         return Run(state, counters, output.read(image), seconds, image[: program.memory.size])
+
+    def execute(
+        self, address: int, length: int, timeout: float = 600.0
+    ) -> tuple[State, dict[str, int]]:
+        """Run the ``length`` instructions at ``address`` of memory; state and counters.
+
+        Raises
+        ------
+        InputError
+            The board has no core.
+        ToolError
+            The board is gone, or the program did not end in ``timeout`` seconds.
+        """
+        self._check_core()
+        settings = {
+            "program": address,
+            "length": length,
+            "window_low": 0,
+            "window_high": self.memory >> PAGE_BITS << PAGE_BITS,
+            "control": 1,
+        }
+        for name, value in settings.items():
+            self.set_register(name, value)
+        status = self._wait(timeout)
+        counters = {name: self.register(name) for name in COUNTERS}
+        counts = {name: counters[name] for name in State.__dataclass_fields__ if name in counters}
+        return State(Cause(status >> 8 & 15), self.register("error_address"), **counts), counters
+
+    def _check_core(self) -> None:
+        if not is_core(self.config):
+            raise InputError(
+                f"{self.config.name} is a tile without a core and runs no programs: use matmul()"
+            )
 
     def _wait(self, timeout: float) -> int:
         """Status of the core when it is no longer busy."""
