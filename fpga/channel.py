@@ -59,7 +59,7 @@ class Channel:
         self._replies: deque[Reply] = deque()
         self._length = FrameLength(most)
         self._due = secrets.randbelow(SEQUENCE)
-        self._attempt = secrets.randbelow(ATTEMPTS)
+        self._attempt = self._answered = secrets.randbelow(ATTEMPTS)  # they wrap on the line only
         self._progress = time.monotonic()
         self._greeted = False
         self.sent = self.repeated = 0
@@ -147,7 +147,7 @@ class Channel:
             self._progress = time.monotonic()
         # What was sent in this attempt before what is answered now, and is not, was lost.
         missing = (index > left or gap) and bool(pending.frames)
-        return left, missing and reply.attempt == self._attempt
+        return left, missing and self._attempt_of(reply) == self._attempt
 
     def _cut_again(self, pending: Pending, number: int) -> int:
         """Cut what was sent and not executed into frames again; the number of the first.
@@ -157,35 +157,31 @@ class Channel:
         or lost, and all their answers came before its own.
         """
         ahead = number + len(pending.frames) + 1
-        wait = self._retry
-        while True:
+        due, oldest = None, self._attempt + 1
+        while due is None:
             self._next_attempt()
             self._send(Request(Kind.PROBE), ahead)
-            due = self._probed(wait)
-            if due is not None:
-                break
-            self._see_progress()
-            wait *= 1.25  # so that attempts do not wrap while no probe is answered
+            due = self._probed(oldest)
         executed = (due - number) % SEQUENCE
         if executed > len(pending.frames):
             raise ToolError(
                 f"the board on {self._line.port} has lost count: it was restarted; open it again"
             )
-        if executed:
-            self._progress = time.monotonic()
+        self._progress = time.monotonic()
         pending.executed(executed)
         for request in pending.leave():
             self._length.count(request, lost=False)
         pending.cut_again()
         return due
 
-    def _probed(self, wait: float) -> int | None:
-        """Number that the answer to the last probe names, or None where it does not come."""
-        deadline = min(time.monotonic() + wait, self._progress + self._timeout)
-        while (reply := self._receive(deadline - time.monotonic())) is not None:
+    def _probed(self, oldest: int) -> int | None:
+        """Number that a probe of attempt ``oldest`` or later is answered with, or None in time."""
+        while (reply := self._receive(self._retry)) is not None:
             self._refuse_errors(reply)
-            if reply.kind == Kind.PROBE and reply.attempt == self._attempt:
+            if reply.kind == Kind.PROBE and self._attempt_of(reply) >= oldest:
                 return reply.sequence
+            self._see_progress()
+        self._see_progress()
         return None
 
     def _refuse_errors(self, reply: Reply) -> None:
@@ -201,7 +197,12 @@ class Channel:
             raise self._silent()
 
     def _next_attempt(self) -> None:
-        self._attempt = (self._attempt + 1) % ATTEMPTS
+        """Answers tell attempts apart, as all that may still be answered have other numbers."""
+        if self._attempt - self._answered < ATTEMPTS - 1:
+            self._attempt += 1
+
+    def _attempt_of(self, reply: Reply) -> int:
+        return self._attempt - (self._attempt - reply.attempt) % ATTEMPTS
 
     def _silent(self) -> ToolError:
         return ToolError(
@@ -218,7 +219,7 @@ class Channel:
     def _send(self, request: Request, sequence: int) -> None:
         self.sent += 1
         try:
-            self._line.write(request.frame(sequence % SEQUENCE, self._attempt))
+            self._line.write(request.frame(sequence % SEQUENCE, self._attempt % ATTEMPTS))
         except serial.SerialTimeoutException:
             raise self._silent() from None
         except (serial.SerialException, OSError) as error:
@@ -238,4 +239,7 @@ class Channel:
                 raise self._lost(error) from error
             found = map(Reply.parse, self._unwrapper.feed(arrived))
             self._replies.extend(reply for reply in found if reply is not None)
-        return self._replies.popleft()
+        reply = self._replies.popleft()
+        # The line keeps the order: what was sent in earlier attempts is answered or lost.
+        self._answered = max(self._answered, self._attempt_of(reply))
+        return reply

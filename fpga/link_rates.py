@@ -118,10 +118,9 @@ def faulty_line(frames: int = 10_000, faults: float = 0.01, seed: int = 1) -> di
 
 def main() -> None:
     """Print the figures."""
-    figures = weight_upload()
-    figures |= {f"a byte in a hundred damaged, {name}": x for name, x in faulty_line().items()}
-    for name, value in figures.items():
-        print(f"{name}: {value:,.4g}")
+    for title, measure in (("", weight_upload), ("a byte in a hundred damaged, ", faulty_line)):
+        for name, value in measure().items():
+            print(f"{title}{name}: {value:,.4g}", flush=True)
 
 
 if __name__ == "__main__":
