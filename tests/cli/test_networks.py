@@ -60,7 +60,9 @@ def test_disasm_prints_the_program_of_each_matrix(compiled):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--on", "board", "--port", "sim"], "--on must be one of golden, isa, rtl"),
+        (["run", "--on", "moon"], "--on must be one of golden, isa, rtl, board"),
+        (["run", "--on", "board"], "--on board and --port go together"),
+        (["run", "--on", "board", "--port", "/dev/no-such-port"], "cannot open /dev/no-such-port"),
         (["run", "--tokens", "1,x"], "--tokens takes whole numbers"),
         (["run", "--tokens", "999"], "tokens must be 0..255"),
         (["run", "--tokens", "no.npy"], "cannot read tokens no.npy"),

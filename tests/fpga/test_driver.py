@@ -14,11 +14,15 @@ import numpy as np
 import pytest
 
 from compiler.gemm import gemm
+from compiler.network import compile_network
+from compiler.quantise import Rounding
 from fpga.driver import Device
 from fpga.link_rates import LEAST, upload_share
 from fpga.protocol import REGISTERS_BASE, RESULTS_BASE
-from fpga.run import run_on_board
+from fpga.run import BoardMachine, board_backend, run_on_board
 from fpga.virtual import LineFaults, VirtualBoard
+from gen.backends import CheckedBackend
+from gen.model_run import Executor
 from gen.run import against_model
 from gen.simulate import random_activations, random_tensor
 from hdl.errors import InputError, ToolError
@@ -26,6 +30,7 @@ from hdl.lmma import Cause
 from hdl.presets import preset
 from verif.golden import mpgemm
 from verif.small_cores import SMALL_CORES
+from verif.small_networks import bert
 
 CONFIG = SMALL_CORES["w4a8"]
 #: A byte in a hundred is lost, doubled or changed.
@@ -236,6 +241,27 @@ def test_what_cannot_be_is_refused(device, tmp_path):
 
 def test_a_program_runs_on_a_board_of_its_own():
     assert run_on_board(gemm(CONFIG, *problem()), "sim").mismatches == 0
+
+
+def test_a_network_gives_the_golden_bits_on_a_board(board):
+    container = compile_network(bert(), CONFIG, rounding=Rounding(4, 16))[0]
+    backend = CheckedBackend(container, board_backend(container, board.port))
+    try:
+        Executor(container, backend).run(np.arange(3))
+    finally:
+        backend.close()
+    facts = backend.facts()
+    assert facts["mismatches"] == 0 and facts["outputs compared"] > 100 and facts["cycles"] > 0
+
+
+def test_a_network_that_is_too_big_is_refused_before_anything_is_sent(device):
+    container = replace(
+        compile_network(bert(), CONFIG, rounding=Rounding(4, 16))[0], memory=1 << 21
+    )
+    sent = device.sent
+    with pytest.raises(InputError, match="takes 2097152 bytes of memory, the board has 1048576"):
+        BoardMachine(container, device)
+    assert device.sent == sent
 
 
 TILE = preset("board-tile").replace(n=3, lookups=2)
