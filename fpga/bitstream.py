@@ -292,8 +292,9 @@ class _Router:
     def run(self, seed: int, use_cache: bool, say: Progress) -> tuple[Placed, float]:
         """The placed design, and the seconds that it took."""
         places = pins(self.board)
-        constraints = FLOWS[self.board.family].constraints(places)
-        key = (self.version, constraints, str(self.board.device), f"{self.clock} {seed}")
+        flow = FLOWS[self.board.family]
+        options = " ".join((*self.board.device, *flow.place_options, f"{self.clock} {seed}"))
+        key = (self.version, flow.constraints(places), options)
         digest = hashlib.sha256("\0".join((*key, self.netlist.json)).encode())
         entry = cache.entry("placed", digest.hexdigest()[:24])
         if use_cache and (found := cache.load(entry)):
