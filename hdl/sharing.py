@@ -46,7 +46,7 @@ class SharedModules:
         module = f"{self._prefix}_{name}"
         if module not in self._modules:
             component = make()
-            text = rtlil.convert(component, name=module, platform=self)
+            text = rtlil.convert(component, name=module, platform=self, emit_src=False)
             self._modules[module] = (text, component.signature)
         text, signature = self._modules[module]
         interface = signature.create(path=(instance,))
