@@ -38,6 +38,8 @@ from verif.isa_model import State
 
 #: Port that stands for a simulated board.
 SIMULATED = "sim"
+#: Seconds until a board counts as gone, and until requests are repeated; whether it is simulated.
+_PATIENCE = {False: (5.0, 0.2), True: (60.0, 2.0)}
 BAUD = 3_000_000
 
 
@@ -65,8 +67,8 @@ class Device:
         config: CoreConfig,
         *,
         baud: int = BAUD,
-        timeout: float = 5.0,
-        retry: float = 0.2,
+        timeout: float | None = None,
+        retry: float | None = None,
         frame_words: int = FRAME_WORDS,
     ) -> "Device":
         """Open a board, and see that its core is the one that is meant.
@@ -80,9 +82,10 @@ class Device:
         baud : int
             Bits a second.
         timeout : float
-            Seconds without progress until the board counts as gone.
+            Seconds without progress until the board counts as gone; by default 5, or 60 of ``sim``,
+            whose line is as slow as its simulation.
         retry : float
-            Seconds without an answer until requests are repeated.
+            Seconds without an answer until requests are repeated; by default 0.2, or 2 of ``sim``.
         frame_words : int
             Words of the longest frame, 1 to 64. On a line with many faults frames get shorter by
             themselves.
@@ -96,6 +99,9 @@ class Device:
         """
         if not 1 <= frame_words <= FRAME_WORDS:
             raise InputError(f"a frame has 1 to {FRAME_WORDS} words, not {frame_words}")
+        patience = _PATIENCE[port == SIMULATED]
+        timeout = patience[0] if timeout is None else timeout
+        retry = patience[1] if retry is None else retry
         with ExitStack() as resources:
             if port == SIMULATED:
                 port = resources.enter_context(VirtualBoard(config)).port

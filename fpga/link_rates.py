@@ -53,7 +53,10 @@ def weight_upload() -> dict[str, float]:
     image = gemm(CORE, tensor, activations).image()
     data = image[: image.size // 4 * 4].tobytes()
     figures = {}
-    with VirtualBoard(CORE) as board, Device.open(board.port, CORE) as device:
+    with (
+        VirtualBoard(CORE) as board,
+        Device.open(board.port, CORE, timeout=60, retry=2) as device,
+    ):
         share = upload_share(board, device, data)
         began, before = time.perf_counter(), board.times().now
         found = device.matmul(tensor, activations)
@@ -84,7 +87,7 @@ def faulty_line(frames: int = 10_000, faults: float = 0.01, seed: int = 1) -> di
     """Write random data and read it back until so many frames have arrived.
 
     Bytes are lost, doubled or changed both ways, a third of ``faults`` each; all else of the device
-    is as by default.
+    but its timeout is as by default.
 
     Raises
     ------
@@ -93,7 +96,10 @@ def faulty_line(frames: int = 10_000, faults: float = 0.01, seed: int = 1) -> di
     """
     rng = np.random.default_rng(seed)
     line = LineFaults(faults / 3, faults / 3, faults / 3, seed)
-    with VirtualBoard(CORE, line, _MEMORY) as board, Device.open(board.port, CORE) as device:
+    with (
+        VirtualBoard(CORE, line, _MEMORY) as board,
+        Device.open(board.port, CORE, timeout=60) as device,
+    ):
         wanted = np.zeros(_MEMORY, np.uint8)
         began, moved = time.perf_counter(), 0
         while device.sent - device.repeated < frames:

@@ -64,8 +64,16 @@ class BoardMachine:
         self._device.close()
 
 
-def board_backend(container: Container, port: str, baud: int = BAUD) -> CoreBackend:
+def board_backend(
+    container: Container,
+    port: str,
+    baud: int = BAUD,
+    timeout: float | None = None,
+    retry: float | None = None,
+) -> CoreBackend:
     """A network's matrices on the board at ``port``, in whose memory all of them are.
+
+    ``timeout`` and ``retry`` are those of :meth:`~fpga.driver.Device.open`.
 
     Raises
     ------
@@ -74,7 +82,7 @@ def board_backend(container: Container, port: str, baud: int = BAUD) -> CoreBack
     ToolError
         It does not answer.
     """
-    device = Device.open(port, container.config, baud=baud)
+    device = Device.open(port, container.config, baud=baud, timeout=timeout, retry=retry)
     try:
         return CoreBackend(container, BoardMachine(container, device))
     except BaseException:

@@ -45,7 +45,7 @@ def board() -> Iterator[VirtualBoard]:
 
 @pytest.fixture
 def device(board) -> Iterator[Device]:
-    with Device.open(board.port, CONFIG, timeout=20) as opened:
+    with Device.open(board.port, CONFIG, timeout=60, retry=2) as opened:
         yield opened
 
 
@@ -245,7 +245,7 @@ def test_a_program_runs_on_a_board_of_its_own():
 
 def test_a_network_gives_the_golden_bits_on_a_board(board):
     container = compile_network(bert(), CONFIG, rounding=Rounding(4, 16))[0]
-    backend = CheckedBackend(container, board_backend(container, board.port))
+    backend = CheckedBackend(container, board_backend(container, board.port, timeout=60, retry=2))
     try:
         Executor(container, backend).run(np.arange(3))
     finally:
