@@ -77,7 +77,7 @@ def test_a_mismatch_exits_1(monkeypatch, capsys):
     from cli import main
 
     sound = gen.simulate.verilog
-    broken = lambda config: sound(config).replace("first_0 ?", "1'h0 ?")  # noqa: E731
+    broken = lambda config: sound(config).replace("keep_0 ?", "1'h1 ?")  # noqa: E731
     monkeypatch.setattr(gen.simulate, "verilog", broken)
     monkeypatch.setattr(sys, "argv", ["lutcore", "simulate", "w2a8", *SMALL, "--shape", "2,9,70"])
     with pytest.raises(SystemExit) as stop:
