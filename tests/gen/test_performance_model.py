@@ -52,7 +52,7 @@ def test_a_row_for_every_operator_adds_up() -> None:
     sums = total(rows)
     assert sums["seconds"] == pytest.approx(sums["linear_s"] + sums["host_s"])
     products = sum(row["operations"] for row in rows if row["m"]) / 2
-    assert sums["linear_energy_j"] == pytest.approx(products * 241.1e-15)
+    assert sums["linear_energy_j"] == pytest.approx(products * 231.8e-15)
     assert total(list(estimate(TINY, PHASE, replace(CORE, energy=None))))["linear_energy_j"] is None
 
 
