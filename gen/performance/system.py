@@ -15,7 +15,7 @@ class Energy:
     source: str
 
 
-_CELLS = "docs/energy.md: NanGate45, 1.0 ns (multipliers 1.034), netlists without wires, clock tree and memories"
+_CELLS = "docs/energy.md: NanGate45, 1.0 ns (multipliers 1.034), no wires, clock tree and memories"
 
 #: Kind of engine, bits of weights -> measured energy. Nothing that was not measured is here.
 ENERGIES = {
