@@ -36,29 +36,30 @@ def _pcf(pins: Mapping[str, Pin]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _attributes(pin: Pin) -> str:
+    return " ".join(f"{key}={value}" for key, value in pin.attributes.items())
+
+
 def _lpf(pins: Mapping[str, Pin]) -> str:
     lines = []
     for port, pin in pins.items():
-        attributes = " ".join(f"{key}={value}" for key, value in pin.attributes.items())
         lines.append(f'LOCATE COMP "{port}" SITE "{pin.site}";')
-        lines.append(f'IOBUF PORT "{port}" {attributes};')
+        lines.append(f'IOBUF PORT "{port}" {_attributes(pin)};')
     return "\n".join(lines) + "\n"
 
 
 def _cst(pins: Mapping[str, Pin]) -> str:
     lines = []
     for port, pin in pins.items():
-        attributes = " ".join(f"{key}={value}" for key, value in pin.attributes.items())
-        lines += [f'IO_LOC "{port}" {pin.site};', f'IO_PORT "{port}" {attributes};']
+        lines += [f'IO_LOC "{port}" {pin.site};', f'IO_PORT "{port}" {_attributes(pin)};']
     return "\n".join(lines) + "\n"
 
 
 def _pdc(pins: Mapping[str, Pin]) -> str:
     lines = []
     for port, pin in pins.items():
-        attributes = " ".join(f"{key}={value}" for key, value in pin.attributes.items())
         lines.append(f"ldc_set_location -site {{{pin.site}}} [get_ports {port}]")
-        lines.append(f"ldc_set_port -iobuf {{{attributes}}} [get_ports {port}]")
+        lines.append(f"ldc_set_port -iobuf {{{_attributes(pin)}}} [get_ports {port}]")
     return "\n".join(lines) + "\n"
 
 

@@ -107,24 +107,25 @@ def _read_opposites(module: Json, library: Library, complements: _Complements) -
         options = [after] if after and ends[output] == 1 + len(after) else []
         options += [[]] if len(inputs) == 2 else []  # a wide NOR is slower than a wide AND
         for dropped in options:
-            (table,) = cell.tables.values()
-            found = library.gate(len(inputs), _of_opposites(table, len(inputs), bool(dropped)))
+            found = library.gate(len(inputs), _of_opposites(cell, inverted=bool(dropped)))
             spared = cell.area + sum(inverter.area for _, inverter, _ in dropped)
-            if found and found[0].area < spared:
-                gate, pins = found
-                opposites = {p: complements.of(net) for p, net in zip(pins, inputs, strict=True)}
-                (pin,) = gate.outputs
-                module["cells"][name] = new_cell(gate.name, opposites, {pin: output})
-                for inverter, _, inverted in dropped:
-                    replaced[inverted] = output
-                    del module["cells"][inverter]
-                break
+            if found is None or found[0].area >= spared:
+                continue
+            gate, pins = found
+            opposites = {p: complements.of(net) for p, net in zip(pins, inputs, strict=True)}
+            (pin,) = gate.outputs
+            module["cells"][name] = new_cell(gate.name, opposites, {pin: output})
+            for inverter, _, inverted in dropped:
+                replaced[inverted] = output
+                del module["cells"][inverter]
+            break
     _rename(module, replaced)
 
 
-def _of_opposites(table: int, inputs: int, inverted: bool) -> int:
+def _of_opposites(cell: Cell, inverted: bool) -> int:
     """The function that a gate must have of opposite inputs to give the same, or its opposite."""
-    rows = range(1 << inputs)
+    (table,) = cell.tables.values()
+    rows = range(1 << len(cell.inputs))
     found = sum((table >> len(rows) - 1 - row & 1) << row for row in rows)
     return found ^ (1 << len(rows)) - 1 if inverted else found
 
