@@ -25,20 +25,20 @@ types: $(READY)  ## pyright
 	$(BIN)/pyright
 
 presets: $(READY)  ## simulate every preset at full size, minutes
-	$(BIN)/python -m gen.all_presets
+	$(BIN)/python -m lutcore.gen.all_presets
 
 floats: $(READY)  ## float units: the full campaign against NumPy and ml_dtypes, minutes
-	$(BIN)/python -m verif.float_campaign --full
+	$(BIN)/python -m lutcore.verif.float_campaign --full
 
 campaign: $(READY)  ## random programs on every small core, RTL against the ISA model, 20 minutes
-	$(BIN)/python -m gen.campaign
+	$(BIN)/python -m lutcore.gen.campaign
 
 fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
-	$(BIN)/python -m verif.fuzz_checkpoints --seconds 600
+	$(BIN)/python -m lutcore.verif.fuzz_checkpoints --seconds 600
 
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise, link
-	$(BIN)/python -m gen.benchmark
-	$(BIN)/python -m fpga.link_rates
+	$(BIN)/python -m lutcore.gen.benchmark
+	$(BIN)/python -m lutcore.fpga.link_rates
 
 bitstream: $(READY)  ## bitstreams of an iCEBreaker and an OrangeCrab (ECP5), minutes
 	$(BIN)/lutcore bitstream --board icebreaker

@@ -7,8 +7,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json
-from hdl.presets import load_config
+from lutcore.cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json
+from lutcore.hdl.presets import load_config
 
 
 def inspect(
@@ -27,7 +27,7 @@ def inspect(
 
     Only headers are read. Cycles are those of the cycle model, for --rows rows of activations.
     """
-    from gen.inspect import inspect as report_on
+    from lutcore.gen.inspect import inspect as report_on
 
     config = load_config(core, overrides or ()) if core else None
     with ERR.status(f"inspecting {file}"):

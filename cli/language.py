@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from cli.shared import ERR, AsJson, Overrides, print_facts, print_json, say
-from hdl.errors import InputError
-from hdl.presets import load_config
+from lutcore.cli.shared import ERR, AsJson, Overrides, print_facts, print_json, say
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import load_config
 
 Network = Annotated[
     Path,
@@ -33,7 +33,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the choices.")]
 
 @contextmanager
 def _opened(model: Path, on: str, core: str, overrides: list[str] | None) -> Iterator[Any]:
-    from gen.language import load_network, opened
+    from lutcore.gen.language import load_network, opened
 
     with ERR.status(f"preparing {model.name} for {on}"), ExitStack() as stack:
         container = load_network(model, load_config(core, overrides or ()))
@@ -58,7 +58,7 @@ def generate_text(
 
     The same model, core, prompt, temperature and seed give the same text on every backend.
     """
-    from gen.language import Sampler, Writer, printable
+    from lutcore.gen.language import Sampler, Writer, printable
 
     sampler = Sampler(temperature, seed)
     with _opened(model, on, core, overrides) as network:
@@ -110,7 +110,7 @@ def chat(
 
     The model remembers what was said, as far as its context reaches. End: Ctrl-D, or an empty line.
     """
-    from gen.language import Sampler, Writer, printable
+    from lutcore.gen.language import Sampler, Writer, printable
 
     with _opened(model, on, core, overrides) as network:
         writer = Writer(network, Sampler(temperature, seed))
@@ -147,9 +147,9 @@ def perplexity(
 
     Windows of the model's context, one after the other; the first byte of each is given.
     """
-    from compiler.checkpoint import open_checkpoint
-    from verif.int8_tables import Int8TableLinear
-    from verif.language_model import ExactLinear, LanguageModel, perplexity, windows
+    from lutcore.compiler.checkpoint import open_checkpoint
+    from lutcore.verif.int8_tables import Int8TableLinear
+    from lutcore.verif.language_model import ExactLinear, LanguageModel, perplexity, windows
 
     if not text.is_file():
         raise InputError(f"{text}: no such file: give a text")

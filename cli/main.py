@@ -11,12 +11,21 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli import boards, checkpoints, language, performance, programs, studies
-from cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json, say
-from gen.fpga_families import FAMILIES
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
-from hdl.presets import CORE_PRESETS, PRESETS, load_config
+from lutcore.cli import boards, checkpoints, language, performance, programs, studies
+from lutcore.cli.shared import (
+    ERR,
+    OUT,
+    AsJson,
+    GptqVersion,
+    Overrides,
+    print_facts,
+    print_json,
+    say,
+)
+from lutcore.gen.fpga_families import FAMILIES
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.hdl.presets import CORE_PRESETS, PRESETS, load_config
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,7 +60,7 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Write Verilog, metadata JSON, FuseSoC core and lint waivers of a tile or a core."""
-    from gen.generate import generate as generate_files
+    from lutcore.gen.generate import generate as generate_files
 
     core = load_config(config, overrides or ())
     written = generate_files(core, output, top)
@@ -97,14 +106,14 @@ def simulate(
     """
     import numpy as np
 
-    from gen.simulate import (
+    from lutcore.gen.simulate import (
         load_activations,
         load_tensor,
         random_activations,
         random_tensor,
         simulate,
     )
-    from verif.job import Stalls
+    from lutcore.verif.job import Stalls
 
     core = load_config(config, overrides or ())
     rng = np.random.default_rng(seed)
@@ -173,7 +182,7 @@ def synth(
 
     Exit status 1 where the period is not met.
     """
-    from gen.synth import synthesise
+    from lutcore.gen.synth import synthesise
 
     core = load_config(config, overrides or ())
     if target != "asic":
@@ -214,7 +223,7 @@ def synth(
 
 
 def _synth_fpga(core: CoreConfig, family: str, as_json: bool) -> None:
-    from gen.fpga_synth import synthesise_fpga
+    from lutcore.gen.fpga_synth import synthesise_fpga
 
     with ERR.status(f"synthesising {core.name} for {family}"):
         report = synthesise_fpga(core, family)
@@ -244,7 +253,7 @@ def doctor(as_json: AsJson = False) -> None:
     """Say which tools are here, at which version, and how to get the missing ones."""
     from dataclasses import asdict
 
-    from gen.doctor import examine
+    from lutcore.gen.doctor import examine
 
     tools = examine()
     missing = [tool for tool in tools if tool.required and tool.version is None]

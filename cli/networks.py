@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.progress import Progress
 
-from cli.shared import ERR, OUT, print_facts, print_json
-from hdl.errors import InputError
-from hdl.presets import load_config
+from lutcore.cli.shared import ERR, OUT, print_facts, print_json
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import load_config
 
 if TYPE_CHECKING:
-    from compiler.checkpoint import Checkpoint
+    from lutcore.compiler.checkpoint import Checkpoint
 
 
 def numbers(text: str, option: str) -> list[int]:
@@ -36,10 +36,10 @@ def compile_model(
     as_json: bool,
 ) -> None:
     """Compile a checkpoint's network; write its graphs to ``dump`` if given."""
-    from compiler.graph.draw import summary, svg, text
-    from compiler.network import compile_network
-    from compiler.quantise import Rounding
-    from gen.files import write_files
+    from lutcore.compiler.graph.draw import summary, svg, text
+    from lutcore.compiler.network import compile_network
+    from lutcore.compiler.quantise import Rounding
+    from lutcore.gen.files import write_files
 
     config = load_config(core, overrides or ())
     rows, rounding = numbers(batch, "--batch"), Rounding(bits, group) if bits else None
@@ -115,10 +115,10 @@ def run_model(
     """Run a compiled network; each product of a core is held against the golden model."""
     import numpy as np
 
-    from compiler.container import Container
-    from fpga.run import board_backend
-    from gen.backends import BACKENDS, CheckedBackend, open_backend
-    from gen.model_run import Executor
+    from lutcore.compiler.container import Container
+    from lutcore.fpga.run import board_backend
+    from lutcore.gen.backends import BACKENDS, CheckedBackend, open_backend
+    from lutcore.gen.model_run import Executor
 
     if on not in (*BACKENDS, "board"):
         raise InputError(f"--on must be one of {', '.join(BACKENDS)}, board, not {on!r}")
@@ -159,8 +159,8 @@ def run_model(
 
 def disassemble_model(file: Path, layer: str | None) -> None:
     """Print the programs of a compiled network's matrices."""
-    from compiler.assembler import disassemble
-    from compiler.container import Container
+    from lutcore.compiler.assembler import disassemble
+    from lutcore.compiler.container import Container
 
     container = Container.load(file)
     if layer is not None and layer not in container.layers:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.shared import ERR, OUT, AsJson, Overrides, print_json
-from hdl.presets import load_config
+from lutcore.cli.shared import ERR, OUT, AsJson, Overrides, print_json
+from lutcore.hdl.presets import load_config
 
 
 def performance(
@@ -41,10 +41,10 @@ def performance(
     Linear layers by the cycle model, all else at its roofline. Decoding is --tokens 1 with a
     --context; prefill is --tokens of the prompt.
     """
-    from gen.performance.report import model_shape, write_performance
-    from gen.performance.report import performance as model_it
-    from gen.performance.shapes import Phase
-    from gen.performance.system import ENERGIES, System
+    from lutcore.gen.performance.report import model_shape, write_performance
+    from lutcore.gen.performance.report import performance as model_it
+    from lutcore.gen.performance.shapes import Phase
+    from lutcore.gen.performance.system import ENERGIES, System
 
     config = load_config(core, overrides or ())
     system = System(

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli import networks
-from cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json
-from hdl.errors import InputError
-from hdl.presets import load_config
+from lutcore.cli import networks
+from lutcore.cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import load_config
 
 ProgramFile = Annotated[Path, typer.Argument(metavar="PROGRAM", help="A program's file.")]
 
@@ -53,7 +53,7 @@ def compile_tensor(
     if tensor is None:
         if activations is not None:
             raise InputError("--activations needs --tensor")
-        from compiler.checkpoint import open_checkpoint
+        from lutcore.compiler.checkpoint import open_checkpoint
 
         checkpoint = open_checkpoint(model, gptq_version)
         networks.compile_model(
@@ -62,10 +62,10 @@ def compile_tensor(
         return
     import numpy as np
 
-    from compiler.engine_times import Memory
-    from compiler.gemm import placed, plan, refuse_minimums
-    from compiler.search import search
-    from gen.simulate import load_activations, load_tensor, random_activations
+    from lutcore.compiler.engine_times import Memory
+    from lutcore.compiler.gemm import placed, plan, refuse_minimums
+    from lutcore.compiler.search import search
+    from lutcore.gen.simulate import load_activations, load_tensor, random_activations
 
     config = load_config(core, overrides or ())
     weights = load_tensor(model, tensor, gptq_version)
@@ -140,7 +140,7 @@ def run(
     """
     import numpy as np
 
-    from compiler.container import is_container
+    from lutcore.compiler.container import is_container
 
     if (on == "board") != (port is not None):
         raise InputError("--on board and --port go together: give a serial port, or sim")
@@ -150,10 +150,10 @@ def run(
     if tokens is not None:
         raise InputError("--tokens are for networks: compile one without --tensor")
 
-    from compiler.program import Program
-    from fpga.run import run_on_board
-    from gen.run import TARGETS, compare
-    from verif.core_simulator import Conditions
+    from lutcore.compiler.program import Program
+    from lutcore.fpga.run import run_on_board
+    from lutcore.gen.run import TARGETS, compare
+    from lutcore.verif.core_simulator import Conditions
 
     if on not in (*TARGETS, "board"):
         raise InputError(f"--on must be one of {', '.join(TARGETS)}, board, not {on!r}")
@@ -182,13 +182,13 @@ def disasm(
     layer: Annotated[str | None, typer.Option(help="Network: one matrix.")] = None,
 ) -> None:
     """Print the instructions of a program, or of those of a network."""
-    from compiler.container import is_container
+    from lutcore.compiler.container import is_container
 
     if is_container(program):
         networks.disassemble_model(program, layer)
         return
 
-    from compiler.assembler import disassemble
-    from compiler.program import Program
+    from lutcore.compiler.assembler import disassemble
+    from lutcore.compiler.program import Program
 
     sys.stdout.write(disassemble(Program.load(program).words))

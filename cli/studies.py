@@ -11,8 +11,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.shared import ERR, OUT, AsJson, print_json, say
-from hdl.errors import InputError
+from lutcore.cli.shared import ERR, OUT, AsJson, print_json, say
+from lutcore.hdl.errors import InputError
 
 #: What the commands need besides the package's own dependencies.
 _EXTRA = ("matplotlib", "jinja2", "distributed", "optuna")
@@ -56,11 +56,11 @@ def study(
     Finished points are kept in the folder: the same command goes on where it was stopped.
     """
     _need_extra()
-    from gen.study.campaign import run, timing
-    from gen.study.points import Settings
-    from gen.study.results import failures
-    from gen.study.runner import Runner
-    from gen.study.studies import END_TO_END, chosen
+    from lutcore.gen.study.campaign import run, timing
+    from lutcore.gen.study.points import Settings
+    from lutcore.gen.study.results import failures
+    from lutcore.gen.study.runner import Runner
+    from lutcore.gen.study.studies import END_TO_END, chosen
 
     if name == END_TO_END:
         _end_to_end(output, jobs, scheduler, reduced, as_json)
@@ -108,13 +108,13 @@ def explore(
     _need_extra()
     import dataclasses
 
-    from gen.explore.report import exploration
-    from gen.explore.search import explore as search
-    from gen.explore.space import load_space
-    from gen.measure import FAMILIES
-    from gen.study.campaign import timing, write
-    from gen.study.results import failures
-    from gen.study.runner import Runner
+    from lutcore.gen.explore.report import exploration
+    from lutcore.gen.explore.search import explore as search
+    from lutcore.gen.explore.space import load_space
+    from lutcore.gen.measure import FAMILIES
+    from lutcore.gen.study.campaign import timing, write
+    from lutcore.gen.study.results import failures
+    from lutcore.gen.study.runner import Runner
 
     design = load_space(space, liberty, period)
     if design.target not in FAMILIES:
@@ -148,10 +148,10 @@ def _end_to_end(
     output: Path, jobs: int, scheduler: str | None, reduced: bool, as_json: bool
 ) -> None:
     """The study that models: no library, no timing."""
-    from gen.performance.workload import record
-    from gen.study.end_to_end import end_to_end, workloads, write_result
-    from gen.study.results import failures
-    from gen.study.runner import Runner
+    from lutcore.gen.performance.workload import record
+    from lutcore.gen.study.end_to_end import end_to_end, workloads, write_result
+    from lutcore.gen.study.results import failures
+    from lutcore.gen.study.runner import Runner
 
     measure: Any = record  # of a workload
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, measure=measure)
@@ -233,8 +233,8 @@ def _end(failed: list[str]) -> None:
 
 
 def _show_findings(found: Mapping[str, Any]) -> None:
-    from gen.study.report import number
-    from gen.study.results import counted
+    from lutcore.gen.study.report import number
+    from lutcore.gen.study.results import counted
 
     table = Table(title=found["title"], title_justify="left")
     for heading in ("comparison", "here", "published", "note"):
@@ -248,8 +248,8 @@ def _show_findings(found: Mapping[str, Any]) -> None:
 
 
 def _show_front(found: Mapping[str, Any]) -> None:
-    from gen.study.report import HEADINGS, number
-    from gen.study.results import counted
+    from lutcore.gen.study.report import HEADINGS, number
+    from lutcore.gen.study.results import counted
 
     table = Table(title=f"{found['title']}: front", title_justify="left")
     for column in found["columns"]:

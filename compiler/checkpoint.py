@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from compiler.gguf_file import GgufFile
-from compiler.importers.base import Checkpoint, Facts
-from compiler.importers.folder import refuse_pickle
-from compiler.safetensors_file import SafetensorsFile
-from hdl.errors import InputError
+from lutcore.compiler.gguf_file import GgufFile
+from lutcore.compiler.importers.base import Checkpoint, Facts
+from lutcore.compiler.importers.folder import refuse_pickle
+from lutcore.compiler.safetensors_file import SafetensorsFile
+from lutcore.hdl.errors import InputError
 
 __all__ = ["Checkpoint", "Facts", "open_checkpoint"]
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from compiler.graph.ir import Graph
-from compiler.graph.ops import OPS
-from compiler.stored import PARTS, StoredTensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.lmma import BYTES
+from lutcore.compiler.graph.ir import Graph
+from lutcore.compiler.graph.ops import OPS
+from lutcore.compiler.stored import PARTS, StoredTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import BYTES
 
 MAGIC = b"LUTCORE\n"
 VERSION = 1

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
-from compiler.engine_times import ComputeTimes, LoadTimes, Memory, StoreTimes
-from compiler.timeline import Timeline
-from hdl.axi import PAGE_BITS
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.lmma import (
+from lutcore.compiler.engine_times import ComputeTimes, LoadTimes, Memory, StoreTimes
+from lutcore.compiler.timeline import Timeline
+from lutcore.hdl.axi import PAGE_BITS
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import (
     ADDRESS_BITS,
     BY_OPCODE,
     BYTES,
@@ -23,7 +23,7 @@ from hdl.lmma import (
     WAITS,
     Queue,
 )
-from hdl.sequencer import QUIET
+from lutcore.hdl.sequencer import QUIET
 
 #: Cycles of an instruction in the sequencer: read, execute.
 _PACE = 2
@@ -32,7 +32,7 @@ _WRAP = (1 << ADDRESS_BITS) - 1
 
 @dataclass(frozen=True)
 class Cycles:
-    """What a program will do: the counters of :data:`hdl.registers.COUNTERS`.
+    """What a program will do: the counters of :data:`lutcore.hdl.registers.COUNTERS`.
 
     ``wait_load`` and ``wait_store`` are cycles in which an ``lmma`` is next but lacks a token,
     ``wait_tile`` those in which a weight slice waits.
@@ -230,9 +230,10 @@ def cycles(
     Parameters
     ----------
     words : sequence of int
-        Instructions of a program that is legal on the core (:func:`~hdl.lmma_limits.examine`).
+        Instructions of a program that is legal on the core
+        (:func:`~lutcore.hdl.lmma_limits.examine`).
     memory : Memory
-        Default a memory like that of :class:`~verif.core_simulator.Conditions`.
+        Default a memory like that of :class:`~lutcore.verif.core_simulator.Conditions`.
     address : int
         Where the program stands in memory.
     free_tables : bool

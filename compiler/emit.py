@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from compiler.schedule import Blocks, Layout, Run
-from hdl.lmma import BY_NAME, EDGES
-from hdl.lmma_limits import built_values
+from lutcore.compiler.schedule import Blocks, Layout, Run
+from lutcore.hdl.lmma import BY_NAME, EDGES
+from lutcore.hdl.lmma_limits import built_values
 
 # Registers: memory addresses, then local ones.
 _A, _W, _S, _O, _ACT, _WGT, _SCALE, _ACC = range(8)

@@ -1,8 +1,8 @@
 """From a weight tensor and activations to a program: one mpGEMM, cut into what the buffers hold.
 
-Weights and scales are laid out in the order of their use (:mod:`compiler.schedule`), so that they
-are read once for every block of rows, front to back. A :class:`Plan` is a program and its weights
-for any place in memory and any activations; :func:`gemm` places one of its own.
+Weights and scales are laid out in the order of their use (:mod:`lutcore.compiler.schedule`), so
+that they are read once for every block of rows, front to back. A :class:`Plan` is a program and its
+weights for any place in memory and any activations; :func:`gemm` places one of its own.
 """
 
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compiler.activations import activation_image
-from compiler.emit import Writer
-from compiler.engine_times import Memory
-from compiler.pack import PackedWeights, pack
-from compiler.program import Output, Program
-from compiler.schedule import Blocks, Layout, up
-from compiler.search import Problem, choose, shared_operands
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.lmma import BYTES, OUTPUTS
-from hdl.rules import check_core
+from lutcore.compiler.activations import activation_image
+from lutcore.compiler.emit import Writer
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.pack import PackedWeights, pack
+from lutcore.compiler.program import Output, Program
+from lutcore.compiler.schedule import Blocks, Layout, up
+from lutcore.compiler.search import Problem, choose, shared_operands
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import BYTES, OUTPUTS
+from lutcore.hdl.rules import check_core
 
 #: Regions of memory start at multiples of this, so that no burst crosses one.
 PAGE = 4096
@@ -131,7 +131,7 @@ class Plan:
         }
 
     def problem(self, memory: Memory | None = None) -> Problem:
-        """What was scheduled, for another look at it (:func:`~compiler.search.search`)."""
+        """What was scheduled, for another look at it (:func:`~lutcore.compiler.search.search`)."""
         m, n, _ = self.shape
         return Problem(
             layout=self.layout, m=m, n=n, options=self.options, memory=memory or Memory()
@@ -149,7 +149,8 @@ class Plan:
         Parameters
         ----------
         values : [M, K]
-            Integers, or the NumPy type of the float format (:data:`~compiler.activations.TYPES`).
+            Integers, or the NumPy type of the float format
+            (:data:`~lutcore.compiler.activations.TYPES`).
 
         Raises
         ------
@@ -263,7 +264,8 @@ def gemm(
     Parameters
     ----------
     activations : [M, K]
-        Integers, or the NumPy type of the float format (:data:`~compiler.activations.TYPES`).
+        Integers, or the NumPy type of the float format
+        (:data:`~lutcore.compiler.activations.TYPES`).
 
     Raises
     ------

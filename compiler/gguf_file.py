@@ -7,12 +7,12 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from compiler.importers.base import CHUNK, Checkpoint, Facts
-from compiler.importers.gguf_blocks import BLOCKS, Block
-from compiler.importers.gguf_header import I2_S, Stored, read_header
-from compiler.importers.mapped import map_bytes
-from compiler.tensor import QuantTensor
-from hdl.errors import InputError
+from lutcore.compiler.importers.base import CHUNK, Checkpoint, Facts
+from lutcore.compiler.importers.gguf_blocks import BLOCKS, Block
+from lutcore.compiler.importers.gguf_header import I2_S, Stored, read_header
+from lutcore.compiler.importers.mapped import map_bytes
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.errors import InputError
 
 #: GGUF types that can be read, by name.
 SUPPORTED = tuple(BLOCKS)

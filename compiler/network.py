@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from compiler.checkpoint import Checkpoint
-from compiler.container import Container, Entry, Layer
-from compiler.gemm import PAGE, Plan, plan
-from compiler.graph.build import build_graph
-from compiler.graph.ir import Graph
-from compiler.graph.passes import Target, run_passes
-from compiler.quantise import Rounding
-from compiler.schedule import up
-from compiler.stored import StoredTensor
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.lmma import BYTES
-from hdl.rules import check_core
+from lutcore.compiler.checkpoint import Checkpoint
+from lutcore.compiler.container import Container, Entry, Layer
+from lutcore.compiler.gemm import PAGE, Plan, plan
+from lutcore.compiler.graph.build import build_graph
+from lutcore.compiler.graph.ir import Graph
+from lutcore.compiler.graph.passes import Target, run_passes
+from lutcore.compiler.quantise import Rounding
+from lutcore.compiler.schedule import up
+from lutcore.compiler.stored import StoredTensor
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import BYTES
+from lutcore.hdl.rules import check_core
 
 #: Rows of activations that programs are made for, by the network's builder.
 ROWS = {"decoder": (1, 16), "bert": (8, 32)}

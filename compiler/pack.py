@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.forms import TERNARY_K
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.forms import TERNARY_K
 
 
 def reinterpret_scales(scales: np.ndarray) -> np.ndarray:
@@ -119,7 +119,7 @@ class PackedWeights:
         s' = s / 2.
     zero_points : int32 [N, groups]
         z'' = 2 z + 1 - 2^b + offset(b): the zero point as the core's form reads weights
-        (:class:`~hdl.forms.Form`); a run's result is ``scale * D - z'' R``.
+        (:class:`~lutcore.hdl.forms.Form`); a run's result is ``scale * D - z'' R``.
     """
 
     bits: int

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.lmma import BYTES, OUTPUTS
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import BYTES, OUTPUTS
 
 #: Bytes of one output, by its format.
 OUTPUT_BYTES = {"fp32": 4, "int32": 4, "fp16": 2, "bf16": 2}

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from compiler.pack import Steps
-from hdl.config import CoreConfig
-from hdl.lmma import SCALES, ScaleRecord
-from hdl.lmma_limits import Units
+from lutcore.compiler.pack import Steps
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import SCALES, ScaleRecord
+from lutcore.hdl.lmma_limits import Units
 
 
 def up(value: int, unit: int) -> int:
@@ -82,10 +82,10 @@ class Layout:
         bits : int
             Of the weight codes.
         steps : Steps
-            How K is cut (:func:`~compiler.pack.cut_steps`).
+            How K is cut (:func:`~lutcore.compiler.pack.cut_steps`).
         k : int
         scales : str
-            Format of scale records (:data:`~hdl.lmma.SCALES`).
+            Format of scale records (:data:`~lutcore.hdl.lmma.SCALES`).
         shared : bool
             One scale and zero point for a whole row: its records serve every run.
         """

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from compiler.cycles import Cycles, cycles
-from compiler.emit import Writer
-from compiler.engine_times import Memory
-from compiler.pack import cut_steps
-from compiler.program import OUTPUT_BYTES
-from compiler.schedule import Blocks, Layout, blockings, up, widths
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.lmma import ACCUMULATORS, OUTPUTS, SCALES
+from lutcore.compiler.cycles import Cycles, cycles
+from lutcore.compiler.emit import Writer
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.pack import cut_steps
+from lutcore.compiler.program import OUTPUT_BYTES
+from lutcore.compiler.schedule import Blocks, Layout, blockings, up, widths
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import ACCUMULATORS, OUTPUTS, SCALES
 
 #: Cycles, over the fewest, that count as equal.
 NEAR = 1.01
@@ -34,7 +34,7 @@ class Problem:
     layout : Layout
     m, n : int
     options : dict of str to int
-        Operands that all instructions share (:class:`~compiler.emit.Writer`).
+        Operands that all instructions share (:class:`~lutcore.compiler.emit.Writer`).
     memory : Memory
     """
 
@@ -64,16 +64,16 @@ class Problem:
 def shared_operands(
     layout: Layout, n: int, bits: int, output: str, scales: str, zero: int = 0
 ) -> dict[str, int]:
-    """Operands that all instructions of a problem share (:class:`~compiler.emit.Writer`).
+    """Operands that all instructions of a problem share (:class:`~lutcore.compiler.emit.Writer`).
 
     Parameters
     ----------
     bits : int
         Of the weight codes.
     output : str
-        Type of the results (:data:`~hdl.lmma.OUTPUTS`).
+        Type of the results (:data:`~lutcore.hdl.lmma.OUTPUTS`).
     scales : str
-        Format of scale records (:data:`~hdl.lmma.SCALES`).
+        Format of scale records (:data:`~lutcore.hdl.lmma.SCALES`).
     zero : int
         Zero point, where records have none.
     """

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from compiler.gguf_file import GgufFile
-from gen.simulate import SimulationReport, simulate
-from gen.synth import AreaReport, synthesise
-from hdl.presets import preset
+from lutcore.compiler.gguf_file import GgufFile
+from lutcore.gen.simulate import SimulationReport, simulate
+from lutcore.gen.synth import AreaReport, synthesise
+from lutcore.hdl.presets import preset
 
 HERE = Path(__file__).resolve().parent
 #: Activation rows (tokens) of the sentence that are run.

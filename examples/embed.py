@@ -25,13 +25,13 @@ from make_example import (
     load_model,
 )
 
-from compiler.checkpoint import open_checkpoint
-from compiler.network import compile_network
-from compiler.quantise import Rounding
-from gen.backends import BACKENDS, CheckedBackend, GoldenBackend, open_backend
-from gen.model_run import Executor
-from hdl.errors import InputError
-from hdl.presets import load_config
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.network import compile_network
+from lutcore.compiler.quantise import Rounding
+from lutcore.gen.backends import BACKENDS, CheckedBackend, GoldenBackend, open_backend
+from lutcore.gen.model_run import Executor
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import load_config
 
 
 def main() -> int:

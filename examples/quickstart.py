@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from compiler.gguf_file import GgufFile
-from compiler.pack import pack
-from gen.simulate import simulate
-from hdl.presets import preset
-from verif.golden import mpgemm
+from lutcore.compiler.gguf_file import GgufFile
+from lutcore.compiler.pack import pack
+from lutcore.gen.simulate import simulate
+from lutcore.hdl.presets import preset
+from lutcore.verif.golden import mpgemm
 
 HERE = Path(__file__).resolve().parent
 config = preset("w2a8").replace(n=32)

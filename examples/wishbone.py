@@ -16,16 +16,16 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from compiler.gemm import gemm
-from compiler.program import Program
-from gen.simulate import random_activations, random_tensor
-from hdl.config import CoreConfig
-from hdl.control import Control, attach
-from hdl.core import Core
-from hdl.lmma import ADDRESS_BITS
-from hdl.presets import preset
-from hdl.registers import ADDRESS_WIDTH, REGISTERS
-from verif.isa_model import IsaModel
+from lutcore.compiler.gemm import gemm
+from lutcore.compiler.program import Program
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.control import Control, attach
+from lutcore.hdl.core import Core
+from lutcore.hdl.lmma import ADDRESS_BITS
+from lutcore.hdl.presets import preset
+from lutcore.hdl.registers import ADDRESS_WIDTH, REGISTERS
+from lutcore.verif.isa_model import IsaModel
 
 
 def wishbone_signature(address_bits: int, bits: int) -> wiring.Signature:
@@ -43,7 +43,7 @@ class WishboneCore(wiring.Component):
     -------
     memory : Out, :func:`wishbone_signature` of the bus width
     host : In, :func:`wishbone_signature` of 32 bits
-        Registers (:mod:`hdl.registers`), whole words.
+        Registers (:mod:`lutcore.hdl.registers`), whole words.
     irq : Out
     """
 

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fpga.boards import Board, baud_rate, oscillator, pins
-from fpga.emit import is_core, top_rtlil
-from fpga.fit import check_model, check_synthesis
-from fpga.netlist import Netlist, synthesise
-from fpga.place import FLOWS, Placed, pack, place_and_route
-from fpga.pll import Pll, ecp5_pll, mmcm
-from fpga.protocol import facts
-from fpga.sdram_chip import Memory, SdramTiming, memory_bytes
-from fpga.tools import command
-from gen import cache
-from gen.files import write_files
-from hdl.config import CoreConfig
-from hdl.errors import InputError
+from lutcore.fpga.boards import Board, baud_rate, oscillator, pins
+from lutcore.fpga.emit import is_core, top_rtlil
+from lutcore.fpga.fit import check_model, check_synthesis
+from lutcore.fpga.netlist import Netlist, synthesise
+from lutcore.fpga.place import FLOWS, Placed, pack, place_and_route
+from lutcore.fpga.pll import Pll, ecp5_pll, mmcm
+from lutcore.fpga.protocol import facts
+from lutcore.fpga.sdram_chip import Memory, SdramTiming, memory_bytes
+from lutcore.fpga.tools import command
+from lutcore.gen import cache
+from lutcore.gen.files import write_files
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
 
 #: Paths of a report.
 _PATHS = 3
@@ -56,11 +56,11 @@ class BitstreamReport:
     seeds : dict
         Seed -> MHz.
     synthesis : dict
-        Resource -> number, by synthesis (:func:`~gen.fpga_synth.resources`).
+        Resource -> number, by synthesis (:func:`~lutcore.gen.fpga_synth.resources`).
     placed : dict
         nextpnr's name of a resource -> used and available; only used ones.
     hierarchy : {"kept", "whole"}
-        How the design was mapped (:class:`~fpga.netlist.Netlist`).
+        How the design was mapped (:class:`~lutcore.fpga.netlist.Netlist`).
     blocks : dict
         Block -> resource -> number, mapped block by block.
     memories : dict
@@ -182,7 +182,7 @@ def synthesised(
 
 
 def board_metadata(config: CoreConfig, board: Board, design: Design) -> dict[str, Any]:
-    """What the driver must know: :func:`fpga.driver.read_metadata` reads it."""
+    """What the driver must know: :func:`lutcore.fpga.driver.read_metadata` reads it."""
     return {
         "design": config.name,
         "board": board.name,

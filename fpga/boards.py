@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fpga.sdram_chip import SDRAM_16M_16, SdramChip
-from hdl.errors import InputError
-from hdl.presets import load_config, preset
+from lutcore.fpga.sdram_chip import SDRAM_16M_16, SdramChip
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import load_config, preset
 
 #: Fastest bit rates of the boards' USB bridges first; the first that a clock divides into is used.
 BAUDS = (3_000_000, 2_000_000, 1_000_000, 500_000)
@@ -24,7 +24,7 @@ class Board:
     ----------
     name, title : str
     family : str
-        A key of :data:`~gen.fpga_families.FAMILIES`.
+        A key of :data:`~lutcore.gen.fpga_families.FAMILIES`.
     platform : str
         ``module:class`` of an Amaranth platform, which says where clock and UART are.
     synth : str
@@ -99,7 +99,7 @@ _BOARDS = (
         name="orangecrab",
         title="OrangeCrab r0.2 (LFE5U-25F)",
         family="ecp5",
-        platform="fpga.platforms:OrangeCrabPlatform",
+        platform="lutcore.fpga.platforms:OrangeCrabPlatform",
         device=("--25k", "--package", "CSFBGA285", "--speed", "8"),
         pack=("--compress", "--freq", "38.8"),
         capacity={"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28},
@@ -126,7 +126,7 @@ _BOARDS = (
         name="tangnano20k",
         title="Tang Nano 20K (GW2AR-18C)",
         family="gowin",
-        platform="fpga.platforms:TangNano20kPlatform",
+        platform="lutcore.fpga.platforms:TangNano20kPlatform",
         synth="-family gw2a",
         device=("--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C"),
         pack=("-d", "GW2A-18C", "--sspi_as_gpio", "--mspi_as_gpio"),
@@ -140,7 +140,7 @@ _BOARDS = (
         name="lifcl-evn",
         title="CrossLink-NX evaluation board (LIFCL-40)",
         family="nexus",
-        platform="fpga.platforms:LifclEvnPlatform",
+        platform="lutcore.fpga.platforms:LifclEvnPlatform",
         synth="-iopad",
         device=("--device", "LIFCL-40-8BG400C"),
         capacity={"lut": 32256, "ff": 32256, "bram": 84, "dsp": 56, "spram": 2},
@@ -203,7 +203,8 @@ _SDRAM_NAMES = {"clk_en": "cke", "cs": "cs_n", "we": "we_n", "ras": "ras_n", "ca
 
 
 def pins(board: Board) -> dict[str, Pin]:
-    """Port of :class:`~fpga.gateware.top.Top`, or its bit -> pin, as Amaranth's platform has them.
+    """Port of :class:`~lutcore.fpga.gateware.top.Top`, or its bit -> pin, as Amaranth's platform
+    has them.
 
     Raises
     ------

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import serial
 
-from fpga.frame_length import FrameLength
-from fpga.pending import Pending
-from fpga.protocol import (
+from lutcore.fpga.frame_length import FrameLength
+from lutcore.fpga.pending import Pending
+from lutcore.fpga.protocol import (
     ATTEMPTS,
     FRAME_WORDS,
     SEQUENCE,
@@ -20,7 +20,7 @@ from fpga.protocol import (
     Status,
     Unwrapper,
 )
-from hdl.errors import ToolError
+from lutcore.hdl.errors import ToolError
 
 #: Requests under way on a line that loses much: those behind a lost one show that it was lost, and
 #: where they are lost too the host waits for nothing.
@@ -31,9 +31,9 @@ class Channel:
     """Sends requests and repeats what was lost: go-back-N, with fewer under way after a loss.
 
     Requests are cut into frames when they are sent, shorter ones on a bad line
-    (:class:`~fpga.frame_length.FrameLength`). A frame that was sent is cut again only when the
-    board has said, behind it on the line, which number is due: nothing sent before can be executed
-    any longer, and no answer to it is still to come.
+    (:class:`~lutcore.fpga.frame_length.FrameLength`). A frame that was sent is cut again only when
+    the board has said, behind it on the line, which number is due: nothing sent before can be
+    executed any longer, and no answer to it is still to come.
 
     Parameters
     ----------

@@ -10,12 +10,12 @@ from typing import Self
 import numpy as np
 import serial
 
-from compiler.gemm import gemm
-from compiler.program import Program
-from compiler.tensor import QuantTensor
-from fpga.channel import Channel
-from fpga.emit import is_core
-from fpga.protocol import (
+from lutcore.compiler.gemm import gemm
+from lutcore.compiler.program import Program
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.fpga.channel import Channel
+from lutcore.fpga.emit import is_core
+from lutcore.fpga.protocol import (
     FACTS,
     FACTS_BASE,
     FRAME_WORDS,
@@ -26,15 +26,15 @@ from fpga.protocol import (
     Request,
     facts,
 )
-from fpga.tile_matmul import tile_matmul
-from fpga.virtual import VirtualBoard
-from gen.run import Run
-from hdl.axi import PAGE_BITS
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
-from hdl.lmma import Cause
-from hdl.registers import COUNTERS, REGISTERS, constants
-from verif.isa_model import State
+from lutcore.fpga.tile_matmul import tile_matmul
+from lutcore.fpga.virtual import VirtualBoard
+from lutcore.gen.run import Run
+from lutcore.hdl.axi import PAGE_BITS
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.hdl.lmma import Cause
+from lutcore.hdl.registers import COUNTERS, REGISTERS, constants
+from lutcore.verif.isa_model import State
 
 #: Port that stands for a simulated board.
 SIMULATED = "sim"
@@ -76,7 +76,7 @@ class Device:
         Parameters
         ----------
         port : str
-            Serial port, or ``sim``: a :class:`~fpga.virtual.VirtualBoard` of its own.
+            Serial port, or ``sim``: a :class:`~lutcore.fpga.virtual.VirtualBoard` of its own.
         config : CoreConfig
             What the board was built from.
         baud : int
@@ -186,7 +186,7 @@ class Device:
         return self._channel.exchange(requests)
 
     def register(self, name: str) -> int:
-        """Value of a register of the core (:mod:`hdl.registers`)."""
+        """Value of a register of the core (:mod:`lutcore.hdl.registers`)."""
         return int.from_bytes(self.read(*_place(name)), "little")
 
     def set_register(self, name: str, value: int) -> None:

@@ -4,17 +4,17 @@ import functools
 
 from amaranth.lib.wiring import Component
 
-from fpga.gateware.block_memory import check_memory
-from fpga.gateware.board import Board
-from fpga.gateware.tile_board import TileBoard, check_tile
-from fpga.gateware.top import Top
-from fpga.gateware.uart import check_divisor
-from fpga.pll import Pll
-from fpga.sdram_chip import Memory
-from gen.rtl import component_rtlil, rtlil_verilog
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.rules import check_core
+from lutcore.fpga.gateware.block_memory import check_memory
+from lutcore.fpga.gateware.board import Board
+from lutcore.fpga.gateware.tile_board import TileBoard, check_tile
+from lutcore.fpga.gateware.top import Top
+from lutcore.fpga.gateware.uart import check_divisor
+from lutcore.fpga.pll import Pll
+from lutcore.fpga.sdram_chip import Memory
+from lutcore.gen.rtl import component_rtlil, rtlil_verilog
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.rules import check_core
 
 #: Name of the top module.
 TOP = "board"
@@ -28,7 +28,8 @@ def is_core(config: CoreConfig) -> bool:
 
 
 def board_component(config: CoreConfig, memory: Memory, divisor: int) -> Component:
-    """A :class:`~fpga.gateware.board.Board` or :class:`~fpga.gateware.tile_board.TileBoard`.
+    """A :class:`~lutcore.fpga.gateware.board.Board` or
+    :class:`~lutcore.fpga.gateware.tile_board.TileBoard`.
 
     Raises
     ------
@@ -63,5 +64,5 @@ def board_verilog(config: CoreConfig, memory: Memory, divisor: int) -> str:
 
 
 def top_rtlil(config: CoreConfig, memory: Memory, divisor: int, pll: Pll | None) -> str:
-    """RTLIL of :class:`~fpga.gateware.top.Top` around a board; errors as above."""
+    """RTLIL of :class:`~lutcore.fpga.gateware.top.Top` around a board; errors as above."""
     return component_rtlil(Top(board_component(config, memory, divisor), pll), TOP)

@@ -3,11 +3,11 @@
 import itertools
 from collections.abc import Iterator, Mapping
 
-from fpga.boards import Board
-from fpga.emit import is_core
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.rules import check_core
+from lutcore.fpga.boards import Board
+from lutcore.fpga.emit import is_core
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.rules import check_core
 
 #: Part of the LUTs that place and route can use, and part that leaves a margin.
 _USABLE, _COMFORTABLE = 0.97, 0.85

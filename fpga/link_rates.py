@@ -1,17 +1,17 @@
-"""What the link does on a good line and on a bad one: ``python -m fpga.link_rates``."""
+"""What the link does on a good line and on a bad one: ``python -m lutcore.fpga.link_rates``."""
 
 import time
 from pathlib import Path
 
 import numpy as np
 
-from compiler.gemm import gemm
-from fpga.driver import BAUD, Device
-from fpga.virtual import DIVISOR, LineFaults, VirtualBoard
-from gen.simulate import load_activations, load_tensor
-from hdl.errors import ToolError
-from verif.golden import mpgemm
-from verif.small_cores import SMALL_CORES
+from lutcore.compiler.gemm import gemm
+from lutcore.fpga.driver import BAUD, Device
+from lutcore.fpga.virtual import DIVISOR, LineFaults, VirtualBoard
+from lutcore.gen.simulate import load_activations, load_tensor
+from lutcore.hdl.errors import ToolError
+from lutcore.verif.golden import mpgemm
+from lutcore.verif.small_cores import SMALL_CORES
 
 CORE = SMALL_CORES["w4a8"]
 _EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

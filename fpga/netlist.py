@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fpga.boards import Board
-from fpga.emit import TOP, UNINITIALISED
-from gen import cache
-from gen.fpga_adders import adder_maps
-from gen.fpga_families import FAMILIES, Family
-from gen.fpga_synth import module_cells, resources
-from gen.netlist import Json
-from gen.yosys import run_yosys, yosys_command
+from lutcore.fpga.boards import Board
+from lutcore.fpga.emit import TOP, UNINITIALISED
+from lutcore.gen import cache
+from lutcore.gen.fpga_adders import adder_maps
+from lutcore.gen.fpga_families import FAMILIES, Family
+from lutcore.gen.fpga_synth import module_cells, resources
+from lutcore.gen.netlist import Json
+from lutcore.gen.yosys import run_yosys, yosys_command
 
 #: Blocks that take a smaller part of all LUTs are not taken apart.
 _SHARE = 0.1
@@ -33,7 +33,7 @@ class Netlist:
     json : str
         Flat netlist as nextpnr reads it.
     total : dict
-        Resource (:func:`~gen.fpga_synth.resources`) -> number.
+        Resource (:func:`~lutcore.gen.fpga_synth.resources`) -> number.
     hierarchy : {"kept", "whole"}
         The design is mapped block by block and as a whole; the one that took fewer LUTs.
     blocks : dict

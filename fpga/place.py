@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fpga.boards import Board, Pin
-from fpga.tools import (
+from lutcore.fpga.boards import Board, Pin
+from lutcore.fpga.tools import (
     ECPPACK,
     GOWIN_PACK,
     ICEPACK,
@@ -21,7 +21,7 @@ from fpga.tools import (
     Tool,
     command,
 )
-from hdl.errors import ToolError
+from lutcore.hdl.errors import ToolError
 
 #: Told about each line that a tool says.
 Progress = Callable[[str], None]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from amaranth.hdl import Const, Instance, Signal
 
-from hdl.errors import InputError
+from lutcore.hdl.errors import InputError
 
 
 class Pll(Protocol):

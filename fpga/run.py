@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from compiler.container import Container
-from compiler.program import Program
-from fpga.driver import BAUD, Device
-from fpga.protocol import WORD_BYTES
-from gen.backends import CoreBackend
-from gen.run import Run, against_model
-from hdl.errors import InputError
-from verif.isa_model import State
+from lutcore.compiler.container import Container
+from lutcore.compiler.program import Program
+from lutcore.fpga.driver import BAUD, Device
+from lutcore.fpga.protocol import WORD_BYTES
+from lutcore.gen.backends import CoreBackend
+from lutcore.gen.run import Run, against_model
+from lutcore.hdl.errors import InputError
+from lutcore.verif.isa_model import State
 
 
 def run_on_board(program: Program, port: str, baud: int = BAUD) -> Run:
-    """Run a program on the board at ``port`` (:meth:`~fpga.driver.Device.open`).
+    """Run a program on the board at ``port`` (:meth:`~lutcore.fpga.driver.Device.open`).
 
     Its result and state are held against the ISA model; other memory is not read back.
 
@@ -29,7 +29,7 @@ def run_on_board(program: Program, port: str, baud: int = BAUD) -> Run:
 
 
 class BoardMachine:
-    """A board as the core with memory that networks run on (:class:`gen.backends.Machine`).
+    """A board as the core with memory that networks run on (:class:`lutcore.gen.backends.Machine`).
 
     Raises
     ------
@@ -73,7 +73,7 @@ def board_backend(
 ) -> CoreBackend:
     """A network's matrices on the board at ``port``, in whose memory all of them are.
 
-    ``timeout`` and ``retry`` are those of :meth:`~fpga.driver.Device.open`.
+    ``timeout`` and ``retry`` are those of :meth:`~lutcore.fpga.driver.Device.open`.
 
     Raises
     ------

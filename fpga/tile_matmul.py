@@ -5,14 +5,20 @@ from typing import Protocol
 
 import numpy as np
 
-from compiler.tensor import QuantTensor
-from fpga.gateware.beats import WORD_BITS, beat_words
-from fpga.protocol import ACTIVATIONS_BASE, RESULTS_BASE, STEP_WORDS, WEIGHTS_BASE, WORD_BYTES
-from hdl.config import CoreConfig
-from hdl.drain import results_layout
-from hdl.errors import ToolError
-from verif.fields import unpack_fields
-from verif.job import TileStreams, tile_streams
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.fpga.gateware.beats import WORD_BITS, beat_words
+from lutcore.fpga.protocol import (
+    ACTIVATIONS_BASE,
+    RESULTS_BASE,
+    STEP_WORDS,
+    WEIGHTS_BASE,
+    WORD_BYTES,
+)
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.drain import results_layout
+from lutcore.hdl.errors import ToolError
+from lutcore.verif.fields import unpack_fields
+from lutcore.verif.job import TileStreams, tile_streams
 
 
 class TileLink(Protocol):

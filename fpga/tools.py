@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from hdl.errors import InputError
+from lutcore.hdl.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from fpga.emit import TOP, board_verilog
-from fpga.sdram_chip import Memory, SdramTiming
-from hdl.config import CoreConfig
-from verif.native import build_native
+from lutcore.fpga.emit import TOP, board_verilog
+from lutcore.fpga.sdram_chip import Memory, SdramTiming
+from lutcore.hdl.config import CoreConfig
+from lutcore.verif.native import build_native
 
 _HARNESS = Path(__file__).parent / "board_harness.cpp"
 _MODEL = Path(__file__).parent / "sdram_model.h"
@@ -67,7 +67,7 @@ def model_rules(timing: SdramTiming) -> list[int]:
 
 
 class VirtualBoard:
-    """A board that :meth:`~fpga.driver.Device.open` finds at :attr:`port`.
+    """A board that :meth:`~lutcore.fpga.driver.Device.open` finds at :attr:`port`.
 
     Parameters
     ----------

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fpga.bitstream import board_metadata, synthesised
-from fpga.boards import Board, oscillator, pins
-from fpga.emit import TOP, UNINITIALISED
-from fpga.netlist import Netlist
-from gen.files import write_files
-from gen.rtl import rtlil_verilog
-from hdl.config import CoreConfig
+from lutcore.fpga.bitstream import board_metadata, synthesised
+from lutcore.fpga.boards import Board, oscillator, pins
+from lutcore.fpga.emit import TOP, UNINITIALISED
+from lutcore.fpga.netlist import Netlist
+from lutcore.gen.files import write_files
+from lutcore.gen.rtl import rtlil_verilog
+from lutcore.hdl.config import CoreConfig
 
 _TCL = """\
 # vivado -mode batch -source {name}.tcl
@@ -37,7 +37,7 @@ class Project:
     netlist: Netlist
 
     def write(self, folder: Path) -> list[Path]:
-        """Write them all, or none; errors as of :func:`~gen.files.write_files`."""
+        """Write them all, or none; errors as of :func:`~lutcore.gen.files.write_files`."""
         return write_files(folder, self.files)
 
     def to_dict(self) -> dict[str, Any]:

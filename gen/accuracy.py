@@ -1,4 +1,4 @@
-"""How accurate each mode is: ``python -m gen.accuracy`` prints the table of the manual.
+"""How accurate each mode is: ``python -m lutcore.gen.accuracy`` prints the table of the manual.
 
 Error is the RMS of the difference from the float64 product of the same activations (rounded to
 their format) and the same quantised weights, over the RMS of that product.
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from compiler.gguf_file import GgufFile
-from compiler.tensor import QuantTensor
-from gen.files import fill_table
-from gen.simulate import as_format, random_tensor
-from hdl.config import FLOATS, CoreConfig
-from verif.outputs import error_bound, outputs
+from lutcore.compiler.gguf_file import GgufFile
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.gen.files import fill_table
+from lutcore.gen.simulate import as_format, random_tensor
+from lutcore.hdl.config import FLOATS, CoreConfig
+from lutcore.verif.outputs import error_bound, outputs
 
 #: Modes of a row of the table: heading, changes of the configuration.
 MODES: dict[str, dict] = {

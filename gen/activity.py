@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from gen.cell_models import CellModel, cell_model
-from gen.hierarchy import block_below
-from gen.yosys import run_yosys
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
-from verif.job import TileJob
-from verif.simulator import build, run_jobs
+from lutcore.gen.cell_models import CellModel, cell_model
+from lutcore.gen.hierarchy import block_below
+from lutcore.gen.yosys import run_yosys
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.verif.job import TileJob
+from lutcore.verif.simulator import build, run_jobs
 
 #: Slices of a job before counting starts: the pipeline is full and results drain.
 WARM_UP = 32
@@ -64,7 +64,7 @@ class Gates:
         Ports that are inputs.
     gates : list of Gate
     models : dict
-        Library cell -> :class:`~gen.cell_models.CellModel`.
+        Library cell -> :class:`~lutcore.gen.cell_models.CellModel`.
     """
 
     top: str

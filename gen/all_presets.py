@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from gen.simulate import SimulationReport, random_activations, random_tensor, simulate
-from hdl.config import CoreConfig
-from hdl.presets import PRESETS
-from verif.job import Stalls
+from lutcore.gen.simulate import SimulationReport, random_activations, random_tensor, simulate
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.presets import PRESETS
+from lutcore.verif.job import Stalls
 
 
 def run(config: CoreConfig, seed: int = 0) -> SimulationReport:

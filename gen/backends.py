@@ -4,15 +4,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from compiler.activations import activation_image
-from compiler.container import Container, Layer
-from gen.registers import c_header
-from gen.rtl import verilog
-from hdl.errors import InputError, ToolError
-from hdl.lmma import Cause
-from verif.core_simulator import CoreSimulation
-from verif.golden_linear import GoldenLinear
-from verif.isa_model import IsaModel, State
+from lutcore.compiler.activations import activation_image
+from lutcore.compiler.container import Container, Layer
+from lutcore.gen.registers import c_header
+from lutcore.gen.rtl import verilog
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.hdl.lmma import Cause
+from lutcore.verif.core_simulator import CoreSimulation
+from lutcore.verif.golden_linear import GoldenLinear
+from lutcore.verif.isa_model import IsaModel, State
 
 
 class Backend(Protocol):

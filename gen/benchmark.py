@@ -19,25 +19,25 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from compiler.cycles import cycles as predict
-from compiler.engine_times import Memory
-from compiler.gemm import gemm
-from compiler.pack import pack
-from compiler.search import search, shape_problem
-from compiler.tensor import QuantTensor
-from gen import checkpoint_memory
-from gen.generate import generate
-from gen.language_rates import language_rates
-from gen.rtl import verilog
-from gen.run import compare
-from gen.simulate import random_activations, random_tensor
-from gen.synth import synthesise
-from hdl.config import CoreConfig
-from hdl.errors import ToolError
-from hdl.presets import load_config, preset
-from verif.core_simulator import Conditions
-from verif.job import tile_job
-from verif.simulator import build, run_jobs
+from lutcore.compiler.cycles import cycles as predict
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.gemm import gemm
+from lutcore.compiler.pack import pack
+from lutcore.compiler.search import search, shape_problem
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.gen import checkpoint_memory
+from lutcore.gen.generate import generate
+from lutcore.gen.language_rates import language_rates
+from lutcore.gen.rtl import verilog
+from lutcore.gen.run import compare
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.gen.synth import synthesise
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import ToolError
+from lutcore.hdl.presets import load_config, preset
+from lutcore.verif.core_simulator import Conditions
+from lutcore.verif.job import tile_job
+from lutcore.verif.simulator import build, run_jobs
 
 
 def _seconds(call: Callable[[], object], runs: int) -> float:

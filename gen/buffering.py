@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from gen.liberty import INVERTER, Cell, Library
-from gen.netlist import Bit, Json, free_numbers, nets, new_cell
+from lutcore.gen.liberty import INVERTER, Cell, Library
+from lutcore.gen.netlist import Bit, Json, free_numbers, nets, new_cell
 
 #: Part of a driver's greatest load, at its strongest variant, that a net may have.
 _NET_SHARE = 0.5

@@ -9,8 +9,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from hdl.errors import InputError
-from verif.simulator import cache_folder
+from lutcore.hdl.errors import InputError
+from lutcore.verif.simulator import cache_folder
 
 
 def entry(kind: str, key: str) -> Path:

@@ -15,15 +15,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from compiler.assembler import to_bytes
-from gen.run import simulation
-from hdl.config import CoreConfig
-from hdl.errors import ToolError
-from hdl.lmma import Cause
-from verif.core_simulator import Conditions, CoreSimulation
-from verif.isa_model import IsaModel
-from verif.random_programs import memory_image, random_program
-from verif.small_cores import SMALL_CORES
+from lutcore.compiler.assembler import to_bytes
+from lutcore.gen.run import simulation
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import ToolError
+from lutcore.hdl.lmma import Cause
+from lutcore.verif.core_simulator import Conditions, CoreSimulation
+from lutcore.verif.isa_model import IsaModel
+from lutcore.verif.random_programs import memory_image, random_program
+from lutcore.verif.small_cores import SMALL_CORES
 
 #: Cycles after which a program counts as hung.
 WATCHDOG = 500_000

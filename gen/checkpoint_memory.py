@@ -1,7 +1,8 @@
 """Peak memory of packing a checkpoint of LLAMA2-7B's shapes, tensor by tensor.
 
-``python -m gen.checkpoint_memory`` writes a GGUF file whose matrices are zeros but for their first
-row (holes take no space), plans every matrix and says how much memory the process ever held.
+``python -m lutcore.gen.checkpoint_memory`` writes a GGUF file whose matrices are zeros but for
+their first row (holes take no space), plans every matrix and says how much memory the process ever
+held.
 """
 
 import argparse
@@ -18,9 +19,9 @@ import gguf
 import numpy as np
 from rich.progress import track
 
-from compiler.checkpoint import open_checkpoint
-from compiler.gemm import plan
-from hdl.presets import load_config
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.gemm import plan
+from lutcore.hdl.presets import load_config
 
 _WIDTH, _HIDDEN, VOCABULARY, LAYERS = 4096, 11008, 32000, 32
 _LAYER = {

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gen.flat import Flat
-from gen.liberty import Library
-from gen.netlist import Json
-from gen.opensta import Session
-from gen.sizing import Sizer
-from gen.timing import Timing
-from gen.yosys import run_yosys
+from lutcore.gen.flat import Flat
+from lutcore.gen.liberty import Library
+from lutcore.gen.netlist import Json
+from lutcore.gen.opensta import Session
+from lutcore.gen.sizing import Sizer
+from lutcore.gen.timing import Timing
+from lutcore.gen.yosys import run_yosys
 
 #: What OpenSTA finds late by less than this part of the period is sized again, for so much less.
 _NEARLY, _TRIES = 0.02, 3

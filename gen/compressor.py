@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gen.liberty import PARITY3, Cell
-from gen.netlist import Bit, Json, free_numbers, new_cell
-from gen.prefix import add_columns
+from lutcore.gen.liberty import PARITY3, Cell
+from lutcore.gen.netlist import Bit, Json, free_numbers, new_cell
+from lutcore.gen.prefix import add_columns
 
 #: Delays: through a full-adder cell to its sum and its carry, and through a gate.
 SUM, CARRY, GATE = 1.5, 1.0, 0.6
@@ -31,7 +31,8 @@ class Adders:
     cell : Cell or None
         The library's full adder; None: gates.
     gates : dict
-        Gates of a prefix tree (:func:`~gen.prefix.prefix_gates`); empty: carries always ripple.
+        Gates of a prefix tree (:func:`~lutcore.gen.prefix.prefix_gates`); empty: carries always
+        ripple.
     depths : dict
         Module -> estimated delay: carries that come later take a prefix tree, larger and faster.
         None do so in modules that are not there.

@@ -1,4 +1,4 @@
-"""Holds the cycle model against RTL: ``python -m gen.cycle_model docs/performance.md``.
+"""Holds the cycle model against RTL: ``python -m lutcore.gen.cycle_model docs/performance.md``.
 
 The cases are none of those that the model was written with. Its table stands in the document
 between ``<!-- cycle-model:begin -->`` and ``<!-- cycle-model:end -->``.
@@ -13,17 +13,17 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from compiler.cycles import Cycles, cycles
-from compiler.engine_times import Memory
-from compiler.gemm import gemm
-from compiler.program import Program
-from compiler.search import search, shape_problem
-from gen.files import fill_table
-from gen.run import simulation
-from gen.simulate import random_activations, random_tensor
-from hdl.config import CoreConfig
-from hdl.presets import load_config
-from verif.core_simulator import Conditions, CoreSimulation
+from lutcore.compiler.cycles import Cycles, cycles
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.gemm import gemm
+from lutcore.compiler.program import Program
+from lutcore.compiler.search import search, shape_problem
+from lutcore.gen.files import fill_table
+from lutcore.gen.run import simulation
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.presets import load_config
+from lutcore.verif.core_simulator import Conditions, CoreSimulation
 
 
 @dataclass(frozen=True)

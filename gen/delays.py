@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gen.liberty import Cell, Group, Library
+from lutcore.gen.liberty import Cell, Group, Library
 
 #: Edges of a signal, by index.
 EDGES = ("rise", "fall")

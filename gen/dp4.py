@@ -1,6 +1,6 @@
 """Units of four products a cycle: FP16 multipliers against lookups (paper, figures 12 and 13).
 
-``python -m gen.dp4 --liberty CELLS.lib`` prints all kinds side by side.
+``python -m lutcore.gen.dp4 --liberty CELLS.lib`` prints all kinds side by side.
 
 What counts is what takes four products a cycle and accumulates them, at a clock period that OpenSTA
 confirms, operands arriving with the clock edge and results held in flip-flops. ``discrete`` and
@@ -30,24 +30,24 @@ from amaranth.lib.wiring import In, Out
 from rich.console import Console
 from rich.table import Table
 
-from gen.accuracy import relative_error
-from gen.buffering import use_inverted_outputs
-from gen.closing import Closing
-from gen.files import write_files
-from gen.mapping import flow_digest, tool_versions
-from gen.netlist import Json
-from gen.opensta import sta_command
-from gen.simulate import as_format, random_tensor
-from gen.synth import read_library, synthesise
-from gen.yosys import run_yosys
-from hdl.blocks import Aligner, ExponentKeys, MagnitudeKeys, RunBuffer, TableRounder
-from hdl.config import CoreConfig
-from hdl.dp4 import DotProduct4
-from hdl.errors import InputError, ToolError
-from hdl.float_fused import FusedDotProduct4
-from hdl.tables import TableBuilder, tables_layout
-from verif import dp4_reference
-from verif.simulator import cache_folder
+from lutcore.gen.accuracy import relative_error
+from lutcore.gen.buffering import use_inverted_outputs
+from lutcore.gen.closing import Closing
+from lutcore.gen.files import write_files
+from lutcore.gen.mapping import flow_digest, tool_versions
+from lutcore.gen.netlist import Json
+from lutcore.gen.opensta import sta_command
+from lutcore.gen.simulate import as_format, random_tensor
+from lutcore.gen.synth import read_library, synthesise
+from lutcore.gen.yosys import run_yosys
+from lutcore.hdl.blocks import Aligner, ExponentKeys, MagnitudeKeys, RunBuffer, TableRounder
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.dp4 import DotProduct4
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.hdl.float_fused import FusedDotProduct4
+from lutcore.hdl.tables import TableBuilder, tables_layout
+from lutcore.verif import dp4_reference
+from lutcore.verif.simulator import cache_folder
 
 #: MAC units.
 KINDS = ("discrete", "fused")
@@ -175,8 +175,8 @@ class Precompute(wiring.Component):
     Members
     -------
     activations : In, ``[m][depth]`` bit patterns
-    exponents : In, ``[m]`` as of :class:`~hdl.blocks.ExponentKeys`, the greatest of the run
-    magnitudes : In, ``[m]`` as of :class:`~hdl.blocks.MagnitudeKeys`, only of int8 tables
+    exponents : In, ``[m]`` as of :class:`~lutcore.hdl.blocks.ExponentKeys`, the greatest of the run
+    magnitudes : In, ``[m]`` as of :class:`~lutcore.hdl.blocks.MagnitudeKeys`, only of int8 tables
     keys : Out
         Of the step itself, for finding the greatest.
     scales, tables : Out
@@ -420,7 +420,9 @@ def table(reports: Mapping[str, Mapping[str, Any]], errors: Mapping[str, float])
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print; returns the exit status: 1 if a unit does not meet the period."""
-    parser = argparse.ArgumentParser(prog="gen.dp4", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="lutcore.gen.dp4", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--liberty", type=Path, help="Liberty file; default the neutral library")
     parser.add_argument("--period", type=float, default=1.0, help="clock period in ns")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")

@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from compiler.gguf_file import GgufFile
-from compiler.tensor import QuantTensor
-from gen.activity import CLOCK_PORT, WARM_UP, mean_toggles, measure_activity, read_gates
-from gen.files import write_files
-from gen.hierarchy import BLOCKS, core
-from gen.opensta import sta_command, sta_version
-from gen.power import SOURCE, Load, check_weighing, power_library, weigh
-from gen.simulate import load_activations, random_activations, random_tensor
-from gen.synth import netlist, read_library, synthesise
-from gen.yosys import yosys_command
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from verif.job import TileJob, tile_job
-from verif.simulator import cache_folder
+from lutcore.compiler.gguf_file import GgufFile
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.gen.activity import CLOCK_PORT, WARM_UP, mean_toggles, measure_activity, read_gates
+from lutcore.gen.files import write_files
+from lutcore.gen.hierarchy import BLOCKS, core
+from lutcore.gen.opensta import sta_command, sta_version
+from lutcore.gen.power import SOURCE, Load, check_weighing, power_library, weigh
+from lutcore.gen.simulate import load_activations, random_activations, random_tensor
+from lutcore.gen.synth import netlist, read_library, synthesise
+from lutcore.gen.yosys import yosys_command
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.verif.job import TileJob, tile_job
+from lutcore.verif.simulator import cache_folder
 
 STIMULI = ("random", "example")
 
@@ -104,7 +104,9 @@ class EnergyReport:
 
     @property
     def core_energy_fj_per_op(self) -> float:
-        """Without the results' way out, as :attr:`gen.synth.AreaReport.core_gate_equivalents`."""
+        """Without the results' way out, as
+        :attr:`lutcore.gen.synth.AreaReport.core_gate_equivalents`.
+        """
         return self.energy_fj_per_op * core(self.blocks) / self.power_mw
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,8 +130,9 @@ def energy(
 ) -> EnergyReport:
     """Measure the energy of an operation, or find that done.
 
-    The netlist of :func:`gen.synth.netlist` multiplies matrices in the tile's bench without stalls
-    of its streams; every result is held against the golden model. See the manual for what counts.
+    The netlist of :func:`lutcore.gen.synth.netlist` multiplies matrices in the tile's bench without
+    stalls of its streams; every result is held against the golden model. See the manual for what
+    counts.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Writes generated tables into documents: ``python -m gen.figures README.md``.
+"""Writes generated tables into documents: ``python -m lutcore.gen.figures README.md``.
 
 A table stands between ``<!-- presets:begin -->`` and ``<!-- presets:end -->``; no figure in it is
 typed by hand.
@@ -7,9 +7,9 @@ typed by hand.
 import argparse
 from pathlib import Path
 
-from gen.files import fill_table
-from gen.synth import synthesise
-from hdl.presets import PRESETS
+from lutcore.gen.files import fill_table
+from lutcore.gen.synth import synthesise
+from lutcore.hdl.presets import PRESETS
 
 _HEADER = (
     "| preset | M x N x K a cycle | reads | weights | activations | accumulator | latency | kGE "

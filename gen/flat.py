@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from gen.liberty import Library
-from gen.netlist import Bit, Json
+from lutcore.gen.liberty import Library
+from lutcore.gen.netlist import Bit, Json
 
 #: Net of the clock.
 CLOCK = 0
@@ -30,7 +30,7 @@ class Flat:
     ----------
     design : dict
         Mapped netlist, Yosys JSON, in which no net passes through a module
-        (:func:`~gen.netlist.bypass`).
+        (:func:`~lutcore.gen.netlist.bypass`).
     top : str
     library : Library
 

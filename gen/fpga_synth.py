@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gen import cache
-from gen.fpga_adders import adder_maps
-from gen.fpga_families import FAMILIES, Family
-from gen.hierarchy import count_cells
-from gen.netlist import Json
-from gen.rtl import design_rtlil
-from gen.yosys import run_yosys, yosys_command
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
+from lutcore.gen import cache
+from lutcore.gen.fpga_adders import adder_maps
+from lutcore.gen.fpga_families import FAMILIES, Family
+from lutcore.gen.hierarchy import count_cells
+from lutcore.gen.netlist import Json
+from lutcore.gen.rtl import design_rtlil
+from lutcore.gen.yosys import run_yosys, yosys_command
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
 
 #: Cells of pins, cells that are no resource, or one of which there is only one.
 _NOTHING = r"\$scopeinfo|VCC|GND|V(LO|HI)|EHXPLLL|MMCME2_BASE|[IO]BUF|[IO]B|TRELLIS_IO|ODDRX1F"
@@ -41,7 +41,8 @@ class FpgaReport:
     target : str
         Family.
     luts : int
-        All LUTs: of logic, of carry chains, and as memory (:data:`~gen.fpga_families.FAMILIES`).
+        All LUTs: of logic, of carry chains, and as memory
+        (:data:`~lutcore.gen.fpga_families.FAMILIES`).
     hierarchy : {"kept", "flattened"}
         The way that took fewer LUTs; all but ``blocks`` is of this one.
     blocks : dict
@@ -98,7 +99,7 @@ def synthesise_fpga(config: CoreConfig, family: str, *, use_cache: bool = True) 
     ----------
     config : CoreConfig
     family : str
-        Of :data:`~gen.fpga_families.FAMILIES`.
+        Of :data:`~lutcore.gen.fpga_families.FAMILIES`.
     use_cache : bool
         Take an earlier result; otherwise replace it.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hdl.errors import InputError
+from lutcore.hdl.errors import InputError
 
 _Attributes = dict[str, Any]
 

@@ -5,14 +5,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from compiler.checkpoint import Checkpoint, open_checkpoint
-from compiler.engine_times import Memory
-from compiler.importers.base import Facts
-from compiler.pack import check_size
-from compiler.search import search, shape_problem
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.rules import check_core
+from lutcore.compiler.checkpoint import Checkpoint, open_checkpoint
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.importers.base import Facts
+from lutcore.compiler.pack import check_size
+from lutcore.compiler.search import search, shape_problem
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.rules import check_core
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
-from compiler.checkpoint import open_checkpoint
-from compiler.container import Container, is_container
-from compiler.network import compile_network
-from gen.backends import open_backend
-from gen.model_run import Executor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.container import Container, is_container
+from lutcore.compiler.network import compile_network
+from lutcore.gen.backends import open_backend
+from lutcore.gen.model_run import Executor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
 
 #: Tokens of a byte-level model.
 VOCABULARY = 256
@@ -55,7 +55,7 @@ def opened(container: Container, on: str) -> Iterator[Executor]:
 
 
 class Decoder(Protocol):
-    """A network that remembers the tokens it has seen, :class:`gen.model_run.Executor`."""
+    """A network that remembers the tokens it has seen, :class:`lutcore.gen.model_run.Executor`."""
 
     context: int
     length: int

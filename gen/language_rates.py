@@ -1,13 +1,13 @@
-"""How fast the example's language model writes: ``python -m gen.language_rates``."""
+"""How fast the example's language model writes: ``python -m lutcore.gen.language_rates``."""
 
 import time
 from pathlib import Path
 
 import numpy as np
 
-from gen.language import Sampler, Writer, load_network, opened
-from hdl.errors import ToolError
-from hdl.presets import load_config
+from lutcore.gen.language import Sampler, Writer, load_network, opened
+from lutcore.hdl.errors import ToolError
+from lutcore.hdl.presets import load_config
 
 MODEL = Path(__file__).resolve().parent.parent / "examples" / "kjv-ternary.gguf"
 #: The core, and what differs from its preset: a run is a whole row of d = 256.

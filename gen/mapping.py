@@ -1,8 +1,8 @@
 """From RTLIL to standard cells: least area, or least area that meets a clock period.
 
-Yosys does the coarse synthesis, :mod:`gen.compressor` the sums, ABC the gates between them. For a
-period, nets are buffered, cells are sized with OpenSTA, and in modules that miss it carries take
-faster gates from an ever earlier point on (``Adders.depths``) until the period is met.
+Yosys does the coarse synthesis, :mod:`lutcore.gen.compressor` the sums, ABC the gates between them.
+For a period, nets are buffered, cells are sized with OpenSTA, and in modules that miss it carries
+take faster gates from an ever earlier point on (``Adders.depths``) until the period is met.
 """
 
 import functools
@@ -15,21 +15,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gen.buffering import Buffering, use_inverted_outputs
-from gen.closing import Closing, verilog
-from gen.compressor import Adders, compress
-from gen.liberty import PARITY3, Cell, Library
-from gen.netlist import Json, bypass
-from gen.opensta import sta_command, sta_version
-from gen.prefix import prefix_gates
-from gen.yosys import run_yosys, yosys_command
+from lutcore.gen.buffering import Buffering, use_inverted_outputs
+from lutcore.gen.closing import Closing, verilog
+from lutcore.gen.compressor import Adders, compress
+from lutcore.gen.liberty import PARITY3, Cell, Library
+from lutcore.gen.netlist import Json, bypass
+from lutcore.gen.opensta import sta_command, sta_version
+from lutcore.gen.prefix import prefix_gates
+from lutcore.gen.yosys import run_yosys, yosys_command
 
 #: Gate equivalents of a full adder in separate gates: three NAND2, two OAI21, two inverters. A
 #: library's full-adder cell is used unless it is larger: ABC by itself never picks one.
 _FULL_ADDER_IN_GATES = 7
 
-#: Estimated delays (:mod:`gen.compressor`) from which on carries take a prefix tree, the smallest
-#: area first.
+#: Estimated delays (:mod:`lutcore.gen.compressor`) from which on carries take a prefix tree, the
+#: smallest area first.
 _DEPTHS = (float("inf"), 7.0, 6.0, 4.0, 2.0)
 #: Starts that miss the period by more than the first part of it get faster carries before any
 #: sizing, which would cost more; those that still miss it by the second part are not sized.
@@ -38,9 +38,9 @@ _SIZABLE, _HOPELESS = 0.15, 0.4
 #: ABC: least area without more levels; complex gates are found by ``&nf``.
 _ABC = "strash; ifraig; scorr; drw -l; drf -l; &get -n; &nf; &put\n"
 
-#: Carry chains of full adders for what :mod:`gen.compressor` leaves: products and comparisons.
-#: Bits with a constant input, of a mere sign extension or with a carry that nobody reads are left
-#: to ABC, which finds something smaller.
+#: Carry chains of full adders for what :mod:`lutcore.gen.compressor` leaves: products and
+#: comparisons. Bits with a constant input, of a mere sign extension or with a carry that nobody
+#: reads are left to ABC, which finds something smaller.
 _ADDERS = r"""
 (* techmap_celltype = "$alu" *)
 module _10_alu (A, B, CI, BI, X, Y, CO);
@@ -112,7 +112,7 @@ class Mapped:
     slacks : dict
         Module -> worst slack of its flip-flops in ns.
     depths : dict
-        :class:`~gen.compressor.Adders` depths that were chosen.
+        :class:`~lutcore.gen.compressor.Adders` depths that were chosen.
     """
 
     modules: dict[str, dict[str, int]]

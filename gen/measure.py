@@ -14,25 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen import fpga_families
-from gen.files import write_files
-from gen.hierarchy import core
-from gen.liberty import parse, read_bytes
-from gen.opensta import sta_command, sta_version
-from gen.synth import NEUTRAL_CELLS, synthesise
-from gen.yosys import yosys_command
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
-from verif.simulator import cache_folder
+from lutcore.gen import fpga_families
+from lutcore.gen.files import write_files
+from lutcore.gen.hierarchy import core
+from lutcore.gen.liberty import parse, read_bytes
+from lutcore.gen.opensta import sta_command, sta_version
+from lutcore.gen.synth import NEUTRAL_CELLS, synthesise
+from lutcore.gen.yosys import yosys_command
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.verif.simulator import cache_folder
 
 FAMILIES = tuple(fpga_families.FAMILIES)
 
 #: What can be asked of a point, and the modules that answer: their sources are part of its key.
 _ANSWERED_BY: dict[str, tuple[str, ...]] = {
-    "area": ("gen.synth",),
-    "energy": ("gen.synth", "gen.energy"),
-    "dp4": ("gen.dp4",),
-    **dict.fromkeys(FAMILIES, ("gen.fpga_synth",)),
+    "area": ("lutcore.gen.synth",),
+    "energy": ("lutcore.gen.synth", "lutcore.gen.energy"),
+    "dp4": ("lutcore.gen.dp4",),
+    **dict.fromkeys(FAMILIES, ("lutcore.gen.fpga_synth",)),
 }
 MEASURES = tuple(_ANSWERED_BY)
 
@@ -74,7 +74,7 @@ class Point:
         For ``dp4``: any, the unit has its own.
     measure : str
         ``area``, ``energy``, ``dp4``, or one of :data:`FAMILIES`. ``energy`` includes ``area``;
-        ``dp4`` is a unit of :mod:`gen.dp4`.
+        ``dp4`` is a unit of :mod:`lutcore.gen.dp4`.
     weight_bits : int
         Bits of the weights whose products are counted; 0 means ``config.max_weight_bits``.
     liberty : Path, optional
@@ -313,7 +313,7 @@ def _asic(point: Point) -> dict[str, Any]:
 
 def _energy(config: CoreConfig, point: Point) -> dict[str, Any]:
     """Energy of the netlist; a failure leaves the area standing."""
-    energy: Callable[..., Any] = importlib.import_module("gen.energy").energy
+    energy: Callable[..., Any] = importlib.import_module("lutcore.gen.energy").energy
     try:
         report = energy(
             config, point.liberty, period=point.period or 1.0, weight_bits=point.bits
@@ -331,7 +331,7 @@ def _energy(config: CoreConfig, point: Point) -> dict[str, Any]:
 
 
 def _fpga(point: Point) -> dict[str, Any]:
-    module = importlib.import_module("gen.fpga_synth")
+    module = importlib.import_module("lutcore.gen.fpga_synth")
     report = module.synthesise_fpga(point.config, point.measure).to_dict()
     rates = _rates(point.config, point.bits)
     counts = ("luts", "carry", "ff", "lutram", "bram", "dsp", "blocks", "tool_versions", "seconds")
@@ -347,7 +347,7 @@ def _fpga(point: Point) -> dict[str, Any]:
 
 def _dp4(point: Point) -> dict[str, Any]:
     """A unit of its own: it takes four products a cycle, of one-bit weights if it looks up."""
-    module = importlib.import_module("gen.dp4")
+    module = importlib.import_module("lutcore.gen.dp4")
     report = module.measure(point.unit, point.period, point.liberty)
     area, slack = report["gate_equivalents"], report["slack_ns"]
     copied = ("config", "pipeline", "slack_ns", "liberty", "tool_versions", "seconds")

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from compiler.container import Container
-from compiler.graph.ir import Node
-from gen.backends import Backend
-from gen.host_operators import OPERATORS
-from hdl.errors import InputError
+from lutcore.compiler.container import Container
+from lutcore.compiler.graph.ir import Node
+from lutcore.gen.backends import Backend
+from lutcore.gen.host_operators import OPERATORS
+from lutcore.hdl.errors import InputError
 
 
 class Executor:

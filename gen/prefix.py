@@ -7,8 +7,8 @@ INVERT of true spans, OR-AND-INVERT of inverted ones.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gen.liberty import AOI21, INVERTER, NAND2, NOR2, OAI21, Cell, Library
-from gen.netlist import Bit
+from lutcore.gen.liberty import AOI21, INVERTER, NAND2, NOR2, OAI21, Cell, Library
+from lutcore.gen.netlist import Bit
 
 #: Gates of a prefix tree: name -> inputs and truth table.
 _GATES = {

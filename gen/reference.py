@@ -1,12 +1,12 @@
-"""Writes reference pages from definitions: ``python -m gen.reference docs/isa.md``."""
+"""Writes reference pages from definitions: ``python -m lutcore.gen.reference docs/isa.md``."""
 
 import argparse
 from pathlib import Path
 
-from gen.files import fill_table
-from gen.registers import register_table
-from hdl.lmma import BY_NAME, INSTRUCTION_CAUSES, Cause
-from hdl.presets import CORE_PRESETS
+from lutcore.gen.files import fill_table
+from lutcore.gen.registers import register_table
+from lutcore.hdl.lmma import BY_NAME, INSTRUCTION_CAUSES, Cause
+from lutcore.hdl.presets import CORE_PRESETS
 
 
 def instruction_table() -> str:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component
 
-from hdl.axi_core import AxiCore
-from hdl.config import CoreConfig
-from hdl.core import Core
-from hdl.pipelined_tile import PipelinedTile
-from hdl.rules import check_core
-from hdl.sharing import SharedModules
-from hdl.tile import Tile
+from lutcore.hdl.axi_core import AxiCore
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.core import Core
+from lutcore.hdl.pipelined_tile import PipelinedTile
+from lutcore.hdl.rules import check_core
+from lutcore.hdl.sharing import SharedModules
+from lutcore.hdl.tile import Tile
 
 # Plain dialect: registers and multiplexers without attributes or source paths; names of private
 # nets are numbered, dead nets are dropped.

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from compiler.program import Program
-from gen.registers import c_header
-from gen.rtl import verilog
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from verif.core_simulator import Conditions, CoreSimulation
-from verif.isa_model import IsaModel, State
+from lutcore.compiler.program import Program
+from lutcore.gen.registers import c_header
+from lutcore.gen.rtl import verilog
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.verif.core_simulator import Conditions, CoreSimulation
+from lutcore.verif.isa_model import IsaModel, State
 
 #: What a program can run on.
 TARGETS = ("isa", "rtl")

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from compiler.checkpoint import open_checkpoint
-from compiler.tensor import QuantTensor
-from gen.rtl import verilog
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from verif.float_reference import encode, number_type
-from verif.job import Stalls, TileJob, check_activations, tile_job
-from verif.simulator import build, check_simulator, run_jobs
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.gen.rtl import verilog
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.verif.float_reference import encode, number_type
+from lutcore.verif.job import Stalls, TileJob, check_activations, tile_job
+from lutcore.verif.simulator import build, check_simulator, run_jobs
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ broad front of paths moves together. What is stronger than it need be is then ex
 
 import numpy as np
 
-from gen.liberty import Library
-from gen.timing import Timing
+from lutcore.gen.liberty import Library
+from lutcore.gen.timing import Timing
 
 #: Cells exchanged at a time.
 _AT_ONCE = 4

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen import cache
-from gen.hierarchy import BLOCKS, core, count_cells, walk
-from gen.liberty import Library, parse, read_bytes
-from gen.mapping import Mapped, flow_digest, map_rtlil, tool_versions
-from gen.opensta import sta_command
-from gen.rtl import design_rtlil
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
+from lutcore.gen import cache
+from lutcore.gen.hierarchy import BLOCKS, core, count_cells, walk
+from lutcore.gen.liberty import Library, parse, read_bytes
+from lutcore.gen.mapping import Mapped, flow_digest, map_rtlil, tool_versions
+from lutcore.gen.opensta import sta_command
+from lutcore.gen.rtl import design_rtlil
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
 
 #: The library that is used where none is given.
 NEUTRAL_CELLS = Path(__file__).with_name("cells.lib")
@@ -110,8 +110,8 @@ def synthesise(
     liberty : Path or sequence of Path, optional
         Liberty files of one library, plain or gzip; default :data:`NEUTRAL_CELLS`.
     period : float, optional
-        Clock period in ns to meet (:mod:`gen.mapping`); without it, or without OpenSTA, time does
-        not count and nothing is buffered or sized.
+        Clock period in ns to meet (:mod:`lutcore.gen.mapping`); without it, or without OpenSTA,
+        time does not count and nothing is buffered or sized.
     use_cache : bool
         Take an earlier result; otherwise replace it.
 

@@ -1,8 +1,8 @@
 """Static timing of a mapped netlist, as arrays: fast enough to be asked again after every change.
 
-The model is that of :mod:`gen.opensta`, which has the last word: an ideal clock, wires that load
-what drives them as the library estimates from the fanout, ports unconstrained, slews merged to the
-worst at every net. Values are in the library's units; indices
+The model is that of :mod:`lutcore.gen.opensta`, which has the last word: an ideal clock, wires that
+load what drives them as the library estimates from the fanout, ports unconstrained, slews merged to
+the worst at every net. Values are in the library's units; indices
 2 n and 2 n + 1 are the rising and falling edge of net n.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gen.delays import CellDelays, Table, Tables, pin_loads, wire_loads
-from gen.flat import CLOCK, Flat, Place
-from gen.liberty import Library
-from gen.netlist import Json
-from hdl.errors import ToolError
+from lutcore.gen.delays import CellDelays, Table, Tables, pin_loads, wire_loads
+from lutcore.gen.flat import CLOCK, Flat, Place
+from lutcore.gen.liberty import Library
+from lutcore.gen.netlist import Json
+from lutcore.hdl.errors import ToolError
 
 #: Arrival of what no clock edge starts.
 NEVER = -1e6
@@ -32,7 +32,7 @@ class Kinds:
     names : dict
         Cell name -> names of its family, by ascending strength.
     slots : dict
-        Cell name -> :data:`~gen.delays.ArcKey` -> slot.
+        Cell name -> :data:`~lutcore.gen.delays.ArcKey` -> slot.
     pin_slots, setup_slots : dict
         Cell name -> input pin (and edge) -> index in ``pin_loads`` (and ``setup``).
     table : int array, [S, V]

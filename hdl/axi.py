@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.lmma import ADDRESS_BITS
+from lutcore.hdl.lmma import ADDRESS_BITS
 
 #: Bursts end at multiples of this many bytes, as AXI asks, and have 256 beats at most.
 PAGE_BITS = 12

@@ -4,13 +4,13 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out, connect
 
-from hdl.axi import AxiMaster, axi4_signature, lite_signature, read_members, write_members
-from hdl.config import CoreConfig
-from hdl.control import Control, attach
-from hdl.core import Core
-from hdl.pieces import forward
-from hdl.registers import ADDRESS_WIDTH
-from hdl.rules import check_core
+from lutcore.hdl.axi import AxiMaster, axi4_signature, lite_signature, read_members, write_members
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.control import Control, attach
+from lutcore.hdl.core import Core
+from lutcore.hdl.pieces import forward
+from lutcore.hdl.registers import ADDRESS_WIDTH
+from lutcore.hdl.rules import check_core
 
 
 def axi_core_signature(config: CoreConfig) -> wiring.Signature:
@@ -25,19 +25,19 @@ def axi_core_signature(config: CoreConfig) -> wiring.Signature:
 
 
 class AxiCore(wiring.Component):
-    """A LUT tensor core for a SoC: :class:`~hdl.core.Core` with registers and buses.
+    """A LUT tensor core for a SoC: :class:`~lutcore.hdl.core.Core` with registers and buses.
 
     Parameters
     ----------
     config : CoreConfig
-        One that :func:`~hdl.rules.check_core` takes.
+        One that :func:`~lutcore.hdl.rules.check_core` takes.
 
     Members
     -------
-    m_axi_... : :func:`~hdl.axi.axi4_signature`
+    m_axi_... : :func:`~lutcore.hdl.axi.axi4_signature`
         Memory: programs, activations, weights, scales, results.
-    s_axi_... : :func:`~hdl.axi.lite_signature`
-        Registers (:mod:`hdl.registers`).
+    s_axi_... : :func:`~lutcore.hdl.axi.lite_signature`
+        Registers (:mod:`lutcore.hdl.registers`).
     irq : Out
         An enabled event has happened; level.
 

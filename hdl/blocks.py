@@ -9,9 +9,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.config import CoreConfig
-from hdl.floats import keep, shift_right, ties_to_even, unpack
-from hdl.tables import tables_layout, values_layout
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.floats import keep, shift_right, ties_to_even, unpack
+from lutcore.hdl.tables import tables_layout, values_layout
 
 
 def scale_layout(config: CoreConfig) -> data.StructLayout:
@@ -151,7 +151,7 @@ class Aligner(wiring.Component):
     -------
     activations : In, ``[m][depth]`` bit patterns
     keys : In, ``[m]`` as of :class:`ExponentKeys`, the greatest of the run
-    values : Out, :func:`~hdl.tables.values_layout`
+    values : Out, :func:`~lutcore.hdl.tables.values_layout`
     scales : Out, ``[m]`` of :func:`scale_layout`
     """
 
@@ -203,7 +203,7 @@ class MagnitudeKeys(wiring.Component):
 
     Members
     -------
-    values : In, :func:`~hdl.tables.values_layout`
+    values : In, :func:`~lutcore.hdl.tables.values_layout`
     keys : Out, ``[m]`` unsigned
     """
 
@@ -241,9 +241,9 @@ class TableRounder(wiring.Component):
 
     Members
     -------
-    tables : In, :func:`~hdl.tables.tables_layout` of ``entry_bits``
+    tables : In, :func:`~lutcore.hdl.tables.tables_layout` of ``entry_bits``
     keys : In, ``[m]`` as of :class:`MagnitudeKeys`, the greatest of the run
-    rounded : Out, :func:`~hdl.tables.tables_layout` of ``stored_bits``
+    rounded : Out, :func:`~lutcore.hdl.tables.tables_layout` of ``stored_bits``
     shifts : Out, ``[m]``
         h of each row.
     """

@@ -5,9 +5,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.config import CoreConfig
-from hdl.pieces import choose
-from hdl.rules import is_power_of_two, power_of_two
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.pieces import choose
+from lutcore.hdl.rules import is_power_of_two, power_of_two
 
 
 def _members(write_bits: int, read_bits: int, size: int) -> dict[str, wiring.Member]:

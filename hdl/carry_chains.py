@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.sharing import add_shared
+from lutcore.hdl.sharing import add_shared
 
 
 class AddSubtract(wiring.Component):
@@ -14,7 +14,7 @@ class AddSubtract(wiring.Component):
 
     Callers make the lowest bit themselves: in sums of table entries it is the same for all columns.
     One chain of ``result_bits`` positions, the lowest of which only makes the carry. FPGA flows may
-    put cells of the family in place of this module (:mod:`gen.fpga_adders`).
+    put cells of the family in place of this module (:mod:`lutcore.gen.fpga_adders`).
 
     Parameters
     ----------

@@ -4,11 +4,11 @@ from amaranth.hdl import Cat, Elaboratable, EnableInserter, Module, Mux, Signal,
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.config import CoreConfig, signed_bits
-from hdl.lookup import tree_sum
-from hdl.parities import entry_bits, levels, parities_layout
-from hdl.pieces import choose, delayed
-from hdl.tables import values_layout
+from lutcore.hdl.config import CoreConfig, signed_bits
+from lutcore.hdl.lookup import tree_sum
+from lutcore.hdl.parities import entry_bits, levels, parities_layout
+from lutcore.hdl.pieces import choose, delayed
+from lutcore.hdl.tables import values_layout
 
 
 def chain_tables_layout(config: CoreConfig) -> data.ArrayLayout:
@@ -20,13 +20,13 @@ def chain_tables_layout(config: CoreConfig) -> data.ArrayLayout:
 class ChainTables(wiring.Component):
     """Builds the tables of a step and holds them for the slice that uses them.
 
-    Entries are those of :class:`~hdl.table_writer.TableWriter`.
+    Entries are those of :class:`~lutcore.hdl.table_writer.TableWriter`.
 
     Members
     -------
     go : In
         The pipeline moves.
-    activations : In, :func:`~hdl.tables.values_layout`
+    activations : In, :func:`~lutcore.hdl.tables.values_layout`
     tables : Out, :func:`chain_tables_layout`, one cycle later
     parities : Out, ``[m][tables]``, one cycle later
         The entries' lowest bits.
@@ -96,14 +96,14 @@ class ChainColumn(wiring.Component):
     index : In, ``tables`` fields of ``k``, table 0 lowest
         Weight indices of a slice, as packed.
     tables : In, :func:`chain_tables_layout`, one cycle after ``index``
-    parities : In, :func:`~hdl.parities.parities_layout`, from two cycles after it on
+    parities : In, :func:`~lutcore.hdl.parities.parities_layout`, from two cycles after it on
     valid : In, S cycles after it
         There is a slice.
     clear : In
         Clear the accumulators: when a run ends, and after a reset.
     weight : In, only where ``shifts_in_unit`` (the plane, one cycle before ``valid``) or
         ``doubles`` (that the slice starts a plane, together with it)
-        As of :class:`~hdl.column.Column`.
+        As of :class:`~lutcore.hdl.column.Column`.
     dots : Out, ``[m]`` signed of ``accumulator_bits``, together with ``valid``
         Sums of the run so far.
     """

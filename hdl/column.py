@@ -4,13 +4,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.blocks import scale_layout
-from hdl.config import CoreConfig
-from hdl.floats import double
-from hdl.lookup import tree_sum, without_sign_extension
-from hdl.pieces import captured, delayed
-from hdl.tables import Floats, converted, number, tables_layout
-from hdl.units import FP32, Lookups, Products
+from lutcore.hdl.blocks import scale_layout
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.floats import double
+from lutcore.hdl.lookup import tree_sum, without_sign_extension
+from lutcore.hdl.pieces import captured, delayed
+from lutcore.hdl.tables import Floats, converted, number, tables_layout
+from lutcore.hdl.units import FP32, Lookups, Products
 
 
 class Accumulators:
@@ -129,7 +129,7 @@ class Column(wiring.Component):
         The slice starts a run. Low in a bubble.
     weight : In, only where ``shifts_in_unit`` (plane) or ``doubles`` (a plane starts)
         See :class:`Accumulators`.
-    operands : In, :func:`~hdl.tables.tables_layout` of ``operand_bits``
+    operands : In, :func:`~lutcore.hdl.tables.tables_layout` of ``operand_bits``
         The slice's tables, one cycle after ``index``; zeros in a bubble.
     dots : Out, ``[m]`` numbers of ``accumulator_bits``
         Accumulators, ``2 + pipeline`` cycles after ``index``.
@@ -177,7 +177,7 @@ class RowSums(wiring.Component):
         The slice is of plane 0. Enters with ``first``.
     negative : In, only where ``negates_tables``
         The slice's tables are negated. Enters with ``first``.
-    run_scales : In, ``[m]`` of :func:`~hdl.blocks.scale_layout`, only where block-scaled
+    run_scales : In, ``[m]`` of :func:`~lutcore.hdl.blocks.scale_layout`, only where block-scaled
         Scales of the slice's run. Enter with ``first``.
     sums : Out, ``[m]`` numbers of ``row_sum_bits``
         R as last captured.

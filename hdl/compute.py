@@ -5,20 +5,20 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect
 
-from hdl.config import CoreConfig
-from hdl.epilogue import OPTIONS, Epilogue, sum_members
-from hdl.frontend import activations_layout
-from hdl.lmma import ADDRESS_BITS
-from hdl.lmma_limits import Units
-from hdl.pieces import forward, parts
-from hdl.tile import Tile, weights_layout
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.epilogue import OPTIONS, Epilogue, sum_members
+from lutcore.hdl.frontend import activations_layout
+from lutcore.hdl.lmma import ADDRESS_BITS
+from lutcore.hdl.lmma_limits import Units
+from lutcore.hdl.pieces import forward, parts
+from lutcore.hdl.tile import Tile, weights_layout
 
 #: ``lmma`` whose tables are built while earlier ones are computed.
 AHEAD = 2
 
 
 def lmma_layout() -> data.StructLayout:
-    """An ``lmma`` as decoded (:mod:`hdl.lmma`)."""
+    """An ``lmma`` as decoded (:mod:`lutcore.hdl.lmma`)."""
     local = ("act", "wgt", "scale", "acc")
     return data.StructLayout(
         {"m": 12, "n": 16, "k": 12, "bits": 4} | dict.fromkeys(local, ADDRESS_BITS) | OPTIONS
@@ -40,7 +40,7 @@ class ActivationFeeder(wiring.Component):
         ``blocks``, ``steps`` and ``base`` count.
     read_enable, read_address, read_data : Out, Out, In
         All banks of the activation buffer; data one cycle later.
-    steps : Out stream, :func:`~hdl.frontend.activations_layout`
+    steps : Out stream, :func:`~lutcore.hdl.frontend.activations_layout`
     """
 
     def __init__(self, config: CoreConfig):
@@ -114,7 +114,7 @@ class SliceFeeder(wiring.Component):
     walks : In stream
     read_enable, read_address, read_data : Out, Out, In
         Weight buffer; data one cycle later.
-    slices : Out stream, :func:`~hdl.tile.weights_layout`
+    slices : Out stream, :func:`~lutcore.hdl.tile.weights_layout`
     idle : Out
     """
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from hdl.errors import InputError
-from hdl.formats import FORMATS, FloatFormat
-from hdl.forms import FORMS, Form
-from hdl.rules import rules
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.formats import FORMATS, FloatFormat
+from lutcore.hdl.forms import FORMS, Form
+from lutcore.hdl.rules import rules
 
 #: Integer activation formats and their bits.
 INTEGERS = {"int8": 8, "int16": 16}
@@ -118,7 +118,7 @@ class CoreConfig:
     zero_points : {"shared", "column", "external"}
         ``shared`` subtracts one zero point of all columns of a run in the drain (symmetric and
         ternary formats), ``column`` one of each column; ``external`` leaves that to the reader,
-        who gets the accumulators as they are (:class:`~hdl.forms.Form`) and the row sums.
+        who gets the accumulators as they are (:class:`~lutcore.hdl.forms.Form`) and the row sums.
     plane_order : {"any", "descending"}
         ``any``: each slice is weighed by its plane. ``descending``: a run takes all its steps of
         the highest plane first, and accumulators double at a plane's start, which is smaller.
@@ -132,7 +132,7 @@ class CoreConfig:
     bus_bits : int
         Data width of the core's memory bus, a power of two, 64..512.
     activation_buffer, weight_buffer, scale_buffer, output_buffer : int
-        Bytes of the core's buffers, powers of two (:func:`~hdl.rules.check_core`).
+        Bytes of the core's buffers, powers of two (:func:`~lutcore.hdl.rules.check_core`).
     program_buffer : int
         Instructions of the longest program, a power of two.
 

@@ -6,10 +6,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.axi import PAGE_BITS, lite_signature
-from hdl.config import CoreConfig
-from hdl.lmma import ADDRESS_BITS, Cause
-from hdl.registers import ADDRESS_WIDTH, COUNTERS, REGISTERS, constants
+from lutcore.hdl.axi import PAGE_BITS, lite_signature
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import ADDRESS_BITS, Cause
+from lutcore.hdl.registers import ADDRESS_WIDTH, COUNTERS, REGISTERS, constants
 
 #: Reads and writes outside of the table are answered so.
 _SLVERR = 2
@@ -20,13 +20,13 @@ class Control(wiring.Component):
 
     Members
     -------
-    host : Out, :func:`~hdl.axi.lite_signature`
+    host : Out, :func:`~lutcore.hdl.axi.lite_signature`
     irq : Out
     start, abort, program, length, window_low, window_high : Out
         Doorbell, and what it is about; the window in pages.
     busy, cause, address : In
         Of the sequencer.
-    counts : In, a bit for each of :data:`~hdl.registers.COUNTERS`
+    counts : In, a bit for each of :data:`~lutcore.hdl.registers.COUNTERS`
         Count this cycle.
     """
 
@@ -158,7 +158,7 @@ class Control(wiring.Component):
 
 
 def attach(m: Module, control: Control, core: Any) -> None:
-    """Connect registers with the :class:`~hdl.core.Core` that they start and watch."""
+    """Connect registers with the :class:`~lutcore.hdl.core.Core` that they start and watch."""
     m.d.comb += [
         core.programs.valid.eq(control.start),
         core.programs.payload.address.eq(control.program),

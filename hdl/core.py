@@ -5,16 +5,16 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect
 
-from hdl.axi import PAGE_BITS, read_members, write_members
-from hdl.buffers import SumBuffer, make_buffer
-from hdl.compute import ComputeEngine
-from hdl.config import CoreConfig
-from hdl.lmma import ADDRESS_BITS, BITS, EDGES, QUEUE_DEPTH, SIGNALS, WAITS, Cause, Queue
-from hdl.load import LoadEngine, Target
-from hdl.registers import COUNTERS
-from hdl.rules import check_core
-from hdl.sequencer import Sequencer, queued_layout
-from hdl.store import StoreEngine
+from lutcore.hdl.axi import PAGE_BITS, read_members, write_members
+from lutcore.hdl.buffers import SumBuffer, make_buffer
+from lutcore.hdl.compute import ComputeEngine
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import ADDRESS_BITS, BITS, EDGES, QUEUE_DEPTH, SIGNALS, WAITS, Cause, Queue
+from lutcore.hdl.load import LoadEngine, Target
+from lutcore.hdl.registers import COUNTERS
+from lutcore.hdl.rules import check_core
+from lutcore.hdl.sequencer import Sequencer, queued_layout
+from lutcore.hdl.store import StoreEngine
 
 
 def core_signature(config: CoreConfig) -> wiring.Signature:
@@ -42,7 +42,7 @@ class Core(wiring.Component):
     Parameters
     ----------
     config : CoreConfig
-        One that :func:`~hdl.rules.check_core` takes.
+        One that :func:`~lutcore.hdl.rules.check_core` takes.
 
     Members
     -------
@@ -57,10 +57,10 @@ class Core(wiring.Component):
         A program runs.
     cause, address : Out
         Why the last one ended, from when ``busy`` falls.
-    counts : Out, a bit for each of :data:`~hdl.registers.COUNTERS`
+    counts : Out, a bit for each of :data:`~lutcore.hdl.registers.COUNTERS`
         What happens in this cycle.
     reads, words, writes, written, answers
-        Memory (:func:`~hdl.axi.read_members`, :func:`~hdl.axi.write_members`).
+        Memory (:func:`~lutcore.hdl.axi.read_members`, :func:`~lutcore.hdl.axi.write_members`).
 
     Raises
     ------

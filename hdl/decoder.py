@@ -6,9 +6,9 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.compute import lmma_layout
-from hdl.config import CoreConfig
-from hdl.lmma import (
+from lutcore.hdl.compute import lmma_layout
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import (
     ADDRESS_BITS,
     BITS,
     BY_NAME,
@@ -23,9 +23,9 @@ from hdl.lmma import (
     Queue,
     ScaleRecord,
 )
-from hdl.lmma_limits import alignments, limits
-from hdl.load import Target, load_layout
-from hdl.store import store_layout
+from lutcore.hdl.lmma_limits import alignments, limits
+from lutcore.hdl.load import Target, load_layout
+from lutcore.hdl.store import store_layout
 
 #: Instructions that the sequencer executes, each a bit of ``control``.
 CONTROL = tuple(i for i in BY_OPCODE.values() if i.queue is Queue.CONTROL)
@@ -53,7 +53,7 @@ class Decoder(wiring.Component):
     load, lmma, store : Out
         Its operands.
     load_waits, compute_waits, store_waits : Out
-        Tokens to take, in the order of :data:`~hdl.lmma.WAITS`.
+        Tokens to take, in the order of :data:`~lutcore.hdl.lmma.WAITS`.
     """
 
     def __init__(self, config: CoreConfig):

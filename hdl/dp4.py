@@ -14,9 +14,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.errors import InputError
-from hdl.floats import Number, keep, pack, shift_right, ties_to_even, unpack
-from hdl.formats import FORMATS
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.floats import Number, keep, pack, shift_right, ties_to_even, unpack
+from lutcore.hdl.formats import FORMATS
 
 FP16, FP32 = FORMATS["fp16"], FORMATS["fp32"]
 
@@ -103,7 +103,7 @@ class Infinities(NamedTuple):
         )
 
     def mark(self, sign: Value, exponent: Value, significand: Value) -> Number:
-        """The result for :func:`~hdl.floats.pack`, which these flags may replace."""
+        """The result for :func:`~lutcore.hdl.floats.pack`, which these flags may replace."""
         special = self.plus | self.minus
         sign = Mux(special, self.minus, sign)
         return Number(sign, exponent, significand, special, self.plus & self.minus)
@@ -321,7 +321,8 @@ def _added(m: Module, places: Places, x: Term, y: Term, level: int, name: str) -
 
     The exponent is that of FP32 from level 2 on. In level 3 ``y`` may be subnormal, with exponent
     0. It is the larger operand only if ``x`` is zero, as no sum of products is as small, and then
-    is the sum: a 1 that :func:`~hdl.floats.pack` drops with exponent 0 holds it in its place.
+    is the sum: a 1 that :func:`~lutcore.hdl.floats.pack` drops with exponent 0 holds it in its
+    place.
     """
     operands = _aligned(m, x, y, name)
     larger = operands.larger.held(places, f"aligned_{level}", name)

@@ -7,16 +7,17 @@ from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.blocks import scale_layout
-from hdl.config import CoreConfig
-from hdl.pieces import captured
-from hdl.tables import number
+from lutcore.hdl.blocks import scale_layout
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.pieces import captured
+from lutcore.hdl.tables import number
 
 
 def results_layout(config: CoreConfig, dot_bits: int) -> data.StructLayout:
     """One result beat: ``dot[m][drain_columns]``, ``row_sum[m]`` and ``last`` beat of the run.
 
-    Before ``last``, ``scale[m]`` where results are block-scaled (:func:`~hdl.blocks.scale_layout`).
+    Before ``last``, ``scale[m]`` where results are block-scaled
+    (:func:`~lutcore.hdl.blocks.scale_layout`).
     """
     row = data.ArrayLayout(number(config, dot_bits), config.drain_columns)
     fields: dict = {
@@ -134,7 +135,8 @@ class Drain(wiring.Component):
 
 
 class ZeroPoints(wiring.Component):
-    """Subtracts zero points: ``P = scale * D - z'' R`` (:class:`~hdl.forms.Form`), registered.
+    """Subtracts zero points: ``P = scale * D - z'' R`` (:class:`~lutcore.hdl.forms.Form`),
+    registered.
 
     Members
     -------

@@ -4,18 +4,18 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.blocks import scale_layout
-from hdl.config import CoreConfig
-from hdl.drain import lanes, results_layout
-from hdl.float_add import FloatAdder
-from hdl.float_convert import FloatConverter
-from hdl.float_multiply import FloatMultiplier
-from hdl.formats import FP16, FP32
-from hdl.lmma import ADDRESS_BITS
-from hdl.lmma_limits import Units
-from hdl.pieces import delayed
-from hdl.run_product import product_kind
-from hdl.sharing import add_shared
+from lutcore.hdl.blocks import scale_layout
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.drain import lanes, results_layout
+from lutcore.hdl.float_add import FloatAdder
+from lutcore.hdl.float_convert import FloatConverter
+from lutcore.hdl.float_multiply import FloatMultiplier
+from lutcore.hdl.formats import FP16, FP32
+from lutcore.hdl.lmma import ADDRESS_BITS
+from lutcore.hdl.lmma_limits import Units
+from lutcore.hdl.pieces import delayed
+from lutcore.hdl.run_product import product_kind
+from lutcore.hdl.sharing import add_shared
 
 #: Cycles from P and its scale to the new sum; the old one must be there for the addition.
 _SCALED, _ADDED = 2, 3
@@ -151,11 +151,11 @@ class Epilogue(wiring.Component):
     Members
     -------
     tasks : In stream, :func:`task_layout`
-    results : In stream, :func:`~hdl.drain.results_layout` of ``accumulator_bits``
+    results : In stream, :func:`~lutcore.hdl.drain.results_layout` of ``accumulator_bits``
     scale_enable, scale_address, records : Out, Out, In
         Scale buffer; records come one cycle later.
     read_address, read_data, write_enable, write_address, write_data
-        Output buffer (:class:`~hdl.buffers.SumBuffer`).
+        Output buffer (:class:`~lutcore.hdl.buffers.SumBuffer`).
     signal_load, signal_store : Out
         An ``lmma`` is done.
     idle : Out

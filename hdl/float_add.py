@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.floats import (
+from lutcore.hdl.floats import (
     Number,
     Pipeline,
     check_pipeline,
@@ -20,7 +20,7 @@ from hdl.floats import (
     shift_stages,
     unpack,
 )
-from hdl.formats import FloatFormat
+from lutcore.hdl.formats import FloatFormat
 
 #: Places of the registers, for each pipeline depth.
 STAGES = (

@@ -4,9 +4,9 @@ from amaranth.hdl import Const, Module, Mux, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.errors import InputError
-from hdl.floats import Number, Pipeline, check_pipeline, fit, keep, pack, unpack
-from hdl.formats import FloatFormat
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.floats import Number, Pipeline, check_pipeline, fit, keep, pack, unpack
+from lutcore.hdl.formats import FloatFormat
 
 #: Places of the registers, for each pipeline depth.
 STAGES = ((), ("fitted",))

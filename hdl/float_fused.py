@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.dp4 import (
+from lutcore.hdl.dp4 import (
     FP16,
     FP32,
     PRODUCT_OFFSET,
@@ -22,9 +22,9 @@ from hdl.dp4 import (
     move_up,
     product,
 )
-from hdl.errors import InputError
-from hdl.floats import keep, pack, unpack
-from hdl.lookup import tree_sum
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.floats import keep, pack, unpack
+from lutcore.hdl.lookup import tree_sum
 
 #: Places of registers in the order of the data.
 _IN_ORDER = ("product", "aligned", "sum", "coarse", "result")
@@ -198,7 +198,7 @@ def _largest(m: Module, values: list[Value]) -> Value:
 
 
 def _normalised(m: Module, places: Places, found: _Sum) -> tuple[Value, Value, Value]:
-    """Sign, exponent and significand of the sum, for :func:`~hdl.floats.pack`."""
+    """Sign, exponent and significand of the sum, for :func:`~lutcore.hdl.floats.pack`."""
     negative, bits = found.total[-1], len(found.total) - 1
     magnitude = (found.total[:-1] ^ negative.replicate(bits)) + negative
     magnitude = keep(m, magnitude[:bits], "magnitude")

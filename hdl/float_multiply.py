@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.floats import Number, Pipeline, check_pipeline, fit, keep, pack, unpack
-from hdl.formats import FloatFormat
+from lutcore.hdl.floats import Number, Pipeline, check_pipeline, fit, keep, pack, unpack
+from lutcore.hdl.formats import FloatFormat
 
 #: Places of the registers, for each pipeline depth.
 STAGES = ((), ("product",), ("product", "fitted"))

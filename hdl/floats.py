@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from hdl.errors import InputError
-from hdl.formats import FloatFormat
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.formats import FloatFormat
 
 _Values = TypeVar("_Values", bound=Any)  # a named tuple of Amaranth values
 
@@ -235,8 +235,9 @@ def pack(m: Module, number: Number, format: FloatFormat, highest: int) -> Value:
     Returns
     -------
     Value
-        The bit pattern. Overflow gives :attr:`~hdl.formats.FloatFormat.overflow` with the number's
-        sign if that is an infinity; NaN is :attr:`~hdl.formats.FloatFormat.quiet_nan`.
+        The bit pattern. Overflow gives :attr:`~lutcore.hdl.formats.FloatFormat.overflow` with the
+        number's sign if that is an infinity; NaN is
+        :attr:`~lutcore.hdl.formats.FloatFormat.quiet_nan`.
     """
     precision, fraction_bits = format.precision, format.fraction_bits
     extra = len(number.significand) - precision

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hdl.errors import InputError
+from lutcore.hdl.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def _subset_counts(k: int) -> list[int]:
 
 
 def _ternary_counts(k: int) -> list[int]:
-    """By the construction of :func:`hdl.entries.ternary`."""
+    """By the construction of :func:`lutcore.hdl.entries.ternary`."""
     counts: list[int] = []
     for _ in range(k):
         more = [count + 1 for count in counts]

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.blocks import (
+from lutcore.hdl.blocks import (
     Aligner,
     ExponentKeys,
     MagnitudeKeys,
@@ -13,9 +13,9 @@ from hdl.blocks import (
     TableRounder,
     scale_layout,
 )
-from hdl.config import CoreConfig
-from hdl.sharing import add_shared
-from hdl.tables import TableBuilder, number, tables_layout
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.sharing import add_shared
+from lutcore.hdl.tables import TableBuilder, number, tables_layout
 
 
 def activations_layout(config: CoreConfig) -> data.StructLayout:

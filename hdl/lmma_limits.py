@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from hdl.config import CoreConfig
-from hdl.lmma import BUILT, BY_NAME, BY_OPCODE, OPCODE_BITS, Cause, Instruction, Queue
-from hdl.rules import is_power_of_two
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import BUILT, BY_NAME, BY_OPCODE, OPCODE_BITS, Cause, Instruction, Queue
+from lutcore.hdl.rules import is_power_of_two
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from hdl.axi import PAGE_BITS, RowBursts, read_members
-from hdl.config import CoreConfig
-from hdl.lmma import ADDRESS_BITS, Cause
-from hdl.pieces import parts
+from lutcore.hdl.axi import PAGE_BITS, RowBursts, read_members
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import ADDRESS_BITS, Cause
+from lutcore.hdl.pieces import parts
 
 #: Loads whose data is still to come while the next one's addresses go out.
 PENDING = 4
@@ -24,7 +24,7 @@ class Target(enum.Enum, shape=2):
 
 
 def load_layout() -> data.StructLayout:
-    """A load as decoded (:mod:`hdl.lmma`), and its target."""
+    """A load as decoded (:mod:`lutcore.hdl.lmma`), and its target."""
     return data.StructLayout(
         {
             "target": 2,
@@ -50,9 +50,9 @@ class LoadEngine(wiring.Component):
     -------
     loads : In stream, :func:`load_layout`
     reads, words : Out, In stream
-        Memory (:func:`~hdl.axi.read_members`).
+        Memory (:func:`~lutcore.hdl.axi.read_members`).
     window_low, window_high, stop : In
-        As :class:`~hdl.axi.RowBursts`; the program is not held to the window.
+        As :class:`~lutcore.hdl.axi.RowBursts`; the program is not held to the window.
     write_enable : Out, one bit of each :class:`Target`
     write_bank, write_address, write_data : Out
         Bank of activations, byte address, a bus word.

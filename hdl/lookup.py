@@ -5,8 +5,8 @@ import operator
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
-from hdl.config import CoreConfig
-from hdl.pieces import choose
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.pieces import choose
 
 #: Up to this many entries a one-hot select and an AND-OR are smaller than a multiplexer tree.
 ONE_HOT_ENTRIES = 8

@@ -5,10 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.carry_chains import add_subtract, offset_value
-from hdl.config import CoreConfig
-from hdl.parities import entry_bits, levels, parities_layout
-from hdl.table_writer import write_layout
+from lutcore.hdl.carry_chains import add_subtract, offset_value
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.parities import entry_bits, levels, parities_layout
+from lutcore.hdl.table_writer import write_layout
 
 #: Attributes of memories that are never read where they are written in the same cycle, or whose
 #: output is not used then: block RAM needs no logic for that case.
@@ -43,7 +43,7 @@ class LutRamColumn(wiring.Component):
         Write the sums. Low in a bubble.
     stored : In, at S
         Number of the accumulators that they go to. Consecutive slices must differ in it.
-    write : In, :func:`~hdl.table_writer.write_layout`
+    write : In, :func:`~lutcore.hdl.table_writer.write_layout`
         Writes all tables.
     dots : Out, ``[m]`` signed of ``accumulator_bits``, at S
         The accumulators as written.

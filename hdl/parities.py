@@ -4,13 +4,14 @@ from amaranth.hdl import Cat, Elaboratable, EnableInserter, Module, Signal, Valu
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.config import CoreConfig, signed_bits
+from lutcore.hdl.config import CoreConfig, signed_bits
 
 
 def entry_bits(config: CoreConfig) -> int:
     """Width of an entry: ``k`` activations, the last one counted positively.
 
-    That is the symmetric form's (:mod:`hdl.entries`) with the opposite sign, which saves a bit.
+    That is the symmetric form's (:mod:`lutcore.hdl.entries`) with the opposite sign, which saves a
+    bit.
     """
     low, _ = config.activation_range
     return signed_bits(config.k * low, -config.k * low - 1)

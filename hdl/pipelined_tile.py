@@ -14,15 +14,15 @@ from amaranth.hdl import (
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.chain_column import ChainColumn, ChainTables
-from hdl.config import CoreConfig, signed_bits
-from hdl.drain import Drain, DrainLane
-from hdl.lutram import LutRamColumn
-from hdl.parities import Parities
-from hdl.pieces import captured, delayed
-from hdl.sharing import add_shared
-from hdl.table_writer import TableWriter
-from hdl.tile import Tile
+from lutcore.hdl.chain_column import ChainColumn, ChainTables
+from lutcore.hdl.config import CoreConfig, signed_bits
+from lutcore.hdl.drain import Drain, DrainLane
+from lutcore.hdl.lutram import LutRamColumn
+from lutcore.hdl.parities import Parities
+from lutcore.hdl.pieces import captured, delayed
+from lutcore.hdl.sharing import add_shared
+from lutcore.hdl.table_writer import TableWriter
+from lutcore.hdl.tile import Tile
 
 
 class StepRowSums(wiring.Component):
@@ -85,7 +85,7 @@ class PipelinedTile(Tile):
     ``passes`` consecutive tiles that share their activations. Their results leave in the order of
     their last slices.
 
-    Parameters and members as of :class:`~hdl.tile.Tile`.
+    Parameters and members as of :class:`~lutcore.hdl.tile.Tile`.
     """
 
     def elaborate(self, platform: object) -> Module:

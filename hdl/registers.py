@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from hdl.config import CoreConfig
-from hdl.lmma import ADDRESS_BITS, VERSION
-from hdl.lmma_limits import built_values, longest_run
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import ADDRESS_BITS, VERSION
+from lutcore.hdl.lmma_limits import built_values, longest_run
 
 #: Bits of the register window's address.
 ADDRESS_WIDTH = 8

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hdl.errors import InputError
-from hdl.forms import TERNARY_K
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.forms import TERNARY_K
 
 if TYPE_CHECKING:
-    from hdl.config import CoreConfig
+    from lutcore.hdl.config import CoreConfig
 
 #: Most lookup units of one tile; a larger core is made of several tiles.
 MOST_UNITS = 8192

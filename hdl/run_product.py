@@ -4,13 +4,13 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.config import CoreConfig
-from hdl.float_add import FloatAdder
-from hdl.float_convert import IntegerToFloat
-from hdl.float_multiply import FloatMultiplier
-from hdl.floats import negate
-from hdl.formats import FP32
-from hdl.pieces import delayed
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.float_add import FloatAdder
+from lutcore.hdl.float_convert import IntegerToFloat
+from lutcore.hdl.float_multiply import FloatMultiplier
+from lutcore.hdl.floats import negate
+from lutcore.hdl.formats import FP32
+from lutcore.hdl.pieces import delayed
 
 
 def product_members(config: CoreConfig) -> dict[str, wiring.Member]:

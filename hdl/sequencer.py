@@ -4,12 +4,12 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.compute import lmma_layout
-from hdl.config import CoreConfig
-from hdl.decoder import CONTROL, Decoder, wait_bits
-from hdl.lmma import ADDRESS_BITS, BITS, BYTES, EDGES, LOOP_DEPTH, REGISTERS, Cause, Queue
-from hdl.load import Target, load_layout
-from hdl.store import store_layout
+from lutcore.hdl.compute import lmma_layout
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.decoder import CONTROL, Decoder, wait_bits
+from lutcore.hdl.lmma import ADDRESS_BITS, BITS, BYTES, EDGES, LOOP_DEPTH, REGISTERS, Cause, Queue
+from lutcore.hdl.load import Target, load_layout
+from lutcore.hdl.store import store_layout
 
 #: Cycles of standstill after which nothing can come any more: all handshakes take fewer.
 QUIET = 8

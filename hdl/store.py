@@ -5,14 +5,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from hdl.axi import PAGE_BITS, RowBursts, write_members
-from hdl.config import CoreConfig
-from hdl.float_convert import FloatConverter
-from hdl.formats import BF16, FP16, FP32
-from hdl.lmma import ADDRESS_BITS, OUTPUTS, Cause
-from hdl.lmma_limits import Units
-from hdl.load import fault_signature
-from hdl.pieces import parts
+from lutcore.hdl.axi import PAGE_BITS, RowBursts, write_members
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.float_convert import FloatConverter
+from lutcore.hdl.formats import BF16, FP16, FP32
+from lutcore.hdl.lmma import ADDRESS_BITS, OUTPUTS, Cause
+from lutcore.hdl.lmma_limits import Units
+from lutcore.hdl.load import fault_signature
+from lutcore.hdl.pieces import parts
 
 #: Bursts under way at a time, and words that wait for the bus.
 OUTSTANDING = 8
@@ -22,7 +22,7 @@ _HALVES = {OUTPUTS.index("fp16"): FP16, OUTPUTS.index("bf16"): BF16}
 
 
 def store_layout() -> data.StructLayout:
-    """A store as decoded (:mod:`hdl.lmma`)."""
+    """A store as decoded (:mod:`lutcore.hdl.lmma`)."""
     return data.StructLayout(
         {
             "mem": ADDRESS_BITS,
@@ -216,14 +216,14 @@ class StoreEngine(wiring.Component):
     -------
     stores : In stream, :func:`store_layout`
     writes, written, answers : Out, Out, In stream
-        Memory (:func:`~hdl.axi.write_members`).
+        Memory (:func:`~lutcore.hdl.axi.write_members`).
     read_enable, read_address, read_data : Out, Out, In
         Output buffer.
     window_low, window_high, stop : In
-        As :class:`~hdl.axi.RowBursts`.
+        As :class:`~lutcore.hdl.axi.RowBursts`.
     done : Out
         The sums of a store that signals are read: their place is free.
-    fault : Out, :func:`~hdl.load.fault_signature`
+    fault : Out, :func:`~lutcore.hdl.load.fault_signature`
     idle : Out
         Nothing is under way, and all is answered.
     beat : Out

@@ -15,13 +15,13 @@ from amaranth.hdl import (
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.carry_chains import add_subtract, offset_value
-from hdl.config import CoreConfig, signed_bits
-from hdl.lookup import tree_sum
-from hdl.parities import entry_bits
-from hdl.pieces import choose
-from hdl.sharing import add_shared
-from hdl.tables import values_layout
+from lutcore.hdl.carry_chains import add_subtract, offset_value
+from lutcore.hdl.config import CoreConfig, signed_bits
+from lutcore.hdl.lookup import tree_sum
+from lutcore.hdl.parities import entry_bits
+from lutcore.hdl.pieces import choose
+from lutcore.hdl.sharing import add_shared
+from lutcore.hdl.tables import values_layout
 
 
 def entries_layout(config: CoreConfig) -> data.ArrayLayout:
@@ -116,7 +116,7 @@ class TableWriter(wiring.Component):
     -------
     go : In
         The pipeline moves.
-    activations : In stream, :func:`~hdl.tables.values_layout`
+    activations : In stream, :func:`~lutcore.hdl.tables.values_layout`
     write : Out, :func:`write_layout`
         The lowest bit, the same in all entries of a table, is not stored.
     bank : Out

@@ -6,13 +6,13 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigne
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.config import CoreConfig
-from hdl.entries import ENTRIES
-from hdl.float_add import FloatAdder
-from hdl.float_convert import FloatConverter
-from hdl.floats import negate
-from hdl.formats import FloatFormat
-from hdl.sharing import add_shared
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.entries import ENTRIES
+from lutcore.hdl.float_add import FloatAdder
+from lutcore.hdl.float_convert import FloatConverter
+from lutcore.hdl.floats import negate
+from lutcore.hdl.formats import FloatFormat
+from lutcore.hdl.sharing import add_shared
 
 
 def number(config: CoreConfig, bits: int) -> Shape:
@@ -109,7 +109,7 @@ class TableBuilder(wiring.Component):
     """Tables of one step (combinational): every entry of every table of every row.
 
     Integer entries are exact. Exact floats are summed in ``config.table_format``, each addition
-    rounded to nearest even, in the order of :mod:`hdl.entries`.
+    rounded to nearest even, in the order of :mod:`lutcore.hdl.entries`.
 
     Members
     -------

@@ -7,12 +7,12 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.column import Column, RowSums
-from hdl.config import CoreConfig
-from hdl.drain import Drain, DrainLane, ZeroPoints, results_layout, zero_points_layout
-from hdl.frontend import Frontend, TableBuffer, activations_layout, step_layout
-from hdl.sharing import add_shared
-from hdl.tables import TableStage
+from lutcore.hdl.column import Column, RowSums
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.drain import Drain, DrainLane, ZeroPoints, results_layout, zero_points_layout
+from lutcore.hdl.frontend import Frontend, TableBuffer, activations_layout, step_layout
+from lutcore.hdl.sharing import add_shared
+from lutcore.hdl.tables import TableStage
 
 _Component = TypeVar("_Component", bound=wiring.Component)
 
@@ -79,16 +79,16 @@ class Tile(wiring.Component):
 
     Members
     -------
-    activations : In stream, :func:`~hdl.frontend.activations_layout`
+    activations : In stream, :func:`~lutcore.hdl.frontend.activations_layout`
         One step: ``depth`` activations of each of M rows.
-    tables : In stream, :func:`~hdl.frontend.step_layout`, instead with external precompute
+    tables : In stream, :func:`~lutcore.hdl.frontend.step_layout`, instead with external precompute
         Tables of one step.
     weights : In stream, :func:`weights_layout`
         Weight slices.
-    zero_points : In stream, :func:`~hdl.drain.zero_points_layout`, unless they are external
-        z'' = 2z + 1 - 2^b + offset (:class:`~hdl.forms.Form`) of one result beat: of each column,
-        or one for all.
-    results : Out stream, :func:`~hdl.drain.results_layout` of ``dot_bits``
+    zero_points : In stream, :func:`~lutcore.hdl.drain.zero_points_layout`, unless they are external
+        z'' = 2z + 1 - 2^b + offset (:class:`~lutcore.hdl.forms.Form`) of one result beat: of each
+        column, or one for all.
+    results : Out stream, :func:`~lutcore.hdl.drain.results_layout` of ``dot_bits``
         P, or D as the form accumulates it where zero points are external; and the row sums R of the
         run. Exact integers, or FP32 numbers of exact floats.
     """

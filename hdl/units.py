@@ -2,13 +2,13 @@
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
-from hdl.config import CoreConfig, signed_bits
-from hdl.float_convert import IntegerToFloat
-from hdl.float_multiply import FloatMultiplier
-from hdl.formats import FORMATS
-from hdl.lookup import Select, negated, tree_sum
-from hdl.sharing import add_shared
-from hdl.tables import converted
+from lutcore.hdl.config import CoreConfig, signed_bits
+from lutcore.hdl.float_convert import IntegerToFloat
+from lutcore.hdl.float_multiply import FloatMultiplier
+from lutcore.hdl.formats import FORMATS
+from lutcore.hdl.lookup import Select, negated, tree_sum
+from lutcore.hdl.sharing import add_shared
+from lutcore.hdl.tables import converted
 
 FP32 = FORMATS["fp32"]
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compiler.gguf_file import GgufFile
-from compiler.tensor import QuantTensor
-from gen.rtl import verilog
-from gen.simulate import random_tensor
-from hdl.config import CoreConfig
-from verif.job import TileJob
-from verif.simulator import build, run_jobs
-from verif.small_cores import SMALL_CORES
+from lutcore.compiler.gguf_file import GgufFile
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.gen.rtl import verilog
+from lutcore.gen.simulate import random_tensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.verif.job import TileJob
+from lutcore.verif.simulator import build, run_jobs
+from lutcore.verif.small_cores import SMALL_CORES
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 

@@ -1,4 +1,4 @@
-"""Programs for the protocol-level bench of a whole core (:mod:`verif.bench.axi`)."""
+"""Programs for the protocol-level bench of a whole core (:mod:`lutcore.verif.bench.axi`)."""
 
 import json
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
-from hdl.axi_core import axi_core_signature
-from hdl.config import CoreConfig
-from hdl.lmma import ADDRESS_BITS, BYTES
-from verif.isa_model import IsaModel, State
+from lutcore.hdl.axi_core import axi_core_signature
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import ADDRESS_BITS, BYTES
+from lutcore.verif.isa_model import IsaModel, State
 
 #: Modules with the benches of a core in its SoC and between streams.
-BENCH, STREAM_BENCH = "verif.bench.axi", "verif.bench.core"
+BENCH, STREAM_BENCH = "lutcore.verif.bench.axi", "lutcore.verif.bench.core"
 #: Module that the bench drives.
 TOP = "identified_core"
 #: Counters that the ISA model gives too.

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hdl.config import CoreConfig
-from hdl.errors import ToolError
-from hdl.lmma import ADDRESS_BITS, Cause
-from hdl.registers import COUNTERS
-from verif.isa_model import State
-from verif.native import build_native
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import ToolError
+from lutcore.hdl.lmma import ADDRESS_BITS, Cause
+from lutcore.hdl.registers import COUNTERS
+from lutcore.verif.isa_model import State
+from lutcore.verif.native import build_native
 
 _HARNESS = Path(__file__).parent / "bench" / "core_harness.cpp"
 _COMMAND = struct.Struct("=3Q")
@@ -72,7 +72,7 @@ class Outcome:
     state : State
         What the ISA model gives too.
     counters : dict of str to int
-        All performance counters (:data:`~hdl.registers.COUNTERS`).
+        All performance counters (:data:`~lutcore.hdl.registers.COUNTERS`).
     irq_status, ran : int
         Events, and cycles from the doorbell to the interrupt.
     violation : str

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.pack import PackedWeights
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from verif import golden
-from verif.golden_blocks import align, int8_tensor_products
-from verif.golden_float import exact_products
+from lutcore.compiler.pack import PackedWeights
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.verif import golden
+from lutcore.verif.golden_blocks import align, int8_tensor_products
+from lutcore.verif.golden_float import exact_products
 
 
 @dataclass(eq=False)

@@ -1,7 +1,8 @@
-"""Checks the floating-point units against :mod:`verif.float_reference`, millions of pairs a second.
+"""Checks the floating-point units against :mod:`lutcore.verif.float_reference`, millions of pairs a
+second.
 
-``python -m verif.float_campaign --full`` runs the whole campaign, without ``--full`` a slice of a
-few seconds. Exit status 1 if any result differs.
+``python -m lutcore.verif.float_campaign --full`` runs the whole campaign, without ``--full`` a
+slice of a few seconds. Exit status 1 if any result differs.
 
 Operands of up to 16 bits together are tried exhaustively. Beyond that come all combinations of
 boundary values (zeros, subnormal and normal limits, powers of two and their neighbours, infinities,
@@ -31,14 +32,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from hdl.errors import InputError, ToolError
-from hdl.float_add import FloatAdder
-from hdl.float_convert import FloatConverter, IntegerToFloat
-from hdl.float_multiply import FloatMultiplier
-from hdl.floats import double
-from hdl.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
-from verif import float_reference as reference
-from verif.native import build_native, run_tool
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.hdl.float_add import FloatAdder
+from lutcore.hdl.float_convert import FloatConverter, IntegerToFloat
+from lutcore.hdl.float_multiply import FloatMultiplier
+from lutcore.hdl.floats import double
+from lutcore.hdl.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
+from lutcore.verif import float_reference as reference
+from lutcore.verif.native import build_native, run_tool
 
 _HARNESS = Path(__file__).parent / "bench" / "float_harness.cpp"
 #: Operand sets that are in memory at a time.
@@ -46,14 +47,14 @@ _CHUNK = 1 << 20
 
 
 class _Doubler(wiring.Component):
-    """:func:`hdl.floats.double` with ports."""
+    """:func:`lutcore.hdl.floats.double` with ports."""
 
     def __init__(self, format: FloatFormat):
         self._format = format
         super().__init__({"a": In(format.bits), "result": Out(format.bits)})
 
     def elaborate(self, platform: object) -> Module:
-        """A wire and :func:`hdl.floats.double`."""
+        """A wire and :func:`lutcore.hdl.floats.double`."""
         m = Module()
         m.d.comb += self.result.eq(double(self.a, self._format))
         return m
@@ -129,14 +130,14 @@ class Outcome:
 
 
 def adder(format: FloatFormat, pipeline: int = 0) -> Unit:
-    """A :class:`~hdl.float_add.FloatAdder` under test."""
+    """A :class:`~lutcore.hdl.float_add.FloatAdder` under test."""
     make = partial(FloatAdder, format, pipeline)
     name = f"{format.name}, {pipeline} stages" if pipeline else format.name
     return Unit("add", name, make, partial(reference.add, format=format), 2, format, pipeline)
 
 
 def multiplier(format: FloatFormat, result: FloatFormat) -> Unit:
-    """A :class:`~hdl.float_multiply.FloatMultiplier` under test."""
+    """A :class:`~lutcore.hdl.float_multiply.FloatMultiplier` under test."""
     name = format.name if format is result else f"{format.name} to {result.name}"
     make = partial(FloatMultiplier, format, result)
     expected = partial(reference.multiply, format=format, result=result)
@@ -144,7 +145,7 @@ def multiplier(format: FloatFormat, result: FloatFormat) -> Unit:
 
 
 def converter(source: FloatFormat, target: FloatFormat) -> Unit:
-    """A :class:`~hdl.float_convert.FloatConverter` under test."""
+    """A :class:`~lutcore.hdl.float_convert.FloatConverter` under test."""
     name = f"{source.name} to {target.name}"
     make = partial(FloatConverter, source, target)
     expected = partial(reference.convert, source=source, target=target)
@@ -152,14 +153,14 @@ def converter(source: FloatFormat, target: FloatFormat) -> Unit:
 
 
 def integer_converter(bits: int, target: FloatFormat) -> Unit:
-    """An :class:`~hdl.float_convert.IntegerToFloat` under test."""
+    """An :class:`~lutcore.hdl.float_convert.IntegerToFloat` under test."""
     name = f"int{bits} to {target.name}"
     make = partial(IntegerToFloat, bits, target)
     return Unit("convert", name, make, partial(reference.from_integer, target=target), 1, bits)
 
 
 def doubler(format: FloatFormat) -> Unit:
-    """:func:`hdl.floats.double` under test."""
+    """:func:`lutcore.hdl.floats.double` under test."""
     expected = partial(reference.double, format=format)
     return Unit("double", format.name, partial(_Doubler, format), expected, 1, format)
 
@@ -358,7 +359,7 @@ def report(outcomes: Sequence[Outcome]) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="verif.float_campaign", description=__doc__)
+    parser = argparse.ArgumentParser(prog="lutcore.verif.float_campaign", description=__doc__)
     parser.add_argument("--full", action="store_true", help="the whole campaign, minutes")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random operands")
     parser.add_argument("words", nargs="*", help="only units whose name has all of these words")

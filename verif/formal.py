@@ -1,4 +1,5 @@
-"""Properties of the bus interfaces for all inputs up to a depth: ``python -m verif.formal``.
+"""Properties of the bus interfaces for all inputs up to a depth: ``python -m
+lutcore.verif.formal``.
 
 The harnesses are hardware: a block, assumptions about what drives it, and assertions. SymbiYosys
 and z3 look for inputs that break an assertion within some cycles after reset.
@@ -21,17 +22,17 @@ from amaranth.hdl import Assert, Assume, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from hdl.axi import PAGE_BITS, RowBursts, lite_signature, transfer_layout
-from hdl.control import Control
-from hdl.errors import InputError, ToolError
-from hdl.lmma import ADDRESS_BITS
-from hdl.presets import preset
-from hdl.registers import ADDRESS_WIDTH
-from verif.formal_engines import LoadProperties, StoreProperties, stays
+from lutcore.hdl.axi import PAGE_BITS, RowBursts, lite_signature, transfer_layout
+from lutcore.hdl.control import Control
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.hdl.lmma import ADDRESS_BITS
+from lutcore.hdl.presets import preset
+from lutcore.hdl.registers import ADDRESS_WIDTH
+from lutcore.verif.formal_engines import LoadProperties, StoreProperties, stays
 
 
 class BurstProperties(wiring.Component):
-    """Bursts of :class:`~hdl.axi.RowBursts`.
+    """Bursts of :class:`~lutcore.hdl.axi.RowBursts`.
 
     None crosses 4 KiB, none lies outside of the window, none is withdrawn or changed, and together
     they are the words of the transfer.
@@ -111,7 +112,7 @@ class BurstProperties(wiring.Component):
 
 
 class HostProperties(wiring.Component):
-    """Answers of :class:`~hdl.control.Control`: none is dropped, withdrawn or made up."""
+    """Answers of :class:`~lutcore.hdl.control.Control`: none is dropped, withdrawn or made up."""
 
     def __init__(self) -> None:
         self._config = preset("edge")

@@ -1,4 +1,4 @@
-"""Harnesses of whole engines with their AXI side, for :mod:`verif.formal`."""
+"""Harnesses of whole engines with their AXI side, for :mod:`lutcore.verif.formal`."""
 
 # Amaranth carries no types: its contexts and values are opaque to pyright.
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
@@ -10,13 +10,13 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, connect
 
-from hdl.axi import PAGE_BITS, AxiMaster, read_members, write_members
-from hdl.config import CoreConfig
-from hdl.lmma import ADDRESS_BITS, OUTPUTS
-from hdl.lmma_limits import Units
-from hdl.load import LoadEngine, Target, load_layout
-from hdl.store import StoreEngine, store_layout
-from verif.small_cores import SMALL_CORES
+from lutcore.hdl.axi import PAGE_BITS, AxiMaster, read_members, write_members
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import ADDRESS_BITS, OUTPUTS
+from lutcore.hdl.lmma_limits import Units
+from lutcore.hdl.load import LoadEngine, Target, load_layout
+from lutcore.hdl.store import StoreEngine, store_layout
+from lutcore.verif.small_cores import SMALL_CORES
 
 #: Few columns and a narrow bus keep the solver fast.
 CONFIG = SMALL_CORES["w4a8"].replace(bus_bits=64, m=1)

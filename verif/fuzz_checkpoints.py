@@ -1,8 +1,8 @@
 """Damaged checkpoints of every kind: each is read, or refused in one line, in bounded memory.
 
-``python -m verif.fuzz_checkpoints --seconds 600``. Small valid checkpoints are damaged in their
-bytes and, so as to get past checks of the container, in the values of their JSON. A case is known
-by its number and the seed, and its files stay in the folder where it failed.
+``python -m lutcore.verif.fuzz_checkpoints --seconds 600``. Small valid checkpoints are damaged in
+their bytes and, so as to get past checks of the container, in the values of their JSON. A case is
+known by its number and the seed, and its files stay in the folder where it failed.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from compiler.checkpoint import open_checkpoint
-from compiler.graph.build import build_graph
-from compiler.ternary_model import ModelShape, random_model, write_model
-from hdl.errors import InputError
-from verif.checkpoint_files import (
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.graph.build import build_graph
+from lutcore.compiler.ternary_model import ModelShape, random_model, write_model
+from lutcore.hdl.errors import InputError
+from lutcore.verif.checkpoint_files import (
     RAW_BLOCKS,
     awq_parts,
     bitnet_packed,
@@ -40,7 +40,7 @@ from verif.checkpoint_files import (
     random_blocks,
     safetensors_folder,
 )
-from verif.small_networks import Floats, bert, qwen
+from lutcore.verif.small_networks import Floats, bert, qwen
 
 #: A case may take this much time, and this much more address space than there was before it.
 SECONDS_LIMIT = 20

@@ -6,8 +6,8 @@ stored, remapped indices or hardware shifters.
 
 import numpy as np
 
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
 
 
 def align(activations: np.ndarray, config: CoreConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,15 +1,15 @@
 """Golden model of exact float engines: the contract's order of rounding, in NumPy.
 
-Table entries are summed in the table's format (by :mod:`verif.float_reference`), all else in
-``np.float32``. Arrays run over all rows and columns at once; only steps and planes are loops,
+Table entries are summed in the table's format (by :mod:`lutcore.verif.float_reference`), all else
+in ``np.float32``. Arrays run over all rows and columns at once; only steps and planes are loops,
 because their order is the contract.
 """
 
 import numpy as np
 
-from hdl.config import CoreConfig
-from hdl.formats import FORMATS, FloatFormat
-from verif import float_reference as ref
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.formats import FORMATS, FloatFormat
+from lutcore.verif import float_reference as ref
 
 FP32 = FORMATS["fp32"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from verif.golden_blocks import int8_tensor_products
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.verif.golden_blocks import int8_tensor_products
 
 
 @dataclass(frozen=True, eq=False)

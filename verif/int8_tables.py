@@ -1,18 +1,19 @@
 """Products with eight-bit tables at the speed of a matrix product.
 
-``verif.golden_blocks`` states the arithmetic, table by table; here the tables of a row become one
-long vector of entries, and the weights a matrix that counts how often each entry is read, with its
-sign and its plane's power of two. One product of the two is the same sum (tests hold it to that).
+``lutcore.verif.golden_blocks`` states the arithmetic, table by table; here the tables of a row
+become one long vector of entries, and the weights a matrix that counts how often each entry is
+read, with its sign and its plane's power of two. One product of the two is the same sum (tests hold
+it to that).
 """
 
 import itertools
 
 import numpy as np
 
-from compiler.checkpoint import Checkpoint
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
+from lutcore.compiler.checkpoint import Checkpoint
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
 
 
 def entries(codes: np.ndarray, k: int, block: int) -> np.ndarray:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-from hdl.config import CoreConfig
-from hdl.formats import FP32
-from hdl.forms import TERNARY_K
-from verif.float_reference import bits_type, convert, encode, number_type
-from verif.golden_blocks import align, rounded, table_shift
-from verif.golden_float import entry_sum, tree_sum, widened
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.formats import FP32
+from lutcore.hdl.forms import TERNARY_K
+from lutcore.verif.float_reference import bits_type, convert, encode, number_type
+from lutcore.verif.golden_blocks import align, rounded, table_shift
+from lutcore.verif.golden_float import entry_sum, tree_sum, widened
 
 _QUIET_NAN = 0x7FC00000
 
@@ -40,7 +40,7 @@ def _indices(config: CoreConfig, slices: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     slices : uint8 [tiles, steps, planes, bytes]
-        Packed as :class:`~compiler.pack.PackedWeights` says.
+        Packed as :class:`~lutcore.compiler.pack.PackedWeights` says.
     """
     tiles, steps, planes, _ = slices.shape
     bits = np.unpackbits(slices, axis=-1, bitorder="little").astype(np.int8)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hdl.config import CoreConfig
-from hdl.lmma import (
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import (
     ADDRESS_BITS,
     BY_NAME,
     BYTES,
@@ -26,9 +26,9 @@ from hdl.lmma import (
     Instruction,
     Queue,
 )
-from hdl.lmma_limits import Examined, Units, examine
-from hdl.rules import check_core
-from verif.isa_arithmetic import Decoded, accumulate, convert_outputs, run_products
+from lutcore.hdl.lmma_limits import Examined, Units, examine
+from lutcore.hdl.rules import check_core
+from lutcore.verif.isa_arithmetic import Decoded, accumulate, convert_outputs, run_products
 
 _PAGE = 4096
 

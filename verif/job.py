@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from compiler.pack import PackedWeights, pack
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from verif.expect import RunResults, expected_results
-from verif.fields import pack_fields
-from verif.float_reference import bits_type, number_type
-from verif.step_tables import run_tables
+from lutcore.compiler.pack import PackedWeights, pack
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.verif.expect import RunResults, expected_results
+from lutcore.verif.fields import pack_fields
+from lutcore.verif.float_reference import bits_type, number_type
+from lutcore.verif.step_tables import run_tables
 
 #: Orders in which the planes of a step may come; integer results do not depend on it.
 PLANE_ORDERS = ("ascending", "descending", "shuffled", "plane-major")
@@ -39,7 +39,7 @@ class TileJob:
     inputs : dict of str to uint8 [beats, payload bits]
         Payload bits of every beat of each input stream, low bit first.
     expected : dict of str to int64 [beats, ...]
-        Fields of the result beats (:func:`~hdl.drain.results_layout`).
+        Fields of the result beats (:func:`~lutcore.hdl.drain.results_layout`).
     checked : dict of str to bool, shaped as ``expected``
         Which of them count: what padding columns and invalid rows give is not checked.
     """

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from compiler.checkpoint import Checkpoint
-from hdl.errors import InputError
+from lutcore.compiler.checkpoint import Checkpoint
+from lutcore.hdl.errors import InputError
 
 
 class Linear(Protocol):

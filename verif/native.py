@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from hdl.errors import InputError, ToolError
-from verif.simulator import cache_folder, digest, tool_versions, verilator_environment
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.verif.simulator import cache_folder, digest, tool_versions, verilator_environment
 
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
 _STANDARD = "-std=c++20"

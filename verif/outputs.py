@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from compiler.pack import PackedWeights, pack
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from hdl.formats import FORMATS
-from verif.expect import expected_results, run_spans
-from verif.float_reference import decode
-from verif.golden_blocks import align, table_shift
+from lutcore.compiler.pack import PackedWeights, pack
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.formats import FORMATS
+from lutcore.verif.expect import expected_results, run_spans
+from lutcore.verif.float_reference import decode
+from lutcore.verif.golden_blocks import align, table_shift
 
 
 def outputs(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) -> np.ndarray:
     """``O = A W^T`` as a tile and an epilogue in float64 compute it, float64 [M, N].
 
-    ``O += s' 2^e (scale D - z'' R) + minimum 2^e R`` over runs (:class:`~hdl.forms.Form`), so that
-    all error is the tile's own.
+    ``O += s' 2^e (scale D - z'' R) + minimum 2^e R`` over runs (:class:`~lutcore.hdl.forms.Form`),
+    so that all error is the tile's own.
     """
     tensor, activations = tensor.without_order(activations)
     packed = pack(config.replace(zero_points="external"), tensor)

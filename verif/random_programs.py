@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hdl.config import CoreConfig
-from hdl.lmma import BY_NAME, EDGES, OUTPUTS, SCALES, SIGNALS, WAITS, Queue
-from hdl.lmma_limits import Units, alignments, built_values, longest_run
-from verif.float_reference import bits_type, encode
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import BY_NAME, EDGES, OUTPUTS, SCALES, SIGNALS, WAITS, Queue
+from lutcore.hdl.lmma_limits import Units, alignments, built_values, longest_run
+from lutcore.verif.float_reference import bits_type, encode
 
 #: Memory of a job: program and data that is only read, then results.
 MEMORY, RESULTS = 0x8000, 0x4000

@@ -25,12 +25,12 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 from filelock import FileLock
 
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
 
 SIMULATORS = ("verilator", "icarus")
 #: The module with the cocotb test of a tile.
-TILE_BENCH = "verif.bench.tile"
+TILE_BENCH = "lutcore.verif.bench.tile"
 #: Objects of Verilator's own runtime; cocotb's verilator.o knows the size of the design.
 _RUNTIME = "verilated*.o"
 # Only the top's ports are visible to the bench, which keeps builds small and simulation fast.
@@ -239,7 +239,8 @@ def run_jobs(
     waves_to: Path | None = None,
     bench: str = TILE_BENCH,
 ) -> list[dict[str, Any]]:
-    """Play jobs into a built design and return a verdict for each (:func:`verif.bench.tile.play`).
+    """Play jobs into a built design and return a verdict for each
+    (:func:`lutcore.verif.bench.tile.play`).
 
     Mismatches are reported in the verdicts, not raised. ``bench`` is the module with the test.
 
@@ -257,12 +258,11 @@ def run_jobs(
         plan, verdicts = folder / "plan.json", folder / "verdicts.json"
         plan.write_text(json.dumps({"config": config.to_dict(), "jobs": paths}))
         results, log = folder / "results.xml", folder / "run.log"
-        root = str(Path(__file__).resolve().parent.parent)
         environment = {
             "LUTCORE_JOBS": str(plan),
             "LUTCORE_VERDICTS": str(verdicts),
             "COCOTB_RESULTS_FILE": str(results),
-            "PYTHONPATH": os.pathsep.join([root, *sys.path]),
+            "PYTHONPATH": os.pathsep.join(sys.path),
         }
         failure: BaseException | None = None
         try:

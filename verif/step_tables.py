@@ -4,10 +4,10 @@ from itertools import product
 
 import numpy as np
 
-from hdl.config import CoreConfig
-from verif import float_reference as ref
-from verif.golden_blocks import align, rounded, table_shift
-from verif.golden_float import entry_sum
+from lutcore.hdl.config import CoreConfig
+from lutcore.verif import float_reference as ref
+from lutcore.verif.golden_blocks import align, rounded, table_shift
+from lutcore.verif.golden_float import entry_sum
 
 
 def patterns(config: CoreConfig) -> np.ndarray:

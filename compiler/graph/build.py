@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from compiler.checkpoint import Checkpoint
-from compiler.graph.facts import ModelFacts, read_facts
-from compiler.graph.ir import Graph, Node, Value
-from compiler.graph.names import NAMES
-from hdl.errors import InputError
+from lutcore.compiler.checkpoint import Checkpoint
+from lutcore.compiler.graph.facts import ModelFacts, read_facts
+from lutcore.compiler.graph.ir import Graph, Node, Value
+from lutcore.compiler.graph.names import NAMES
+from lutcore.hdl.errors import InputError
 
 
 class Builder:

@@ -6,9 +6,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from compiler.graph.ir import Graph, Node
-from compiler.graph.ops import OPS
-from hdl.errors import ToolError
+from lutcore.compiler.graph.ir import Graph, Node
+from lutcore.compiler.graph.ops import OPS
+from lutcore.hdl.errors import ToolError
 
 _COLOURS = {"core": "#cfe8d5", "both": "#e3efd0", "host": "#ececec"}
 

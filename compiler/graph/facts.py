@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.checkpoint import Checkpoint
-from compiler.graph.ops import ACTIVATIONS
-from hdl.errors import InputError
+from lutcore.compiler.checkpoint import Checkpoint
+from lutcore.compiler.graph.ops import ACTIVATIONS
+from lutcore.hdl.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from compiler.graph.ops import OPS, Shape, Value, infer
-from hdl.errors import InputError
+from lutcore.compiler.graph.ops import OPS, Shape, Value, infer
+from lutcore.hdl.errors import InputError
 
 __all__ = ["Graph", "Node", "Shape", "Value"]
 
@@ -32,7 +32,7 @@ class Node:
     Attributes
     ----------
     op : str
-        Of :data:`~compiler.graph.ops.OPS`, or ``fused``.
+        Of :data:`~lutcore.compiler.graph.ops.OPS`, or ``fused``.
     inputs, outputs : tuple of str
         Names of values.
     attributes : dict

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from compiler.graph.ir import Graph, Node
-from compiler.graph.ops import OPS
-from hdl.config import CoreConfig
+from lutcore.compiler.graph.ir import Graph, Node
+from lutcore.compiler.graph.ops import OPS
+from lutcore.hdl.config import CoreConfig
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from compiler.importers.base import Facts
-from compiler.importers.layout import (
+from lutcore.compiler.importers.base import Facts
+from lutcore.compiler.importers.layout import (
     SCALE_TYPES,
     Layout,
     Parts,
@@ -12,8 +12,8 @@ from compiler.importers.layout import (
     size_of,
     unpack_words,
 )
-from compiler.tensor import QuantTensor
-from hdl.errors import InputError
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.errors import InputError
 
 _BITS = 4
 #: Nibble of a word that holds column j of its eight: nibbles hold columns 0, 2, 4, 6, 1, 3, 5, 7.

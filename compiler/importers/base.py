@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from compiler.tensor import QuantTensor
-from hdl.errors import InputError
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.errors import InputError
 
 #: Elements that are decoded or dequantised at a time: temporaries stay a few times this.
 CHUNK = 1 << 22
@@ -35,7 +35,8 @@ class Facts:
     minimums : bool
         Whether each group has a minimum, which the host adds.
     scales : str
-        The scale records (:data:`hdl.lmma.SCALES`) that hold any tensor of the type exactly.
+        The scale records (:data:`lutcore.hdl.lmma.SCALES`) that hold any tensor of the type
+        exactly.
     """
 
     kind: str

@@ -6,8 +6,8 @@ is: their zero points are all 2^(b-1).
 
 import numpy as np
 
-from compiler.importers.base import Facts
-from compiler.importers.layout import (
+from lutcore.compiler.importers.base import Facts
+from lutcore.compiler.importers.layout import (
     SCALE_TYPES,
     Layout,
     Parts,
@@ -16,8 +16,8 @@ from compiler.importers.layout import (
     size_of,
     unpack_words,
 )
-from compiler.tensor import QuantTensor
-from hdl.errors import InputError
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.errors import InputError
 
 _BITS = (2, 3, 4, 8)
 #: ``checkpoint_format`` of config.json -> version; others (marlin, bitblas) are shuffled for GPUs.

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from compiler.importers.base import Facts
-from compiler.importers.safetensors_header import FLOATS, Part
-from compiler.tensor import QuantTensor
-from hdl.errors import InputError
+from lutcore.compiler.importers.base import Facts
+from lutcore.compiler.importers.safetensors_header import FLOATS, Part
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.errors import InputError
 
 #: Parts of one matrix by the end of their names.
 Parts = Mapping[str, Part]

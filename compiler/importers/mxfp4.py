@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from compiler.importers.base import Facts
-from compiler.importers.gguf_blocks import (
+from lutcore.compiler.importers.base import Facts
+from lutcore.compiler.importers.gguf_blocks import (
     E2M1_BITS,
     E2M1_ZERO,
     e2m1_codes,
     e8m0_halves,
     fields,
 )
-from compiler.importers.layout import Layout, Parts, Settings, expect, size_of
-from compiler.tensor import QuantTensor
-from hdl.errors import InputError
+from lutcore.compiler.importers.layout import Layout, Parts, Settings, expect, size_of
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.errors import InputError
 
 _GROUP = 32
 

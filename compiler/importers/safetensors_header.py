@@ -13,8 +13,8 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from compiler.importers.mapped import map_bytes
-from hdl.errors import InputError
+from lutcore.compiler.importers.mapped import map_bytes
+from lutcore.hdl.errors import InputError
 
 #: Headers of real files are a few MiB.
 HEADER_LIMIT = 64 << 20

@@ -6,9 +6,9 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from fpga.gateware.words import WORD_BUS
-from hdl.errors import InputError
-from hdl.rules import is_power_of_two
+from lutcore.fpga.gateware.words import WORD_BUS
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.rules import is_power_of_two
 
 WORD_BITS = 32
 
@@ -30,7 +30,7 @@ class BeatWriter(wiring.Component):
 
     Members
     -------
-    words : In, :data:`~fpga.gateware.words.WORD_BUS`
+    words : In, :data:`~lutcore.fpga.gateware.words.WORD_BUS`
         A write is done when there is room for it; a read is an error.
     beats : Out stream of ``bits``
     """
@@ -86,7 +86,7 @@ class BeatReader(wiring.Component):
     Members
     -------
     beats : In stream of ``bits``
-    words : In, :data:`~fpga.gateware.words.WORD_BUS`
+    words : In, :data:`~lutcore.fpga.gateware.words.WORD_BUS`
         Words of beats from address 0; one that is not there yet is an error, and so is a write.
 
     Raises

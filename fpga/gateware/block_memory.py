@@ -5,9 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 
-from fpga.gateware.memory import SharedMemory, store_signature
-from hdl.axi import PAGE_BITS
-from hdl.errors import InputError
+from lutcore.fpga.gateware.memory import SharedMemory, store_signature
+from lutcore.hdl.axi import PAGE_BITS
+from lutcore.hdl.errors import InputError
 
 
 def check_memory(size: int) -> None:
@@ -22,7 +22,7 @@ class BlockRam(wiring.Component):
 
     Members
     -------
-    words : In, :func:`~fpga.gateware.memory.store_signature`
+    words : In, :func:`~lutcore.fpga.gateware.memory.store_signature`
     """
 
     def __init__(self, bits: int, size: int):

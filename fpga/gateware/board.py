@@ -4,17 +4,17 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fpga.gateware.block_memory import block_memory
-from fpga.gateware.link import Link
-from fpga.gateware.sdram import sdram_memory, sdram_pins
-from fpga.gateware.words import ConstantWords, LiteMaster, decode
-from fpga.protocol import facts
-from fpga.sdram_chip import Memory, memory_bytes
-from hdl.axi import axi4_signature, lite_signature
-from hdl.axi_core import AxiCore
-from hdl.config import CoreConfig
-from hdl.pieces import forward
-from hdl.registers import ADDRESS_WIDTH
+from lutcore.fpga.gateware.block_memory import block_memory
+from lutcore.fpga.gateware.link import Link
+from lutcore.fpga.gateware.sdram import sdram_memory, sdram_pins
+from lutcore.fpga.gateware.words import ConstantWords, LiteMaster, decode
+from lutcore.fpga.protocol import facts
+from lutcore.fpga.sdram_chip import Memory, memory_bytes
+from lutcore.hdl.axi import axi4_signature, lite_signature
+from lutcore.hdl.axi_core import AxiCore
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.pieces import forward
+from lutcore.hdl.registers import ADDRESS_WIDTH
 
 
 class Board(wiring.Component):
@@ -24,7 +24,7 @@ class Board(wiring.Component):
     ----------
     config : CoreConfig
     memory : Memory
-        Bytes of block RAM (:func:`~fpga.gateware.block_memory.block_memory`), or SDRAM.
+        Bytes of block RAM (:func:`~lutcore.fpga.gateware.block_memory.block_memory`), or SDRAM.
     divisor : int
         Clock cycles of a bit on the line.
 
@@ -33,7 +33,7 @@ class Board(wiring.Component):
     rx : In
     tx : Out
     sdram_* : Out, In
-        Pins of the SDRAM (:func:`~fpga.gateware.sdram.sdram_pins`), if there is one.
+        Pins of the SDRAM (:func:`~lutcore.fpga.gateware.sdram.sdram_pins`), if there is one.
 
     Raises
     ------

@@ -4,15 +4,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fpga.gateware.framing import FrameTransmitter
-from fpga.gateware.requests import RequestQueue
-from fpga.gateware.uart import UartReceiver, UartTransmitter
-from fpga.gateware.words import WORD_BUS
-from fpga.protocol import HEADER_BYTES, SEQUENCE, WORD_BYTES, Kind, Status
+from lutcore.fpga.gateware.framing import FrameTransmitter
+from lutcore.fpga.gateware.requests import RequestQueue
+from lutcore.fpga.gateware.uart import UartReceiver, UartTransmitter
+from lutcore.fpga.gateware.words import WORD_BUS
+from lutcore.fpga.protocol import HEADER_BYTES, SEQUENCE, WORD_BYTES, Kind, Status
 
 
 class Link(wiring.Component):
-    """A UART whose requests (:mod:`fpga.protocol`) read and write words.
+    """A UART whose requests (:mod:`lutcore.fpga.protocol`) read and write words.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Link(wiring.Component):
     -------
     rx : In
     tx : Out
-    words : Out, :data:`~fpga.gateware.words.WORD_BUS`
+    words : Out, :data:`~lutcore.fpga.gateware.words.WORD_BUS`
     """
 
     rx: In(1, init=1)

@@ -6,8 +6,8 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fpga.gateware.words import WORD_BUS
-from hdl.axi import axi4_signature
+from lutcore.fpga.gateware.words import WORD_BUS
+from lutcore.hdl.axi import axi4_signature
 
 _DECERR = 3
 
@@ -54,8 +54,8 @@ class SharedMemory(wiring.Component):
 
     Members
     -------
-    bus : In, :func:`~hdl.axi.axi4_signature`
-    words : In, :data:`~fpga.gateware.words.WORD_BUS`
+    bus : In, :func:`~lutcore.hdl.axi.axi4_signature`
+    words : In, :data:`~lutcore.fpga.gateware.words.WORD_BUS`
     pins : Out
         The store's, if it has pins.
     """

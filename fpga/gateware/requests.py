@@ -5,8 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from fpga.gateware.framing import FrameReceiver
-from fpga.protocol import CRC_BYTES, HEADER_BYTES, WORD_BYTES, Kind
+from lutcore.fpga.gateware.framing import FrameReceiver
+from lutcore.fpga.protocol import CRC_BYTES, HEADER_BYTES, WORD_BYTES, Kind
 
 #: Bytes of the queue: three of the longest writes.
 _DEPTH = 1024

@@ -8,9 +8,9 @@ from amaranth.lib.enum import Enum
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from fpga.gateware.memory import SharedMemory, store_signature, tag_layout
-from fpga.sdram_chip import SdramChip, SdramTiming
-from hdl.pieces import delayed
+from lutcore.fpga.gateware.memory import SharedMemory, store_signature, tag_layout
+from lutcore.fpga.sdram_chip import SdramChip, SdramTiming
+from lutcore.hdl.pieces import delayed
 
 #: Words that were asked for and are not taken yet.
 _ROOM = 8
@@ -68,7 +68,7 @@ class Sdram(wiring.Component):
 
     Members
     -------
-    words : In, :func:`~fpga.gateware.memory.store_signature`
+    words : In, :func:`~lutcore.fpga.gateware.memory.store_signature`
     pins : Out, :func:`sdram_pins`
     """
 

@@ -6,14 +6,14 @@ from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetS
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fpga.gateware.beats import BeatReader, BeatWriter, beat_words
-from fpga.gateware.link import Link
-from fpga.gateware.words import ConstantWords, decode
-from fpga.protocol import STEP_WORDS, facts
-from gen.rtl import TOPS
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.tile import tile_signature
+from lutcore.fpga.gateware.beats import BeatReader, BeatWriter, beat_words
+from lutcore.fpga.gateware.link import Link
+from lutcore.fpga.gateware.words import ConstantWords, decode
+from lutcore.fpga.protocol import STEP_WORDS, facts
+from lutcore.gen.rtl import TOPS
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.tile import tile_signature
 
 
 def check_tile(config: CoreConfig) -> None:
@@ -52,7 +52,7 @@ class TileBoard(wiring.Component):
     config : CoreConfig
         Tables are built inline, zero points are external.
     memory : int
-        Bytes of results (:class:`~fpga.gateware.beats.BeatReader`).
+        Bytes of results (:class:`~lutcore.fpga.gateware.beats.BeatReader`).
     divisor : int
         Clock cycles of a bit on the line.
 

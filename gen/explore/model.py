@@ -1,7 +1,7 @@
 """An analytical model of area: what a configuration is built of, at a price fitted to synthesis.
 
-Cycles need no fit: :func:`gen.measure.ops_per_cycle` follows from the datapath, and a test holds it
-against simulated RTL.
+Cycles need no fit: :func:`lutcore.gen.measure.ops_per_cycle` follows from the datapath, and a test
+holds it against simulated RTL.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hdl.config import CoreConfig
+from lutcore.hdl.config import CoreConfig
 
 #: Part of a tile -> gate equivalents that one bit of it costs before anything is fitted: 6 for a
 #: flip-flop, 5 for a full adder, 1.2 for an AND-OR input, more where wiring and muxes come along.

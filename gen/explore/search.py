@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from gen.explore.model import AreaModel, fit
-from gen.explore.space import ASIC, ENERGY, FPGA, KNOWN, Space
-from gen.study.compare import counts, dominates, front
-from gen.study.runner import Runner
-from hdl.config import CoreConfig
+from lutcore.gen.explore.model import AreaModel, fit
+from lutcore.gen.explore.space import ASIC, ENERGY, FPGA, KNOWN, Space
+from lutcore.gen.study.compare import counts, dominates, front
+from lutcore.gen.study.runner import Runner
+from lutcore.hdl.config import CoreConfig
 
 #: Points that the first model is fitted to, spread over the space at random.
 _FIRST_SAMPLE = 24
@@ -37,7 +37,7 @@ class Outcome:
     left : int
         Left out because ``trials`` was reached.
     models : dict
-        Metric -> :class:`~gen.explore.model.AreaModel`, as last fitted.
+        Metric -> :class:`~lutcore.gen.explore.model.AreaModel`, as last fitted.
     predictions : dict
         Metric -> relative errors of predictions that were made before the point was measured.
     """
@@ -91,7 +91,8 @@ def explore(space: Space, runner: Runner, on_batch: OnBatch | None = None) -> Ou
     Raises
     ------
     InputError, ToolError
-        See :meth:`gen.study.runner.Runner.run` and :meth:`gen.explore.space.Space.configs`.
+        See :meth:`lutcore.gen.study.runner.Runner.run` and
+        :meth:`lutcore.gen.explore.space.Space.configs`.
     """
     search = _Search(space, runner, on_batch)
     (_optuna if space.method == "optuna" else _exhaustive)(search)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gen.files import write_files
-from gen.performance.model import estimate, total
-from gen.performance.roofline import roofline
-from gen.performance.shapes import MODELS, ModelShape, Phase, from_metadata
-from gen.performance.system import System
-from gen.study.campaign import write_images
-from hdl.errors import InputError
+from lutcore.gen.files import write_files
+from lutcore.gen.performance.model import estimate, total
+from lutcore.gen.performance.roofline import roofline
+from lutcore.gen.performance.shapes import MODELS, ModelShape, Phase, from_metadata
+from lutcore.gen.performance.system import System
+from lutcore.gen.study.campaign import write_images
+from lutcore.hdl.errors import InputError
 
 
 def model_shape(source: str) -> ModelShape:
@@ -39,13 +39,14 @@ def model_shape(source: str) -> ModelShape:
         raise InputError(
             f"{source!r} is neither a checkpoint nor a built-in shape: {', '.join(MODELS)}"
         )
-    from compiler.checkpoint import open_checkpoint
+    from lutcore.compiler.checkpoint import open_checkpoint
 
     return from_metadata(path.stem, open_checkpoint(path).metadata)
 
 
 def performance(model: ModelShape, phase: Phase, system: System) -> dict[str, Any]:
-    """All facts as plain values: ``layers``, rows of :func:`~gen.performance.model.estimate`.
+    """All facts as plain values: ``layers``, rows of
+    :func:`~lutcore.gen.performance.model.estimate`.
 
     Raises
     ------

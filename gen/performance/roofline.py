@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from gen.performance.system import System
-from gen.study.plots import COLOURS, MARKERS, fixed_style, saved
+from lutcore.gen.performance.system import System
+from lutcore.gen.study.plots import COLOURS, MARKERS, fixed_style, saved
 
 
 def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]], name: str):
@@ -15,7 +15,7 @@ def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]],
     Parameters
     ----------
     series : sequence of (label, rows)
-        Rows as of :func:`gen.performance.model.estimate`; linear layers are shown.
+        Rows as of :func:`lutcore.gen.performance.model.estimate`; linear layers are shown.
     """
     peak, slope = system.operations, system.bandwidth * 1e9
     shown = [row for _, rows in series for row in rows if row["m"]]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hdl.errors import InputError
+from lutcore.hdl.errors import InputError
 
 #: Bytes of a number between operators, and of the KV cache.
 HALF = 2
@@ -77,7 +77,7 @@ class Operator:
         Multiplications and additions.
     bytes : int
         Of a host's operator: activations and cache, read and written, HALF each. Of a linear
-        layer, see :mod:`gen.performance.model`.
+        layer, see :mod:`lutcore.gen.performance.model`.
     source : str
         Of a linear layer: the activations whose tables it needs.
     """

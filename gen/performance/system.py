@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from compiler.engine_times import Memory
-from hdl.config import CoreConfig
-from hdl.errors import InputError
+from lutcore.compiler.engine_times import Memory
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
 
 
 @dataclass(frozen=True)

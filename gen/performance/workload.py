@@ -1,4 +1,6 @@
-"""A model, a phase and a system as a point that a :class:`~gen.study.runner.Runner` takes."""
+"""A model, a phase and a system as a point that a :class:`~lutcore.gen.study.runner.Runner`
+takes.
+"""
 
 import dataclasses
 import functools
@@ -8,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.performance.model import estimate, total
-from gen.performance.shapes import ModelShape, Phase
-from gen.performance.system import System
-from hdl.errors import InputError
+from lutcore.gen.performance.model import estimate, total
+from lutcore.gen.performance.shapes import ModelShape, Phase
+from lutcore.gen.performance.system import System
+from lutcore.hdl.errors import InputError
 
 _PROJECT = Path(__file__).resolve().parent.parent.parent
 #: Folders whose sources decide what a workload takes.

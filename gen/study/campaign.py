@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gen.files import write_files
-from gen.measure import check_library
-from gen.opensta import sta_command
-from gen.study.plots import draw
-from gen.study.points import Settings, Study
-from gen.study.report import page
-from gen.study.results import files, run_study
-from gen.study.runner import OnDone, Runner
-from hdl.errors import InputError
+from lutcore.gen.files import write_files
+from lutcore.gen.measure import check_library
+from lutcore.gen.opensta import sta_command
+from lutcore.gen.study.plots import draw
+from lutcore.gen.study.points import Settings, Study
+from lutcore.gen.study.report import page
+from lutcore.gen.study.results import files, run_study
+from lutcore.gen.study.runner import OnDone, Runner
+from lutcore.hdl.errors import InputError
 
 #: Clock period in ns where a library is given and nothing else is said: the paper's 1 GHz.
 PERIOD = 1.0
@@ -68,7 +68,7 @@ def run(
     Returns
     -------
     list of dict
-        Results, see :func:`gen.study.results.result`.
+        Results, see :func:`lutcore.gen.study.results.result`.
 
     Raises
     ------
@@ -91,7 +91,8 @@ def run(
 
 
 def write(found: Mapping[str, Any], folder: Path) -> dict[str, bytes]:
-    """Write a result's files into a folder; returns its plots (see :func:`gen.study.plots.draw`).
+    """Write a result's files into a folder; returns its plots (see
+    :func:`lutcore.gen.study.plots.draw`).
 
     Raises
     ------

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gen.study.paper import Published
-from gen.study.points import Finding, Row
+from lutcore.gen.study.paper import Published
+from lutcore.gen.study.points import Finding, Row
 
 
 def counts(row: Row) -> bool:

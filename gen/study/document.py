@@ -1,4 +1,5 @@
-"""Writes results into the manual: ``python -m gen.study.document docs/studies.md RESULT.json...``.
+"""Writes results into the manual: ``python -m lutcore.gen.study.document docs/studies.md
+RESULT.json...``.
 
 The table of a result stands between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``; no figure in
 it is typed by hand.
@@ -11,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gen.files import fill_table
-from gen.study.report import number
-from gen.study.results import counted
-from hdl.errors import InputError
+from lutcore.gen.files import fill_table
+from lutcore.gen.study.report import number
+from lutcore.gen.study.results import counted
+from lutcore.hdl.errors import InputError
 
 
 def table(found: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Whole models on LUT cores beside the paper's: tables 1 and 4, figures 15, 17 and 19.
 
-Not measured but modelled (:mod:`gen.performance`): linear layers by the cycle model that RTL agrees
-with, all else by its roofline.
+Not measured but modelled (:mod:`lutcore.gen.performance`): linear layers by the cycle model that
+RTL agrees with, all else by its roofline.
 """
 
 import dataclasses
@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.performance.model import part
-from gen.performance.roofline import roofline
-from gen.performance.shapes import HALF, MODELS, Phase
-from gen.performance.system import ENERGIES, System
-from gen.performance.workload import Workload
-from gen.study import paper
-from gen.study.campaign import write, write_images
-from gen.study.points import Finding, Plot
-from gen.study.runner import OnDone, Runner
-from hdl.presets import load_config
+from lutcore.gen.study import paper
+
+from lutcore.gen.performance.model import part
+from lutcore.gen.performance.roofline import roofline
+from lutcore.gen.performance.shapes import HALF, MODELS, Phase
+from lutcore.gen.performance.system import ENERGIES, System
+from lutcore.gen.performance.workload import Workload
+from lutcore.gen.study.campaign import write, write_images
+from lutcore.gen.study.points import Finding, Plot
+from lutcore.gen.study.runner import OnDone, Runner
+from lutcore.hdl.presets import load_config
 
 NAME = "end-to-end"
 PREFILL = Phase(name="BS1 SEQ2048", batch=1, tokens=2048, context=2048)
@@ -286,8 +287,8 @@ _METHOD = (
 def end_to_end(reduced: bool, runner: Runner, on_done: OnDone | None = None) -> dict[str, Any]:
     """Estimate all workloads and compare them.
 
-    Returns a result as :func:`gen.study.results.result`, whose rows have ``layers``, the rows of
-    their operators.
+    Returns a result as :func:`lutcore.gen.study.results.result`, whose rows have ``layers``, the
+    rows of their operators.
     """
     work = workloads(reduced)
     points: Any = [workload for _, workload in work]

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gen.measure import available
-from gen.study.compare import comparable, ratio
-from gen.study.paper import FINN_LUTS, bismo_luts
-from gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
-from hdl.config import CoreConfig
+from lutcore.gen.measure import available
+from lutcore.gen.study.compare import comparable, ratio
+from lutcore.gen.study.paper import FINN_LUTS, bismo_luts
+from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
+from lutcore.hdl.config import CoreConfig
 
 LUT = "LUT"
 

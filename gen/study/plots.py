@@ -9,8 +9,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gen.study.compare import best
-from gen.study.points import Row
+from lutcore.gen.study.compare import best
+from lutcore.gen.study.points import Row
 
 #: Colours that colour-blind readers tell apart (Okabe and Ito).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")

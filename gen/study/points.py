@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gen.measure import Point
-from hdl.config import FLOATS, CoreConfig
+from lutcore.gen.measure import Point
+from lutcore.hdl.config import FLOATS, CoreConfig
 
 Row = dict[str, Any]
 
@@ -63,8 +63,9 @@ class Entry:
     labels : dict
         Further columns of its row: coordinates, what was varied.
     counted : {"core", "unit", "columns"}
-        Which area is compared: see :func:`gen.hierarchy.core`, :data:`gen.measure.UNIT`;
-        ``columns`` leaves the held tables out, which all columns share.
+        Which area is compared: see :func:`lutcore.gen.hierarchy.core`,
+        :data:`lutcore.gen.measure.UNIT`; ``columns`` leaves the held tables out, which all columns
+        share.
     """
 
     series: str

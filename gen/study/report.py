@@ -8,8 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from gen.study.plots import COLOURS
-from gen.study.results import counted
+from lutcore.gen.study.plots import COLOURS
+from lutcore.gen.study.results import counted
 
 #: Columns: heading, and which way is better where one is.
 HEADINGS: dict[str, tuple[str, str]] = {
@@ -52,9 +52,10 @@ def page(results: Sequence[Mapping[str, Any]], images: Mapping[str, bytes], *, t
     Parameters
     ----------
     results : sequence of dict
-        As of :func:`gen.study.results.result`.
+        As of :func:`lutcore.gen.study.results.result`.
     images : dict
-        As of :func:`gen.study.plots.draw`; bar charts are embedded, others drawn in the page.
+        As of :func:`lutcore.gen.study.plots.draw`; bar charts are embedded, others drawn in the
+        page.
     title : str
     """
     environment = Environment(

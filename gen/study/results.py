@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gen.measure import FAMILIES
-from gen.study.compare import counts, status
-from gen.study.points import Finding, Plot, Row, Settings, Study
-from gen.study.runner import OnDone, Runner
-from hdl.config import CoreConfig
-from hdl.presets import PRESETS
+from lutcore.gen.measure import FAMILIES
+from lutcore.gen.study.compare import counts, status
+from lutcore.gen.study.points import Finding, Plot, Row, Settings, Study
+from lutcore.gen.study.runner import OnDone, Runner
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.presets import PRESETS
 
 #: Preset that commands start from.
 _FROM = "w2a8"
@@ -28,7 +28,7 @@ def reproduce(row: Row, liberty: Path | None) -> str:
     """Command line that measures the row again."""
     config = row["config"]
     if row["measure"] == "dp4":
-        words = ["python", "-m", "gen.dp4"]
+        words = ["python", "-m", "lutcore.gen.dp4"]
         words += ["--liberty", str(liberty)] if liberty else []
         words += ["--period", str(row["period_ns"])] if row["period_ns"] else []
         return shlex.join([*words, "--json"])
@@ -86,7 +86,7 @@ def result(
 ) -> dict[str, Any]:
     """Everything that a report is made from, as plain values.
 
-    Besides the arguments: each row gets ``status`` (see :func:`gen.study.compare.status`),
+    Besides the arguments: each row gets ``status`` (see :func:`lutcore.gen.study.compare.status`),
     ``compared`` and ``command``; ``counts`` tells how many points there are, were compared, and
     why the others were not; ``tool_versions`` what measured them; ``seconds`` what that took on
     one core, whether it was done now or found.

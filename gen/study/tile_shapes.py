@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gen import dp4 as units
-from gen.study.compare import best, comparable, ratio
-from gen.study.dp4 import unit_entry
-from gen.study.paper import INT8_DENSITY, INT8_EFFICIENCY, LUT_LOSES
-from gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
-from gen.study.shapes import baseline_shapes, lut_shapes
-from hdl.config import CoreConfig
+from lutcore.gen import dp4 as units
+from lutcore.gen.study.compare import best, comparable, ratio
+from lutcore.gen.study.dp4 import unit_entry
+from lutcore.gen.study.paper import INT8_DENSITY, INT8_EFFICIENCY, LUT_LOSES
+from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
+from lutcore.gen.study.shapes import baseline_shapes, lut_shapes
+from lutcore.hdl.config import CoreConfig
 
 _ACTIVATIONS = ("int8", "int16", "fp8-e4m3", "fp16")
 _WEIGHTS = (1, 2, 4)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gen import dp4 as units
-from gen.study.compare import best, comparable
-from gen.study.dp4 import unit_entry
-from gen.study.paper import MOST_BITS
-from gen.study.points import Entry, Finding, Plot, Row, Settings, Study, tile
+from lutcore.gen import dp4 as units
+from lutcore.gen.study.compare import best, comparable
+from lutcore.gen.study.dp4 import unit_entry
+from lutcore.gen.study.paper import MOST_BITS
+from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, tile
 
 _BITS = range(1, 9)
 _N = 4

@@ -5,9 +5,9 @@ import json
 import numpy as np
 from typer.testing import CliRunner
 
-from cli.main import app
-from hdl.errors import InputError
-from verif.checkpoint_files import gptq_parts, safetensors_folder
+from lutcore.cli.main import app
+from lutcore.hdl.errors import InputError
+from lutcore.verif.checkpoint_files import gptq_parts, safetensors_folder
 
 
 def test_gptq_with_act_order_compiles_and_runs(tmp_path):

@@ -15,7 +15,7 @@ SMALL = ("--set", "n=4", "--set", "max_k=256")
 
 def lutcore(*arguments, cwd=None):
     return subprocess.run(
-        [sys.executable, "-m", "cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "lutcore.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -73,12 +73,12 @@ def test_simulate_table_and_waveform(tmp_path):
 
 def test_a_mismatch_exits_1(monkeypatch, capsys):
     """With a broken RTL the command itself fails."""
-    import gen.simulate
-    from cli import main
+    import lutcore.gen.simulate
+    from lutcore.cli import main
 
-    sound = gen.simulate.verilog
+    sound = lutcore.gen.simulate.verilog
     broken = lambda config: sound(config).replace("keep_0 ?", "1'h1 ?")  # noqa: E731
-    monkeypatch.setattr(gen.simulate, "verilog", broken)
+    monkeypatch.setattr(lutcore.gen.simulate, "verilog", broken)
     monkeypatch.setattr(sys, "argv", ["lutcore", "simulate", "w2a8", *SMALL, "--shape", "2,9,70"])
     with pytest.raises(SystemExit) as stop:
         main.main()
@@ -143,8 +143,8 @@ def test_doctor_lists_tools():
 
 
 def test_doctor_reports_a_missing_tool(monkeypatch, capsys):
-    from cli import main
-    from gen import doctor
+    from lutcore.cli import main
+    from lutcore.gen import doctor
 
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     monkeypatch.setattr(sys, "argv", ["lutcore", "doctor"])
@@ -156,8 +156,8 @@ def test_doctor_reports_a_missing_tool(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory, small_cores):
-    from compiler.gemm import gemm
-    from gen.simulate import random_activations, random_tensor
+    from lutcore.compiler.gemm import gemm
+    from lutcore.gen.simulate import random_activations, random_tensor
 
     config, rng = small_cores["w4a8"], np.random.default_rng(0)
     tensor = random_tensor((24, 64), 2, 64, rng)

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from compiler.ternary_model import ModelShape, random_model, write_model
+from lutcore.compiler.ternary_model import ModelShape, random_model, write_model
 
 SHAPE = ModelShape(layers=1, hidden=256, context=16)
 TEXT = "In the beginning God created the heaven and the earth."
 
 
 def lutcore(*arguments, said=""):
-    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "lutcore.cli.main", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, input=said)
 
 

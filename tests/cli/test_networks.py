@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from verif.small_networks import ternary_model
+from lutcore.verif.small_networks import ternary_model
 
 
 def lutcore(*arguments) -> subprocess.CompletedProcess:
     words = [str(word) for word in arguments]
     return subprocess.run(
-        [sys.executable, "-m", "cli.main", *words], capture_output=True, text=True
+        [sys.executable, "-m", "lutcore.cli.main", *words], capture_output=True, text=True
     )
 
 

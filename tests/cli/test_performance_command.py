@@ -8,7 +8,7 @@ import pytest
 
 
 def lutcore(*arguments):
-    words = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    words = [sys.executable, "-m", "lutcore.cli.main", *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True)
 
 

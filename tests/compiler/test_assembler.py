@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.assembler import assemble, disassemble, from_bytes, to_bytes
-from hdl.errors import InputError
-from hdl.lmma import BY_NAME, Instruction
+from lutcore.compiler.assembler import assemble, disassemble, from_bytes, to_bytes
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import BY_NAME, Instruction
 
 
 @st.composite

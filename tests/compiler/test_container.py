@@ -7,13 +7,13 @@ import struct
 import numpy as np
 import pytest
 
-from compiler.container import Container
-from compiler.network import compile_network
-from compiler.quantise import Rounding
-from compiler.stored import StoredTensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from verif.small_networks import bert
+from lutcore.compiler.container import Container
+from lutcore.compiler.network import compile_network
+from lutcore.compiler.quantise import Rounding
+from lutcore.compiler.stored import StoredTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.verif.small_networks import bert
 
 CORE = CoreConfig(
     precompute="buffered", zero_points="external", n=16, group_size=32, max_weight_bits=4

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from compiler.assembler import assemble
-from compiler.cycles import cycles
-from compiler.engine_times import Memory
-from compiler.gemm import gemm
-from compiler.timeline import Timeline
-from gen.simulate import random_activations
-from hdl.errors import InputError
-from hdl.presets import preset
+from lutcore.compiler.assembler import assemble
+from lutcore.compiler.cycles import cycles
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.gemm import gemm
+from lutcore.compiler.timeline import Timeline
+from lutcore.gen.simulate import random_activations
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import preset
 
 
 def program(make_tensor, core: str, shape: tuple[int, int, int], bits: int, group: int):

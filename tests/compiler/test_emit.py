@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.emit import turns
-from compiler.engine_times import Memory
-from compiler.gemm import gemm
-from compiler.search import search, shape_problem
-from gen.run import compare
-from gen.simulate import random_activations
-from hdl.presets import preset
-from verif.golden import mpgemm
+from lutcore.compiler.emit import turns
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.gemm import gemm
+from lutcore.compiler.search import search, shape_problem
+from lutcore.gen.run import compare
+from lutcore.gen.simulate import random_activations
+from lutcore.hdl.presets import preset
+from lutcore.verif.golden import mpgemm
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=60))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from compiler.graph.facts import read_facts
-from hdl.errors import InputError
-from verif.small_networks import bert
+from lutcore.compiler.graph.facts import read_facts
+from lutcore.hdl.errors import InputError
+from lutcore.verif.small_networks import bert
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.gemm import PAGE, gemm, placed, plan
-from compiler.schedule import up
-from gen.simulate import random_activations, random_tensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.lmma import BYTES, Cause
-from verif.isa_model import IsaModel
+from lutcore.compiler.gemm import PAGE, gemm, placed, plan
+from lutcore.compiler.schedule import up
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import BYTES, Cause
+from lutcore.verif.isa_model import IsaModel
 
 CORE = CoreConfig(
     precompute="buffered", zero_points="external", n=16, group_size=32, max_weight_bits=4

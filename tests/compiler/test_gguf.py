@@ -7,11 +7,11 @@ import gguf
 import numpy as np
 import pytest
 
-from compiler.checkpoint import open_checkpoint
-from compiler.gguf_file import SUPPORTED, GgufFile
-from compiler.importers.gguf_header import HEADER_LIMIT
-from hdl.errors import InputError
-from verif.checkpoint_files import (
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.gguf_file import SUPPORTED, GgufFile
+from lutcore.compiler.importers.gguf_header import HEADER_LIMIT
+from lutcore.hdl.errors import InputError
+from lutcore.verif.checkpoint_files import (
     RAW_BLOCKS,
     gguf_entry,
     gguf_file,

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.graph.build import build_graph
-from compiler.graph.draw import dot, summary, svg, text
-from compiler.graph.ir import Graph, Node, Value
-from compiler.graph.passes import PASSES, Target, run_passes
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from verif.small_networks import bert, qwen, ternary_model
+from lutcore.compiler.graph.build import build_graph
+from lutcore.compiler.graph.draw import dot, summary, svg, text
+from lutcore.compiler.graph.ir import Graph, Node, Value
+from lutcore.compiler.graph.passes import PASSES, Target, run_passes
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.verif.small_networks import bert, qwen, ternary_model
 
 CORE = CoreConfig(
     precompute="buffered", zero_points="external", n=16, group_size=32, max_weight_bits=4

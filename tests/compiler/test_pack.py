@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from compiler.pack import cut_steps, pack, reinterpret_scales, reinterpret_zero_points, remap
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
+from lutcore.compiler.pack import (
+    cut_steps,
+    pack,
+    reinterpret_scales,
+    reinterpret_zero_points,
+    remap,
+)
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
 
 
 def test_reinterpretation_changes_nothing():

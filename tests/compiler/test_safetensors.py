@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from compiler.checkpoint import open_checkpoint
-from hdl.errors import InputError
-from verif.checkpoint_files import (
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.hdl.errors import InputError
+from lutcore.verif.checkpoint_files import (
     E2M1,
     awq_parts,
     bitnet_packed,

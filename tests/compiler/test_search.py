@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.engine_times import Memory
-from compiler.gemm import placed, plan
-from compiler.search import NEAR, Problem, choose, search, shape_problem
-from gen.simulate import random_activations
-from hdl.errors import InputError
-from hdl.lmma import BYTES
-from hdl.presets import preset
-from verif.isa_model import IsaModel
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.gemm import placed, plan
+from lutcore.compiler.search import NEAR, Problem, choose, search, shape_problem
+from lutcore.gen.simulate import random_activations
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import BYTES
+from lutcore.hdl.presets import preset
+from lutcore.verif.isa_model import IsaModel
 
 SLOW = Memory(latency=100, words_per_cycle=0.1)
 

@@ -4,9 +4,9 @@ import gguf
 import numpy as np
 import pytest
 
-from compiler.gguf_file import GgufFile
-from compiler.ternary_model import ModelShape, Ternary, random_model, write_model
-from hdl.errors import InputError
+from lutcore.compiler.gguf_file import GgufFile
+from lutcore.compiler.ternary_model import ModelShape, Ternary, random_model, write_model
+from lutcore.hdl.errors import InputError
 
 SMALL = ModelShape(layers=2, hidden=512)
 

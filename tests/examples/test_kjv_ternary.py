@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from compiler.checkpoint import open_checkpoint
-from gen.language import load_network, opened
-from gen.language_rates import CORE, MODEL, language_rates
-from hdl.errors import ToolError
-from hdl.presets import load_config
-from verif.language_model import ExactLinear, LanguageModel, perplexity
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.gen.language import load_network, opened
+from lutcore.gen.language_rates import CORE, MODEL, language_rates
+from lutcore.hdl.errors import ToolError
+from lutcore.hdl.presets import load_config
+from lutcore.verif.language_model import ExactLinear, LanguageModel, perplexity
 
 HELD_OUT = MODEL.with_name("kjv-held-out.txt")
 
@@ -47,7 +47,7 @@ def test_the_executor_is_the_reference(checkpoint):
 
 
 def test_backends_that_differ_are_no_benchmark(monkeypatch):
-    from gen import language_rates as module
+    from lutcore.gen import language_rates as module
 
     assert set(language_rates({"golden": 3, "isa": 3})) >= {"language model on isa (tokens/s)"}
     texts = iter([b"abc", b"abd"])

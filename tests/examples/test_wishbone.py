@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 from amaranth.back import verilog
-
-from compiler.assembler import assemble
-from compiler.gemm import gemm
-from compiler.program import Output, Program
 from examples.wishbone import WishboneCore, main, run
-from gen.simulate import random_activations, random_tensor
-from hdl.lmma import Cause
-from hdl.presets import preset
-from verif.isa_model import IsaModel
+
+from lutcore.compiler.assembler import assemble
+from lutcore.compiler.gemm import gemm
+from lutcore.compiler.program import Output, Program
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.hdl.lmma import Cause
+from lutcore.hdl.presets import preset
+from lutcore.verif.isa_model import IsaModel
 
 CONFIG = preset("edge").replace(n=8, result_columns=2, group_size=32)
 

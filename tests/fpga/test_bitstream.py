@@ -8,23 +8,23 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import fpga.bitstream as flow
-from cli.main import app
-from fpga import place
-from fpga.bitstream import build, clocking
-from fpga.boards import BOARDS, Pin, baud_rate, board_config, oscillator, pins
-from fpga.driver import read_metadata
-from fpga.emit import TOP
-from fpga.fit import check_model, check_synthesis, estimate
-from fpga.gateware.block_memory import block_memory
-from fpga.netlist import synthesise
-from fpga.pll import ecp5_pll, mmcm
-from fpga.protocol import facts
-from fpga.tools import ICEUNPACK, command
-from gen.rtl import component_rtlil
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
-from hdl.presets import preset
+import lutcore.fpga.bitstream as flow
+from lutcore.cli.main import app
+from lutcore.fpga import place
+from lutcore.fpga.bitstream import build, clocking
+from lutcore.fpga.boards import BOARDS, Pin, baud_rate, board_config, oscillator, pins
+from lutcore.fpga.driver import read_metadata
+from lutcore.fpga.emit import TOP
+from lutcore.fpga.fit import check_model, check_synthesis, estimate
+from lutcore.fpga.gateware.block_memory import block_memory
+from lutcore.fpga.netlist import synthesise
+from lutcore.fpga.pll import ecp5_pll, mmcm
+from lutcore.fpga.protocol import facts
+from lutcore.fpga.tools import ICEUNPACK, command
+from lutcore.gen.rtl import component_rtlil
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.hdl.presets import preset
 
 BOARD = BOARDS["icebreaker"]
 #: Three units, so that it is built in seconds; tests that build it share the cache.

@@ -13,24 +13,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.gemm import gemm
-from compiler.network import compile_network
-from compiler.quantise import Rounding
-from fpga.driver import Device
-from fpga.link_rates import LEAST, upload_share
-from fpga.protocol import REGISTERS_BASE, RESULTS_BASE
-from fpga.run import BoardMachine, board_backend, run_on_board
-from fpga.virtual import LineFaults, VirtualBoard
-from gen.backends import CheckedBackend
-from gen.model_run import Executor
-from gen.run import against_model
-from gen.simulate import random_activations, random_tensor
-from hdl.errors import InputError, ToolError
-from hdl.lmma import Cause
-from hdl.presets import preset
-from verif.golden import mpgemm
-from verif.small_cores import SMALL_CORES
-from verif.small_networks import bert
+from lutcore.compiler.gemm import gemm
+from lutcore.compiler.network import compile_network
+from lutcore.compiler.quantise import Rounding
+from lutcore.fpga.driver import Device
+from lutcore.fpga.link_rates import LEAST, upload_share
+from lutcore.fpga.protocol import REGISTERS_BASE, RESULTS_BASE
+from lutcore.fpga.run import BoardMachine, board_backend, run_on_board
+from lutcore.fpga.virtual import LineFaults, VirtualBoard
+from lutcore.gen.backends import CheckedBackend
+from lutcore.gen.model_run import Executor
+from lutcore.gen.run import against_model
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.hdl.lmma import Cause
+from lutcore.hdl.presets import preset
+from lutcore.verif.golden import mpgemm
+from lutcore.verif.small_cores import SMALL_CORES
+from lutcore.verif.small_networks import bert
 
 CONFIG = SMALL_CORES["w4a8"]
 #: A byte in a hundred is lost, doubled or changed.

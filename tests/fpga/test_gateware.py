@@ -10,15 +10,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from fpga.emit import TOP, board_verilog
-from fpga.gateware.block_memory import block_memory
-from fpga.gateware.link import Link
-from fpga.protocol import Kind, Reply, Request, Status, Unwrapper, digest, wrap
-from gen.generate import waiver_file
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.presets import CORE_PRESETS
-from verif.simulator import verilator_root
+from lutcore.fpga.emit import TOP, board_verilog
+from lutcore.fpga.gateware.block_memory import block_memory
+from lutcore.fpga.gateware.link import Link
+from lutcore.fpga.protocol import Kind, Reply, Request, Status, Unwrapper, digest, wrap
+from lutcore.gen.generate import waiver_file
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import CORE_PRESETS
+from lutcore.verif.simulator import verilator_root
 
 DIVISOR = 4
 SIZE = 4096

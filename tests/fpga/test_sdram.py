@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import fpga.bitstream as flow
-from cli.main import app
-from fpga import place
-from fpga.boards import BOARDS, board_config, pins
-from fpga.driver import Device
-from fpga.gateware.sdram import sdram_memory
-from fpga.netlist import Netlist
-from fpga.protocol import facts
-from fpga.sdram_chip import SDRAM_16M_16, SdramTiming
-from fpga.virtual import VirtualBoard, model_headers, model_rules
-from gen.rtl import component_rtlil, rtlil_verilog
-from gen.simulate import random_activations, random_tensor
-from hdl.errors import InputError, ToolError
-from hdl.presets import preset
-from verif.golden import mpgemm
-from verif.native import build_native
-from verif.small_cores import SMALL_CORES
+import lutcore.fpga.bitstream as flow
+from lutcore.cli.main import app
+from lutcore.fpga import place
+from lutcore.fpga.boards import BOARDS, board_config, pins
+from lutcore.fpga.driver import Device
+from lutcore.fpga.gateware.sdram import sdram_memory
+from lutcore.fpga.netlist import Netlist
+from lutcore.fpga.protocol import facts
+from lutcore.fpga.sdram_chip import SDRAM_16M_16, SdramTiming
+from lutcore.fpga.virtual import VirtualBoard, model_headers, model_rules
+from lutcore.gen.rtl import component_rtlil, rtlil_verilog
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.hdl.presets import preset
+from lutcore.verif.golden import mpgemm
+from lutcore.verif.native import build_native
+from lutcore.verif.small_cores import SMALL_CORES
 
 #: Nearly the fastest that the chip takes, where every time is several cycles, with CAS latency 3.
 FAST = SdramTiming.at(SDRAM_16M_16, 133)

@@ -6,9 +6,9 @@ from copy import deepcopy
 
 import pytest
 
-from gen.buffering import use_inverted_outputs
-from gen.liberty import parse
-from gen.netlist import Bit, Json, new_cell
+from lutcore.gen.buffering import use_inverted_outputs
+from lutcore.gen.liberty import parse
+from lutcore.gen.netlist import Bit, Json, new_cell
 
 _GATES = {
     "INV": ("A", "!A", 1),

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from gen import campaign
-from verif.small_cores import SMALL_CORES
+from lutcore.gen import campaign
+from lutcore.verif.small_cores import SMALL_CORES
 
 
 @pytest.mark.parametrize("name", SMALL_CORES)

@@ -1,4 +1,6 @@
-"""The cycle model against the counters of RTL; all of its cases: ``python -m gen.cycle_model``."""
+"""The cycle model against the counters of RTL; all of its cases: ``python -m
+lutcore.gen.cycle_model``.
+"""
 
 import random
 from dataclasses import replace
@@ -6,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compiler.assembler import to_bytes
-from compiler.cycles import cycles
-from compiler.engine_times import Memory
-from compiler.gemm import gemm, placed, plan
-from compiler.schedule import blockings
-from gen.cycle_model import CASES
-from gen.run import simulation
-from gen.simulate import random_activations, random_tensor
-from hdl.lmma import Cause
-from verif.core_simulator import Conditions
-from verif.random_programs import memory_image, random_program
+from lutcore.compiler.assembler import to_bytes
+from lutcore.compiler.cycles import cycles
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.gemm import gemm, placed, plan
+from lutcore.compiler.schedule import blockings
+from lutcore.gen.cycle_model import CASES
+from lutcore.gen.run import simulation
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.hdl.lmma import Cause
+from lutcore.verif.core_simulator import Conditions
+from lutcore.verif.random_programs import memory_image, random_program
 
 #: Small core (those that the core's own tests build), M, N, K, bits, group, latency, output.
 LAYERS = [

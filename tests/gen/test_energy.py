@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gen import energy as energy_module
-from gen import power
-from gen.activity import WARM_UP, measure_activity, read_gates
-from gen.cell_models import cell_model
-from gen.energy import EnergyReport, energy
-from gen.liberty import read_bytes
-from gen.opensta import sta_command
-from gen.power import SOURCE, Load, check_weighing, power_library, weigh
-from gen.simulate import random_tensor
-from gen.synth import NEUTRAL_CELLS, netlist
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
-from verif.job import tile_job
+from lutcore.gen import energy as energy_module
+from lutcore.gen import power
+from lutcore.gen.activity import WARM_UP, measure_activity, read_gates
+from lutcore.gen.cell_models import cell_model
+from lutcore.gen.energy import EnergyReport, energy
+from lutcore.gen.liberty import read_bytes
+from lutcore.gen.opensta import sta_command
+from lutcore.gen.power import SOURCE, Load, check_weighing, power_library, weigh
+from lutcore.gen.simulate import random_tensor
+from lutcore.gen.synth import NEUTRAL_CELLS, netlist
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.verif.job import tile_job
 
 LIBRARIES = Path(__file__).resolve().parents[3] / "shared" / "liberty"
 NANGATE = LIBRARIES / "nangate45_typ.lib.gz"

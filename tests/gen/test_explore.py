@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen.explore import search as searching
-from gen.explore.model import PRIOR, estimate, features, fit
-from gen.explore.report import exploration
-from gen.explore.search import explore
-from gen.explore.space import Space, load_space
-from gen.measure import Point, failed, measure, ops_per_cycle
-from gen.study.compare import dominates
-from gen.study.runner import Runner
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.presets import PRESETS
+from lutcore.gen.explore import search as searching
+from lutcore.gen.explore.model import PRIOR, estimate, features, fit
+from lutcore.gen.explore.report import exploration
+from lutcore.gen.explore.search import explore
+from lutcore.gen.explore.space import Space, load_space
+from lutcore.gen.measure import Point, failed, measure, ops_per_cycle
+from lutcore.gen.study.compare import dominates
+from lutcore.gen.study.runner import Runner
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import PRESETS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "space.toml"
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from gen.fpga_families import FAMILIES
-from gen.fpga_synth import netlist, synthesise_fpga
-from gen.simulate import random_activations
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from verif.job import Stalls, tile_job
+from lutcore.gen.fpga_families import FAMILIES
+from lutcore.gen.fpga_synth import netlist, synthesise_fpga
+from lutcore.gen.simulate import random_activations
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.verif.job import Stalls, tile_job
 
 TINY = CoreConfig(
     m=1, n=2, k=2, max_weight_bits=1, group_size=32, table_form="subset", zero_points="external"

@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-from gen.generate import WAIVERS, generate
-from gen.rtl import verilog
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.presets import CORE_PRESETS, PRESETS, preset
-from hdl.registers import REGISTERS
-from hdl.rules import check_core
-from verif.simulator import verilator_root
+from lutcore.gen.generate import WAIVERS, generate
+from lutcore.gen.rtl import verilog
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import CORE_PRESETS, PRESETS, preset
+from lutcore.hdl.registers import REGISTERS
+from lutcore.hdl.rules import check_core
+from lutcore.verif.simulator import verilator_root
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,9 @@ def test_every_waiver_has_a_reason_and_is_needed(tmp_path):
 def test_same_bytes_in_another_process(tmp_path):
     generate(PRESETS["ternary-a8"], tmp_path / "a")
     script = (
-        "import sys; from pathlib import Path; from gen.generate import generate\n"
-        "from hdl.presets import PRESETS; generate(PRESETS['ternary-a8'], Path(sys.argv[1]))"
+        "import sys; from pathlib import Path; from lutcore.gen.generate import generate\n"
+        "from lutcore.hdl.presets import PRESETS\n"
+        "generate(PRESETS['ternary-a8'], Path(sys.argv[1]))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "b")], check=True, env=environment)

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
-from compiler.checkpoint import open_checkpoint
-from compiler.cycles import cycles
-from compiler.engine_times import Memory
-from compiler.gemm import plan
-from gen.inspect import inspect
-from hdl.errors import InputError
-from hdl.presets import load_config
-from verif.checkpoint_files import (
+from lutcore.cli.main import app
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.cycles import cycles
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.gemm import plan
+from lutcore.gen.inspect import inspect
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import load_config
+from lutcore.verif.checkpoint_files import (
     bitnet_packed,
     gguf_file,
     gptq_parts,

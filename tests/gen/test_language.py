@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from compiler.ternary_model import ModelShape
-from gen.backends import BACKENDS
-from gen.language import Sampler, Writer, load_network, opened, printable
-from hdl.errors import InputError
-from verif.small_networks import ternary_model
+from lutcore.compiler.ternary_model import ModelShape
+from lutcore.gen.backends import BACKENDS
+from lutcore.gen.language import Sampler, Writer, load_network, opened, printable
+from lutcore.hdl.errors import InputError
+from lutcore.verif.small_networks import ternary_model
 
 
 class Counting:
@@ -112,7 +112,7 @@ def test_all_backends_write_the_same_text(tmp_path, small_cores):
 
 
 def test_models_of_other_tokens_are_refused(tmp_path, small_cores, monkeypatch):
-    from gen import language
+    from lutcore.gen import language
 
     path = ternary_model(tmp_path).path
     monkeypatch.setattr(language, "VOCABULARY", 300)

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gen import measure as measuring
-from gen.hierarchy import core
-from gen.measure import Point, measure, ops_per_cycle, record
-from gen.simulate import random_activations, random_tensor, simulate
-from hdl.config import CoreConfig
-from hdl.errors import InputError, ToolError
-from verif.simulator import SIMULATORS, check_simulator
+from lutcore.gen import measure as measuring
+from lutcore.gen.hierarchy import core
+from lutcore.gen.measure import Point, measure, ops_per_cycle, record
+from lutcore.gen.simulate import random_activations, random_tensor, simulate
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.verif.simulator import SIMULATORS, check_simulator
 
 TINY = CoreConfig(m=1, n=2, k=2, max_weight_bits=1, group_size=8, max_k=64)
 
@@ -224,7 +224,7 @@ def test_energy_counts_what_the_area_counts(monkeypatch):
     answer = SimpleNamespace(to_dict=lambda: report)
     asked = []
     fake = SimpleNamespace(energy=lambda *a, **k: asked.append((a, k)) or answer)
-    monkeypatch.setitem(sys.modules, "gen.energy", fake)
+    monkeypatch.setitem(sys.modules, "lutcore.gen.energy", fake)
     monkeypatch.setattr(measuring, "available", lambda _: True)
     monkeypatch.setattr(measuring, "synthesise", lambda config, *_, **__: FakeReport(config, 0.1))
     config = TINY.replace(max_weight_bits=4)
@@ -239,7 +239,7 @@ def test_an_area_outlives_an_energy_that_fails(monkeypatch):
     def fail(*_, **__):
         raise ToolError("Icarus failed")
 
-    monkeypatch.setitem(sys.modules, "gen.energy", SimpleNamespace(energy=fail))
+    monkeypatch.setitem(sys.modules, "lutcore.gen.energy", SimpleNamespace(energy=fail))
     monkeypatch.setattr(measuring, "available", lambda _: True)
     monkeypatch.setattr(measuring, "synthesise", lambda config, *_, **__: FakeReport(config, 0.1))
     found = measure(Point(config=TINY, measure="energy", period=1.0), use_cache=False)
@@ -256,7 +256,7 @@ def test_units_of_their_own_are_points_too(slack, is_closed, monkeypatch):
     }
     asked = []
     fake = SimpleNamespace(measure=lambda *a: asked.append(a) or report)
-    monkeypatch.setitem(sys.modules, "gen.dp4", fake)
+    monkeypatch.setitem(sys.modules, "lutcore.gen.dp4", fake)
     monkeypatch.setattr(measuring, "available", lambda _: True)
     found = measure(Point(config=TINY, measure="dp4", unit="fused", period=1.0), use_cache=False)
     assert asked == [("fused", 1.0, None)]

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from compiler.container import Container
-from compiler.network import compile_network
-from compiler.quantise import Rounding
-from gen.backends import CheckedBackend, GoldenBackend, open_backend
-from gen.model_run import Executor
-from hdl.errors import InputError, ToolError
-from verif.small_networks import bert, qwen, ternary_model
+from lutcore.compiler.container import Container
+from lutcore.compiler.network import compile_network
+from lutcore.compiler.quantise import Rounding
+from lutcore.gen.backends import CheckedBackend, GoldenBackend, open_backend
+from lutcore.gen.model_run import Executor
+from lutcore.hdl.errors import InputError, ToolError
+from lutcore.verif.small_networks import bert, qwen, ternary_model
 
 TOKENS = np.frombuffer(b"one two", np.uint8)
 

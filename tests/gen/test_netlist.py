@@ -1,6 +1,6 @@
 """Nets that pass through modules."""
 
-from gen.netlist import bypass, new_cell
+from lutcore.gen.netlist import bypass, new_cell
 
 
 def _ports(**directions_and_bits):

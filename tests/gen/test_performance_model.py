@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from gen.performance.model import estimate, part, shared_bytes, total
-from gen.performance.report import model_shape, performance, write_performance
-from gen.performance.roofline import roofline
-from gen.performance.shapes import MODELS, ModelShape, Phase, from_metadata, operators
-from gen.performance.system import ENERGIES, System
-from gen.performance.workload import Workload, record
-from gen.study.end_to_end import end_to_end, precompute, workloads, write_result
-from gen.study.runner import Runner
-from hdl.errors import InputError
-from hdl.presets import preset
+from lutcore.gen.performance.model import estimate, part, shared_bytes, total
+from lutcore.gen.performance.report import model_shape, performance, write_performance
+from lutcore.gen.performance.roofline import roofline
+from lutcore.gen.performance.shapes import MODELS, ModelShape, Phase, from_metadata, operators
+from lutcore.gen.performance.system import ENERGIES, System
+from lutcore.gen.performance.workload import Workload, record
+from lutcore.gen.study.end_to_end import end_to_end, precompute, workloads, write_result
+from lutcore.gen.study.runner import Runner
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import preset
 
 #: Published numbers of parameters, in billions.
 PARAMETERS = {
@@ -147,8 +147,8 @@ def test_precompute_by_itself_costs_more() -> None:
 def test_the_study_sets_ours_beside_theirs(tmp_path, monkeypatch) -> None:
     assert len(workloads(False)) > 2 * len(workloads(True)) > 0
     work = [(figure, replace(w, model=TINY)) for figure, w in workloads(True)]
-    monkeypatch.setattr("gen.study.end_to_end.workloads", lambda reduced: work)
-    monkeypatch.setattr("gen.study.end_to_end._kernel", lambda: [])
+    monkeypatch.setattr("lutcore.gen.study.end_to_end.workloads", lambda reduced: work)
+    monkeypatch.setattr("lutcore.gen.study.end_to_end._kernel", lambda: [])
     with Runner(tmp_path / "points", measure=record) as runner:  # pyright: ignore[reportArgumentType]
         found = end_to_end(True, runner)
         assert runner.run([w for _, w in work])[0]["layers"]  # pyright: ignore[reportArgumentType]

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from gen import measure as measuring
-from gen.explore.model import estimate
-from gen.measure import FAMILIES, Point, ops_per_cycle
-from gen.study.campaign import run, timing
-from gen.study.compare import best, comparable, front, ratio, status
-from gen.study.document import table
-from gen.study.paper import Published, bismo_luts
-from gen.study.points import Entry, Settings, tile
-from gen.study.results import files
-from gen.study.runner import Runner
-from gen.study.shapes import baseline_shapes, lut_shapes
-from gen.study.studies import STUDIES, chosen
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.presets import load_config
+from lutcore.gen import measure as measuring
+from lutcore.gen.explore.model import estimate
+from lutcore.gen.measure import FAMILIES, Point, ops_per_cycle
+from lutcore.gen.study.campaign import run, timing
+from lutcore.gen.study.compare import best, comparable, front, ratio, status
+from lutcore.gen.study.document import table
+from lutcore.gen.study.paper import Published, bismo_luts
+from lutcore.gen.study.points import Entry, Settings, tile
+from lutcore.gen.study.results import files
+from lutcore.gen.study.runner import Runner
+from lutcore.gen.study.shapes import baseline_shapes, lut_shapes
+from lutcore.gen.study.studies import STUDIES, chosen
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import load_config
 
 TINY = CoreConfig(m=1, n=2, k=2, max_weight_bits=1, group_size=8, max_k=64)
 POINTS = [Point(config=TINY.replace(n=n)) for n in range(1, 7)]
@@ -278,9 +278,9 @@ def test_timing_needs_a_library_and_opensta(monkeypatch, tmp_path):
     with pytest.raises(InputError, match=r"no\.lib: no such file"):
         timing(Path("no.lib"), 1.0)
     library = measuring.NEUTRAL_CELLS
-    monkeypatch.setattr("gen.study.campaign.sta_command", lambda: None)
+    monkeypatch.setattr("lutcore.gen.study.campaign.sta_command", lambda: None)
     with pytest.raises(InputError, match="OpenSTA is missing: apt-get install opensta"):
         timing(library, 1.0)
     assert timing(library, None)[0] is None and "OpenSTA is missing" in timing(library, None)[1]
-    monkeypatch.setattr("gen.study.campaign.sta_command", lambda: "sta")
+    monkeypatch.setattr("lutcore.gen.study.campaign.sta_command", lambda: "sta")
     assert timing(library, None) == (1.0, "")

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen import mapping, synth
-from gen.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
-from gen.opensta import Session, run_sta
-from gen.simulate import random_activations
-from gen.synth import NEUTRAL_CELLS, netlist, synthesise
-from gen.yosys import run_yosys
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from verif.job import Stalls, tile_job
+from lutcore.gen import mapping, synth
+from lutcore.gen.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
+from lutcore.gen.opensta import Session, run_sta
+from lutcore.gen.simulate import random_activations
+from lutcore.gen.synth import NEUTRAL_CELLS, netlist, synthesise
+from lutcore.gen.yosys import run_yosys
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.verif.job import Stalls, tile_job
 
 TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")
 LIBRARIES = Path(__file__).resolve().parents[3] / "shared" / "liberty"

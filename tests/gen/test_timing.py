@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gen.closing import Closing
-from gen.delays import Table, Tables
-from gen.flat import Flat
-from gen.liberty import parse
-from gen.netlist import Json, new_cell
-from gen.sizing import Sizer
-from gen.timing import Timing
-from hdl.errors import ToolError
+from lutcore.gen.closing import Closing
+from lutcore.gen.delays import Table, Tables
+from lutcore.gen.flat import Flat
+from lutcore.gen.liberty import parse
+from lutcore.gen.netlist import Json, new_cell
+from lutcore.gen.sizing import Sizer
+from lutcore.gen.timing import Timing
+from lutcore.hdl.errors import ToolError
 
 #: Load of a wire by sinks: 0.5 for the first, 1 for each further one.
 _WIRES = """

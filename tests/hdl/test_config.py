@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdl.config import CoreConfig, signed_bits
-from hdl.errors import InputError
-from hdl.presets import PRESETS, load_config
-from hdl.rules import check_core
+from lutcore.hdl.config import CoreConfig, signed_bits
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import PRESETS, load_config
+from lutcore.hdl.rules import check_core
 
 
 @pytest.mark.parametrize(

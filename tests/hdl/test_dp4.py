@@ -9,11 +9,11 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.dp4 import DotProduct4
-from hdl.float_fused import FusedDotProduct4
-from hdl.formats import FP16, FP32
-from verif import dp4_reference as reference
-from verif.float_campaign import Unit, boundary_values, build, evaluate, random_operands
+from lutcore.hdl.dp4 import DotProduct4
+from lutcore.hdl.float_fused import FusedDotProduct4
+from lutcore.hdl.formats import FP16, FP32
+from lutcore.verif import dp4_reference as reference
+from lutcore.verif.float_campaign import Unit, boundary_values, build, evaluate, random_operands
 
 CASES = 100_000
 

@@ -8,13 +8,13 @@ import pytest
 from amaranth.hdl import Const
 from amaranth.sim import Simulator
 
-from gen.yosys import run_yosys
-from hdl.carry_chains import AddSubtract, offset_value
-from hdl.config import CoreConfig
-from hdl.lutram import LutRamColumn
-from hdl.parities import entry_bits
-from hdl.sharing import SharedModules
-from hdl.table_writer import TableWriter
+from lutcore.gen.yosys import run_yosys
+from lutcore.hdl.carry_chains import AddSubtract, offset_value
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lutram import LutRamColumn
+from lutcore.hdl.parities import entry_bits
+from lutcore.hdl.sharing import SharedModules
+from lutcore.hdl.table_writer import TableWriter
 
 LUTRAM = CoreConfig(
     **{"table_storage": "lutram", "passes": 39, "n": 2, "lookups": 2, "max_weight_bits": 1},

@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 from amaranth.sim import Simulator
 
-from compiler.pack import remap
-from hdl.column import Column
-from hdl.config import CoreConfig
-from hdl.tables import TableBuilder
+from lutcore.compiler.pack import remap
+from lutcore.hdl.column import Column
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.tables import TableBuilder
 
 
 def simulate(component, bench, clocked=False):

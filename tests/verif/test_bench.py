@@ -8,12 +8,12 @@ from cocotb.types import LogicArray
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from verif.bench.scoreboard import judge
-from verif.bench.streams import ProtocolError, StreamMonitor
-from verif.fields import from_words, pack_fields, to_words, unpack_fields
-from verif.job import tile_job
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.verif.bench.scoreboard import judge
+from lutcore.verif.bench.streams import ProtocolError, StreamMonitor
+from lutcore.verif.fields import from_words, pack_fields, to_words, unpack_fields
+from lutcore.verif.job import tile_job
 
 CONFIG = CoreConfig(m=1, n=2, k=4, max_k=64, result_columns=1, zero_points="column")
 

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gen.simulate import as_format
-from hdl.config import CoreConfig
-from verif import golden
-from verif.job import tile_job
-from verif.outputs import error_bound, outputs
+from lutcore.gen.simulate import as_format
+from lutcore.hdl.config import CoreConfig
+from lutcore.verif import golden
+from lutcore.verif.job import tile_job
+from lutcore.verif.outputs import error_bound, outputs
 
 
 @pytest.fixture

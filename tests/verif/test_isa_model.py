@@ -5,19 +5,19 @@ import time
 import numpy as np
 import pytest
 
-from compiler.assembler import assemble, to_bytes
-from compiler.engine_times import Memory
-from compiler.gemm import gemm
-from compiler.pack import pack
-from compiler.program import Program
-from gen.simulate import random_activations, random_tensor
-from hdl.config import CoreConfig
-from hdl.errors import InputError
-from hdl.lmma import BY_NAME, SCALES, Cause
-from verif.expect import expected_results
-from verif.golden import integer_products
-from verif.isa_arithmetic import Decoded
-from verif.isa_model import IsaModel
+from lutcore.compiler.assembler import assemble, to_bytes
+from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.gemm import gemm
+from lutcore.compiler.pack import pack
+from lutcore.compiler.program import Program
+from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.lmma import BY_NAME, SCALES, Cause
+from lutcore.verif.expect import expected_results
+from lutcore.verif.golden import integer_products
+from lutcore.verif.isa_arithmetic import Decoded
+from lutcore.verif.isa_model import IsaModel
 
 CORE = CoreConfig(
     precompute="buffered", zero_points="external", n=16, group_size=32, max_weight_bits=4

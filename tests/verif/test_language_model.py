@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from compiler.checkpoint import open_checkpoint
-from compiler.ternary_model import ModelShape, Ternary, random_model, write_model
-from hdl.errors import InputError
-from hdl.presets import load_config
-from verif.int8_tables import Int8TableLinear
-from verif.language_model import ExactLinear, LanguageModel, Memory, perplexity, quantise
+from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.ternary_model import ModelShape, Ternary, random_model, write_model
+from lutcore.hdl.errors import InputError
+from lutcore.hdl.presets import load_config
+from lutcore.verif.int8_tables import Int8TableLinear
+from lutcore.verif.language_model import ExactLinear, LanguageModel, Memory, perplexity, quantise
 
 SHAPE = ModelShape(layers=2, hidden=256, context=32)
 TEXT = b"In the beginning God created the heaven and the earth."

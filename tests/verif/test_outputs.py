@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gen.accuracy import relative_error
-from gen.simulate import as_format, random_tensor
-from hdl.config import FLOATS, CoreConfig
-from verif.golden_blocks import align, int8_products, table_shift
-from verif.outputs import error_bound, outputs
+from lutcore.gen.accuracy import relative_error
+from lutcore.gen.simulate import as_format, random_tensor
+from lutcore.hdl.config import FLOATS, CoreConfig
+from lutcore.verif.golden_blocks import align, int8_products, table_shift
+from lutcore.verif.outputs import error_bound, outputs
 
 
 @pytest.mark.parametrize("activation", FLOATS)

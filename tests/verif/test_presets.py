@@ -2,8 +2,8 @@
 
 import pytest
 
-from gen.all_presets import run
-from hdl.presets import PRESETS
+from lutcore.gen.all_presets import run
+from lutcore.hdl.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", ["ternary-a8", "w2a8-buffered", "w4-fp8", "mac-fp8", "dense-w2a8"])

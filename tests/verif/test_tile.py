@@ -6,9 +6,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from gen.simulate import random_activations
-from hdl.config import CoreConfig
-from verif.job import PLANE_ORDERS, Stalls, tile_job
+from lutcore.gen.simulate import random_activations
+from lutcore.hdl.config import CoreConfig
+from lutcore.verif.job import PLANE_ORDERS, Stalls, tile_job
 
 BUSY = Stalls(activations=0.2, weights=0.2, zero_points=0.3, results=0.3)
 SLOW_RESULTS = Stalls(results=0.9)

@@ -1,7 +1,7 @@
 """cocotb test of a whole core: a host on AXI4-Lite and a memory on AXI4, of ``cocotbext-axi``.
 
-Environment: as :mod:`verif.bench.tile`; a job is an ``.npz`` file of
-:class:`~verif.axi_jobs.HostJob`. The core stays as a job leaves it for the next one.
+Environment: as :mod:`lutcore.verif.bench.tile`; a job is an ``.npz`` file of
+:class:`~lutcore.verif.axi_jobs.HostJob`. The core stays as a job leaves it for the next one.
 """
 
 import json
@@ -26,8 +26,8 @@ from cocotbext.axi import (
     MemoryRegion,
 )
 
-from hdl.config import CoreConfig
-from hdl.registers import REGISTERS, constants
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.registers import REGISTERS, constants
 
 #: Clock period, and after how long without an interrupt a job is given up.
 _PERIOD_NS, _PATIENCE_US = 10, 2000

@@ -1,6 +1,6 @@
 """cocotb test of a core between streams: a memory that answers requests in their order.
 
-Environment and jobs: as :mod:`verif.bench.axi`; a job's ``ring_again`` does not count here.
+Environment and jobs: as :mod:`lutcore.verif.bench.axi`; a job's ``ring_again`` does not count here.
 """
 
 import json
@@ -14,10 +14,10 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from hdl.axi import PAGE_BITS
-from hdl.config import CoreConfig
-from hdl.lmma import ADDRESS_BITS
-from verif.bench.streams import ProtocolError, StreamDriver, StreamMonitor
+from lutcore.hdl.axi import PAGE_BITS
+from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.lmma import ADDRESS_BITS
+from lutcore.verif.bench.streams import ProtocolError, StreamDriver, StreamMonitor
 
 #: Cycles without an end after which a job is given up.
 _PATIENCE = 100_000

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hdl.config import CoreConfig
-from verif.fields import from_words, unpack_fields
+from lutcore.hdl.config import CoreConfig
+from lutcore.verif.fields import from_words, unpack_fields
 
 
 @dataclass

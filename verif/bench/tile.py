@@ -14,9 +14,9 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from hdl.config import CoreConfig
-from verif.bench.scoreboard import judge
-from verif.bench.streams import ProtocolError, StreamDriver, StreamMonitor
+from lutcore.hdl.config import CoreConfig
+from lutcore.verif.bench.scoreboard import judge
+from lutcore.verif.bench.streams import ProtocolError, StreamDriver, StreamMonitor
 
 #: Cycles without any transfer after which a job is given up, and which must pass without a result
 #: after the last one before the tile counts as silent.

@@ -1,0 +1,1 @@
+"""Real weights and activations, a small language model, and programs that use the packages."""

@@ -1,0 +1,1 @@
+"""Generate, verify and measure lookup-table tensor cores for low-bit LLM inference."""
