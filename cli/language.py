@@ -12,7 +12,7 @@ import typer
 from rich.progress import Progress
 
 from lutcore.cli.shared import ERR, AsJson, Overrides, print_facts, print_json, say
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.presets import load_config
 
 Network = Annotated[

@@ -22,9 +22,9 @@ from lutcore.cli.shared import (
     print_json,
     say,
 )
+from lutcore.errors import InputError, ToolError
 from lutcore.gen.fpga_families import FAMILIES
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.hdl.presets import CORE_PRESETS, PRESETS, load_config
 
 app = typer.Typer(

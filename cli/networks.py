@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 
 from lutcore.cli.shared import ERR, OUT, print_facts, print_json
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.presets import load_config
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def compile_model(
     from lutcore.compiler.graph.draw import summary, svg, text
     from lutcore.compiler.network import compile_network
     from lutcore.compiler.quantise import Rounding
-    from lutcore.gen.files import write_files
+    from lutcore.files import write_files
 
     config = load_config(core, overrides or ())
     rows, rounding = numbers(batch, "--batch"), Rounding(bits, group) if bits else None

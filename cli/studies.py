@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from lutcore.cli.shared import ERR, OUT, AsJson, print_json, say
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: What the commands need besides the package's own dependencies.
 _EXTRA = ("matplotlib", "jinja2", "distributed", "optuna")

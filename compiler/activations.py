@@ -3,8 +3,8 @@
 import ml_dtypes
 import numpy as np
 
+from lutcore.errors import InputError
 from lutcore.hdl.config import INTEGERS, CoreConfig
-from lutcore.hdl.errors import InputError
 
 #: Format of activations -> their type in memory.
 TYPES: dict[str, np.dtype] = {

@@ -8,7 +8,7 @@ their first choice. ``#`` starts a comment. Numbers are decimal or 0x hexadecima
 import re
 from collections.abc import Iterable
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.lmma import BY_NAME, BY_OPCODE, BYTES, OPCODE_BITS, REGISTERS, Field, Instruction
 
 _TOKEN = re.compile(r"\S+")

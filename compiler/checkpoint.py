@@ -6,7 +6,7 @@ from lutcore.compiler.gguf_file import GgufFile
 from lutcore.compiler.importers.base import Checkpoint, Facts
 from lutcore.compiler.importers.folder import refuse_pickle
 from lutcore.compiler.safetensors_file import SafetensorsFile
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 __all__ = ["Checkpoint", "Facts", "open_checkpoint"]
 

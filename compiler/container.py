@@ -19,8 +19,8 @@ import numpy as np
 from lutcore.compiler.graph.ir import Graph
 from lutcore.compiler.graph.ops import OPS
 from lutcore.compiler.stored import PARTS, StoredTensor
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import BYTES
 
 MAGIC = b"LUTCORE\n"

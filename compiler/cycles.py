@@ -8,9 +8,9 @@ from typing import Any
 
 from lutcore.compiler.engine_times import ComputeTimes, LoadTimes, Memory, StoreTimes
 from lutcore.compiler.timeline import Timeline
+from lutcore.errors import InputError
 from lutcore.hdl.axi import PAGE_BITS
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import (
     ADDRESS_BITS,
     BY_OPCODE,

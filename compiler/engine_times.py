@@ -9,11 +9,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from lutcore.compiler.timeline import Timeline
+from lutcore.errors import InputError
 from lutcore.hdl.axi import MOST_BEATS, PAGE_BITS
 from lutcore.hdl.compute import AHEAD
 from lutcore.hdl.config import CoreConfig
 from lutcore.hdl.epilogue import latency
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import OUTPUTS
 from lutcore.hdl.load import PENDING
 from lutcore.hdl.store import OUTSTANDING, WORDS

@@ -18,8 +18,8 @@ from lutcore.compiler.program import Output, Program
 from lutcore.compiler.schedule import Blocks, Layout, up
 from lutcore.compiler.search import Problem, choose, shared_operands
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import BYTES, OUTPUTS
 from lutcore.hdl.rules import check_core
 

@@ -12,7 +12,7 @@ from lutcore.compiler.importers.gguf_blocks import BLOCKS, Block
 from lutcore.compiler.importers.gguf_header import I2_S, Stored, read_header
 from lutcore.compiler.importers.mapped import map_bytes
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: GGUF types that can be read, by name.
 SUPPORTED = tuple(BLOCKS)

@@ -15,8 +15,8 @@ from lutcore.compiler.quantise import Rounding
 from lutcore.compiler.schedule import up
 from lutcore.compiler.stored import StoredTensor
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import BYTES
 from lutcore.hdl.rules import check_core
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.forms import TERNARY_K
 
 

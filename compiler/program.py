@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import BYTES, OUTPUTS
 
 #: Bytes of one output, by its format.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Shares of a group's range that are tried: what is outside is cut off.
 _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)

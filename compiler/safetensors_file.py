@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lutcore.compiler.importers import awq, bitnet, gptq, mxfp4
 
+from lutcore.compiler.importers import awq, bitnet, gptq, mxfp4
 from lutcore.compiler.importers.base import Checkpoint, Facts
 from lutcore.compiler.importers.folder import read_json, shards
 from lutcore.compiler.importers.layout import Layout, Parts, Settings
 from lutcore.compiler.importers.safetensors_header import FLOATS, Part, read_parts
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 _LAYOUTS = (gptq.LAYOUT, awq.LAYOUT, bitnet.LAYOUT, mxfp4.LAYOUT)
 #: Quantisation methods that can be read, as config.json names them.

@@ -15,8 +15,8 @@ from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.pack import cut_steps
 from lutcore.compiler.program import OUTPUT_BYTES
 from lutcore.compiler.schedule import Blocks, Layout, blockings, up, widths
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import ACCUMULATORS, OUTPUTS, SCALES
 
 #: Cycles, over the fewest, that count as equal.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Types of a tensor's parts.
 PARTS = {

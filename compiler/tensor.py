@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Tokens are bytes.
 VOCABULARY = 256

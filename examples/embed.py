@@ -28,9 +28,9 @@ from make_example import (
 from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.network import compile_network
 from lutcore.compiler.quantise import Rounding
+from lutcore.errors import InputError
 from lutcore.gen.backends import BACKENDS, CheckedBackend, GoldenBackend, open_backend
 from lutcore.gen.model_run import Executor
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.presets import load_config
 
 

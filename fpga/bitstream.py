@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lutcore import cache
+from lutcore.errors import InputError
+from lutcore.files import write_files
 from lutcore.fpga.boards import Board, baud_rate, oscillator, pins
 from lutcore.fpga.emit import is_core, top_rtlil
 from lutcore.fpga.fit import check_model, check_synthesis
@@ -20,10 +23,7 @@ from lutcore.fpga.pll import Pll, ecp5_pll, mmcm
 from lutcore.fpga.protocol import facts
 from lutcore.fpga.sdram_chip import Memory, SdramTiming, memory_bytes
 from lutcore.fpga.tools import command
-from lutcore.gen import cache
-from lutcore.gen.files import write_files
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 
 #: Paths of a report.
 _PATHS = 3
@@ -294,9 +294,8 @@ class _Router:
         places = pins(self.board)
         flow = FLOWS[self.board.family]
         options = " ".join((*self.board.device, *flow.place_options, f"{self.clock} {seed}"))
-        key = (self.version, flow.constraints(places), options)
-        digest = hashlib.sha256("\0".join((*key, self.netlist.json)).encode())
-        entry = cache.entry("placed", digest.hexdigest()[:24])
+        facts = (self.version, flow.constraints(places), options, str(self.netlist.json))
+        entry = cache.entry("placed", cache.key("lutcore.fpga.place", *facts))
         if use_cache and (found := cache.load(entry)):
             return Placed(found["text"], found["report"]), found["seconds"]
         began = time.perf_counter()

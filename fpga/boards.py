@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lutcore.errors import InputError
 from lutcore.fpga.sdram_chip import SDRAM_16M_16, SdramChip
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.presets import load_config, preset
 
 #: Fastest bit rates of the boards' USB bridges first; the first that a clock divides into is used.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import serial
 
+from lutcore.errors import ToolError
 from lutcore.fpga.frame_length import FrameLength
 from lutcore.fpga.pending import Pending
 from lutcore.fpga.protocol import (
@@ -20,7 +21,6 @@ from lutcore.fpga.protocol import (
     Status,
     Unwrapper,
 )
-from lutcore.hdl.errors import ToolError
 
 #: Requests under way on a line that loses much: those behind a lost one show that it was lost, and
 #: where they are lost too the host waits for nothing.

@@ -13,6 +13,7 @@ import serial
 from lutcore.compiler.gemm import gemm
 from lutcore.compiler.program import Program
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import InputError, ToolError
 from lutcore.fpga.channel import Channel
 from lutcore.fpga.emit import is_core
 from lutcore.fpga.protocol import (
@@ -31,7 +32,6 @@ from lutcore.fpga.virtual import VirtualBoard
 from lutcore.gen.run import Run
 from lutcore.hdl.axi import PAGE_BITS
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.hdl.lmma import Cause
 from lutcore.hdl.registers import COUNTERS, REGISTERS, constants
 from lutcore.verif.isa_model import State

@@ -4,6 +4,7 @@ import functools
 
 from amaranth.lib.wiring import Component
 
+from lutcore.errors import InputError
 from lutcore.fpga.gateware.block_memory import check_memory
 from lutcore.fpga.gateware.board import Board
 from lutcore.fpga.gateware.tile_board import TileBoard, check_tile
@@ -13,7 +14,6 @@ from lutcore.fpga.pll import Pll
 from lutcore.fpga.sdram_chip import Memory
 from lutcore.gen.rtl import component_rtlil, rtlil_verilog
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.rules import check_core
 
 #: Name of the top module.

@@ -3,10 +3,10 @@
 import itertools
 from collections.abc import Iterator, Mapping
 
+from lutcore.errors import InputError
 from lutcore.fpga.boards import Board
 from lutcore.fpga.emit import is_core
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.rules import check_core
 
 #: Part of the LUTs that place and route can use, and part that leaves a margin.

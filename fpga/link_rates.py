@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from lutcore.compiler.gemm import gemm
+from lutcore.errors import ToolError
 from lutcore.fpga.driver import BAUD, Device
 from lutcore.fpga.virtual import DIVISOR, LineFaults, VirtualBoard
 from lutcore.gen.simulate import load_activations, load_tensor
-from lutcore.hdl.errors import ToolError
 from lutcore.verif.golden import mpgemm
 from lutcore.verif.small_cores import SMALL_CORES
 

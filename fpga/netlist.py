@@ -1,6 +1,5 @@
 """From a board's RTLIL to the netlist that place and route takes, and what it takes of the FPGA."""
 
-import hashlib
 import json
 import re
 import time
@@ -9,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lutcore import cache
 from lutcore.fpga.boards import Board
 from lutcore.fpga.emit import TOP, UNINITIALISED
-from lutcore.gen import cache
 from lutcore.gen.fpga_adders import adder_maps
 from lutcore.gen.fpga_families import FAMILIES, Family
 from lutcore.gen.fpga_synth import module_cells, resources
@@ -91,8 +90,8 @@ def synthesise(board: Board, rtlil: str, *, use_cache: bool = True) -> Netlist:
     family = FAMILIES[board.family]
     script, maps = _script(board, family), adder_maps(rtlil, board.family)
     yosys = yosys_command()[1]
-    digest = hashlib.sha256("\0".join((yosys, str(family), script, maps, rtlil)).encode())
-    entry = cache.entry("netlist", digest.hexdigest()[:24])
+    key = cache.key(__name__, yosys, str(family), script, maps, rtlil)
+    entry = cache.entry("netlist", key)
     if use_cache and (found := cache.load(entry)):
         return Netlist(**found)
     texts = {"design.il": rtlil, "adders.v": maps, "finish.v": family.finish}

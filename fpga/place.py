@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lutcore.errors import ToolError
 from lutcore.fpga.boards import Board, Pin
 from lutcore.fpga.tools import (
     ECPPACK,
@@ -21,7 +22,6 @@ from lutcore.fpga.tools import (
     Tool,
     command,
 )
-from lutcore.hdl.errors import ToolError
 
 #: Told about each line that a tool says.
 Progress = Callable[[str], None]

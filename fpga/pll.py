@@ -6,7 +6,7 @@ from typing import Protocol
 
 from amaranth.hdl import Const, Instance, Signal
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 class Pll(Protocol):

@@ -4,11 +4,11 @@ import numpy as np
 
 from lutcore.compiler.container import Container
 from lutcore.compiler.program import Program
+from lutcore.errors import InputError
 from lutcore.fpga.driver import BAUD, Device
 from lutcore.fpga.protocol import WORD_BYTES
 from lutcore.gen.backends import CoreBackend
 from lutcore.gen.run import Run, against_model
-from lutcore.hdl.errors import InputError
 from lutcore.verif.isa_model import State
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Least clock cycles from one refresh to the next that leave time for words between them.
 _LEAST_REFRESH = 32

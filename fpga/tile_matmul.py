@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import ToolError
 from lutcore.fpga.gateware.beats import WORD_BITS, beat_words
 from lutcore.fpga.protocol import (
     ACTIVATIONS_BASE,
@@ -16,7 +17,6 @@ from lutcore.fpga.protocol import (
 )
 from lutcore.hdl.config import CoreConfig
 from lutcore.hdl.drain import results_layout
-from lutcore.hdl.errors import ToolError
 from lutcore.verif.fields import unpack_fields
 from lutcore.verif.job import TileStreams, tile_streams
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 @dataclass(frozen=True)

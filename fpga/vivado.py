@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lutcore.files import write_files
 from lutcore.fpga.bitstream import board_metadata, synthesised
 from lutcore.fpga.boards import Board, oscillator, pins
 from lutcore.fpga.emit import TOP, UNINITIALISED
 from lutcore.fpga.netlist import Netlist
-from lutcore.gen.files import write_files
 from lutcore.gen.rtl import rtlil_verilog
 from lutcore.hdl.config import CoreConfig
 
@@ -37,7 +37,7 @@ class Project:
     netlist: Netlist
 
     def write(self, folder: Path) -> list[Path]:
-        """Write them all, or none; errors as of :func:`~lutcore.gen.files.write_files`."""
+        """Write them all, or none; errors as of :func:`~lutcore.files.write_files`."""
         return write_files(folder, self.files)
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lutcore.compiler.gguf_file import GgufFile
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.gen.files import fill_table
+from lutcore.files import fill_table
 from lutcore.gen.simulate import as_format, random_tensor
 from lutcore.hdl.config import FLOATS, CoreConfig
 from lutcore.verif.outputs import error_bound, outputs

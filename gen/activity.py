@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from lutcore.errors import InputError, ToolError
 from lutcore.gen.cell_models import CellModel, cell_model
 from lutcore.gen.hierarchy import block_below
 from lutcore.gen.yosys import run_yosys
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.verif.job import TileJob
 from lutcore.verif.simulator import build, run_jobs
 

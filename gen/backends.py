@@ -6,9 +6,9 @@ import numpy as np
 
 from lutcore.compiler.activations import activation_image
 from lutcore.compiler.container import Container, Layer
+from lutcore.errors import InputError, ToolError
 from lutcore.gen.registers import c_header
 from lutcore.gen.rtl import verilog
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.hdl.lmma import Cause
 from lutcore.verif.core_simulator import CoreSimulation
 from lutcore.verif.golden_linear import GoldenLinear

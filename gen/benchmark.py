@@ -25,6 +25,7 @@ from lutcore.compiler.gemm import gemm
 from lutcore.compiler.pack import pack
 from lutcore.compiler.search import search, shape_problem
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import ToolError
 from lutcore.gen import checkpoint_memory
 from lutcore.gen.generate import generate
 from lutcore.gen.language_rates import language_rates
@@ -33,7 +34,6 @@ from lutcore.gen.run import compare
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.gen.synth import synthesise
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import ToolError
 from lutcore.hdl.presets import load_config, preset
 from lutcore.verif.core_simulator import Conditions
 from lutcore.verif.job import tile_job

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lutcore.compiler.assembler import to_bytes
+from lutcore.errors import ToolError
 from lutcore.gen.run import simulation
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import ToolError
 from lutcore.hdl.lmma import Cause
 from lutcore.verif.core_simulator import Conditions, CoreSimulation
 from lutcore.verif.isa_model import IsaModel

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 _OPERATORS: dict[str, str] = {
     "$_BUF_": "{A}",

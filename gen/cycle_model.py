@@ -18,7 +18,7 @@ from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.gemm import gemm
 from lutcore.compiler.program import Program
 from lutcore.compiler.search import search, shape_problem
-from lutcore.gen.files import fill_table
+from lutcore.files import fill_table
 from lutcore.gen.run import simulation
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config import CoreConfig

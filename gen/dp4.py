@@ -13,7 +13,6 @@ weights that are converted to FP16, lookups leave a sum of 32 products that is s
 """
 
 import argparse
-import hashlib
 import json
 import sys
 import time
@@ -30,11 +29,12 @@ from amaranth.lib.wiring import In, Out
 from rich.console import Console
 from rich.table import Table
 
+from lutcore import cache
+from lutcore.errors import InputError, ToolError
 from lutcore.gen.accuracy import relative_error
 from lutcore.gen.buffering import use_inverted_outputs
 from lutcore.gen.closing import Closing
-from lutcore.gen.files import write_files
-from lutcore.gen.mapping import flow_digest, tool_versions
+from lutcore.gen.mapping import tool_versions
 from lutcore.gen.netlist import Json
 from lutcore.gen.opensta import sta_command
 from lutcore.gen.simulate import as_format, random_tensor
@@ -43,11 +43,9 @@ from lutcore.gen.yosys import run_yosys
 from lutcore.hdl.blocks import Aligner, ExponentKeys, MagnitudeKeys, RunBuffer, TableRounder
 from lutcore.hdl.config import CoreConfig
 from lutcore.hdl.dp4 import DotProduct4
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.hdl.float_fused import FusedDotProduct4
 from lutcore.hdl.tables import TableBuilder, tables_layout
 from lutcore.verif import dp4_reference
-from lutcore.verif.simulator import cache_folder
 
 #: MAC units.
 KINDS = ("discrete", "fused")
@@ -301,16 +299,11 @@ class _Flow:
     def map(self, component: wiring.Component, name: str) -> _Mapped:
         """The component in cells, or an earlier result."""
         text = rtlil.convert(component, name=name, emit_src=False)
-        facts = [text, _ABC, _TIGHT, self.period, flow_digest(), tool_versions()]
-        digest = hashlib.sha256(json.dumps(facts).encode())
-        for content in self._contents.values():
-            digest.update(content)
-        entry = cache_folder() / "dp4" / f"{digest.hexdigest()[:24]}.json"
-        if self.use_cache or entry in _MADE:
-            try:
-                return _Mapped(*json.loads(entry.read_text("utf-8")))
-            except (OSError, ValueError, TypeError):
-                pass  # not there yet, or damaged
+        facts = json.dumps([self.period, tool_versions()])
+        key = cache.key(__name__, text, facts, *self._contents.values())
+        entry = cache.entry("dp4", key)
+        if (self.use_cache or entry in _MADE) and (stored := cache.load(entry)):
+            return _Mapped(*stored)
         start = time.perf_counter()
         found: _Mapped | None = None
         for tight in _TIGHT if self.period else (1.0,):
@@ -319,7 +312,7 @@ class _Flow:
                 break
         assert found is not None
         found = found._replace(seconds=round(time.perf_counter() - start, 2))
-        write_files(entry.parent, {entry.name: json.dumps(found)})
+        cache.store(entry, found)
         _MADE.add(entry)
         return found
 

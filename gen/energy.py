@@ -1,23 +1,22 @@
 """Energy of an operation: the mapped netlist's toggles, weighed by the library in OpenSTA."""
 
-import contextlib
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lutcore import cache
 from lutcore.compiler.gguf_file import GgufFile
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import InputError
 from lutcore.gen.activity import CLOCK_PORT, WARM_UP, mean_toggles, measure_activity, read_gates
-from lutcore.gen.files import write_files
 from lutcore.gen.hierarchy import BLOCKS, core
 from lutcore.gen.opensta import sta_command, sta_version
 from lutcore.gen.power import SOURCE, Load, check_weighing, power_library, weigh
@@ -25,9 +24,7 @@ from lutcore.gen.simulate import load_activations, random_activations, random_te
 from lutcore.gen.synth import netlist, read_library, synthesise
 from lutcore.gen.yosys import yosys_command
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.verif.job import TileJob, tile_job
-from lutcore.verif.simulator import cache_folder
 
 STIMULI = ("random", "example")
 
@@ -173,17 +170,13 @@ def energy(
     area = synthesise(config, liberty, period=period)
     text = netlist(config, liberty, period=period)
     versions = _versions()
-    key = _key(job, text, *contents, json.dumps([versions, period]))
-    entry = cache_folder() / "energy" / f"{key}.json"
-    measured: dict[str, Any] = {}
-    if use_cache:
-        # It may not be there yet, or be damaged.
-        with contextlib.suppress(OSError, ValueError):
-            measured = json.loads(entry.read_text("utf-8"))
-    if not measured:
+    facts = json.dumps([versions, period])
+    entry = cache.entry("energy", cache.key(__name__, text, facts, *contents, *_inputs(job)))
+    measured: dict[str, Any] | None = cache.load(entry) if use_cache else None
+    if measured is None:
         measured = _measure(config, job, text, contents, where, period)
         measured["seconds"] = round(time.perf_counter() - start, 2)
-        write_files(entry.parent, {entry.name: json.dumps(measured)})
+        cache.store(entry, measured)
     activations, tensor = problem
     products = measured["slices"] * len(activations) * tensor.codes.size / job.slices
     watts = {part: sum(blocks.values()) for part, blocks in measured["watts"].items()}
@@ -233,18 +226,11 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _key(job: TileJob, *parts: str | bytes) -> str:
-    """Hash of what a result follows from, the sources of this flow included."""
-    folder = Path(__file__).parent
-    digest = hashlib.sha256()
-    for name in ("energy.py", "activity.py", "cell_models.py", "power.py"):
-        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        digest.update(hashlib.sha256(data).digest())
+def _inputs(job: TileJob) -> Iterator[str | bytes]:
+    """What a job sends, for a key."""
     for name, words in sorted(job.inputs.items()):
-        digest.update(f"{name}\0{words.shape}\0".encode() + np.packbits(words).tobytes())
-    return digest.hexdigest()[:24]
+        yield f"{name} {words.shape}"
+        yield np.packbits(words).tobytes()
 
 
 def _random(config: CoreConfig, bits: int, seed: int) -> tuple[np.ndarray, QuantTensor]:

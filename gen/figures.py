@@ -7,7 +7,7 @@ typed by hand.
 import argparse
 from pathlib import Path
 
-from lutcore.gen.files import fill_table
+from lutcore.files import fill_table
 from lutcore.gen.synth import synthesise
 from lutcore.hdl.presets import PRESETS
 

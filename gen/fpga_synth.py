@@ -1,7 +1,6 @@
 """LUTs of a tile on an FPGA family, block by block: Amaranth's RTLIL through Yosys."""
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import re
@@ -11,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lutcore.gen import cache
+from lutcore import cache
+from lutcore.errors import InputError, ToolError
 from lutcore.gen.fpga_adders import adder_maps
 from lutcore.gen.fpga_families import FAMILIES, Family
 from lutcore.gen.hierarchy import count_cells
@@ -19,7 +19,6 @@ from lutcore.gen.netlist import Json
 from lutcore.gen.rtl import design_rtlil
 from lutcore.gen.yosys import run_yosys, yosys_command
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
 
 #: Cells of pins, cells that are no resource, or one of which there is only one.
 _NOTHING = r"\$scopeinfo|VCC|GND|V(LO|HI)|EHXPLLL|MMCME2_BASE|[IO]BUF|[IO]B|TRELLIS_IO|ODDRX1F"
@@ -345,10 +344,8 @@ def _mapped(config: CoreConfig, name: str, use_cache: bool) -> Json:
     family = FAMILIES[name]
     script, files = _script(config.name, family), _files(config, name)
     yosys = yosys_command()[1]
-    digest = hashlib.sha256(f"{yosys}\0{family}\0{script}".encode())
-    for data in files.values():
-        digest.update(f"\0{len(data)}\0".encode() + data)
-    entry = cache.entry("fpga", digest.hexdigest()[:24])
+    key = cache.key(__name__, yosys, str(family), script, *files.values())
+    entry = cache.entry("fpga", key)
     if use_cache and (found := cache.load(entry)):
         return found
     outputs = run_yosys(script, files, ("kept.json", "flattened.json"))

@@ -10,13 +10,13 @@ from typing import Any
 from amaranth.hdl import Shape
 from amaranth.lib import data, wiring
 
-from lutcore.gen.files import write_files
+from lutcore.errors import InputError
+from lutcore.files import write_files
 from lutcore.gen.registers import c_header, python_module, system_rdl
 from lutcore.gen.rtl import TOPS, verilog
 from lutcore.hdl.axi_core import axi_core_signature
 from lutcore.hdl.config import CoreConfig
 from lutcore.hdl.core import core_signature
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import VERSION
 from lutcore.hdl.tile import tile_signature
 

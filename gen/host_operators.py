@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 _Attributes = dict[str, Any]
 

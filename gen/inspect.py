@@ -10,8 +10,8 @@ from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.importers.base import Facts
 from lutcore.compiler.pack import check_size
 from lutcore.compiler.search import search, shape_problem
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.rules import check_core
 
 

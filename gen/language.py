@@ -11,10 +11,10 @@ import numpy as np
 from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.container import Container, is_container
 from lutcore.compiler.network import compile_network
+from lutcore.errors import InputError
 from lutcore.gen.backends import open_backend
 from lutcore.gen.model_run import Executor
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 
 #: Tokens of a byte-level model.
 VOCABULARY = 256

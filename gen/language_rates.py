@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lutcore.errors import ToolError
 from lutcore.gen.language import Sampler, Writer, load_network, opened
-from lutcore.hdl.errors import ToolError
 from lutcore.hdl.presets import load_config
 
 MODEL = Path(__file__).resolve().parent.parent / "examples" / "kjv-ternary.gguf"

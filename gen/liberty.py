@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Functions that are looked for, as truth tables (see :func:`truth_table`).
 INVERTER, NAND2, NOR2 = 0b01, 0b0111, 0b0001

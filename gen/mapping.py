@@ -5,15 +5,12 @@ For a period, nets are buffered, cells are sized with OpenSTA, and in modules th
 take faster gates from an ever earlier point on (``Adders.depths``) until the period is met.
 """
 
-import functools
-import hashlib
 import json
 import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lutcore.gen.buffering import Buffering, use_inverted_outputs
 from lutcore.gen.closing import Closing, verilog
@@ -122,19 +119,6 @@ class Mapped:
     slacks: dict[str, float] = field(default_factory=dict)
     depths: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
-
-
-@functools.cache
-def flow_digest() -> str:
-    """Digest of the flow's own sources and of the tools' versions: part of every cache key."""
-    here = Path(__file__).parent
-    names = ("mapping.py", "compressor.py", "buffering.py", "sizing.py", "timing.py", "delays.py")
-    names += ("closing.py", "flat.py")
-    names += ("prefix.py", "liberty.py", "netlist.py", "opensta.py")
-    digest = hashlib.sha256()
-    for name in names:
-        digest.update((here / name).read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def tool_versions() -> dict[str, str]:

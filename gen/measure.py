@@ -1,7 +1,5 @@
 """One point of a study: from a configuration and a question to a flat record, cached."""
 
-import ast
-import contextlib
 import functools
 import hashlib
 import importlib
@@ -14,16 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lutcore import cache
+from lutcore.errors import InputError, ToolError
 from lutcore.gen import fpga_families
-from lutcore.gen.files import write_files
 from lutcore.gen.hierarchy import core
 from lutcore.gen.liberty import parse, read_bytes
 from lutcore.gen.opensta import sta_command, sta_version
 from lutcore.gen.synth import NEUTRAL_CELLS, synthesise
 from lutcore.gen.yosys import yosys_command
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
-from lutcore.verif.simulator import cache_folder
 
 FAMILIES = tuple(fpga_families.FAMILIES)
 
@@ -41,8 +38,6 @@ UNIT = ("table_stage", "columns")
 
 #: Blocks that more pipeline stages make faster.
 _PIPELINED = ("columns", "row_sums")
-
-_PROJECT = Path(__file__).resolve().parent.parent
 
 
 def ops_per_cycle(config: CoreConfig, weight_bits: int) -> float:
@@ -115,10 +110,11 @@ class Point:
     def key(self) -> str:
         """Hash of configuration, question, library, flow and tool versions: 24 hex digits."""
         facts: list[Any] = [self.config.to_dict(), self.measure, self.bits, self.deepen, self.unit]
-        facts += [self.period, _flow(self.measure), _tools(self.measure, self.period is not None)]
+        facts += [self.period, _tools(self.measure, self.period is not None)]
         if self.measure not in FAMILIES:
             facts.append(_content_hash(self.liberty or NEUTRAL_CELLS))
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+        sources = cache.sources_digest(__name__, *_ANSWERED_BY[self.measure])
+        return cache.digest(sources, json.dumps(facts, sort_keys=True))
 
     def facts(self) -> dict[str, Any]:
         """What was asked, as plain values."""
@@ -153,29 +149,6 @@ def check_library(liberty: Path | None) -> None:
 @functools.lru_cache
 def _content_hash(path: Path) -> str:
     return hashlib.sha256(read_bytes(path)).hexdigest()
-
-
-@functools.lru_cache
-def _flow(measure: str) -> str:
-    """Hash of the sources of this file and of what answers ``measure``, with all they import."""
-    packages = ("hdl", "gen", "verif") if measure == "energy" else ("hdl", "gen")
-    sources = {Path(__file__).name: Path(__file__).read_bytes()}
-    waiting = list(_ANSWERED_BY[measure])
-    while waiting:
-        name = waiting.pop()
-        path = _PROJECT.joinpath(*name.split(".")).with_suffix(".py")
-        if name in sources or name.partition(".")[0] not in packages or not path.exists():
-            continue
-        sources[name] = path.read_bytes()
-        for node in ast.walk(ast.parse(sources[name])):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-    digest = hashlib.sha256()
-    for name, text in sorted(sources.items()):
-        digest.update(f"{name}\0{len(text)}\0".encode() + text)
-    return digest.hexdigest()
 
 
 @functools.lru_cache
@@ -216,11 +189,9 @@ def measure(point: Point, *, use_cache: bool = True) -> dict[str, Any]:
     ToolError
         A tool failed.
     """
-    entry = cache_folder() / "measure" / f"{point.key}.json"
-    if use_cache:
-        # It may not be there yet, or be damaged.
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads(entry.read_text("utf-8"))
+    entry = cache.entry("measure", point.key)
+    if use_cache and (found := cache.load(entry)):
+        return found
     if not available(point.measure):
         raise InputError(f"this installation cannot measure {point.measure!r}")
     if point.measure in FAMILIES:
@@ -231,7 +202,7 @@ def measure(point: Point, *, use_cache: bool = True) -> dict[str, Any]:
         found = _asic(point)
     record = {"key": point.key, **point.facts(), **found}
     if record["error"] is None:
-        write_files(entry.parent, {entry.name: json.dumps(record)})
+        cache.store(entry, record)
     return record
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from lutcore.compiler.container import Container
 from lutcore.compiler.graph.ir import Node
+from lutcore.errors import InputError
 from lutcore.gen.backends import Backend
 from lutcore.gen.host_operators import OPERATORS
-from lutcore.hdl.errors import InputError
 
 
 class Executor:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lutcore.hdl.errors import InputError, ToolError
+from lutcore.errors import InputError, ToolError
 
 _STAGE = re.compile(r"^ *([\d.]+) +[\d.]+ [v^] (\S+) \((\w+)\)$", re.MULTILINE)
 _END = re.compile(r"^(\S+)/\w+ \(\w+\).* (-?[\d.]+)(?: \(\w+\))?$", re.MULTILINE)

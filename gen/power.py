@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lutcore.errors import InputError, ToolError
 from lutcore.gen.opensta import run_sta, sta_command, sta_version
-from lutcore.hdl.errors import InputError, ToolError
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _BRACE = re.compile(r'(?:\bcell\s*\(\s*"?([^")\s]+)"?\s*\)\s*)?\{|\}')

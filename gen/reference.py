@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from lutcore.gen.files import fill_table
+from lutcore.files import fill_table
 from lutcore.gen.registers import register_table
 from lutcore.hdl.lmma import BY_NAME, INSTRUCTION_CAUSES, Cause
 from lutcore.hdl.presets import CORE_PRESETS

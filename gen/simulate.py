@@ -9,9 +9,9 @@ import numpy as np
 
 from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import InputError
 from lutcore.gen.rtl import verilog
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.verif.float_reference import encode, number_type
 from lutcore.verif.job import Stalls, TileJob, check_activations, tile_job
 from lutcore.verif.simulator import build, check_simulator, run_jobs

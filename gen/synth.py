@@ -1,7 +1,6 @@
 """Area and timing of a tile on a standard-cell library, block by block."""
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import math
@@ -11,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lutcore.gen import cache
+from lutcore import cache
+from lutcore.errors import InputError, ToolError
 from lutcore.gen.hierarchy import BLOCKS, core, count_cells, walk
 from lutcore.gen.liberty import Library, parse, read_bytes
-from lutcore.gen.mapping import Mapped, flow_digest, map_rtlil, tool_versions
+from lutcore.gen.mapping import Mapped, map_rtlil, tool_versions
 from lutcore.gen.opensta import sta_command
 from lutcore.gen.rtl import design_rtlil
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
 
 #: The library that is used where none is given.
 NEUTRAL_CELLS = Path(__file__).with_name("cells.lib")
@@ -211,10 +210,9 @@ def _mapped(
     if period is not None and sta_command() and not library.timed:
         raise InputError(f"{where} has no loads and delays: for a period give --liberty one")
     versions = tool_versions()
-    digest = hashlib.sha256(f"{versions} {flow_digest()} {period} {config.name}".encode())
-    for data in (rtlil.encode(), *contents.values()):
-        digest.update(f"\0{len(data)}\0".encode() + data)
-    entry = cache.entry("synth", digest.hexdigest()[:24])
+    facts = f"{versions} {period} {config.name}"
+    key = cache.key("lutcore.gen.mapping", facts, rtlil, *contents.values())
+    entry = cache.entry("synth", key)
     if use_cache and (found := cache.load(entry)):
         return Mapped(**found), versions
     try:

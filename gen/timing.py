@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lutcore.errors import ToolError
 from lutcore.gen.delays import CellDelays, Table, Tables, pin_loads, wire_loads
 from lutcore.gen.flat import CLOCK, Flat, Place
 from lutcore.gen.liberty import Library
 from lutcore.gen.netlist import Json
-from lutcore.hdl.errors import ToolError
 
 #: Arrival of what no clock edge starts.
 NEVER = -1e6

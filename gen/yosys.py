@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lutcore.hdl.errors import InputError, ToolError
+from lutcore.errors import InputError, ToolError
 
 
 def yosys_command() -> tuple[list[str], str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.formats import FORMATS, FloatFormat
 from lutcore.hdl.forms import FORMS, Form
 from lutcore.hdl.rules import rules

@@ -14,7 +14,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.floats import Number, keep, pack, shift_right, ties_to_even, unpack
 from lutcore.hdl.formats import FORMATS
 

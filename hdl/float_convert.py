@@ -4,7 +4,7 @@ from amaranth.hdl import Const, Module, Mux, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.floats import Number, Pipeline, check_pipeline, fit, keep, pack, unpack
 from lutcore.hdl.formats import FloatFormat
 

@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from lutcore.errors import InputError
 from lutcore.hdl.dp4 import (
     FP16,
     FP32,
@@ -22,7 +23,6 @@ from lutcore.hdl.dp4 import (
     move_up,
     product,
 )
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.floats import keep, pack, unpack
 from lutcore.hdl.lookup import tree_sum
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.formats import FloatFormat
 
 _Values = TypeVar("_Values", bound=Any)  # a named tuple of Amaranth values

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 @dataclass(frozen=True)

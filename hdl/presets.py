@@ -5,8 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 
 _DENSE: dict[str, Any] = {"n": 16, "k": 2, "lookups": 8, "table_form": "subset", "group_size": 32}
 _ALIGNED: dict[str, Any] = {"float_mode": "aligned", "group_size": 32}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.forms import TERNARY_K
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lutcore.errors import ToolError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import ToolError
 from lutcore.hdl.lmma import ADDRESS_BITS, Cause
 from lutcore.hdl.registers import COUNTERS
 from lutcore.verif.isa_model import State

@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lutcore.hdl.errors import InputError, ToolError
+from lutcore.errors import InputError, ToolError
 from lutcore.hdl.float_add import FloatAdder
 from lutcore.hdl.float_convert import FloatConverter, IntegerToFloat
 from lutcore.hdl.float_multiply import FloatMultiplier

@@ -22,9 +22,9 @@ from amaranth.hdl import Assert, Assume, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from lutcore.errors import InputError, ToolError
 from lutcore.hdl.axi import PAGE_BITS, RowBursts, lite_signature, transfer_layout
 from lutcore.hdl.control import Control
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.hdl.lmma import ADDRESS_BITS
 from lutcore.hdl.presets import preset
 from lutcore.hdl.registers import ADDRESS_WIDTH

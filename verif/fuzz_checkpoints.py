@@ -28,7 +28,7 @@ from rich.console import Console
 from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.graph.build import build_graph
 from lutcore.compiler.ternary_model import ModelShape, random_model, write_model
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.verif.checkpoint_files import (
     RAW_BLOCKS,
     awq_parts,

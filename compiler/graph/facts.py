@@ -5,7 +5,7 @@ from typing import Any
 
 from lutcore.compiler.checkpoint import Checkpoint
 from lutcore.compiler.graph.ops import ACTIVATIONS
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 @dataclass(frozen=True)

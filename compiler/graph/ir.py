@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lutcore.compiler.graph.ops import OPS, Shape, Value, infer
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 __all__ = ["Graph", "Node", "Shape", "Value"]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 Shape = tuple[int | str, ...]
 _Types = list["Value"]

@@ -13,7 +13,7 @@ from lutcore.compiler.importers.layout import (
     unpack_words,
 )
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 _BITS = 4
 #: Nibble of a word that holds column j of its eight: nibbles hold columns 0, 2, 4, 6, 1, 3, 5, 7.

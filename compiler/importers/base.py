@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Elements that are decoded or dequantised at a time: temporaries stay a few times this.
 CHUNK = 1 << 22

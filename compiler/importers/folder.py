@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 _JSON_LIMIT = 16 << 20
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")

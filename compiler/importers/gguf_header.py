@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import gguf
 import numpy as np
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Headers of real files are a few MiB, most of it the vocabulary.
 HEADER_LIMIT = 64 << 20

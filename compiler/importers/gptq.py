@@ -17,7 +17,7 @@ from lutcore.compiler.importers.layout import (
     unpack_words,
 )
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 _BITS = (2, 3, 4, 8)
 #: ``checkpoint_format`` of config.json -> version; others (marlin, bitblas) are shuffled for GPUs.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 def map_bytes(path: Path, start: int, count: int) -> np.ndarray:

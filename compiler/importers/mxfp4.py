@@ -12,7 +12,7 @@ from lutcore.compiler.importers.gguf_blocks import (
 )
 from lutcore.compiler.importers.layout import Layout, Parts, Settings, expect, size_of
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 _GROUP = 32
 

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from lutcore.compiler.importers.mapped import map_bytes
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Headers of real files are a few MiB.
 HEADER_LIMIT = 64 << 20

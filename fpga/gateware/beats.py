@@ -6,8 +6,8 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from lutcore.errors import InputError
 from lutcore.fpga.gateware.words import WORD_BUS
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.rules import is_power_of_two
 
 WORD_BITS = 32

@@ -5,9 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 
+from lutcore.errors import InputError
 from lutcore.fpga.gateware.memory import SharedMemory, store_signature
 from lutcore.hdl.axi import PAGE_BITS
-from lutcore.hdl.errors import InputError
 
 
 def check_memory(size: int) -> None:

@@ -6,13 +6,13 @@ from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetS
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from lutcore.errors import InputError
 from lutcore.fpga.gateware.beats import BeatReader, BeatWriter, beat_words
 from lutcore.fpga.gateware.link import Link
 from lutcore.fpga.gateware.words import ConstantWords, decode
 from lutcore.fpga.protocol import STEP_WORDS, facts
 from lutcore.gen.rtl import TOPS
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.tile import tile_signature
 
 

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Fewest clock cycles of a bit: the receiver samples in its middle.
 SHORTEST_BIT = 4

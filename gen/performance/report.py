@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lutcore.gen.files import write_files
+from lutcore.errors import InputError
+from lutcore.files import write_files
 from lutcore.gen.performance.model import estimate, total
 from lutcore.gen.performance.roofline import roofline
 from lutcore.gen.performance.shapes import MODELS, ModelShape, Phase, from_metadata
 from lutcore.gen.performance.system import System
 from lutcore.gen.study.campaign import write_images
-from lutcore.hdl.errors import InputError
 
 
 def model_shape(source: str) -> ModelShape:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 #: Bytes of a number between operators, and of the KV cache.
 HALF = 2

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from lutcore.compiler.engine_times import Memory
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -4,29 +4,15 @@ takes.
 
 import dataclasses
 import functools
-import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from lutcore import cache
+from lutcore.errors import InputError
 from lutcore.gen.performance.model import estimate, total
 from lutcore.gen.performance.shapes import ModelShape, Phase
 from lutcore.gen.performance.system import System
-from lutcore.hdl.errors import InputError
-
-_PROJECT = Path(__file__).resolve().parent.parent.parent
-#: Folders whose sources decide what a workload takes.
-_SOURCES = ("compiler", "gen/performance", "hdl")
-
-
-@functools.lru_cache
-def _flow() -> str:
-    digest = hashlib.sha256()
-    for folder in _SOURCES:
-        for path in sorted((_PROJECT / folder).glob("*.py")):
-            digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +26,7 @@ class Workload:
     @functools.cached_property
     def key(self) -> str:
         """Hash of all of it and of the sources that estimate: 24 hex digits."""
-        text = json.dumps([self.facts(), _flow()], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        return cache.key(__name__, json.dumps(self.facts(), sort_keys=True))
 
     def facts(self) -> dict[str, Any]:
         """What was asked, as plain values."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lutcore.gen.files import write_files
+from lutcore.errors import InputError
+from lutcore.files import write_files
 from lutcore.gen.measure import check_library
 from lutcore.gen.opensta import sta_command
 from lutcore.gen.study.plots import draw
@@ -14,7 +15,6 @@ from lutcore.gen.study.points import Settings, Study
 from lutcore.gen.study.report import page
 from lutcore.gen.study.results import files, run_study
 from lutcore.gen.study.runner import OnDone, Runner
-from lutcore.hdl.errors import InputError
 
 #: Clock period in ns where a library is given and nothing else is said: the paper's 1 GHz.
 PERIOD = 1.0

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lutcore.gen.files import fill_table
+from lutcore.errors import InputError
+from lutcore.files import fill_table
 from lutcore.gen.study.report import number
 from lutcore.gen.study.results import counted
-from lutcore.hdl.errors import InputError
 
 
 def table(found: Mapping[str, Any]) -> str:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lutcore.gen.study import paper
-
 from lutcore.gen.performance.model import part
 from lutcore.gen.performance.roofline import roofline
 from lutcore.gen.performance.shapes import HALF, MODELS, Phase
 from lutcore.gen.performance.system import ENERGIES, System
 from lutcore.gen.performance.workload import Workload
+from lutcore.gen.study import paper
 from lutcore.gen.study.campaign import write, write_images
 from lutcore.gen.study.points import Finding, Plot
 from lutcore.gen.study.runner import OnDone, Runner

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lutcore.gen.files import write_files
+from lutcore.errors import InputError, ToolError
+from lutcore.files import write_files
 from lutcore.gen.measure import Point, failed, record
-from lutcore.hdl.errors import InputError, ToolError
 
 #: Seconds that a scheduler and its first worker may take to answer.
 _PATIENCE = 30

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from lutcore.errors import InputError
 from lutcore.gen.explore.model import estimate
 from lutcore.gen.measure import ops_per_cycle
 from lutcore.gen.study.points import PRODUCTS, tile
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 
 _TABLE_K = (2, 3, 4, 5)
 _LOOKUPS = (1, 2, 4, 8, 16)

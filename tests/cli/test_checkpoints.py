@@ -6,7 +6,7 @@ import numpy as np
 from typer.testing import CliRunner
 
 from lutcore.cli.main import app
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.verif.checkpoint_files import gptq_parts, safetensors_folder
 
 

@@ -151,8 +151,8 @@ def test_an_interrupt_keeps_points_and_a_restart_goes_on(space, tmp_path):
 
 
 def test_failed_points_end_with_status_1_and_the_reason(space, tmp_path, monkeypatch, capsys):
+    from lutcore.errors import ToolError
     from lutcore.gen import measure
-    from lutcore.hdl.errors import ToolError
 
     def fail(*_, **__):
         raise ToolError("Yosys failed: no memory")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutcore.compiler.assembler import assemble, disassemble, from_bytes, to_bytes
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.lmma import BY_NAME, Instruction
 
 

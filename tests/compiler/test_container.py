@@ -11,8 +11,8 @@ from lutcore.compiler.container import Container
 from lutcore.compiler.network import compile_network
 from lutcore.compiler.quantise import Rounding
 from lutcore.compiler.stored import StoredTensor
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.verif.small_networks import bert
 
 CORE = CoreConfig(

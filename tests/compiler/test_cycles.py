@@ -10,8 +10,8 @@ from lutcore.compiler.cycles import cycles
 from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.gemm import gemm
 from lutcore.compiler.timeline import Timeline
+from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.presets import preset
 
 

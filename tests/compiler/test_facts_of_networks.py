@@ -3,7 +3,7 @@
 import pytest
 
 from lutcore.compiler.graph.facts import read_facts
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.verif.small_networks import bert
 
 

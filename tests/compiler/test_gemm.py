@@ -7,9 +7,9 @@ import pytest
 
 from lutcore.compiler.gemm import PAGE, gemm, placed, plan
 from lutcore.compiler.schedule import up
+from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import BYTES, Cause
 from lutcore.verif.isa_model import IsaModel
 

@@ -10,7 +10,7 @@ import pytest
 from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.gguf_file import SUPPORTED, GgufFile
 from lutcore.compiler.importers.gguf_header import HEADER_LIMIT
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.verif.checkpoint_files import (
     RAW_BLOCKS,
     gguf_entry,

@@ -9,8 +9,8 @@ from lutcore.compiler.graph.build import build_graph
 from lutcore.compiler.graph.draw import dot, summary, svg, text
 from lutcore.compiler.graph.ir import Graph, Node, Value
 from lutcore.compiler.graph.passes import PASSES, Target, run_passes
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.verif.small_networks import bert, qwen, ternary_model
 
 CORE = CoreConfig(

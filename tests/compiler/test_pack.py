@@ -11,8 +11,8 @@ from lutcore.compiler.pack import (
     remap,
 )
 from lutcore.compiler.tensor import QuantTensor
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 
 
 def test_reinterpretation_changes_nothing():

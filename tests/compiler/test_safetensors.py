@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from lutcore.compiler.checkpoint import open_checkpoint
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.verif.checkpoint_files import (
     E2M1,
     awq_parts,

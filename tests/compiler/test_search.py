@@ -8,8 +8,8 @@ import pytest
 from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.gemm import placed, plan
 from lutcore.compiler.search import NEAR, Problem, choose, search, shape_problem
+from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import BYTES
 from lutcore.hdl.presets import preset
 from lutcore.verif.isa_model import IsaModel

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 def test_columns_in_another_order_belong_to_their_inputs(make_tensor):

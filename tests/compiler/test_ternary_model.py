@@ -6,7 +6,7 @@ import pytest
 
 from lutcore.compiler.gguf_file import GgufFile
 from lutcore.compiler.ternary_model import ModelShape, Ternary, random_model, write_model
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 SMALL = ModelShape(layers=2, hidden=512)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.errors import ToolError
 from lutcore.gen.language import load_network, opened
 from lutcore.gen.language_rates import CORE, MODEL, language_rates
-from lutcore.hdl.errors import ToolError
 from lutcore.hdl.presets import load_config
 from lutcore.verif.language_model import ExactLinear, LanguageModel, perplexity
 

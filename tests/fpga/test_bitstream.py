@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import lutcore.fpga.bitstream as flow
 from lutcore.cli.main import app
+from lutcore.errors import InputError, ToolError
 from lutcore.fpga import place
 from lutcore.fpga.bitstream import build, clocking
 from lutcore.fpga.boards import BOARDS, Pin, baud_rate, board_config, oscillator, pins
@@ -23,7 +24,6 @@ from lutcore.fpga.protocol import facts
 from lutcore.fpga.tools import ICEUNPACK, command
 from lutcore.gen.rtl import component_rtlil
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.hdl.presets import preset
 
 BOARD = BOARDS["icebreaker"]

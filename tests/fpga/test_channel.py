@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
+from lutcore.errors import ToolError
 from lutcore.fpga.channel import Channel
 from lutcore.fpga.frame_length import FrameLength
 from lutcore.fpga.pending import Pending
 from lutcore.fpga.protocol import FRAME_WORDS, SEQUENCE, Kind, Request, Status, Unwrapper, wrap
-from lutcore.hdl.errors import ToolError
 
 #: Seconds that a byte takes on the line, and bytes that are on their way for so long each way.
 BYTE, LATENCY = 1e-5, 150

@@ -16,6 +16,7 @@ import pytest
 from lutcore.compiler.gemm import gemm
 from lutcore.compiler.network import compile_network
 from lutcore.compiler.quantise import Rounding
+from lutcore.errors import InputError, ToolError
 from lutcore.fpga.driver import Device
 from lutcore.fpga.link_rates import LEAST, upload_share
 from lutcore.fpga.protocol import REGISTERS_BASE, RESULTS_BASE
@@ -25,7 +26,6 @@ from lutcore.gen.backends import CheckedBackend
 from lutcore.gen.model_run import Executor
 from lutcore.gen.run import against_model
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.hdl.lmma import Cause
 from lutcore.hdl.presets import preset
 from lutcore.verif.golden import mpgemm

@@ -10,13 +10,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
+from lutcore.errors import InputError
 from lutcore.fpga.emit import TOP, board_verilog
 from lutcore.fpga.gateware.block_memory import block_memory
 from lutcore.fpga.gateware.link import Link
 from lutcore.fpga.protocol import Kind, Reply, Request, Status, Unwrapper, digest, wrap
 from lutcore.gen.generate import waiver_file
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.presets import CORE_PRESETS
 from lutcore.verif.simulator import verilator_root
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import lutcore.fpga.bitstream as flow
 from lutcore.cli.main import app
+from lutcore.errors import InputError, ToolError
 from lutcore.fpga import place
 from lutcore.fpga.boards import BOARDS, board_config, pins
 from lutcore.fpga.driver import Device
@@ -19,7 +20,6 @@ from lutcore.fpga.sdram_chip import SDRAM_16M_16, SdramTiming
 from lutcore.fpga.virtual import VirtualBoard, model_headers, model_rules
 from lutcore.gen.rtl import component_rtlil, rtlil_verilog
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.hdl.presets import preset
 from lutcore.verif.golden import mpgemm
 from lutcore.verif.native import build_native

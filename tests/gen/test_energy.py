@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lutcore.errors import InputError, ToolError
 from lutcore.gen import energy as energy_module
 from lutcore.gen import power
 from lutcore.gen.activity import WARM_UP, measure_activity, read_gates
@@ -21,7 +22,6 @@ from lutcore.gen.power import SOURCE, Load, check_weighing, power_library, weigh
 from lutcore.gen.simulate import random_tensor
 from lutcore.gen.synth import NEUTRAL_CELLS, netlist
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.verif.job import tile_job
 
 LIBRARIES = Path(__file__).resolve().parents[3] / "shared" / "liberty"

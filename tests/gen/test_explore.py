@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lutcore.errors import InputError
 from lutcore.gen.explore import search as searching
 from lutcore.gen.explore.model import PRIOR, estimate, features, fit
 from lutcore.gen.explore.report import exploration
@@ -17,7 +18,6 @@ from lutcore.gen.measure import Point, failed, measure, ops_per_cycle
 from lutcore.gen.study.compare import dominates
 from lutcore.gen.study.runner import Runner
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.presets import PRESETS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "space.toml"

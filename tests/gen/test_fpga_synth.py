@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from lutcore.errors import InputError
 from lutcore.gen.fpga_families import FAMILIES
 from lutcore.gen.fpga_synth import netlist, synthesise_fpga
 from lutcore.gen.simulate import random_activations
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.verif.job import Stalls, tile_job
 
 TINY = CoreConfig(

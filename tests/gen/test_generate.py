@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
+from lutcore.errors import InputError
 from lutcore.gen.generate import WAIVERS, generate
 from lutcore.gen.rtl import verilog
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.presets import CORE_PRESETS, PRESETS, preset
 from lutcore.hdl.registers import REGISTERS
 from lutcore.hdl.rules import check_core

@@ -11,8 +11,8 @@ from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.cycles import cycles
 from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.gemm import plan
+from lutcore.errors import InputError
 from lutcore.gen.inspect import inspect
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.presets import load_config
 from lutcore.verif.checkpoint_files import (
     bitnet_packed,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lutcore.compiler.ternary_model import ModelShape
+from lutcore.errors import InputError
 from lutcore.gen.backends import BACKENDS
 from lutcore.gen.language import Sampler, Writer, load_network, opened, printable
-from lutcore.hdl.errors import InputError
 from lutcore.verif.small_networks import ternary_model
 
 

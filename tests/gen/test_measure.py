@@ -2,18 +2,18 @@
 
 import json
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from lutcore import cache
+from lutcore.errors import InputError, ToolError
 from lutcore.gen import measure as measuring
 from lutcore.gen.hierarchy import core
 from lutcore.gen.measure import Point, measure, ops_per_cycle, record
 from lutcore.gen.simulate import random_activations, random_tensor, simulate
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.verif.simulator import SIMULATORS, check_simulator
 
 TINY = CoreConfig(m=1, n=2, k=2, max_weight_bits=1, group_size=8, max_k=64)
@@ -113,19 +113,13 @@ def test_a_key_follows_everything_that_matters(tmp_path, monkeypatch):
 
 
 def test_a_key_follows_the_sources(monkeypatch):
-    """All that measuring an area imports counts, and nothing that only studies it."""
-    read: list[str] = []
-    sound = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(str(path)) or sound(path))
-    flow = measuring._flow.__wrapped__
-    before = flow("area")
-    names = {"/".join(Path(path).parts[-2:]) for path in read}
-    needed = {"gen/measure.py", "gen/synth.py", "gen/yosys.py", "gen/liberty.py", "hdl/tile.py"}
-    assert needed | {"hdl/drain.py"} <= names
-    assert not any("study" in path or "explore" in path for path in read)
-    changed = lambda path: sound(path) + (b"#" if path.name == "drain.py" else b"")  # noqa: E731
-    monkeypatch.setattr(Path, "read_bytes", changed)
-    assert flow("area") != before
+    """Those of the module that answers count, with all that it imports."""
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(cache, "sources_digest", lambda *names: asked.append(names) or "changed")
+    before = Point(config=TINY).key
+    assert asked == [("lutcore.gen.measure", "lutcore.gen.synth")]
+    monkeypatch.setattr(cache, "sources_digest", lambda *names: "again")
+    assert Point(config=TINY).key != before
 
 
 def test_a_record_is_flat_and_adds_up():

@@ -8,9 +8,9 @@ import pytest
 from lutcore.compiler.container import Container
 from lutcore.compiler.network import compile_network
 from lutcore.compiler.quantise import Rounding
+from lutcore.errors import InputError, ToolError
 from lutcore.gen.backends import CheckedBackend, GoldenBackend, open_backend
 from lutcore.gen.model_run import Executor
-from lutcore.hdl.errors import InputError, ToolError
 from lutcore.verif.small_networks import bert, qwen, ternary_model
 
 TOKENS = np.frombuffer(b"one two", np.uint8)

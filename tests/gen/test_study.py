@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lutcore.errors import InputError
 from lutcore.gen import measure as measuring
 from lutcore.gen.explore.model import estimate
 from lutcore.gen.measure import FAMILIES, Point, ops_per_cycle
@@ -22,7 +23,6 @@ from lutcore.gen.study.runner import Runner
 from lutcore.gen.study.shapes import baseline_shapes, lut_shapes
 from lutcore.gen.study.studies import STUDIES, chosen
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.presets import load_config
 
 TINY = CoreConfig(m=1, n=2, k=2, max_weight_bits=1, group_size=8, max_k=64)

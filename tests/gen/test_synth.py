@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lutcore.errors import InputError
 from lutcore.gen import mapping, synth
 from lutcore.gen.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
 from lutcore.gen.opensta import Session, run_sta
@@ -18,7 +19,6 @@ from lutcore.gen.simulate import random_activations
 from lutcore.gen.synth import NEUTRAL_CELLS, netlist, synthesise
 from lutcore.gen.yosys import run_yosys
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.verif.job import Stalls, tile_job
 
 TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lutcore.errors import ToolError
 from lutcore.gen.closing import Closing
 from lutcore.gen.delays import Table, Tables
 from lutcore.gen.flat import Flat
@@ -16,7 +17,6 @@ from lutcore.gen.liberty import parse
 from lutcore.gen.netlist import Json, new_cell
 from lutcore.gen.sizing import Sizer
 from lutcore.gen.timing import Timing
-from lutcore.hdl.errors import ToolError
 
 #: Load of a wire by sinks: 0.5 for the first, 1 for each further one.
 _WIRES = """

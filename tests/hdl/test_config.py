@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lutcore.errors import InputError
 from lutcore.hdl.config import CoreConfig, signed_bits
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.presets import PRESETS, load_config
 from lutcore.hdl.rules import check_core
 

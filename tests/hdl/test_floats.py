@@ -13,7 +13,7 @@ from amaranth.sim import Simulator
 
 import lutcore.hdl.float_add
 import lutcore.hdl.floats
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 from lutcore.hdl.float_add import FloatAdder
 from lutcore.hdl.float_convert import FloatConverter, IntegerToFloat
 from lutcore.hdl.float_multiply import FloatMultiplier

@@ -10,9 +10,9 @@ from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.gemm import gemm
 from lutcore.compiler.pack import pack
 from lutcore.compiler.program import Program
+from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.errors import InputError
 from lutcore.hdl.lmma import BY_NAME, SCALES, Cause
 from lutcore.verif.expect import expected_results
 from lutcore.verif.golden import integer_products

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from lutcore.hdl.errors import InputError
+from lutcore.errors import InputError
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
