@@ -9,7 +9,7 @@ from rich.table import Table
 
 from lutcore.cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
 from lutcore.fpga.boards import BOARDS, Board
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 _KINDS = ("lut", "ff", "carry", "lutram", "bram", "spram", "dsp")
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lutcore.cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 
 
 def inspect(

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from lutcore.cli.shared import ERR, AsJson, Overrides, print_facts, print_json, say
 from lutcore.errors import InputError
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 
 Network = Annotated[
     Path,

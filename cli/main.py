@@ -24,8 +24,8 @@ from lutcore.cli.shared import (
 )
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.fpga_families import FAMILIES
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import CORE_PRESETS, PRESETS, load_config
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, load_config
 
 app = typer.Typer(
     no_args_is_help=True,

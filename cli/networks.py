@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from lutcore.cli.shared import ERR, OUT, print_facts, print_json
 from lutcore.errors import InputError
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 
 if TYPE_CHECKING:
     from lutcore.compiler.checkpoint import Checkpoint

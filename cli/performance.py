@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from lutcore.cli.shared import ERR, OUT, AsJson, Overrides, print_json
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 
 
 def performance(

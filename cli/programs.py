@@ -10,7 +10,7 @@ from rich.table import Table
 from lutcore.cli import networks
 from lutcore.cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json
 from lutcore.errors import InputError
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 
 ProgramFile = Annotated[Path, typer.Argument(metavar="PROGRAM", help="A program's file.")]
 

@@ -9,7 +9,15 @@ import re
 from collections.abc import Iterable
 
 from lutcore.errors import InputError
-from lutcore.hdl.lmma import BY_NAME, BY_OPCODE, BYTES, OPCODE_BITS, REGISTERS, Field, Instruction
+from lutcore.hdl.isa.lmma import (
+    BY_NAME,
+    BY_OPCODE,
+    BYTES,
+    OPCODE_BITS,
+    REGISTERS,
+    Field,
+    Instruction,
+)
 
 _TOKEN = re.compile(r"\S+")
 

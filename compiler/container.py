@@ -20,8 +20,8 @@ from lutcore.compiler.graph.ir import Graph
 from lutcore.compiler.graph.ops import OPS
 from lutcore.compiler.stored import PARTS, StoredTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import BYTES
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import BYTES
 
 MAGIC = b"LUTCORE\n"
 VERSION = 1

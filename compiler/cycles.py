@@ -9,9 +9,10 @@ from typing import Any
 from lutcore.compiler.engine_times import ComputeTimes, LoadTimes, Memory, StoreTimes
 from lutcore.compiler.timeline import Timeline
 from lutcore.errors import InputError
-from lutcore.hdl.axi import PAGE_BITS
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import (
+from lutcore.hdl.bus.axi import PAGE_BITS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.core.sequencer import QUIET
+from lutcore.hdl.isa.lmma import (
     ADDRESS_BITS,
     BY_OPCODE,
     BYTES,
@@ -23,7 +24,6 @@ from lutcore.hdl.lmma import (
     WAITS,
     Queue,
 )
-from lutcore.hdl.sequencer import QUIET
 
 #: Cycles of an instruction in the sequencer: read, execute.
 _PACE = 2
@@ -32,7 +32,7 @@ _WRAP = (1 << ADDRESS_BITS) - 1
 
 @dataclass(frozen=True)
 class Cycles:
-    """What a program will do: the counters of :data:`lutcore.hdl.registers.COUNTERS`.
+    """What a program will do: the counters of :data:`lutcore.hdl.isa.registers.COUNTERS`.
 
     ``wait_load`` and ``wait_store`` are cycles in which an ``lmma`` is next but lacks a token,
     ``wait_tile`` those in which a weight slice waits.
@@ -231,7 +231,7 @@ def cycles(
     ----------
     words : sequence of int
         Instructions of a program that is legal on the core
-        (:func:`~lutcore.hdl.lmma_limits.examine`).
+        (:func:`~lutcore.hdl.isa.limits.examine`).
     memory : Memory
         Default a memory like that of :class:`~lutcore.verif.core_simulator.Conditions`.
     address : int

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from lutcore.compiler.schedule import Blocks, Layout, Run
-from lutcore.hdl.lmma import BY_NAME, EDGES
-from lutcore.hdl.lmma_limits import built_values
+from lutcore.hdl.isa.limits import built_values
+from lutcore.hdl.isa.lmma import BY_NAME, EDGES
 
 # Registers: memory addresses, then local ones.
 _A, _W, _S, _O, _ACT, _WGT, _SCALE, _ACC = range(8)

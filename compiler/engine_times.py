@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from lutcore.compiler.timeline import Timeline
 from lutcore.errors import InputError
-from lutcore.hdl.axi import MOST_BEATS, PAGE_BITS
-from lutcore.hdl.compute import AHEAD
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.epilogue import latency
-from lutcore.hdl.lmma import OUTPUTS
-from lutcore.hdl.load import PENDING
-from lutcore.hdl.store import OUTSTANDING, WORDS
+from lutcore.hdl.bus.axi import MOST_BEATS, PAGE_BITS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.core.compute import AHEAD
+from lutcore.hdl.core.epilogue import latency
+from lutcore.hdl.core.load import PENDING
+from lutcore.hdl.core.store import OUTSTANDING, WORDS
+from lutcore.hdl.isa.lmma import OUTPUTS
 
 _PAGE = 1 << PAGE_BITS
 #: What can be seen of a register's or queue's new value: the next cycle.
@@ -115,7 +115,7 @@ def _rows(
 
 
 class LoadTimes(Timeline):
-    """:class:`~lutcore.hdl.load.LoadEngine` and the memory that it reads."""
+    """:class:`~lutcore.hdl.core.load.LoadEngine` and the memory that it reads."""
 
     def __init__(self, config: CoreConfig, memory: Memory, counts: Counter[str]):
         super().__init__(counts=counts)
@@ -157,7 +157,7 @@ class LoadTimes(Timeline):
 
 
 class ComputeTimes(Timeline):
-    """:class:`~lutcore.hdl.compute.ComputeEngine`: feeders, tables, tile, drain, epilogue.
+    """:class:`~lutcore.hdl.core.compute.ComputeEngine`: feeders, tables, tile, drain, epilogue.
 
     ``free_tables``: a run's tables are built in one cycle.
     """
@@ -254,7 +254,7 @@ class ComputeTimes(Timeline):
 
 
 class StoreTimes(Timeline):
-    """:class:`~lutcore.hdl.store.StoreEngine` and the memory that it writes."""
+    """:class:`~lutcore.hdl.core.store.StoreEngine` and the memory that it writes."""
 
     def __init__(self, config: CoreConfig, memory: Memory, counts: Counter[str]):
         super().__init__(counts=counts)

@@ -19,9 +19,9 @@ from lutcore.compiler.schedule import Blocks, Layout, up
 from lutcore.compiler.search import Problem, choose, shared_operands
 from lutcore.compiler.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import BYTES, OUTPUTS
-from lutcore.hdl.rules import check_core
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rules import check_core
+from lutcore.hdl.isa.lmma import BYTES, OUTPUTS
 
 #: Regions of memory start at multiples of this, so that no burst crosses one.
 PAGE = 4096

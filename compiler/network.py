@@ -16,9 +16,9 @@ from lutcore.compiler.schedule import up
 from lutcore.compiler.stored import StoredTensor
 from lutcore.compiler.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import BYTES
-from lutcore.hdl.rules import check_core
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rules import check_core
+from lutcore.hdl.isa.lmma import BYTES
 
 #: Rows of activations that programs are made for, by the network's builder.
 ROWS = {"decoder": (1, 16), "bert": (8, 32)}

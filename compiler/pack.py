@@ -11,8 +11,8 @@ import numpy as np
 
 from lutcore.compiler.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.forms import TERNARY_K
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.forms import TERNARY_K
 
 
 def reinterpret_scales(scales: np.ndarray) -> np.ndarray:
@@ -119,7 +119,7 @@ class PackedWeights:
         s' = s / 2.
     zero_points : int32 [N, groups]
         z'' = 2 z + 1 - 2^b + offset(b): the zero point as the core's form reads weights
-        (:class:`~lutcore.hdl.forms.Form`); a run's result is ``scale * D - z'' R``.
+        (:class:`~lutcore.hdl.config.forms.Form`); a run's result is ``scale * D - z'' R``.
     """
 
     bits: int

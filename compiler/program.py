@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import BYTES, OUTPUTS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import BYTES, OUTPUTS
 
 #: Bytes of one output, by its format.
 OUTPUT_BYTES = {"fp32": 4, "int32": 4, "fp16": 2, "bf16": 2}

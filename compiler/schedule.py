@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from lutcore.compiler.pack import Steps
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import SCALES, ScaleRecord
-from lutcore.hdl.lmma_limits import Units
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.limits import Units
+from lutcore.hdl.isa.lmma import SCALES, ScaleRecord
 
 
 def up(value: int, unit: int) -> int:
@@ -85,7 +85,7 @@ class Layout:
             How K is cut (:func:`~lutcore.compiler.pack.cut_steps`).
         k : int
         scales : str
-            Format of scale records (:data:`~lutcore.hdl.lmma.SCALES`).
+            Format of scale records (:data:`~lutcore.hdl.isa.lmma.SCALES`).
         shared : bool
             One scale and zero point for a whole row: its records serve every run.
         """

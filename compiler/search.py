@@ -16,8 +16,8 @@ from lutcore.compiler.pack import cut_steps
 from lutcore.compiler.program import OUTPUT_BYTES
 from lutcore.compiler.schedule import Blocks, Layout, blockings, up, widths
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import ACCUMULATORS, OUTPUTS, SCALES
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import ACCUMULATORS, OUTPUTS, SCALES
 
 #: Cycles, over the fewest, that count as equal.
 NEAR = 1.01
@@ -71,9 +71,9 @@ def shared_operands(
     bits : int
         Of the weight codes.
     output : str
-        Type of the results (:data:`~lutcore.hdl.lmma.OUTPUTS`).
+        Type of the results (:data:`~lutcore.hdl.isa.lmma.OUTPUTS`).
     scales : str
-        Format of scale records (:data:`~lutcore.hdl.lmma.SCALES`).
+        Format of scale records (:data:`~lutcore.hdl.isa.lmma.SCALES`).
     zero : int
         Zero point, where records have none.
     """

@@ -15,7 +15,7 @@ from rich.table import Table
 from lutcore.compiler.gguf_file import GgufFile
 from lutcore.gen.simulate import SimulationReport, simulate
 from lutcore.gen.synth import AreaReport, synthesise
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.presets import preset
 
 HERE = Path(__file__).resolve().parent
 #: Activation rows (tokens) of the sentence that are run.

@@ -31,7 +31,7 @@ from lutcore.compiler.quantise import Rounding
 from lutcore.errors import InputError
 from lutcore.gen.backends import BACKENDS, CheckedBackend, GoldenBackend, open_backend
 from lutcore.gen.model_run import Executor
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from lutcore.compiler.gguf_file import GgufFile
 from lutcore.compiler.pack import pack
 from lutcore.gen.simulate import simulate
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.presets import preset
 from lutcore.verif.golden import mpgemm
 
 HERE = Path(__file__).resolve().parent

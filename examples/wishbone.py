@@ -19,12 +19,12 @@ from amaranth.sim import Simulator
 from lutcore.compiler.gemm import gemm
 from lutcore.compiler.program import Program
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.control import Control, attach
-from lutcore.hdl.core import Core
-from lutcore.hdl.lmma import ADDRESS_BITS
-from lutcore.hdl.presets import preset
-from lutcore.hdl.registers import ADDRESS_WIDTH, REGISTERS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import preset
+from lutcore.hdl.core.control import Control, attach
+from lutcore.hdl.core.core import Core
+from lutcore.hdl.isa.lmma import ADDRESS_BITS
+from lutcore.hdl.isa.registers import ADDRESS_WIDTH, REGISTERS
 from lutcore.verif.isa_model import IsaModel
 
 
@@ -43,7 +43,7 @@ class WishboneCore(wiring.Component):
     -------
     memory : Out, :func:`wishbone_signature` of the bus width
     host : In, :func:`wishbone_signature` of 32 bits
-        Registers (:mod:`lutcore.hdl.registers`), whole words.
+        Registers (:mod:`lutcore.hdl.isa.registers`), whole words.
     irq : Out
     """
 

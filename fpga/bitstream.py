@@ -23,7 +23,7 @@ from lutcore.fpga.pll import Pll, ecp5_pll, mmcm
 from lutcore.fpga.protocol import facts
 from lutcore.fpga.sdram_chip import Memory, SdramTiming, memory_bytes
 from lutcore.fpga.tools import command
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 #: Paths of a report.
 _PATHS = 3

@@ -7,7 +7,7 @@ from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.fpga.sdram_chip import SDRAM_16M_16, SdramChip
-from lutcore.hdl.presets import load_config, preset
+from lutcore.hdl.config.presets import load_config, preset
 
 #: Fastest bit rates of the boards' USB bridges first; the first that a clock divides into is used.
 BAUDS = (3_000_000, 2_000_000, 1_000_000, 500_000)

@@ -30,10 +30,10 @@ from lutcore.fpga.protocol import (
 from lutcore.fpga.tile_matmul import tile_matmul
 from lutcore.fpga.virtual import VirtualBoard
 from lutcore.gen.run import Run
-from lutcore.hdl.axi import PAGE_BITS
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import Cause
-from lutcore.hdl.registers import COUNTERS, REGISTERS, constants
+from lutcore.hdl.bus.axi import PAGE_BITS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import Cause
+from lutcore.hdl.isa.registers import COUNTERS, REGISTERS, constants
 from lutcore.verif.isa_model import State
 
 #: Port that stands for a simulated board.
@@ -186,7 +186,7 @@ class Device:
         return self._channel.exchange(requests)
 
     def register(self, name: str) -> int:
-        """Value of a register of the core (:mod:`lutcore.hdl.registers`)."""
+        """Value of a register of the core (:mod:`lutcore.hdl.isa.registers`)."""
         return int.from_bytes(self.read(*_place(name)), "little")
 
     def set_register(self, name: str, value: int) -> None:

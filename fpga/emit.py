@@ -13,8 +13,8 @@ from lutcore.fpga.gateware.uart import check_divisor
 from lutcore.fpga.pll import Pll
 from lutcore.fpga.sdram_chip import Memory
 from lutcore.gen.rtl import component_rtlil, rtlil_verilog
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.rules import check_core
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rules import check_core
 
 #: Name of the top module.
 TOP = "board"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from lutcore.errors import InputError
 from lutcore.fpga.boards import Board
 from lutcore.fpga.emit import is_core
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.rules import check_core
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rules import check_core
 
 #: Part of the LUTs that place and route can use, and part that leaves a margin.
 _USABLE, _COMFORTABLE = 0.97, 0.85

@@ -15,8 +15,8 @@ from lutcore.fpga.protocol import (
     WEIGHTS_BASE,
     WORD_BYTES,
 )
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.drain import results_layout
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.tile.drain import results_layout
 from lutcore.verif.fields import unpack_fields
 from lutcore.verif.job import TileStreams, tile_streams
 

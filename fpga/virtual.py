@@ -13,7 +13,7 @@ from typing import Self
 
 from lutcore.fpga.emit import TOP, board_verilog
 from lutcore.fpga.sdram_chip import Memory, SdramTiming
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.native import build_native
 
 _HARNESS = Path(__file__).parent / "board_harness.cpp"

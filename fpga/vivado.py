@@ -11,7 +11,7 @@ from lutcore.fpga.boards import Board, oscillator, pins
 from lutcore.fpga.emit import TOP, UNINITIALISED
 from lutcore.fpga.netlist import Netlist
 from lutcore.gen.rtl import rtlil_verilog
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 _TCL = """\
 # vivado -mode batch -source {name}.tcl

@@ -13,7 +13,7 @@ from lutcore.compiler.gguf_file import GgufFile
 from lutcore.compiler.tensor import QuantTensor
 from lutcore.files import fill_table
 from lutcore.gen.simulate import as_format, random_tensor
-from lutcore.hdl.config import FLOATS, CoreConfig
+from lutcore.hdl.config.core import FLOATS, CoreConfig
 from lutcore.verif.outputs import error_bound, outputs
 
 #: Modes of a row of the table: heading, changes of the configuration.

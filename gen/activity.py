@@ -14,7 +14,7 @@ from lutcore.errors import InputError, ToolError
 from lutcore.gen.cell_models import CellModel, cell_model
 from lutcore.gen.hierarchy import block_below
 from lutcore.gen.yosys import run_yosys
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.job import TileJob
 from lutcore.verif.simulator import build, run_jobs
 

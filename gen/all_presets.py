@@ -8,8 +8,8 @@ from rich.progress import track
 from rich.table import Table
 
 from lutcore.gen.simulate import SimulationReport, random_activations, random_tensor, simulate
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import PRESETS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import PRESETS
 from lutcore.verif.job import Stalls
 
 

@@ -9,7 +9,7 @@ from lutcore.compiler.container import Container, Layer
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.registers import c_header
 from lutcore.gen.rtl import verilog
-from lutcore.hdl.lmma import Cause
+from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.core_simulator import CoreSimulation
 from lutcore.verif.golden_linear import GoldenLinear
 from lutcore.verif.isa_model import IsaModel, State

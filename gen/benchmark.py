@@ -33,8 +33,8 @@ from lutcore.gen.rtl import verilog
 from lutcore.gen.run import compare
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.gen.synth import synthesise
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import load_config, preset
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import load_config, preset
 from lutcore.verif.core_simulator import Conditions
 from lutcore.verif.job import tile_job
 from lutcore.verif.simulator import build, run_jobs

@@ -18,8 +18,8 @@ from rich.table import Table
 from lutcore.compiler.assembler import to_bytes
 from lutcore.errors import ToolError
 from lutcore.gen.run import simulation
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import Cause
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.core_simulator import Conditions, CoreSimulation
 from lutcore.verif.isa_model import IsaModel
 from lutcore.verif.random_programs import memory_image, random_program

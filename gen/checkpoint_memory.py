@@ -21,7 +21,7 @@ from rich.progress import track
 
 from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.gemm import plan
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 
 _WIDTH, _HIDDEN, VOCABULARY, LAYERS = 4096, 11008, 32000, 32
 _LAYER = {

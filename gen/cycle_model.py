@@ -21,8 +21,8 @@ from lutcore.compiler.search import search, shape_problem
 from lutcore.files import fill_table
 from lutcore.gen.run import simulation
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import load_config
 from lutcore.verif.core_simulator import Conditions, CoreSimulation
 
 

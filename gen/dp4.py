@@ -40,11 +40,11 @@ from lutcore.gen.opensta import sta_command
 from lutcore.gen.simulate import as_format, random_tensor
 from lutcore.gen.synth import read_library, synthesise
 from lutcore.gen.yosys import run_yosys
-from lutcore.hdl.blocks import Aligner, ExponentKeys, MagnitudeKeys, RunBuffer, TableRounder
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.dp4 import DotProduct4
-from lutcore.hdl.float_fused import FusedDotProduct4
-from lutcore.hdl.tables import TableBuilder, tables_layout
+from lutcore.hdl.baselines.discrete import DotProduct4
+from lutcore.hdl.baselines.fused import FusedDotProduct4
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.tile.blocks import Aligner, ExponentKeys, MagnitudeKeys, RunBuffer, TableRounder
+from lutcore.hdl.tile.tables import TableBuilder, tables_layout
 from lutcore.verif import dp4_reference
 
 #: MAC units.
@@ -173,8 +173,10 @@ class Precompute(wiring.Component):
     Members
     -------
     activations : In, ``[m][depth]`` bit patterns
-    exponents : In, ``[m]`` as of :class:`~lutcore.hdl.blocks.ExponentKeys`, the greatest of the run
-    magnitudes : In, ``[m]`` as of :class:`~lutcore.hdl.blocks.MagnitudeKeys`, only of int8 tables
+    exponents : In, ``[m]`` as of :class:`~lutcore.hdl.tile.blocks.ExponentKeys`, the greatest of
+    the run
+    magnitudes : In, ``[m]`` as of :class:`~lutcore.hdl.tile.blocks.MagnitudeKeys`, only of int8
+    tables
     keys : Out
         Of the step itself, for finding the greatest.
     scales, tables : Out

@@ -23,7 +23,7 @@ from lutcore.gen.power import SOURCE, Load, check_weighing, power_library, weigh
 from lutcore.gen.simulate import load_activations, random_activations, random_tensor
 from lutcore.gen.synth import netlist, read_library, synthesise
 from lutcore.gen.yosys import yosys_command
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.job import TileJob, tile_job
 
 STIMULI = ("random", "example")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lutcore.files import fill_table
 from lutcore.gen.synth import synthesise
-from lutcore.hdl.presets import PRESETS
+from lutcore.hdl.config.presets import PRESETS
 
 _HEADER = (
     "| preset | M x N x K a cycle | reads | weights | activations | accumulator | latency | kGE "

@@ -24,7 +24,8 @@ module _adder #(
 endmodule
 """
 
-#: :class:`lutcore.hdl.carry_chains.AddSubtract` of operands of BITS and a result of RESULT bits.
+#: :class:`lutcore.hdl.fabric.carry_chains.AddSubtract` of operands of BITS and a result of RESULT
+#: bits.
 _ADD_SUBTRACT = r"""
 (* techmap_celltype = "NAME" *)
 module _add_subtract (

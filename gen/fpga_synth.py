@@ -18,7 +18,7 @@ from lutcore.gen.hierarchy import count_cells
 from lutcore.gen.netlist import Json
 from lutcore.gen.rtl import design_rtlil
 from lutcore.gen.yosys import run_yosys, yosys_command
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 #: Cells of pins, cells that are no resource, or one of which there is only one.
 _NOTHING = r"\$scopeinfo|VCC|GND|V(LO|HI)|EHXPLLL|MMCME2_BASE|[IO]BUF|[IO]B|TRELLIS_IO|ODDRX1F"

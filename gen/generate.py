@@ -14,11 +14,11 @@ from lutcore.errors import InputError
 from lutcore.files import write_files
 from lutcore.gen.registers import c_header, python_module, system_rdl
 from lutcore.gen.rtl import TOPS, verilog
-from lutcore.hdl.axi_core import axi_core_signature
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.core import core_signature
-from lutcore.hdl.lmma import VERSION
-from lutcore.hdl.tile import tile_signature
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.core.axi_core import axi_core_signature
+from lutcore.hdl.core.core import core_signature
+from lutcore.hdl.isa.lmma import VERSION
+from lutcore.hdl.tile.tile import tile_signature
 
 #: Verilator lint rules that the emitted Verilog is not held to, each with its reason.
 WAIVERS = {

@@ -11,8 +11,8 @@ from lutcore.compiler.importers.base import Facts
 from lutcore.compiler.pack import check_size
 from lutcore.compiler.search import search, shape_problem
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.rules import check_core
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rules import check_core
 
 
 @dataclass(frozen=True)

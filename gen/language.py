@@ -14,7 +14,7 @@ from lutcore.compiler.network import compile_network
 from lutcore.errors import InputError
 from lutcore.gen.backends import open_backend
 from lutcore.gen.model_run import Executor
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 #: Tokens of a byte-level model.
 VOCABULARY = 256

@@ -7,7 +7,7 @@ import numpy as np
 
 from lutcore.errors import ToolError
 from lutcore.gen.language import Sampler, Writer, load_network, opened
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 
 MODEL = Path(__file__).resolve().parent.parent / "examples" / "kjv-ternary.gguf"
 #: The core, and what differs from its preset: a run is a whole row of d = 256.

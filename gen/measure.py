@@ -20,7 +20,7 @@ from lutcore.gen.liberty import parse, read_bytes
 from lutcore.gen.opensta import sta_command, sta_version
 from lutcore.gen.synth import NEUTRAL_CELLS, synthesise
 from lutcore.gen.yosys import yosys_command
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 FAMILIES = tuple(fpga_families.FAMILIES)
 

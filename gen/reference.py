@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lutcore.files import fill_table
 from lutcore.gen.registers import register_table
-from lutcore.hdl.lmma import BY_NAME, INSTRUCTION_CAUSES, Cause
-from lutcore.hdl.presets import CORE_PRESETS
+from lutcore.hdl.config.presets import CORE_PRESETS
+from lutcore.hdl.isa.lmma import BY_NAME, INSTRUCTION_CAUSES, Cause
 
 
 def instruction_table() -> str:

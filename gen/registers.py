@@ -1,8 +1,8 @@
 """The register table as a C header, a Python module, SystemRDL and Markdown."""
 
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import Cause
-from lutcore.hdl.registers import COUNTERS, REGISTERS, Register
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import Cause
+from lutcore.hdl.isa.registers import COUNTERS, REGISTERS, Register
 
 
 def _registers():

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component
 
-from lutcore.hdl.axi_core import AxiCore
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.core import Core
-from lutcore.hdl.pipelined_tile import PipelinedTile
-from lutcore.hdl.rules import check_core
-from lutcore.hdl.sharing import SharedModules
-from lutcore.hdl.tile import Tile
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rules import check_core
+from lutcore.hdl.core.axi_core import AxiCore
+from lutcore.hdl.core.core import Core
+from lutcore.hdl.fabric.pipelined_tile import PipelinedTile
+from lutcore.hdl.parts.sharing import SharedModules
+from lutcore.hdl.tile.tile import Tile
 
 # Plain dialect: registers and multiplexers without attributes or source paths; names of private
 # nets are numbered, dead nets are dropped.

@@ -10,7 +10,7 @@ from lutcore.compiler.program import Program
 from lutcore.errors import InputError
 from lutcore.gen.registers import c_header
 from lutcore.gen.rtl import verilog
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.core_simulator import Conditions, CoreSimulation
 from lutcore.verif.isa_model import IsaModel, State
 

@@ -11,7 +11,7 @@ from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.gen.rtl import verilog
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.float_reference import encode, number_type
 from lutcore.verif.job import Stalls, TileJob, check_activations, tile_job
 from lutcore.verif.simulator import build, check_simulator, run_jobs

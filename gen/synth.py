@@ -17,7 +17,7 @@ from lutcore.gen.liberty import Library, parse, read_bytes
 from lutcore.gen.mapping import Mapped, map_rtlil, tool_versions
 from lutcore.gen.opensta import sta_command
 from lutcore.gen.rtl import design_rtlil
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 #: The library that is used where none is given.
 NEUTRAL_CELLS = Path(__file__).with_name("cells.lib")

@@ -11,7 +11,7 @@ from lutcore.compiler.gguf_file import GgufFile
 from lutcore.compiler.tensor import QuantTensor
 from lutcore.gen.rtl import verilog
 from lutcore.gen.simulate import random_tensor
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.job import TileJob
 from lutcore.verif.simulator import build, run_jobs
 from lutcore.verif.small_cores import SMALL_CORES

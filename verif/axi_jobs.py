@@ -8,9 +8,9 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
-from lutcore.hdl.axi_core import axi_core_signature
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import ADDRESS_BITS, BYTES
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.core.axi_core import axi_core_signature
+from lutcore.hdl.isa.lmma import ADDRESS_BITS, BYTES
 from lutcore.verif.isa_model import IsaModel, State
 
 #: Modules with the benches of a core in its SoC and between streams.

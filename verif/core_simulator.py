@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from lutcore.errors import ToolError
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import ADDRESS_BITS, Cause
-from lutcore.hdl.registers import COUNTERS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
+from lutcore.hdl.isa.registers import COUNTERS
 from lutcore.verif.isa_model import State
 from lutcore.verif.native import build_native
 
@@ -72,7 +72,7 @@ class Outcome:
     state : State
         What the ISA model gives too.
     counters : dict of str to int
-        All performance counters (:data:`~lutcore.hdl.registers.COUNTERS`).
+        All performance counters (:data:`~lutcore.hdl.isa.registers.COUNTERS`).
     irq_status, ran : int
         Events, and cycles from the doorbell to the interrupt.
     violation : str

@@ -1,5 +1,5 @@
-"""Reference of the units of :mod:`lutcore.hdl.dp4` and :mod:`lutcore.hdl.float_fused`, vectorised,
-to the bit.
+"""Reference of the units of :mod:`lutcore.hdl.baselines.discrete` and
+:mod:`lutcore.hdl.baselines.fused`, vectorised, to the bit.
 
 Everything takes and gives bit patterns: ``a`` and ``b`` ``[n][4]`` of ``uint16`` (FP16), ``c`` and
 results ``[n]`` of ``uint32`` (FP32). The discrete unit is NumPy's own float32 arithmetic; the fused
@@ -9,7 +9,7 @@ one is computed with integers and rounded once, from float64, which holds its su
 import numpy as np
 from numpy.typing import NDArray
 
-from lutcore.hdl.formats import FP16, FP32
+from lutcore.hdl.config.formats import FP16, FP32
 from lutcore.verif.float_reference import decode, encode
 
 Halves = NDArray[np.uint16]
@@ -27,7 +27,7 @@ def discrete(a: Halves, b: Halves, c: Singles) -> Singles:
 def fused(a: Halves, b: Halves, c: Singles, guard: int = 3) -> Singles:
     """All five terms cut to a window below the largest exponent, added, rounded once.
 
-    See :class:`lutcore.hdl.float_fused.FusedDotProduct4` for the rules.
+    See :class:`lutcore.hdl.baselines.fused.FusedDotProduct4` for the rules.
     """
     ea, sa = _fields(a, 5, 10)
     eb, sb = _fields(b, 5, 10)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lutcore.compiler.pack import PackedWeights
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif import golden
 from lutcore.verif.golden_blocks import align, int8_tensor_products
 from lutcore.verif.golden_float import exact_products

@@ -33,11 +33,11 @@ from rich.progress import track
 from rich.table import Table
 
 from lutcore.errors import InputError, ToolError
-from lutcore.hdl.float_add import FloatAdder
-from lutcore.hdl.float_convert import FloatConverter, IntegerToFloat
-from lutcore.hdl.float_multiply import FloatMultiplier
-from lutcore.hdl.floats import double
-from lutcore.hdl.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
+from lutcore.hdl.config.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
+from lutcore.hdl.floats.add import FloatAdder
+from lutcore.hdl.floats.convert import FloatConverter, IntegerToFloat
+from lutcore.hdl.floats.multiply import FloatMultiplier
+from lutcore.hdl.floats.numbers import double
 from lutcore.verif import float_reference as reference
 from lutcore.verif.native import build_native, run_tool
 
@@ -47,14 +47,14 @@ _CHUNK = 1 << 20
 
 
 class _Doubler(wiring.Component):
-    """:func:`lutcore.hdl.floats.double` with ports."""
+    """:func:`lutcore.hdl.floats.numbers.double` with ports."""
 
     def __init__(self, format: FloatFormat):
         self._format = format
         super().__init__({"a": In(format.bits), "result": Out(format.bits)})
 
     def elaborate(self, platform: object) -> Module:
-        """A wire and :func:`lutcore.hdl.floats.double`."""
+        """A wire and :func:`lutcore.hdl.floats.numbers.double`."""
         m = Module()
         m.d.comb += self.result.eq(double(self.a, self._format))
         return m
@@ -130,14 +130,14 @@ class Outcome:
 
 
 def adder(format: FloatFormat, pipeline: int = 0) -> Unit:
-    """A :class:`~lutcore.hdl.float_add.FloatAdder` under test."""
+    """A :class:`~lutcore.hdl.floats.add.FloatAdder` under test."""
     make = partial(FloatAdder, format, pipeline)
     name = f"{format.name}, {pipeline} stages" if pipeline else format.name
     return Unit("add", name, make, partial(reference.add, format=format), 2, format, pipeline)
 
 
 def multiplier(format: FloatFormat, result: FloatFormat) -> Unit:
-    """A :class:`~lutcore.hdl.float_multiply.FloatMultiplier` under test."""
+    """A :class:`~lutcore.hdl.floats.multiply.FloatMultiplier` under test."""
     name = format.name if format is result else f"{format.name} to {result.name}"
     make = partial(FloatMultiplier, format, result)
     expected = partial(reference.multiply, format=format, result=result)
@@ -145,7 +145,7 @@ def multiplier(format: FloatFormat, result: FloatFormat) -> Unit:
 
 
 def converter(source: FloatFormat, target: FloatFormat) -> Unit:
-    """A :class:`~lutcore.hdl.float_convert.FloatConverter` under test."""
+    """A :class:`~lutcore.hdl.floats.convert.FloatConverter` under test."""
     name = f"{source.name} to {target.name}"
     make = partial(FloatConverter, source, target)
     expected = partial(reference.convert, source=source, target=target)
@@ -153,14 +153,14 @@ def converter(source: FloatFormat, target: FloatFormat) -> Unit:
 
 
 def integer_converter(bits: int, target: FloatFormat) -> Unit:
-    """An :class:`~lutcore.hdl.float_convert.IntegerToFloat` under test."""
+    """An :class:`~lutcore.hdl.floats.convert.IntegerToFloat` under test."""
     name = f"int{bits} to {target.name}"
     make = partial(IntegerToFloat, bits, target)
     return Unit("convert", name, make, partial(reference.from_integer, target=target), 1, bits)
 
 
 def doubler(format: FloatFormat) -> Unit:
-    """:func:`lutcore.hdl.floats.double` under test."""
+    """:func:`lutcore.hdl.floats.numbers.double` under test."""
     expected = partial(reference.double, format=format)
     return Unit("double", format.name, partial(_Doubler, format), expected, 1, format)
 

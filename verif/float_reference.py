@@ -20,7 +20,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from lutcore.hdl.formats import BF16, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
+from lutcore.hdl.config.formats import BF16, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
 
 Bits = NDArray[np.unsignedinteger]
 

@@ -23,16 +23,16 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from lutcore.errors import InputError, ToolError
-from lutcore.hdl.axi import PAGE_BITS, RowBursts, lite_signature, transfer_layout
-from lutcore.hdl.control import Control
-from lutcore.hdl.lmma import ADDRESS_BITS
-from lutcore.hdl.presets import preset
-from lutcore.hdl.registers import ADDRESS_WIDTH
+from lutcore.hdl.bus.axi import PAGE_BITS, RowBursts, lite_signature, transfer_layout
+from lutcore.hdl.config.presets import preset
+from lutcore.hdl.core.control import Control
+from lutcore.hdl.isa.lmma import ADDRESS_BITS
+from lutcore.hdl.isa.registers import ADDRESS_WIDTH
 from lutcore.verif.formal_engines import LoadProperties, StoreProperties, stays
 
 
 class BurstProperties(wiring.Component):
-    """Bursts of :class:`~lutcore.hdl.axi.RowBursts`.
+    """Bursts of :class:`~lutcore.hdl.bus.axi.RowBursts`.
 
     None crosses 4 KiB, none lies outside of the window, none is withdrawn or changed, and together
     they are the words of the transfer.
@@ -112,7 +112,9 @@ class BurstProperties(wiring.Component):
 
 
 class HostProperties(wiring.Component):
-    """Answers of :class:`~lutcore.hdl.control.Control`: none is dropped, withdrawn or made up."""
+    """Answers of :class:`~lutcore.hdl.core.control.Control`: none is dropped, withdrawn or made
+    up.
+    """
 
     def __init__(self) -> None:
         self._config = preset("edge")

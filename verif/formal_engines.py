@@ -10,12 +10,12 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, connect
 
-from lutcore.hdl.axi import PAGE_BITS, AxiMaster, read_members, write_members
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import ADDRESS_BITS, OUTPUTS
-from lutcore.hdl.lmma_limits import Units
-from lutcore.hdl.load import LoadEngine, Target, load_layout
-from lutcore.hdl.store import StoreEngine, store_layout
+from lutcore.hdl.bus.axi import PAGE_BITS, AxiMaster, read_members, write_members
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.core.load import LoadEngine, Target, load_layout
+from lutcore.hdl.core.store import StoreEngine, store_layout
+from lutcore.hdl.isa.limits import Units
+from lutcore.hdl.isa.lmma import ADDRESS_BITS, OUTPUTS
 from lutcore.verif.small_cores import SMALL_CORES
 
 #: Few columns and a narrow bus keep the solver fast.

@@ -7,7 +7,7 @@ stored, remapped indices or hardware shifters.
 import numpy as np
 
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 
 def align(activations: np.ndarray, config: CoreConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ because their order is the contract.
 
 import numpy as np
 
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.formats import FORMATS, FloatFormat
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.formats import FORMATS, FloatFormat
 from lutcore.verif import float_reference as ref
 
 FP32 = FORMATS["fp32"]

@@ -13,7 +13,7 @@ import numpy as np
 from lutcore.compiler.checkpoint import Checkpoint
 from lutcore.compiler.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 
 def entries(codes: np.ndarray, k: int, block: int) -> np.ndarray:

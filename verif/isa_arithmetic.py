@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.formats import FP32
-from lutcore.hdl.forms import TERNARY_K
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.formats import FP32
+from lutcore.hdl.config.forms import TERNARY_K
 from lutcore.verif.float_reference import bits_type, convert, encode, number_type
 from lutcore.verif.golden_blocks import align, rounded, table_shift
 from lutcore.verif.golden_float import entry_sum, tree_sum, widened

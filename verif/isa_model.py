@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import (
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rules import check_core
+from lutcore.hdl.isa.limits import Examined, Units, examine
+from lutcore.hdl.isa.lmma import (
     ADDRESS_BITS,
     BY_NAME,
     BYTES,
@@ -26,8 +28,6 @@ from lutcore.hdl.lmma import (
     Instruction,
     Queue,
 )
-from lutcore.hdl.lmma_limits import Examined, Units, examine
-from lutcore.hdl.rules import check_core
 from lutcore.verif.isa_arithmetic import Decoded, accumulate, convert_outputs, run_products
 
 _PAGE = 4096

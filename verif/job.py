@@ -10,7 +10,7 @@ import numpy as np
 from lutcore.compiler.pack import PackedWeights, pack
 from lutcore.compiler.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.expect import RunResults, expected_results
 from lutcore.verif.fields import pack_fields
 from lutcore.verif.float_reference import bits_type, number_type
@@ -39,7 +39,7 @@ class TileJob:
     inputs : dict of str to uint8 [beats, payload bits]
         Payload bits of every beat of each input stream, low bit first.
     expected : dict of str to int64 [beats, ...]
-        Fields of the result beats (:func:`~lutcore.hdl.drain.results_layout`).
+        Fields of the result beats (:func:`~lutcore.hdl.tile.drain.results_layout`).
     checked : dict of str to bool, shaped as ``expected``
         Which of them count: what padding columns and invalid rows give is not checked.
     """

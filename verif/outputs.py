@@ -4,8 +4,8 @@ import numpy as np
 
 from lutcore.compiler.pack import PackedWeights, pack
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.formats import FORMATS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.formats import FORMATS
 from lutcore.verif.expect import expected_results, run_spans
 from lutcore.verif.float_reference import decode
 from lutcore.verif.golden_blocks import align, table_shift
@@ -14,8 +14,8 @@ from lutcore.verif.golden_blocks import align, table_shift
 def outputs(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) -> np.ndarray:
     """``O = A W^T`` as a tile and an epilogue in float64 compute it, float64 [M, N].
 
-    ``O += s' 2^e (scale D - z'' R) + minimum 2^e R`` over runs (:class:`~lutcore.hdl.forms.Form`),
-    so that all error is the tile's own.
+    ``O += s' 2^e (scale D - z'' R) + minimum 2^e R`` over runs
+    (:class:`~lutcore.hdl.config.forms.Form`), so that all error is the tile's own.
     """
     tensor, activations = tensor.without_order(activations)
     packed = pack(config.replace(zero_points="external"), tensor)

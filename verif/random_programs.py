@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import BY_NAME, EDGES, OUTPUTS, SCALES, SIGNALS, WAITS, Queue
-from lutcore.hdl.lmma_limits import Units, alignments, built_values, longest_run
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.limits import Units, alignments, built_values, longest_run
+from lutcore.hdl.isa.lmma import BY_NAME, EDGES, OUTPUTS, SCALES, SIGNALS, WAITS, Queue
 from lutcore.verif.float_reference import bits_type, encode
 
 #: Memory of a job: program and data that is only read, then results.

@@ -24,7 +24,7 @@ from filelock import FileLock
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 SIMULATORS = ("verilator", "icarus")
 #: The module with the cocotb test of a tile.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 _COMMON: dict[str, Any] = {
     "precompute": "buffered",

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif import float_reference as ref
 from lutcore.verif.golden_blocks import align, rounded, table_shift
 from lutcore.verif.golden_float import entry_sum

@@ -10,7 +10,7 @@ import numpy as np
 
 from lutcore.compiler.graph.ir import Graph, Node
 from lutcore.compiler.graph.ops import OPS
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Facts:
     minimums : bool
         Whether each group has a minimum, which the host adds.
     scales : str
-        The scale records (:data:`lutcore.hdl.lmma.SCALES`) that hold any tensor of the type
+        The scale records (:data:`lutcore.hdl.isa.lmma.SCALES`) that hold any tensor of the type
         exactly.
     """
 

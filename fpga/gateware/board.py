@@ -10,11 +10,11 @@ from lutcore.fpga.gateware.sdram import sdram_memory, sdram_pins
 from lutcore.fpga.gateware.words import ConstantWords, LiteMaster, decode
 from lutcore.fpga.protocol import facts
 from lutcore.fpga.sdram_chip import Memory, memory_bytes
-from lutcore.hdl.axi import axi4_signature, lite_signature
-from lutcore.hdl.axi_core import AxiCore
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.pieces import forward
-from lutcore.hdl.registers import ADDRESS_WIDTH
+from lutcore.hdl.bus.axi import axi4_signature, lite_signature
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.core.axi_core import AxiCore
+from lutcore.hdl.isa.registers import ADDRESS_WIDTH
+from lutcore.hdl.parts.pieces import forward
 
 
 class Board(wiring.Component):

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from lutcore.fpga.gateware.words import WORD_BUS
-from lutcore.hdl.axi import axi4_signature
+from lutcore.hdl.bus.axi import axi4_signature
 
 _DECERR = 3
 
@@ -54,7 +54,7 @@ class SharedMemory(wiring.Component):
 
     Members
     -------
-    bus : In, :func:`~lutcore.hdl.axi.axi4_signature`
+    bus : In, :func:`~lutcore.hdl.bus.axi.axi4_signature`
     words : In, :data:`~lutcore.fpga.gateware.words.WORD_BUS`
     pins : Out
         The store's, if it has pins.

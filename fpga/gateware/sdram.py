@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from lutcore.fpga.gateware.memory import SharedMemory, store_signature, tag_layout
 from lutcore.fpga.sdram_chip import SdramChip, SdramTiming
-from lutcore.hdl.pieces import delayed
+from lutcore.hdl.parts.pieces import delayed
 
 #: Words that were asked for and are not taken yet.
 _ROOM = 8

@@ -12,8 +12,8 @@ from lutcore.fpga.gateware.link import Link
 from lutcore.fpga.gateware.words import ConstantWords, decode
 from lutcore.fpga.protocol import STEP_WORDS, facts
 from lutcore.gen.rtl import TOPS
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.tile import tile_signature
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.tile.tile import tile_signature
 
 
 def check_tile(config: CoreConfig) -> None:

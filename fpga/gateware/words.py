@@ -7,8 +7,8 @@ from amaranth.hdl import Array, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.axi import lite_signature
-from lutcore.hdl.registers import ADDRESS_WIDTH
+from lutcore.hdl.bus.axi import lite_signature
+from lutcore.hdl.isa.registers import ADDRESS_WIDTH
 
 #: A request, ``read`` or ``write``, stays until ``done``, which is when ``read_data`` and ``error``
 #: count. Addresses are those of bytes, multiples of 4.
@@ -53,7 +53,7 @@ class LiteMaster(wiring.Component):
     Members
     -------
     words : In, :data:`WORD_BUS`
-    host : In, :func:`~lutcore.hdl.axi.lite_signature`
+    host : In, :func:`~lutcore.hdl.bus.axi.lite_signature`
         Of the slave.
     """
 

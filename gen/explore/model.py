@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 #: Part of a tile -> gate equivalents that one bit of it costs before anything is fitted: 6 for a
 #: flip-flop, 5 for a full adder, 1.2 for an AND-OR input, more where wiring and muxes come along.

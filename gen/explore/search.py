@@ -11,7 +11,7 @@ from lutcore.gen.explore.model import AreaModel, fit
 from lutcore.gen.explore.space import ASIC, ENERGY, FPGA, KNOWN, Space
 from lutcore.gen.study.compare import counts, dominates, front
 from lutcore.gen.study.runner import Runner
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 #: Points that the first model is fitted to, spread over the space at random.
 _FIRST_SAMPLE = 24

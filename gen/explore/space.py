@@ -11,7 +11,7 @@ from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.gen.measure import FAMILIES, Point, available, ops_per_cycle
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 #: Configurations of a space that are looked at one by one at most.
 MOST_CONFIGS = 1_000_000

@@ -16,7 +16,7 @@ from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.search import search, shape_problem
 from lutcore.gen.performance.shapes import HALF, ModelShape, Operator, Phase, operators
 from lutcore.gen.performance.system import System
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 _SCALE = 2  # bytes
 

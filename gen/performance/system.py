@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from lutcore.compiler.engine_times import Memory
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 from lutcore.gen.study.compare import comparable, ratio
 from lutcore.gen.study.paper import ABLATION
 from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 _PAPER: dict[str, Any] = {"m": 2, "n": 64, "k": 4, "group_size": 0}
 _DENSE: dict[str, Any] = {"m": 2, "n": 16, "k": 2, "lookups": 8}

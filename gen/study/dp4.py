@@ -9,7 +9,7 @@ from lutcore.gen import dp4 as units
 from lutcore.gen.study.compare import comparable, ratio
 from lutcore.gen.study.paper import DP4
 from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 #: The error of FP16 tables with FP32 accumulation, on the same problem: what counts as accurate.
 ACCURATE = 4e-4

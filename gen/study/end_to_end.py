@@ -20,7 +20,7 @@ from lutcore.gen.study import paper
 from lutcore.gen.study.campaign import write, write_images
 from lutcore.gen.study.points import Finding, Plot
 from lutcore.gen.study.runner import OnDone, Runner
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 
 NAME = "end-to-end"
 PREFILL = Phase(name="BS1 SEQ2048", batch=1, tokens=2048, context=2048)

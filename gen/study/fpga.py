@@ -7,7 +7,7 @@ from lutcore.gen.measure import available
 from lutcore.gen.study.compare import comparable, ratio
 from lutcore.gen.study.paper import FINN_LUTS, bismo_luts
 from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 LUT = "LUT"
 

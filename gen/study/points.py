@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lutcore.gen.measure import Point
-from lutcore.hdl.config import FLOATS, CoreConfig
+from lutcore.hdl.config.core import FLOATS, CoreConfig
 
 Row = dict[str, Any]
 

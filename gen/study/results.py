@@ -14,8 +14,8 @@ from lutcore.gen.measure import FAMILIES
 from lutcore.gen.study.compare import counts, status
 from lutcore.gen.study.points import Finding, Plot, Row, Settings, Study
 from lutcore.gen.study.runner import OnDone, Runner
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import PRESETS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import PRESETS
 
 #: Preset that commands start from.
 _FROM = "w2a8"

@@ -7,7 +7,7 @@ from lutcore.errors import InputError
 from lutcore.gen.explore.model import estimate
 from lutcore.gen.measure import ops_per_cycle
 from lutcore.gen.study.points import PRODUCTS, tile
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 _TABLE_K = (2, 3, 4, 5)
 _LOOKUPS = (1, 2, 4, 8, 16)

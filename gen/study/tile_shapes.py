@@ -9,7 +9,7 @@ from lutcore.gen.study.dp4 import unit_entry
 from lutcore.gen.study.paper import INT8_DENSITY, INT8_EFFICIENCY, LUT_LOSES
 from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
 from lutcore.gen.study.shapes import baseline_shapes, lut_shapes
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 _ACTIVATIONS = ("int8", "int16", "fp8-e4m3", "fp16")
 _WEIGHTS = (1, 2, 4)

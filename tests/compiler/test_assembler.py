@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lutcore.compiler.assembler import assemble, disassemble, from_bytes, to_bytes
 from lutcore.errors import InputError
-from lutcore.hdl.lmma import BY_NAME, Instruction
+from lutcore.hdl.isa.lmma import BY_NAME, Instruction
 
 
 @st.composite

@@ -12,7 +12,7 @@ from lutcore.compiler.network import compile_network
 from lutcore.compiler.quantise import Rounding
 from lutcore.compiler.stored import StoredTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.small_networks import bert
 
 CORE = CoreConfig(

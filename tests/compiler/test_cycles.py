@@ -12,7 +12,7 @@ from lutcore.compiler.gemm import gemm
 from lutcore.compiler.timeline import Timeline
 from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.presets import preset
 
 
 def program(make_tensor, core: str, shape: tuple[int, int, int], bits: int, group: int):

@@ -10,7 +10,7 @@ from lutcore.compiler.gemm import gemm
 from lutcore.compiler.search import search, shape_problem
 from lutcore.gen.run import compare
 from lutcore.gen.simulate import random_activations
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.presets import preset
 from lutcore.verif.golden import mpgemm
 
 

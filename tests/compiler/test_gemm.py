@@ -9,8 +9,8 @@ from lutcore.compiler.gemm import PAGE, gemm, placed, plan
 from lutcore.compiler.schedule import up
 from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import BYTES, Cause
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import BYTES, Cause
 from lutcore.verif.isa_model import IsaModel
 
 CORE = CoreConfig(

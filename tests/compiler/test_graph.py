@@ -10,7 +10,7 @@ from lutcore.compiler.graph.draw import dot, summary, svg, text
 from lutcore.compiler.graph.ir import Graph, Node, Value
 from lutcore.compiler.graph.passes import PASSES, Target, run_passes
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.small_networks import bert, qwen, ternary_model
 
 CORE = CoreConfig(

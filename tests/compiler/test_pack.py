@@ -12,7 +12,7 @@ from lutcore.compiler.pack import (
 )
 from lutcore.compiler.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 
 
 def test_reinterpretation_changes_nothing():

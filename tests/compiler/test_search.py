@@ -10,8 +10,8 @@ from lutcore.compiler.gemm import placed, plan
 from lutcore.compiler.search import NEAR, Problem, choose, search, shape_problem
 from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations
-from lutcore.hdl.lmma import BYTES
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.presets import preset
+from lutcore.hdl.isa.lmma import BYTES
 from lutcore.verif.isa_model import IsaModel
 
 SLOW = Memory(latency=100, words_per_cycle=0.1)

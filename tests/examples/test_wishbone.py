@@ -9,8 +9,8 @@ from lutcore.compiler.assembler import assemble
 from lutcore.compiler.gemm import gemm
 from lutcore.compiler.program import Output, Program
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.lmma import Cause
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.presets import preset
+from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.isa_model import IsaModel
 
 CONFIG = preset("edge").replace(n=8, result_columns=2, group_size=32)

@@ -23,8 +23,8 @@ from lutcore.fpga.pll import ecp5_pll, mmcm
 from lutcore.fpga.protocol import facts
 from lutcore.fpga.tools import ICEUNPACK, command
 from lutcore.gen.rtl import component_rtlil
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import preset
 
 BOARD = BOARDS["icebreaker"]
 #: Three units, so that it is built in seconds; tests that build it share the cache.

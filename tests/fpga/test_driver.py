@@ -26,8 +26,8 @@ from lutcore.gen.backends import CheckedBackend
 from lutcore.gen.model_run import Executor
 from lutcore.gen.run import against_model
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.lmma import Cause
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.presets import preset
+from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.golden import mpgemm
 from lutcore.verif.small_cores import SMALL_CORES
 from lutcore.verif.small_networks import bert

@@ -16,8 +16,8 @@ from lutcore.fpga.gateware.block_memory import block_memory
 from lutcore.fpga.gateware.link import Link
 from lutcore.fpga.protocol import Kind, Reply, Request, Status, Unwrapper, digest, wrap
 from lutcore.gen.generate import waiver_file
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import CORE_PRESETS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import CORE_PRESETS
 from lutcore.verif.simulator import verilator_root
 
 DIVISOR = 4

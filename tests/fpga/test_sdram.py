@@ -20,7 +20,7 @@ from lutcore.fpga.sdram_chip import SDRAM_16M_16, SdramTiming
 from lutcore.fpga.virtual import VirtualBoard, model_headers, model_rules
 from lutcore.gen.rtl import component_rtlil, rtlil_verilog
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.presets import preset
 from lutcore.verif.golden import mpgemm
 from lutcore.verif.native import build_native
 from lutcore.verif.small_cores import SMALL_CORES

@@ -16,7 +16,7 @@ from lutcore.compiler.schedule import blockings
 from lutcore.gen.cycle_model import CASES
 from lutcore.gen.run import simulation
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.lmma import Cause
+from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.core_simulator import Conditions
 from lutcore.verif.random_programs import memory_image, random_program
 

@@ -17,8 +17,8 @@ from lutcore.gen.explore.space import Space, load_space
 from lutcore.gen.measure import Point, failed, measure, ops_per_cycle
 from lutcore.gen.study.compare import dominates
 from lutcore.gen.study.runner import Runner
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import PRESETS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import PRESETS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "space.toml"
 

@@ -7,7 +7,7 @@ from lutcore.errors import InputError
 from lutcore.gen.fpga_families import FAMILIES
 from lutcore.gen.fpga_synth import netlist, synthesise_fpga
 from lutcore.gen.simulate import random_activations
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.job import Stalls, tile_job
 
 TINY = CoreConfig(

@@ -12,10 +12,10 @@ import pytest
 from lutcore.errors import InputError
 from lutcore.gen.generate import WAIVERS, generate
 from lutcore.gen.rtl import verilog
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import CORE_PRESETS, PRESETS, preset
-from lutcore.hdl.registers import REGISTERS
-from lutcore.hdl.rules import check_core
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, preset
+from lutcore.hdl.config.rules import check_core
+from lutcore.hdl.isa.registers import REGISTERS
 from lutcore.verif.simulator import verilator_root
 
 
@@ -56,7 +56,7 @@ def test_same_bytes_in_another_process(tmp_path):
     generate(PRESETS["ternary-a8"], tmp_path / "a")
     script = (
         "import sys; from pathlib import Path; from lutcore.gen.generate import generate\n"
-        "from lutcore.hdl.presets import PRESETS\n"
+        "from lutcore.hdl.config.presets import PRESETS\n"
         "generate(PRESETS['ternary-a8'], Path(sys.argv[1]))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}

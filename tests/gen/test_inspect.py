@@ -13,7 +13,7 @@ from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.gemm import plan
 from lutcore.errors import InputError
 from lutcore.gen.inspect import inspect
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 from lutcore.verif.checkpoint_files import (
     bitnet_packed,
     gguf_file,

@@ -14,7 +14,7 @@ from lutcore.gen.performance.system import ENERGIES, System
 from lutcore.gen.performance.workload import Workload, record
 from lutcore.gen.study.end_to_end import end_to_end, precompute, workloads, write_result
 from lutcore.gen.study.runner import Runner
-from lutcore.hdl.presets import preset
+from lutcore.hdl.config.presets import preset
 
 #: Published numbers of parameters, in billions.
 PARAMETERS = {

@@ -18,7 +18,7 @@ from lutcore.gen.opensta import Session, run_sta
 from lutcore.gen.simulate import random_activations
 from lutcore.gen.synth import NEUTRAL_CELLS, netlist, synthesise
 from lutcore.gen.yosys import run_yosys
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.job import Stalls, tile_job
 
 TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")

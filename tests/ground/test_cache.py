@@ -9,10 +9,15 @@ from lutcore import cache
 #: What computes cached results: the modules that callers give to the cache.
 FLOWS = {
     "lutcore.gen.mapping": {"gen/compressor.py", "gen/delays.py", "gen/opensta.py"},
-    "lutcore.gen.fpga_synth": {"gen/fpga_adders.py", "hdl/carry_chains.py", "gen/yosys.py"},
-    "lutcore.gen.energy": {"gen/activity.py", "verif/job.py", "compiler/pack.py", "hdl/drain.py"},
-    "lutcore.gen.measure": {"gen/synth.py", "gen/liberty.py", "hdl/tile.py"},
-    "lutcore.gen.dp4": {"gen/closing.py", "hdl/dp4.py", "verif/dp4_reference.py"},
+    "lutcore.gen.fpga_synth": {"gen/fpga_adders.py", "hdl/fabric/carry_chains.py", "gen/yosys.py"},
+    "lutcore.gen.energy": {
+        "gen/activity.py",
+        "verif/job.py",
+        "compiler/pack.py",
+        "hdl/tile/drain.py",
+    },
+    "lutcore.gen.measure": {"gen/synth.py", "gen/liberty.py", "hdl/tile/tile.py"},
+    "lutcore.gen.dp4": {"gen/closing.py", "hdl/baselines/discrete.py", "verif/dp4_reference.py"},
     "lutcore.gen.performance.workload": {"compiler/cycles.py", "compiler/search.py"},
     "lutcore.fpga.netlist": {"gen/fpga_families.py", "fpga/boards.py"},
     "lutcore.fpga.place": {"fpga/tools.py"},

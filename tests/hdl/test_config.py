@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig, signed_bits
-from lutcore.hdl.presets import PRESETS, load_config
-from lutcore.hdl.rules import check_core
+from lutcore.hdl.config.core import CoreConfig, signed_bits
+from lutcore.hdl.config.presets import PRESETS, load_config
+from lutcore.hdl.config.rules import check_core
 
 
 @pytest.mark.parametrize(

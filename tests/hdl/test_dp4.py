@@ -9,9 +9,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.dp4 import DotProduct4
-from lutcore.hdl.float_fused import FusedDotProduct4
-from lutcore.hdl.formats import FP16, FP32
+from lutcore.hdl.baselines.discrete import DotProduct4
+from lutcore.hdl.baselines.fused import FusedDotProduct4
+from lutcore.hdl.config.formats import FP16, FP32
 from lutcore.verif import dp4_reference as reference
 from lutcore.verif.float_campaign import Unit, boundary_values, build, evaluate, random_operands
 

@@ -11,13 +11,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-import lutcore.hdl.float_add
-import lutcore.hdl.floats
+import lutcore.hdl.floats.add
+import lutcore.hdl.floats.numbers
 from lutcore.errors import InputError
-from lutcore.hdl.float_add import FloatAdder
-from lutcore.hdl.float_convert import FloatConverter, IntegerToFloat
-from lutcore.hdl.float_multiply import FloatMultiplier
-from lutcore.hdl.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
+from lutcore.hdl.config.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
+from lutcore.hdl.floats.add import FloatAdder
+from lutcore.hdl.floats.convert import FloatConverter, IntegerToFloat
+from lutcore.hdl.floats.multiply import FloatMultiplier
 from lutcore.verif import float_campaign, float_reference
 
 SLICE = [
@@ -219,8 +219,10 @@ class Signed(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.d.comb += [
-            self.result[: self._format.bits].eq(lutcore.hdl.floats.double(self.a, self._format)),
-            self.result[self._format.bits :].eq(lutcore.hdl.floats.negate(self.a)),
+            self.result[: self._format.bits].eq(
+                lutcore.hdl.floats.numbers.double(self.a, self._format)
+            ),
+            self.result[self._format.bits :].eq(lutcore.hdl.floats.numbers.negate(self.a)),
         ]
         return m
 
@@ -335,7 +337,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", ["add fp8-e4m3", "multiply fp16"])
 def test_the_campaign_notices_a_fault(name, fault, monkeypatch):
-    monkeypatch.setattr(lutcore.hdl.floats, *FAULTS[fault])
+    monkeypatch.setattr(lutcore.hdl.floats.numbers, *FAULTS[fault])
     outcome = float_campaign.check(UNITS[name], float_campaign.SLICE)
     assert outcome.mismatches > 0
     assert ", not 0x" in outcome.example
@@ -343,16 +345,18 @@ def test_the_campaign_notices_a_fault(name, fault, monkeypatch):
 
 def test_the_campaign_notices_a_lost_sticky_bit(monkeypatch):
     def without_sticky(m, value, amount, sticky, name):
-        return Cat(Const(0, 1), lutcore.hdl.floats.shift_right(m, value, amount, sticky, name)[1:])
+        return Cat(
+            Const(0, 1), lutcore.hdl.floats.numbers.shift_right(m, value, amount, sticky, name)[1:]
+        )
 
-    monkeypatch.setattr(lutcore.hdl.float_add, "shift_right", without_sticky)
+    monkeypatch.setattr(lutcore.hdl.floats.add, "shift_right", without_sticky)
     assert float_campaign.check(UNITS["add fp16"], float_campaign.SLICE).mismatches > 0
 
 
 def test_exit_status(monkeypatch, capsys):
     assert float_campaign.main(["add", "e4m3"]) == 0
     assert "65,536" in capsys.readouterr().out
-    monkeypatch.setattr(lutcore.hdl.floats, *FAULTS["ties up"])
+    monkeypatch.setattr(lutcore.hdl.floats.numbers, *FAULTS["ties up"])
     assert float_campaign.main(["add", "e4m3"]) == 1
     assert "add fp8-e4m3: 0x" in capsys.readouterr().out
     assert float_campaign.main(["divide"]) == 2

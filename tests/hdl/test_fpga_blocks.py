@@ -9,12 +9,12 @@ from amaranth.hdl import Const
 from amaranth.sim import Simulator
 
 from lutcore.gen.yosys import run_yosys
-from lutcore.hdl.carry_chains import AddSubtract, offset_value
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lutram import LutRamColumn
-from lutcore.hdl.parities import entry_bits
-from lutcore.hdl.sharing import SharedModules
-from lutcore.hdl.table_writer import TableWriter
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.fabric.carry_chains import AddSubtract, offset_value
+from lutcore.hdl.fabric.lutram_column import LutRamColumn
+from lutcore.hdl.fabric.parities import entry_bits
+from lutcore.hdl.fabric.table_writer import TableWriter
+from lutcore.hdl.parts.sharing import SharedModules
 
 LUTRAM = CoreConfig(
     **{"table_storage": "lutram", "passes": 39, "n": 2, "lookups": 2, "max_weight_bits": 1},

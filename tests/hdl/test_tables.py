@@ -7,9 +7,9 @@ import pytest
 from amaranth.sim import Simulator
 
 from lutcore.compiler.pack import remap
-from lutcore.hdl.column import Column
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.tables import TableBuilder
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.tile.column import Column
+from lutcore.hdl.tile.tables import TableBuilder
 
 
 def simulate(component, bench, clocked=False):

@@ -4,7 +4,7 @@ import pytest
 
 from lutcore.compiler.assembler import assemble
 from lutcore.gen.rtl import verilog
-from lutcore.hdl.lmma import Cause
+from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.axi_jobs import BENCH, STREAM_BENCH, TOP, HostJob, identified_core
 from lutcore.verif.random_programs import MEMORY, memory_image, random_program
 from lutcore.verif.simulator import build, run_jobs

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutcore.errors import InputError
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.bench.scoreboard import judge
 from lutcore.verif.bench.streams import ProtocolError, StreamMonitor
 from lutcore.verif.fields import from_words, pack_fields, to_words, unpack_fields

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lutcore.gen.simulate import as_format
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif import golden
 from lutcore.verif.job import tile_job
 from lutcore.verif.outputs import error_bound, outputs

@@ -11,9 +11,9 @@ from lutcore.compiler.assembler import assemble, to_bytes
 from lutcore.compiler.gemm import gemm
 from lutcore.gen.run import simulation
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import BY_NAME, Cause
-from lutcore.hdl.lmma_limits import built_values
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.limits import built_values
+from lutcore.hdl.isa.lmma import BY_NAME, Cause
 from lutcore.verif.core_simulator import Conditions, CoreSimulation, Outcome
 from lutcore.verif.isa_model import IsaModel
 from lutcore.verif.random_programs import MEMORY, RESULTS, memory_image, random_program

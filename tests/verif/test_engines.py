@@ -7,8 +7,8 @@ import pytest
 
 from lutcore.errors import InputError
 from lutcore.gen.simulate import as_format, random_activations
-from lutcore.hdl.config import FLOATS, INTEGERS, CoreConfig
-from lutcore.hdl.formats import FORMATS
+from lutcore.hdl.config.core import FLOATS, INTEGERS, CoreConfig
+from lutcore.hdl.config.formats import FORMATS
 from lutcore.verif.float_reference import number_type
 from lutcore.verif.job import PLANE_ORDERS, Stalls, tile_job
 

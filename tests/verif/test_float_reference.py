@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lutcore.hdl.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32
+from lutcore.hdl.config.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32
 from lutcore.verif import float_reference as reference
 
 each_format = pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)

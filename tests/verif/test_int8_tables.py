@@ -5,8 +5,8 @@ import pytest
 
 from lutcore.compiler.pack import pack
 from lutcore.compiler.tensor import QuantTensor
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import load_config
 from lutcore.verif.expect import expected_results
 from lutcore.verif.int8_tables import entries, reads
 

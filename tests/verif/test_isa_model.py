@@ -12,8 +12,8 @@ from lutcore.compiler.pack import pack
 from lutcore.compiler.program import Program
 from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations, random_tensor
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.lmma import BY_NAME, SCALES, Cause
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import BY_NAME, SCALES, Cause
 from lutcore.verif.expect import expected_results
 from lutcore.verif.golden import integer_products
 from lutcore.verif.isa_arithmetic import Decoded

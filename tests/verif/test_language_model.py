@@ -6,7 +6,7 @@ import pytest
 from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.ternary_model import ModelShape, Ternary, random_model, write_model
 from lutcore.errors import InputError
-from lutcore.hdl.presets import load_config
+from lutcore.hdl.config.presets import load_config
 from lutcore.verif.int8_tables import Int8TableLinear
 from lutcore.verif.language_model import ExactLinear, LanguageModel, Memory, perplexity, quantise
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lutcore.gen.accuracy import relative_error
 from lutcore.gen.simulate import as_format, random_tensor
-from lutcore.hdl.config import FLOATS, CoreConfig
+from lutcore.hdl.config.core import FLOATS, CoreConfig
 from lutcore.verif.golden_blocks import align, int8_products, table_shift
 from lutcore.verif.outputs import error_bound, outputs
 

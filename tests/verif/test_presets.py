@@ -3,7 +3,7 @@
 import pytest
 
 from lutcore.gen.all_presets import run
-from lutcore.hdl.presets import PRESETS
+from lutcore.hdl.config.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", ["ternary-a8", "w2a8-buffered", "w4-fp8", "mac-fp8", "dense-w2a8"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lutcore.gen.simulate import random_activations
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.job import PLANE_ORDERS, Stalls, tile_job
 
 BUSY = Stalls(activations=0.2, weights=0.2, zero_points=0.3, results=0.3)

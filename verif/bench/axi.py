@@ -26,8 +26,8 @@ from cocotbext.axi import (
     MemoryRegion,
 )
 
-from lutcore.hdl.config import CoreConfig
-from lutcore.hdl.registers import REGISTERS, constants
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.registers import REGISTERS, constants
 
 #: Clock period, and after how long without an interrupt a job is given up.
 _PERIOD_NS, _PATIENCE_US = 10, 2000

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.fields import from_words, unpack_fields
 
 

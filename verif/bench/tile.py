@@ -14,7 +14,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from lutcore.hdl.config import CoreConfig
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.bench.scoreboard import judge
 from lutcore.verif.bench.streams import ProtocolError, StreamDriver, StreamMonitor
 

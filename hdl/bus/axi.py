@@ -1,0 +1,246 @@
+"""AXI4 for data and AXI4-Lite for control: signatures, and the cutting of transfers into bursts."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from lutcore.hdl.isa.lmma import ADDRESS_BITS
+
+#: Bursts end at multiples of this many bytes, as AXI asks, and have 256 beats at most.
+PAGE_BITS = 12
+MOST_BEATS = 256
+
+
+def axi4_signature(bits: int) -> wiring.Signature:
+    """AXI4 master with ``bits`` of data: full-width INCR bursts, in order, no identifiers."""
+    address = {
+        "valid": Out(1),
+        "ready": In(1),
+        "addr": Out(ADDRESS_BITS),
+        "len": Out(8),
+        "size": Out(3),
+        "burst": Out(2),
+    }
+    channels = {
+        "ar": address,
+        "r": {"valid": In(1), "ready": Out(1), "data": In(bits), "resp": In(2), "last": In(1)},
+        "aw": address,
+        "w": {
+            "valid": Out(1),
+            "ready": In(1),
+            "data": Out(bits),
+            "strb": Out(bits // 8),
+            "last": Out(1),
+        },
+        "b": {"valid": In(1), "ready": Out(1), "resp": In(2)},
+    }
+    return wiring.Signature(
+        {
+            f"{channel}{name}": member
+            for channel, members in channels.items()
+            for name, member in members.items()
+        }
+    )
+
+
+def lite_signature(address_bits: int) -> wiring.Signature:
+    """AXI4-Lite slave, 32 bits of data."""
+    return wiring.Signature(
+        {
+            "awvalid": In(1),
+            "awready": Out(1),
+            "awaddr": In(address_bits),
+            "wvalid": In(1),
+            "wready": Out(1),
+            "wdata": In(32),
+            "wstrb": In(4),
+            "bvalid": Out(1),
+            "bready": In(1),
+            "bresp": Out(2),
+            "arvalid": In(1),
+            "arready": Out(1),
+            "araddr": In(address_bits),
+            "rvalid": Out(1),
+            "rready": In(1),
+            "rdata": Out(32),
+            "rresp": Out(2),
+        }
+    )
+
+
+def transfer_layout() -> data.StructLayout:
+    """A transfer of rows: address ``mem``, ``rows``, ``words`` of a row, ``pitch`` in bytes."""
+    return data.StructLayout({"mem": ADDRESS_BITS, "rows": 16, "words": 24, "pitch": 32})
+
+
+def burst_layout() -> data.StructLayout:
+    """A burst: ``addr``, and ``beats`` less one."""
+    return data.StructLayout({"addr": ADDRESS_BITS, "len": 8})
+
+
+class RowBursts(wiring.Component):
+    """Cuts transfers into bursts, one a cycle.
+
+    Parameters
+    ----------
+    bus_bytes : int
+
+    Members
+    -------
+    transfers : In stream, :func:`transfer_layout`
+    bursts : Out stream, :func:`burst_layout`
+    window_low, window_high : In
+        Pages that bursts may lie in: from, and up to but without.
+    checked : In
+        Whether the window counts.
+    stop : In
+        Begin no more bursts.
+    outside : Out
+        The burst that is next lies outside of the window and is not begun.
+    address : Out
+        Where it starts.
+    busy : Out
+        A transfer is not all cut yet.
+    """
+
+    def __init__(self, bus_bytes: int):
+        self._bus = bus_bytes
+        super().__init__(
+            {
+                "transfers": In(stream.Signature(transfer_layout())),
+                "bursts": Out(stream.Signature(burst_layout())),
+                "window_low": In(ADDRESS_BITS - PAGE_BITS),
+                "window_high": In(ADDRESS_BITS - PAGE_BITS + 1),
+                "checked": In(1),
+                "stop": In(1),
+                "outside": Out(1),
+                "address": Out(ADDRESS_BITS),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Count words of a row and rows."""
+        m = Module()
+        shift = self._bus.bit_length() - 1
+        head = Signal(transfer_layout())
+        row = Signal(ADDRESS_BITS)
+        here = Signal(ADDRESS_BITS)
+        left = Signal(24)
+        rows = Signal(16)
+        room = Signal(PAGE_BITS - shift + 1)
+        beats = Signal(range(MOST_BEATS + 1))
+        within = Signal()
+        begun = Signal()
+        page = here[PAGE_BITS:]
+        m.d.comb += [
+            room.eq((1 << PAGE_BITS - shift) - here[shift:PAGE_BITS]),
+            beats.eq(Mux(room > MOST_BEATS, MOST_BEATS, room)),
+            within.eq(~self.checked | ((page >= self.window_low) & (page < self.window_high))),
+            self.outside.eq(self.busy & ~within),
+            self.address.eq(here),
+            self.bursts.valid.eq(self.busy & within & (begun | ~self.stop)),
+            self.bursts.payload.addr.eq(here),
+            self.transfers.ready.eq(~self.busy),
+        ]
+        with m.If(left < beats):
+            m.d.comb += self.bursts.payload.len.eq(left - 1)
+        with m.Else():
+            m.d.comb += self.bursts.payload.len.eq(beats - 1)
+        with m.If(self.bursts.valid):  # what is offered stays, whatever stops
+            m.d.sync += begun.eq(~self.bursts.ready)
+        next_row = Signal(ADDRESS_BITS)
+        m.d.comb += next_row.eq(row + head.pitch)
+        with m.If(self.transfers.valid & self.transfers.ready):
+            m.d.sync += [
+                self.busy.eq(1),
+                head.eq(self.transfers.payload),
+                row.eq(self.transfers.payload.mem),
+                here.eq(self.transfers.payload.mem),
+                left.eq(self.transfers.payload.words),
+                rows.eq(self.transfers.payload.rows),
+            ]
+        with m.Elif(self.bursts.valid & self.bursts.ready):
+            m.d.sync += [
+                here.eq(here + (beats << shift)),
+                left.eq(left - beats),
+            ]
+            with m.If(left <= beats):
+                m.d.sync += [
+                    row.eq(next_row),
+                    here.eq(next_row),
+                    left.eq(head.words),
+                    rows.eq(rows - 1),
+                    self.busy.eq(rows != 1),
+                ]
+        return m
+
+
+def read_members(bits: int) -> dict[str, wiring.Member]:
+    """Streams to a memory that is read: ``reads``, and ``words`` back in their order."""
+    word = data.StructLayout({"data": bits, "error": 1})
+    return {
+        "reads": Out(stream.Signature(burst_layout())),
+        "words": In(stream.Signature(word)),
+    }
+
+
+def write_members(bits: int) -> dict[str, wiring.Member]:
+    """Streams to a memory that is written.
+
+    ``writes``; the words of each as ``written``, of which only strobed bytes count; an answer to
+    each of ``writes``, in their order.
+    """
+    word = data.StructLayout({"data": bits, "strb": bits // 8, "last": 1})
+    return {
+        "writes": Out(stream.Signature(burst_layout())),
+        "written": Out(stream.Signature(word)),
+        "answers": In(stream.Signature(data.StructLayout({"error": 1}))),
+    }
+
+
+class AxiMaster(wiring.Component):
+    """Memory streams as an AXI4 master; combinational.
+
+    Members
+    -------
+    bus : Out, :func:`axi4_signature`
+    reads, words, writes, written, answers
+        The other side of :func:`read_members` and :func:`write_members`.
+    """
+
+    def __init__(self, bits: int):
+        self._bits = bits
+        streams = read_members(bits) | write_members(bits)
+        flipped = {name: wiring.Member.flip(member) for name, member in streams.items()}
+        super().__init__({"bus": Out(axi4_signature(bits))} | flipped)
+
+    def elaborate(self, platform: object) -> Module:
+        """Channel by channel."""
+        m = Module()
+        bus = self.bus
+        size = (self._bits // 8).bit_length() - 1
+        for channel, source in (("ar", self.reads), ("aw", self.writes)):
+            m.d.comb += [
+                getattr(bus, f"{channel}valid").eq(source.valid),
+                source.ready.eq(getattr(bus, f"{channel}ready")),
+                getattr(bus, f"{channel}addr").eq(source.payload.addr),
+                getattr(bus, f"{channel}len").eq(source.payload.len),
+                getattr(bus, f"{channel}size").eq(size),
+                getattr(bus, f"{channel}burst").eq(1),
+            ]
+        m.d.comb += [
+            self.words.valid.eq(bus.rvalid),
+            self.words.payload.data.eq(bus.rdata),
+            self.words.payload.error.eq(bus.rresp[1]),
+            bus.rready.eq(self.words.ready),
+            bus.wvalid.eq(self.written.valid),
+            bus.wdata.eq(self.written.payload.data),
+            bus.wstrb.eq(self.written.payload.strb),
+            bus.wlast.eq(self.written.payload.last),
+            self.written.ready.eq(bus.wready),
+            self.answers.valid.eq(bus.bvalid),
+            self.answers.payload.error.eq(bus.bresp[1]),
+            bus.bready.eq(self.answers.ready),
+        ]
+        return m

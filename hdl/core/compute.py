@@ -1,0 +1,315 @@
+"""The compute engine: an ``lmma`` becomes table builds, weight slices and epilogue beats."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out, connect
+
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.core.epilogue import OPTIONS, Epilogue, sum_members
+from lutcore.hdl.isa.limits import Units
+from lutcore.hdl.isa.lmma import ADDRESS_BITS
+from lutcore.hdl.parts.pieces import forward, parts
+from lutcore.hdl.tile.frontend import activations_layout
+from lutcore.hdl.tile.tile import Tile, weights_layout
+
+#: ``lmma`` whose tables are built while earlier ones are computed.
+AHEAD = 2
+
+
+def lmma_layout() -> data.StructLayout:
+    """An ``lmma`` as decoded (:mod:`lutcore.hdl.isa.lmma`)."""
+    local = ("act", "wgt", "scale", "acc")
+    return data.StructLayout(
+        {"m": 12, "n": 16, "k": 12, "bits": 4} | dict.fromkeys(local, ADDRESS_BITS) | OPTIONS
+    )
+
+
+def _walk_layout() -> data.StructLayout:
+    return data.StructLayout(
+        {"blocks": 12, "tiles": 16, "steps": 12, "planes": 4, "base": ADDRESS_BITS}
+    )
+
+
+class ActivationFeeder(wiring.Component):
+    """Reads the activations of one ``lmma`` after the other, step by step.
+
+    Members
+    -------
+    walks : In stream
+        ``blocks``, ``steps`` and ``base`` count.
+    read_enable, read_address, read_data : Out, Out, In
+        All banks of the activation buffer; data one cycle later.
+    steps : Out stream, :func:`~lutcore.hdl.tile.frontend.activations_layout`
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "walks": In(stream.Signature(_walk_layout())),
+                "read_enable": Out(1),
+                "read_address": Out(ADDRESS_BITS),
+                "read_data": In(config.m * config.depth * config.activation_bits),
+                "steps": Out(stream.Signature(activations_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """The memory's output register is the stage in front of the tile."""
+        m = Module()
+        config = self._config
+        step_bytes = Units.of(config).step
+        bus_bytes = config.bus_bits // 8
+        head = Signal(_walk_layout())
+        active = Signal()
+        free = Signal()
+        valid = Signal()
+        last = Signal()
+        place = Signal(ADDRESS_BITS)
+        after = Signal(ADDRESS_BITS)
+        step = Signal(12)
+        blocks = Signal(12)
+        ends = Signal()
+        ends_all = Signal()
+        m.d.comb += [
+            free.eq(~valid | self.steps.ready),
+            self.read_enable.eq(free),
+            self.read_address.eq(place),
+            after.eq(place + step_bytes),
+            ends.eq(step == 1),
+            ends_all.eq(ends & (blocks == 1)),
+            self.walks.ready.eq(~active | (free & ends_all)),
+            self.steps.valid.eq(valid),
+            self.steps.payload.values.eq(self.read_data),
+            self.steps.payload.last.eq(last),
+        ]
+        with m.If(free):
+            m.d.sync += [valid.eq(active), last.eq(ends)]
+        with m.If(free & active):
+            m.d.sync += [place.eq(after), step.eq(step - 1)]
+            with m.If(ends):
+                # The next block of rows starts at a bus word.
+                m.d.sync += [
+                    place.eq((after + bus_bytes - 1) & ~(bus_bytes - 1)),
+                    step.eq(head.steps),
+                    blocks.eq(blocks - 1),
+                ]
+        with m.If(self.walks.ready):
+            m.d.sync += [
+                active.eq(self.walks.valid),
+                head.eq(self.walks.payload),
+                place.eq(self.walks.payload.base),
+                step.eq(self.walks.payload.steps),
+                blocks.eq(self.walks.payload.blocks),
+            ]
+        return m
+
+
+class SliceFeeder(wiring.Component):
+    """Reads the weight slices of one ``lmma`` after the other.
+
+    Members
+    -------
+    walks : In stream
+    read_enable, read_address, read_data : Out, Out, In
+        Weight buffer; data one cycle later.
+    slices : Out stream, :func:`~lutcore.hdl.tile.tile.weights_layout`
+    idle : Out
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "walks": In(stream.Signature(_walk_layout())),
+                "read_enable": Out(1),
+                "read_address": Out(ADDRESS_BITS),
+                "read_data": In(config.slice_bits),
+                "slices": Out(stream.Signature(weights_layout(config))),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Nested counters: planes and steps, in tiles, in blocks of rows."""
+        m = Module()
+        config = self._config
+        slice_bytes, bus_bytes = config.slice_bits // 8, config.bus_bits // 8
+        head = Signal(_walk_layout())
+        active = Signal()
+        free = Signal()
+        valid = Signal()
+        place = Signal(ADDRESS_BITS)
+        after = Signal(ADDRESS_BITS)
+        inner = Signal(12)
+        outer = Signal(12)
+        tiles = Signal(16)
+        blocks = Signal(12)
+        ends_inner = Signal()
+        last = Signal()
+        last_tile = Signal()
+        last_all = Signal()
+        control = Signal(
+            data.StructLayout({"plane": 4, "step": 12, "first": 1, "last": 1, "release": 1})
+        )
+        payload = self.slices.payload
+        # Steps and the planes in them, or planes from the highest and their steps.
+        inners, outers = head.planes, head.steps
+        plane, step = inner, outer
+        if config.doubles:
+            inners, outers = outers, inners
+            plane, step = outers - 1 - outer, inner
+        m.d.comb += [
+            free.eq(~valid | self.slices.ready),
+            self.read_enable.eq(free),
+            self.read_address.eq(place),
+            after.eq(place + slice_bytes),
+            ends_inner.eq(inner == inners - 1),
+            last.eq(ends_inner & (outer == outers - 1)),
+            last_tile.eq(last & (tiles == 1)),
+            last_all.eq(last_tile & (blocks == 1)),
+            self.walks.ready.eq(~active | (free & last_all)),
+            self.slices.valid.eq(valid),
+            payload.index.as_value().eq(self.read_data),
+            payload.plane.eq(control.plane),
+            payload.step.eq(control.step),
+            payload.first.eq(control.first),
+            payload.last.eq(control.last),
+            payload.release.eq(control.release),
+            self.idle.eq(~active & ~valid),
+        ]
+        with m.If(free):
+            m.d.sync += [
+                valid.eq(active),
+                control.plane.eq(plane),
+                control.step.eq(step),
+                control.first.eq((inner == 0) & (outer == 0)),
+                control.last.eq(last),
+                control.release.eq(last_tile),
+            ]
+        with m.If(free & active):
+            m.d.sync += [place.eq(after), inner.eq(inner + 1)]
+            with m.If(ends_inner):
+                m.d.sync += [inner.eq(0), outer.eq(outer + 1)]
+            with m.If(last):
+                # The next tile's slices start at a bus word.
+                m.d.sync += [
+                    outer.eq(0),
+                    tiles.eq(tiles - 1),
+                    place.eq((after + bus_bytes - 1) & ~(bus_bytes - 1)),
+                ]
+            with m.If(last_tile):
+                m.d.sync += [tiles.eq(head.tiles), blocks.eq(blocks - 1), place.eq(head.base)]
+        with m.If(self.walks.ready):
+            walk = self.walks.payload
+            m.d.sync += [
+                active.eq(self.walks.valid),
+                head.eq(walk),
+                place.eq(walk.base),
+                inner.eq(0),
+                outer.eq(0),
+                tiles.eq(walk.tiles),
+                blocks.eq(walk.blocks),
+            ]
+        return m
+
+
+class ComputeEngine(wiring.Component):
+    """Executes ``lmma`` on a tile.
+
+    Members
+    -------
+    lmmas : In stream, :func:`lmma_layout`
+    act_enable, act_address, act_data : Out, Out, In
+    wgt_enable, wgt_address, wgt_data : Out, Out, In
+    scale_enable, scale_address, records : Out, Out, In
+    read_address, read_data, write_enable, write_address, write_data
+        Buffers, read data one cycle later.
+    signal_load, signal_store : Out
+        An ``lmma`` that signals is done.
+    idle : Out
+        Nothing is under way.
+    slice, stalled : Out
+        A weight slice entered the tile; one waits.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "lmmas": In(stream.Signature(lmma_layout())),
+                "act_enable": Out(1),
+                "act_address": Out(ADDRESS_BITS),
+                "act_data": In(config.m * config.depth * config.activation_bits),
+                "wgt_enable": Out(1),
+                "wgt_address": Out(ADDRESS_BITS),
+                "wgt_data": In(config.slice_bits),
+                "idle": Out(1),
+                "slice": Out(1),
+                "stalled": Out(1),
+            }
+            | sum_members(config)
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Each ``lmma`` goes to three walkers, which run at their own pace."""
+        m = Module()
+        config = self._config
+        m.submodules.tile = tile = Tile(config)
+        m.submodules.activations = feeder = ActivationFeeder(config)
+        m.submodules.slices = slices = SliceFeeder(config)
+        m.submodules.epilogue = epilogue = Epilogue(config)
+        connect(m, feeder.steps, tile.activations)
+        connect(m, slices.slices, tile.weights)
+        connect(m, tile.results, epilogue.results)
+        lmma = self.lmmas.payload
+
+        # Signals of their own: as parts of one struct they would look like a loop to a simulator.
+        blocks = Signal(12)
+        tiles = Signal(16)
+        steps = Signal(12)
+        planes = Signal(4, init=1)
+        m.d.comb += [
+            blocks.eq(parts(lmma.m, config.m)),
+            tiles.eq(parts(lmma.n, config.columns)),
+            steps.eq(parts(lmma.k, config.depth)),
+        ]
+        if config.form.bit_serial:
+            m.d.comb += planes.eq(lmma.bits)
+        options = [getattr(lmma, name) for name in OPTIONS]
+        task = Cat(blocks, tiles, lmma.scale, lmma.acc, *options)
+        walk = Cat(blocks, tiles, steps, planes)
+        targets = {
+            "feeder": (feeder.walks, Cat(walk, lmma.act)),
+            "slices": (slices.walks, Cat(walk, lmma.wgt)),
+            "epilogue": (epilogue.tasks, task),
+        }
+        room, empty = [], []
+        for name, (target, value) in targets.items():
+            fifo = SyncFIFO(width=len(value), depth=AHEAD)
+            m.submodules[f"{name}_queue"] = fifo
+            room.append(fifo.w_rdy)
+            empty.append(~fifo.r_rdy)
+            m.d.comb += [
+                fifo.w_data.eq(value),
+                fifo.w_en.eq(self.lmmas.valid & self.lmmas.ready),
+                target.payload.eq(fifo.r_data),
+                target.valid.eq(fifo.r_rdy),
+                fifo.r_en.eq(target.ready),
+            ]
+        m.d.comb += [
+            self.lmmas.ready.eq(Cat(*room).all()),
+            self.idle.eq(Cat(*empty).all() & slices.idle & epilogue.idle),
+            self.slice.eq(tile.weights.valid & tile.weights.ready),
+            self.stalled.eq(tile.weights.valid & ~tile.weights.ready),
+            self.act_enable.eq(feeder.read_enable),
+            self.act_address.eq(feeder.read_address),
+            feeder.read_data.eq(self.act_data),
+            self.wgt_enable.eq(slices.read_enable),
+            self.wgt_address.eq(slices.read_address),
+            slices.read_data.eq(self.wgt_data),
+        ]
+        for name, member in sum_members(config).items():
+            forward(m, getattr(self, name), getattr(epilogue, name), member.flow)
+        return m

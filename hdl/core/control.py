@@ -1,0 +1,173 @@
+"""The host's side: an AXI4-Lite slave over the register table."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from lutcore.hdl.bus.axi import PAGE_BITS, lite_signature
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
+from lutcore.hdl.isa.registers import ADDRESS_WIDTH, COUNTERS, REGISTERS, constants
+
+#: Reads and writes outside of the table are answered so.
+_SLVERR = 2
+
+
+class Control(wiring.Component):
+    """Registers.
+
+    Members
+    -------
+    host : Out, :func:`~lutcore.hdl.bus.axi.lite_signature`
+    irq : Out
+    start, abort, program, length, window_low, window_high : Out
+        Doorbell, and what it is about; the window in pages.
+    busy, cause, address : In
+        Of the sequencer.
+    counts : In, a bit for each of :data:`~lutcore.hdl.isa.registers.COUNTERS`
+        Count this cycle.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "host": Out(lite_signature(ADDRESS_WIDTH)),
+                "irq": Out(1),
+                "start": Out(1),
+                "abort": Out(1),
+                "program": Out(ADDRESS_BITS),
+                "length": Out(32),
+                "window_low": Out(ADDRESS_BITS - PAGE_BITS),
+                "window_high": Out(ADDRESS_BITS - PAGE_BITS + 1),
+                "busy": In(1),
+                "cause": In(Cause),
+                "address": In(ADDRESS_BITS),
+                "counts": In(len(COUNTERS)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """One access at a time, each way."""
+        m = Module()
+        pages = ADDRESS_BITS - PAGE_BITS
+        high = Signal(pages + 1, init=1 << pages)
+        low = Signal(pages)
+        program = Signal(ADDRESS_BITS)
+        length = Signal(32)
+        irq_status = Signal(3)
+        irq_enable = Signal(3)
+        was_busy = Signal()
+        refused = Signal()
+        ended = Signal()
+        values: dict[str, Value] = {
+            name: Const(value, 32) for name, value in constants(self._config).items()
+        }
+        values |= {
+            "control": Const(0, 32),
+            "status": Cat(self.busy, Const(0, 7), self.cause),
+            "irq_status": irq_status,
+            "irq_enable": irq_enable,
+            "program": program,
+            "length": length,
+            "window_low": Cat(Const(0, PAGE_BITS), low),
+            "window_high": Cat(Const(0, PAGE_BITS), high),
+            "error_address": self.address,
+        }
+        for place, name in enumerate(COUNTERS):
+            values[name] = counter = Signal(64, name=name)
+            with m.If(self.start):
+                m.d.sync += counter.eq(0)
+            with m.Elif(self.counts[place]):
+                m.d.sync += counter.eq(counter + 1)
+        written = self._access(m, values)
+        m.d.sync += was_busy.eq(self.busy)
+        begin = written["control", 0] & self.host.wdata[0]
+        m.d.comb += [
+            ended.eq(was_busy & ~self.busy),
+            refused.eq(begin & self.busy),
+            self.start.eq(begin & ~self.busy),
+            self.abort.eq(written["control", 0] & self.host.wdata[1]),
+            self.program.eq(program),
+            self.length.eq(length),
+            self.window_low.eq(low),
+            self.window_high.eq(high),
+            self.irq.eq((irq_status & irq_enable).any()),
+        ]
+        cleared = irq_status & ~(self.host.wdata & written["irq_status", 0].replicate(32))[:3]
+        events = Cat(ended, ended & (self.cause != Cause.NONE), refused)
+        m.d.sync += irq_status.eq(cleared | events)
+        targets = {"irq_enable": irq_enable, "length": length, "program": program}
+        targets |= {"window_low": low, "window_high": high}
+        for name, target in targets.items():
+            skipped = PAGE_BITS if name.startswith("window") else 0
+            for half in range(-(-(len(target) + skipped) // 32)):
+                # A program's address, length and window stay while it runs.
+                free = Const(1) if name == "irq_enable" else ~self.busy
+                with m.If(written[name, half] & free):
+                    part = slice(max(0, 32 * half - skipped), 32 * half + 32 - skipped)
+                    data = self.host.wdata[skipped if half == 0 else 0 :]
+                    m.d.sync += target[part].eq(data)
+        return m
+
+    def _access(self, m: Module, values: dict[str, Value]) -> dict[tuple[str, int], Signal]:
+        """Handshakes and reads; returns for each word whether it is written."""
+        host = self.host
+        words = {
+            (name, half): offset // 4 + half
+            for name, (offset, register) in REGISTERS.items()
+            for half in range(-(-register.bits // 32))
+        }
+        count = len(words)
+        take = Signal()
+        place = host.awaddr[2:]
+        whole = host.wstrb.all()
+        m.d.comb += [
+            take.eq(host.awvalid & host.wvalid & (~host.bvalid | host.bready)),
+            host.awready.eq(take),
+            host.wready.eq(take),
+        ]
+        with m.If(take):
+            m.d.sync += [
+                host.bvalid.eq(1),
+                host.bresp.eq(Mux((place < count) & whole, 0, _SLVERR)),
+            ]
+        with m.Elif(host.bready):
+            m.d.sync += host.bvalid.eq(0)
+        written = {}
+        for key, word in words.items():
+            written[key] = Signal(name=f"write_{key[0]}_{key[1]}")
+            m.d.comb += written[key].eq(take & whole & (place == word))
+        read = Signal(32)
+        with m.Switch(host.araddr[2:]):
+            for (name, half), word in words.items():
+                with m.Case(word):
+                    m.d.comb += read.eq(values[name][32 * half : 32 * half + 32])
+        m.d.comb += host.arready.eq(~host.rvalid | host.rready)
+        with m.If(host.arvalid & host.arready):
+            m.d.sync += [
+                host.rvalid.eq(1),
+                host.rdata.eq(read),
+                host.rresp.eq(Mux(host.araddr[2:] < count, 0, _SLVERR)),
+            ]
+        with m.Elif(host.rready):
+            m.d.sync += host.rvalid.eq(0)
+        return written
+
+
+def attach(m: Module, control: Control, core: Any) -> None:
+    """Connect registers with the :class:`~lutcore.hdl.core.core.Core` that they start and watch."""
+    m.d.comb += [
+        core.programs.valid.eq(control.start),
+        core.programs.payload.address.eq(control.program),
+        core.programs.payload.length.eq(control.length),
+        core.cancel.eq(control.abort),
+        core.window_low.eq(control.window_low),
+        core.window_high.eq(control.window_high),
+        control.busy.eq(core.busy),
+        control.cause.eq(core.cause),
+        control.address.eq(core.address),
+        control.counts.eq(core.counts),
+    ]

@@ -1,0 +1,288 @@
+"""From run results to sums: zero points, scales, accumulation."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.formats import FP16, FP32
+from lutcore.hdl.core.run_product import product_kind
+from lutcore.hdl.floats.add import FloatAdder
+from lutcore.hdl.floats.convert import FloatConverter
+from lutcore.hdl.floats.multiply import FloatMultiplier
+from lutcore.hdl.isa.limits import Units
+from lutcore.hdl.isa.lmma import ADDRESS_BITS
+from lutcore.hdl.parts.pieces import delayed
+from lutcore.hdl.parts.sharing import add_shared
+from lutcore.hdl.tile.blocks import scale_layout
+from lutcore.hdl.tile.drain import lanes, results_layout
+
+#: Cycles from P and its scale to the new sum; the old one must be there for the addition.
+_SCALED, _ADDED = 2, 3
+
+
+def latency(config: CoreConfig) -> int:
+    """Cycles from a result beat being taken to its sums being written."""
+    return 1 + product_kind(config).CYCLES + _SCALED + _ADDED
+
+
+#: How an ``lmma`` adds: fields and their bits.
+OPTIONS = {
+    "integer": 1,
+    "half": 1,
+    "fixed_zero": 1,
+    "zero": 16,
+    "accumulate": 1,
+    "signal_load": 1,
+    "signal_store": 1,
+}
+
+
+class EpilogueLane(wiring.Component):
+    """The sum of one row and column.
+
+    Members
+    -------
+    dot, row_sum, record : In
+        D and R, and the scale record.
+    power, invalid : In, only where block-scaled
+        D and R count ``2^power``; the result is NaN.
+    old : In
+        The old sum, in time for the addition, whose cycles are the last ones.
+    half : In
+        The record's scale is FP16 rather than FP32.
+    fixed_zero, zero, integer, accumulate : In
+        ``zero`` is z'' rather than the record's; add P as it is; add to ``old``. They, and
+        ``half``, stay as they are while an ``lmma`` is under way.
+    sum : Out
+        ``latency(config) - 1`` cycles after ``dot``.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        members = {
+            "dot": In(config.accumulator_bits),
+            "row_sum": In(config.row_sum_bits),
+            "record": In(32),
+            "zero": In(16),
+            "half": In(1),
+            "fixed_zero": In(1),
+            "integer": In(1),
+            "accumulate": In(1),
+            "old": In(32),
+            "sum": Out(32),
+        }
+        if config.block_scaled:
+            low, high = config.power_range
+            members |= {"power": In(range(low, high + 1)), "invalid": In(1)}
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        """P, to float, times the scale, plus the old sum."""
+        m = Module()
+        config = self._config
+        kind = product_kind(config)
+        m.submodules.run_product = run_product = kind(config)
+        scale = Signal(32, reset_less=True)
+        m.submodules.half = half = FloatConverter(FP16, FP32)
+        m.d.comb += half.a.eq(self.record)
+        whole = half.result
+        usual = whole[23:31].any() & ~whole[23:31].all()
+        halved = Cat(whole[:23], (whole[23:31] - usual)[:8], whole[31])
+        m.d.sync += scale.eq(Mux(self.half, halved, self.record))
+        powers = config.power_range if config.block_scaled else None
+        m.submodules.multiplier = multiplier = FloatMultiplier(
+            FP32, pipeline=_SCALED, powers=powers
+        )
+        m.submodules.adder = adder = FloatAdder(FP32, pipeline=_ADDED)
+        # Adding -0 changes nothing.
+        empty = Const(FP32.sign_mask, 32)
+        m.d.comb += [
+            run_product.dot.eq(self.dot),
+            run_product.row_sum.eq(self.row_sum),
+            run_product.zero.eq(Mux(self.fixed_zero, self.zero, self.record[16:])),
+            multiplier.b.eq(delayed(m, scale, kind.CYCLES - 1, "scale")),
+            adder.a.eq(multiplier.result),
+            adder.b.eq(Mux(self.accumulate, self.old, empty)),
+        ]
+        product: Value = run_product.product
+        if config.block_scaled:
+            invalid = delayed(m, self.invalid, kind.CYCLES, "invalid")
+            product = Mux(invalid, FP32.quiet_nan, product)
+            m.d.comb += multiplier.power.eq(delayed(m, self.power, kind.CYCLES, "power"))
+        m.d.comb += [multiplier.a.eq(product), self.sum.eq(adder.result)]
+        if config.integer_results:
+            late = delayed(m, run_product.low, kind.CYCLES - 1 + _SCALED, "low")
+            total = Signal(32)
+            m.d.comb += total.eq(late + Mux(self.accumulate, self.old, 0))
+            whole_sum = delayed(m, total, _ADDED, "total")
+            m.d.comb += self.sum.eq(Mux(self.integer, whole_sum, adder.result))
+        return m
+
+
+def task_layout() -> data.StructLayout:
+    """What the epilogue must know of an ``lmma``; ``blocks`` of rows, ``tiles`` of columns."""
+    sizes = {"blocks": 12, "tiles": 16, "scale": ADDRESS_BITS, "acc": ADDRESS_BITS}
+    return data.StructLayout(sizes | OPTIONS)
+
+
+def sum_members(config: CoreConfig) -> dict[str, wiring.Member]:
+    """Ports of :class:`Epilogue` to its buffers, and what it signals."""
+    bits = config.m * config.drain_columns * 32
+    return {
+        "scale_enable": Out(1),
+        "scale_address": Out(ADDRESS_BITS),
+        "records": In(config.drain_columns * 32),
+        "read_address": Out(ADDRESS_BITS),
+        "read_data": In(bits),
+        "write_enable": Out(1),
+        "write_address": Out(ADDRESS_BITS),
+        "write_data": Out(bits),
+        "signal_load": Out(1),
+        "signal_store": Out(1),
+    }
+
+
+class Epilogue(wiring.Component):
+    """Takes a result beat a cycle, adds it to the sums.
+
+    An ``lmma`` begins when all sums of the last one are written, so that none is read too early.
+
+    Members
+    -------
+    tasks : In stream, :func:`task_layout`
+    results : In stream, :func:`~lutcore.hdl.tile.drain.results_layout` of ``accumulator_bits``
+    scale_enable, scale_address, records : Out, Out, In
+        Scale buffer; records come one cycle later.
+    read_address, read_data, write_enable, write_address, write_data
+        Output buffer (:class:`~lutcore.hdl.core.buffers.SumBuffer`).
+    signal_load, signal_store : Out
+        An ``lmma`` is done.
+    idle : Out
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "tasks": In(stream.Signature(task_layout())),
+                "results": In(stream.Signature(results_layout(config, config.dot_bits))),
+                "idle": Out(1),
+            }
+            | sum_members(config)
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Addresses run ahead of a pipeline that never stops."""
+        m = Module()
+        units = Units.of(self._config)
+        cycles = latency(self._config)
+        task = Signal(task_layout())
+        active = Signal()
+        last = Signal()
+        blocks = Signal(12)
+        tiles = Signal(16)
+        scale = Signal(ADDRESS_BITS)
+        acc = Signal(ADDRESS_BITS)
+        narrow = Signal()
+        scale_step = Signal(range(units.scale + 1))
+        taken = Signal()
+        ends_run = Signal()
+        ends_block = Signal()
+        m.d.comb += [
+            self.tasks.ready.eq(self.idle),
+            self.results.ready.eq(active),
+            taken.eq(active & self.results.valid),
+            ends_run.eq(self.results.payload.last),
+            ends_block.eq(ends_run & (tiles == 1)),
+            last.eq(taken & ends_block & (blocks == 1)),
+            self.scale_enable.eq(taken),
+            self.scale_address.eq(scale),
+            # Records of two bytes: two beats of them lie in one word of the buffer.
+            narrow.eq(task.half & task.fixed_zero),
+            scale_step.eq(Mux(narrow, units.scale // 2, units.scale)),
+        ]
+        with m.If(self.tasks.valid & self.tasks.ready):
+            head = self.tasks.payload
+            m.d.sync += [
+                active.eq(1),
+                task.eq(head),
+                blocks.eq(head.blocks),
+                tiles.eq(head.tiles),
+                scale.eq(head.scale),
+                acc.eq(head.acc),
+            ]
+        with m.Elif(taken):
+            m.d.sync += [acc.eq(acc + units.acc), scale.eq(scale + scale_step)]
+            with m.If(ends_run):
+                m.d.sync += tiles.eq(tiles - 1)
+            with m.If(ends_block):
+                m.d.sync += [
+                    scale.eq(task.scale),
+                    tiles.eq(task.tiles),
+                    blocks.eq(blocks - 1),
+                    active.eq(~last),
+                ]
+
+        valid = [taken]
+        for cycle in range(cycles):
+            held = Signal(name=f"valid_{cycle}")
+            m.d.sync += held.eq(valid[-1])
+            valid.append(held)
+        done = delayed(m, last, cycles, "done", reset=True)
+        m.d.comb += [
+            self.idle.eq(~active & ~Cat(*valid[1:]).any()),
+            self.read_address.eq(delayed(m, acc, cycles - _ADDED - 1, "old_address")),
+            self.write_address.eq(delayed(m, acc, cycles, "address")),
+            self.write_enable.eq(valid[cycles]),
+            self.signal_load.eq(done & task.signal_load),
+            self.signal_store.eq(done & task.signal_store),
+        ]
+        self._lanes(m, platform, task, self._records(m, narrow, scale))
+        return m
+
+    def _records(self, m: Module, narrow: Signal, scale: Signal) -> list[Value]:
+        """The record of each column, out of the word that was read at ``scale``."""
+        wide = lanes(m, self.records, 32, "record")
+        odd = delayed(m, scale[Units.of(self._config).scale.bit_length() - 2], 1, "odd")
+        beat = Signal(len(self.records) // 2, name="narrow_records")
+        m.d.comb += beat.eq(self.records.word_select(odd, len(beat)))
+        halves = (beat.word_select(column, 16) for column in range(len(wide)))
+        return [Mux(narrow, half, whole) for half, whole in zip(halves, wide, strict=True)]
+
+    def _lanes(self, m: Module, platform: object, task, records: list[Value]) -> None:
+        config = self._config
+        payload = self.results.payload
+        dot = delayed(m, payload.dot.as_value(), 1, "dot")
+        row_sum = delayed(m, payload.row_sum.as_value(), 1, "row_sum")
+        dots = lanes(m, dot, config.accumulator_bits, "dots")
+        sums = lanes(m, row_sum, config.row_sum_bits, "sums")
+        olds = lanes(m, self.read_data, 32, "old")
+        scales = []
+        if config.block_scaled:
+            held = delayed(m, payload.scale.as_value(), 1, "run_scales")
+            scales = data.View(data.ArrayLayout(scale_layout(config), config.m), held)
+        results = []
+        for place, value in enumerate(dots):
+            row, column = divmod(place, config.drain_columns)
+            name = f"lane_{row}_{column}"
+            lane = add_shared(m, platform, name, "lane", lambda: EpilogueLane(config))
+            m.d.comb += [
+                lane.dot.eq(value),
+                lane.row_sum.eq(sums[row]),
+                lane.record.eq(records[column]),
+                lane.zero.eq(task.zero),
+                lane.half.eq(task.half),
+                lane.fixed_zero.eq(task.fixed_zero),
+                lane.integer.eq(task.integer),
+                lane.accumulate.eq(task.accumulate),
+                lane.old.eq(olds[place]),
+            ]
+            if config.block_scaled:
+                scale = scales[row]
+                m.d.comb += [
+                    lane.power.eq(scale.exponent - config.scale_offset),
+                    lane.invalid.eq(scale.invalid),
+                ]
+            results.append(lane.sum)
+        m.d.comb += self.write_data.eq(Cat(*results))

@@ -1,0 +1,208 @@
+"""The load engine: rows from memory into the buffers."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+
+from lutcore.hdl.bus.axi import PAGE_BITS, RowBursts, read_members
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
+from lutcore.hdl.parts.pieces import parts
+
+#: Loads whose data is still to come while the next one's addresses go out.
+PENDING = 4
+
+
+class Target(enum.Enum, shape=2):
+    """Buffer that a load fills."""
+
+    ACTIVATIONS = 0
+    WEIGHTS = 1
+    SCALES = 2
+    PROGRAM = 3
+
+
+def load_layout() -> data.StructLayout:
+    """A load as decoded (:mod:`lutcore.hdl.isa.lmma`), and its target."""
+    return data.StructLayout(
+        {
+            "target": 2,
+            "mem": ADDRESS_BITS,
+            "local": ADDRESS_BITS,
+            "rows": 16,
+            "bytes": 24,
+            "pitch": 32,
+            "signal": 1,
+        }
+    )
+
+
+def fault_signature() -> wiring.Signature:
+    """A fault of a transfer: ``valid`` for a cycle, ``cause``, ``address``."""
+    return wiring.Signature({"valid": Out(1), "cause": Out(Cause), "address": Out(ADDRESS_BITS)})
+
+
+class LoadEngine(wiring.Component):
+    """Reads rows and writes them into buffers, the addresses of one load ahead of another's data.
+
+    Members
+    -------
+    loads : In stream, :func:`load_layout`
+    reads, words : Out, In stream
+        Memory (:func:`~lutcore.hdl.bus.axi.read_members`).
+    window_low, window_high, stop : In
+        As :class:`~lutcore.hdl.bus.axi.RowBursts`; the program is not held to the window.
+    write_enable : Out, one bit of each :class:`Target`
+    write_bank, write_address, write_data : Out
+        Bank of activations, byte address, a bus word.
+    done : Out
+        A load that signals is complete.
+    fault : Out, :func:`fault_signature`
+    idle : Out
+        Nothing is under way.
+    beat : Out
+        A word arrived.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        pages = ADDRESS_BITS - PAGE_BITS
+        super().__init__(
+            {
+                "loads": In(stream.Signature(load_layout())),
+                "window_low": In(pages),
+                "window_high": In(pages + 1),
+                "stop": In(1),
+                "write_enable": Out(len(Target)),
+                "write_bank": Out(range(config.m)),
+                "write_address": Out(ADDRESS_BITS),
+                "write_data": Out(config.bus_bits),
+                "done": Out(1),
+                "fault": Out(fault_signature()),
+                "idle": Out(1),
+                "beat": Out(1),
+            }
+            | read_members(config.bus_bits)
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Addresses go out on one side, and data comes in on the other."""
+        m = Module()
+        bus_bytes = self._config.bus_bits // 8
+        load = self.loads.payload
+        m.submodules.bursts = bursts = RowBursts(bus_bytes)
+        layout = load_layout()
+        m.submodules.pending = pending = SyncFIFO(width=layout.size, depth=PENDING)
+        words = Signal(24)
+        expected = Signal(32)  # beats that were asked for and have not come
+        m.d.comb += [
+            words.eq(parts(load.bytes, bus_bytes)),
+            bursts.transfers.payload.mem.eq(load.mem),
+            bursts.transfers.payload.rows.eq(load.rows),
+            bursts.transfers.payload.words.eq(words),
+            bursts.transfers.payload.pitch.eq(load.pitch),
+            bursts.transfers.valid.eq(self.loads.valid & pending.w_rdy & ~self.stop),
+            self.loads.ready.eq(bursts.transfers.ready & pending.w_rdy & ~self.stop),
+            pending.w_en.eq(self.loads.valid & self.loads.ready),
+            pending.w_data.eq(load),
+            bursts.window_low.eq(self.window_low),
+            bursts.window_high.eq(self.window_high),
+            bursts.stop.eq(self.stop),
+            self.reads.valid.eq(bursts.bursts.valid),
+            self.reads.payload.eq(bursts.bursts.payload),
+            bursts.bursts.ready.eq(self.reads.ready),
+        ]
+        checked = Signal()
+        with m.If(self.loads.valid & self.loads.ready):
+            m.d.sync += checked.eq(load.target != Target.PROGRAM.value)
+        m.d.comb += bursts.checked.eq(checked)
+        asked = Mux(self.reads.valid & self.reads.ready, bursts.bursts.payload.len + 1, 0)
+        m.d.sync += expected.eq(expected + asked - self.beat)
+
+        self._receive(m, pending, data.View(layout, pending.r_data))
+        outside = bursts.outside & ~self.stop
+        bad = self.beat & self.words.payload.error & ~self.stop
+        m.d.comb += [
+            self.fault.valid.eq(outside | bad),
+            self.fault.cause.eq(Mux(outside, Cause.RANGE, Cause.READ)),
+            self.fault.address.eq(Mux(outside, bursts.address, self._where)),
+        ]
+        with m.If(~outside & (self._target == Target.PROGRAM.value)):
+            m.d.comb += self.fault.cause.eq(Cause.FETCH)
+        stopped = self.stop & ~bursts.bursts.valid
+        nothing = (expected == 0) & ~self.reads.valid
+        m.d.comb += self.idle.eq(
+            nothing & (stopped | (~bursts.busy & ~self._active & ~pending.r_rdy))
+        )
+        return m
+
+    def _receive(self, m: Module, pending: SyncFIFO, head) -> None:
+        """Words of the load at the head of ``pending`` to their places."""
+        bus_bytes = self._config.bus_bits // 8
+        shift = bus_bytes.bit_length() - 1
+        self._active = active = Signal(name="active")
+        self._where = where = Signal(ADDRESS_BITS, name="where")
+        self._target = target = Signal(2, name="target")
+        row = Signal(ADDRESS_BITS)
+        place = Signal(ADDRESS_BITS)
+        block = Signal(ADDRESS_BITS)
+        pitch = Signal(32)
+        words = Signal(24)
+        left = Signal(24)
+        rows = Signal(16)
+        tail = Signal(shift)
+        signal = Signal()
+        bank = Signal(range(self._config.m))
+        ends_row = Signal()
+        ends = Signal()
+        is_act = target == Target.ACTIVATIONS.value
+        keep = Cat(
+            ~ends_row | (tail == 0) | (tail > i if i < bus_bytes - 1 else 0)
+            for i in range(bus_bytes)
+        )
+        mask = Cat(bit.replicate(8) for bit in keep)
+        m.d.comb += [
+            self.words.ready.eq(active | self.stop),
+            self.beat.eq(self.words.valid & self.words.ready),
+            ends_row.eq(left == 1),
+            ends.eq(self.beat & active & ends_row & (rows == 1)),
+            self.done.eq(ends & signal),
+            self.write_bank.eq(bank),
+            self.write_address.eq(place),
+            self.write_data.eq(self.words.payload.data & mask),
+            self.write_enable.eq((self.beat & active & ~self.stop) << target),
+            pending.r_en.eq(~active | ends),
+        ]
+        with m.If(self.beat):
+            after = Signal(ADDRESS_BITS)
+            m.d.comb += after.eq(place + bus_bytes)
+            m.d.sync += [place.eq(after), where.eq(where + bus_bytes), left.eq(left - 1)]
+            with m.If(ends_row):
+                m.d.sync += [
+                    left.eq(words),
+                    rows.eq(rows - 1),
+                    row.eq(row + pitch),
+                    where.eq(row + pitch),
+                    bank.eq(bank + 1),
+                ]
+                with m.If(is_act & (bank != self._config.m - 1)):
+                    m.d.sync += place.eq(block)
+                with m.Else():
+                    m.d.sync += [block.eq(after), bank.eq(0)]
+        with m.If(pending.r_en):
+            m.d.sync += [
+                active.eq(pending.r_rdy),
+                target.eq(head.target),
+                row.eq(head.mem),
+                where.eq(head.mem),
+                place.eq(head.local),
+                block.eq(head.local),
+                pitch.eq(head.pitch),
+                words.eq(parts(head.bytes, bus_bytes)),
+                left.eq(parts(head.bytes, bus_bytes)),
+                rows.eq(head.rows),
+                tail.eq(head.bytes),
+                signal.eq(head.signal),
+                bank.eq(0),
+            ]

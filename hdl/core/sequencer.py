@@ -1,0 +1,299 @@
+"""The sequencer: fetches a program, runs its loops, sends instructions to the engines' queues."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.core.compute import lmma_layout
+from lutcore.hdl.core.decoder import CONTROL, Decoder, wait_bits
+from lutcore.hdl.core.load import Target, load_layout
+from lutcore.hdl.core.store import store_layout
+from lutcore.hdl.isa.lmma import (
+    ADDRESS_BITS,
+    BITS,
+    BYTES,
+    EDGES,
+    LOOP_DEPTH,
+    REGISTERS,
+    Cause,
+    Queue,
+)
+
+#: Cycles of standstill after which nothing can come any more: all handshakes take fewer.
+QUIET = 8
+
+
+class State(enum.Enum, shape=3):
+    """Of the sequencer."""
+
+    IDLE = 0
+    FETCH = 1
+    FETCHING = 2
+    READ = 3
+    EXECUTE = 4
+    DRAIN = 5
+
+
+def _place(name: str) -> int:
+    """Bit of a control instruction."""
+    return [i.name for i in CONTROL].index(name)
+
+
+def _bits(word, field):
+    found = word[field.low : field.low + field.bits]
+    return found.as_signed() if field.kind == "signed" else found
+
+
+def queued_layout(kind: Queue) -> data.StructLayout:
+    """An entry of a queue: the operands, and the tokens to take."""
+    operands = {
+        Queue.LOAD: load_layout,
+        Queue.COMPUTE: lmma_layout,
+        Queue.STORE: store_layout,
+    }[kind]()
+    return data.StructLayout({"operands": operands, "waits": wait_bits(kind)})
+
+
+class Sequencer(wiring.Component):
+    """One instruction every two cycles.
+
+    Members
+    -------
+    start, program, length : In
+        Run the program at that address; taken when not busy.
+    abort : In
+        End the program.
+    busy : Out
+    cause, address : Out
+        Why the last program ended, from when it is not busy.
+    loads, lmmas, stores : Out stream, :func:`queued_layout`
+    credit, credit_edge, credit_count : Out
+        Tokens to give.
+    still : In
+        No engine is doing anything, and no queue can go on.
+    empty : In
+        The same, and the queues are empty.
+    fault, fault_cause, fault_address : In
+        A transfer failed.
+    stop : Out
+        Engines must come to rest.
+    clear : Out
+        Everything but buffers and registers of the host goes back to its reset state.
+    fetch_enable, fetch_address, fetch_data : Out, Out, In
+        Program buffer, data one cycle later.
+    executed : Out
+        An instruction was executed.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "program": In(ADDRESS_BITS),
+                "length": In(32),
+                "abort": In(1),
+                "busy": Out(1),
+                "cause": Out(Cause),
+                "address": Out(ADDRESS_BITS),
+                "loads": Out(stream.Signature(queued_layout(Queue.LOAD))),
+                "lmmas": Out(stream.Signature(queued_layout(Queue.COMPUTE))),
+                "stores": Out(stream.Signature(queued_layout(Queue.STORE))),
+                "credit": Out(1),
+                "credit_edge": Out(range(len(EDGES))),
+                "credit_count": Out(16),
+                "still": In(1),
+                "empty": In(1),
+                "fault": In(1),
+                "fault_cause": In(Cause),
+                "fault_address": In(ADDRESS_BITS),
+                "stop": Out(1),
+                "clear": Out(1),
+                "fetch_enable": Out(1),
+                "fetch_address": Out(ADDRESS_BITS),
+                "fetch_data": In(BITS),
+                "executed": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """A state machine around the decoder."""
+        m = Module()
+        m.submodules.decoder = decoder = Decoder(self._config)
+        registers = Array(Signal(ADDRESS_BITS, name=f"r{i}") for i in range(REGISTERS))
+        state = Signal(State)
+        pc = Signal(33)
+        here = Signal(ADDRESS_BITS)
+        quiet = Signal(range(QUIET + 1))
+        still = Signal()
+        at_rest = Signal()
+        byte_shift = BYTES.bit_length() - 1
+        m.d.comb += [
+            decoder.word.eq(self.fetch_data),
+            decoder.registers.eq(Cat(*registers)),
+            here.eq(self.program + (pc << byte_shift)),
+            self.fetch_address.eq(pc << byte_shift),
+            self.loads.payload.operands.eq(decoder.load),
+            self.loads.payload.waits.eq(decoder.load_waits),
+            self.lmmas.payload.operands.eq(decoder.lmma),
+            self.lmmas.payload.waits.eq(decoder.compute_waits),
+            self.stores.payload.operands.eq(decoder.store),
+            self.stores.payload.waits.eq(decoder.store_waits),
+            self.busy.eq(state != State.IDLE),
+            still.eq(quiet == QUIET),
+            at_rest.eq(still & self.empty),
+        ]
+        m.d.sync += quiet.eq(Mux(self.still, quiet + ~still, 0))
+        with m.If(self.executed):
+            m.d.sync += quiet.eq(0)
+
+        def end(cause, address) -> None:
+            """End the program when all that came before is done."""
+            m.d.sync += [
+                self.cause.eq(cause),
+                self.address.eq(address),
+                quiet.eq(0),
+                state.eq(State.DRAIN),
+            ]
+
+        with m.Switch(state):
+            with m.Case(State.IDLE):
+                with m.If(self.start):
+                    m.d.comb += self.clear.eq(1)
+                    m.d.sync += [
+                        pc.eq(0),
+                        self.cause.eq(Cause.NONE),
+                        self.address.eq(0),
+                        state.eq(State.FETCH),
+                        *(register.eq(0) for register in registers),
+                    ]
+            with m.Case(State.FETCH):
+                self._fetch(m, state, quiet, end)
+            with m.Case(State.FETCHING):
+                with m.If(at_rest):
+                    m.d.sync += state.eq(State.READ)
+            with m.Case(State.READ):
+                m.d.comb += self.fetch_enable.eq(1)
+                with m.If(pc >= self.length):
+                    end(Cause.LOOP, here)
+                with m.Else():
+                    m.d.sync += state.eq(State.EXECUTE)
+            with m.Case(State.EXECUTE):
+                with m.If(decoder.cause != Cause.NONE):
+                    end(decoder.cause, here)
+                with m.Else():
+                    waits = self._execute(m, decoder, registers, state, pc, here, end)
+                    with m.If(waits & still):
+                        with m.If(self.empty & decoder.control.any()):
+                            self._go_on(m, decoder, state, pc)
+                        with m.Else():
+                            end(Cause.DEADLOCK, here)
+            with m.Case(State.DRAIN):
+                with m.If(still):
+                    m.d.sync += state.eq(State.IDLE)
+        # A failed transfer and the host's wish come before all else.
+        with m.If(self.stop & still):
+            m.d.comb += self.clear.eq(1)
+            m.d.sync += [self.stop.eq(0), state.eq(State.IDLE)]
+        with m.Elif(self.busy & ~self.stop & (self.fault | self.abort)):
+            m.d.sync += [
+                self.stop.eq(1),
+                quiet.eq(0),
+                self.cause.eq(Mux(self.fault, self.fault_cause, Cause.ABORT)),
+                self.address.eq(Mux(self.fault, self.fault_address, 0)),
+            ]
+        with m.If(self.stop):
+            m.d.sync += state.eq(Mux(still, State.IDLE, State.DRAIN))
+        return m
+
+    def _fetch(self, m: Module, state, quiet, end) -> None:
+        """Have the program loaded into its buffer."""
+        bus_bytes = self._config.bus_bits // 8
+        operands = self.loads.payload.operands
+        m.d.comb += [
+            self.loads.payload.waits.eq(0),
+            operands.eq(0),
+            operands.target.eq(Target.PROGRAM.value),
+            operands.mem.eq(self.program),
+            operands.rows.eq(1),
+            operands.bytes.eq(self.length << BYTES.bit_length() - 1),
+        ]
+        with m.If(self.program[: bus_bytes.bit_length() - 1].any()):
+            end(Cause.MISALIGNED, self.program)
+        with m.Elif(self.length == 0):
+            end(Cause.LOOP, self.program)
+        with m.Elif(self.length > self._config.program_buffer):
+            end(Cause.UNSUPPORTED, self.program)
+        with m.Else():
+            m.d.comb += self.loads.valid.eq(1)
+            m.d.sync += [quiet.eq(0), state.eq(State.FETCHING)]
+
+    def _go_on(self, m: Module, decoder, state, pc) -> None:
+        """The instruction is executed: on to the next, or the end."""
+        halts = decoder.control[_place("halt")]
+        m.d.comb += self.executed.eq(1)
+        m.d.sync += [pc.eq(pc + 1), state.eq(Mux(halts, State.IDLE, State.READ))]
+
+    def _execute(self, m: Module, decoder, registers, state, pc, here, end) -> Signal:
+        """Execute what can be at once; returns whether the instruction waits for engines."""
+        waits = Signal()
+        starts = Array(Signal(33, name=f"loop_start_{i}") for i in range(LOOP_DEPTH))
+        counts = Array(Signal(32, name=f"loop_count_{i}") for i in range(LOOP_DEPTH))
+        depth = Signal(range(LOOP_DEPTH + 1))
+        with m.If(self.clear):
+            m.d.sync += depth.eq(0)
+        fields = {
+            i.name: {n: _bits(decoder.word, f) for n, f in i.by_name.items()} for i in CONTROL
+        }
+        count = counts[(depth - 1)[: (LOOP_DEPTH - 1).bit_length()]]
+        with m.Switch(decoder.control):
+            for name in ("halt", "barrier"):
+                with m.Case(1 << _place(name)):
+                    m.d.comb += waits.eq(1)
+            with m.Case(1 << _place("set")):
+                m.d.sync += registers[fields["set"]["reg"]].eq(fields["set"]["value"])
+                self._go_on(m, decoder, state, pc)
+            with m.Case(1 << _place("add")):
+                register = registers[fields["add"]["reg"]]
+                m.d.sync += register.eq(register + fields["add"]["value"])
+                self._go_on(m, decoder, state, pc)
+            with m.Case(1 << _place("credit")):
+                m.d.comb += self.credit.eq(1)
+                self._go_on(m, decoder, state, pc)
+            with m.Case(1 << _place("loop")):
+                with m.If(depth == LOOP_DEPTH):
+                    end(Cause.LOOP, here)
+                with m.Else():
+                    self._go_on(m, decoder, state, pc)
+                    m.d.sync += [
+                        starts[depth].eq(pc + 1),
+                        counts[depth].eq(fields["loop"]["count"]),
+                        depth.eq(depth + 1),
+                    ]
+            with m.Case(1 << _place("end")):
+                with m.If(depth == 0):
+                    end(Cause.LOOP, here)
+                with m.Else():
+                    self._go_on(m, decoder, state, pc)
+                    m.d.sync += count.eq(count - 1)
+                    with m.If(count == 1):
+                        m.d.sync += depth.eq(depth - 1)
+                    with m.Else():
+                        m.d.sync += pc.eq(starts[(depth - 1)[: (LOOP_DEPTH - 1).bit_length()]])
+            with m.Default():
+                streams = (self.loads, self.lmmas, self.stores)
+                sent = Cat(stream.valid & stream.ready for stream in streams).any()
+                m.d.comb += [
+                    waits.eq(~sent),
+                    self.loads.valid.eq(decoder.to_load),
+                    self.lmmas.valid.eq(decoder.to_compute),
+                    self.stores.valid.eq(decoder.to_store),
+                ]
+                with m.If(sent):
+                    self._go_on(m, decoder, state, pc)
+        m.d.comb += [
+            self.credit_edge.eq(fields["credit"]["edge"]),
+            self.credit_count.eq(fields["credit"]["count"]),
+        ]
+        return waits

@@ -1,0 +1,199 @@
+"""From the activation stream to a stream of tables, and a buffer that keeps them."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.parts.sharing import add_shared
+from lutcore.hdl.tile.blocks import (
+    Aligner,
+    ExponentKeys,
+    MagnitudeKeys,
+    RunBuffer,
+    TableRounder,
+    scale_layout,
+)
+from lutcore.hdl.tile.tables import TableBuilder, number, tables_layout
+
+
+def activations_layout(config: CoreConfig) -> data.StructLayout:
+    """One step of activations: ``values [m][depth]``, and ``last`` step of a run.
+
+    ``last`` is there only where runs are buffered (``config.marks_runs``).
+    """
+    bits = config.activation_bits
+    shape = unsigned(bits) if config.is_float else number(config, bits)
+    fields: dict = {"values": data.ArrayLayout(data.ArrayLayout(shape, config.depth), config.m)}
+    if config.marks_runs:
+        fields["last"] = 1
+    return data.StructLayout(fields)
+
+
+def step_layout(config: CoreConfig) -> data.StructLayout:
+    """One step of tables: ``tables``, ``scales [m]`` where block-scaled, ``last`` as above."""
+    fields: dict = {"tables": tables_layout(config, config.stored_bits)}
+    if config.block_scaled:
+        fields["scales"] = data.ArrayLayout(scale_layout(config), config.m)
+    if config.marks_runs:
+        fields["last"] = 1
+    return data.StructLayout(fields)
+
+
+class Frontend(wiring.Component):
+    """Aligns, builds and rounds, as far as the configuration asks for it.
+
+    Integers and exact floats pass straight through the table builder, in no time; alignment and
+    eight-bit tables each buffer a run.
+
+    Members
+    -------
+    activations : In stream, :func:`activations_layout`
+    steps : Out stream, :func:`step_layout`
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "activations": In(stream.Signature(activations_layout(config))),
+                "steps": Out(stream.Signature(step_layout(config))),
+            }
+        )
+
+    def _buffer(self, m, platform, name, source, payload, keys, last):
+        """A run buffer fed by ``source``; returns its output stream."""
+        bits, width = len(payload), len(keys) // self._config.m
+        buffer = add_shared(m, platform, name, name, lambda: RunBuffer(self._config, bits, width))
+        m.d.comb += [
+            buffer.steps.valid.eq(source.valid),
+            source.ready.eq(buffer.steps.ready),
+            buffer.steps.payload.payload.eq(payload),
+            buffer.steps.payload.keys.as_value().eq(keys),
+            buffer.steps.payload.last.eq(last),
+        ]
+        return buffer.results
+
+    def elaborate(self, platform: object) -> Module:
+        """Chain the stages."""
+        m = Module()
+        config = self._config
+
+        def add(name, make):
+            return add_shared(m, platform, name, name, lambda: make(config))
+
+        # What is valid next, the values that go with it, and whether they end a run.
+        source = self.activations
+        values = self.activations.payload.values.as_value()
+        last = self.activations.payload.last if config.marks_runs else None
+        exponents: list[Value] = []
+        invalid: list[Value] = []
+        if config.aligned:
+            finder, aligner = add("exponent_keys", ExponentKeys), add("aligner", Aligner)
+            m.d.comb += finder.activations.as_value().eq(values)
+            keys = finder.keys.as_value()
+            source = self._buffer(m, platform, "align_buffer", source, values, keys, last)
+            m.d.comb += [
+                aligner.activations.as_value().eq(source.payload.payload),
+                aligner.keys.eq(source.payload.keys),
+            ]
+            values, last = aligner.values.as_value(), source.payload.last
+            exponents = [aligner.scales[row].exponent for row in range(config.m)]
+            invalid = [aligner.scales[row].invalid for row in range(config.m)]
+        builder = add("table_builder", TableBuilder)
+        tables = builder.tables.as_value()
+        if config.table == "int8":
+            finder, rounder = add("magnitude_keys", MagnitudeKeys), add("rounder", TableRounder)
+            m.d.comb += finder.values.as_value().eq(values)
+            carried = values
+            if config.aligned:
+                carried = Cat(values, *exponents, *invalid)
+            keys = finder.keys.as_value()
+            source = self._buffer(m, platform, "round_buffer", source, carried, keys, last)
+            held = Signal(len(carried), name="held")
+            m.d.comb += [held.eq(source.payload.payload), rounder.keys.eq(source.payload.keys)]
+            values, last = held[: len(values)], source.payload.last
+            shifts = [rounder.shifts[row] for row in range(config.m)]
+            if config.aligned:
+                rest = held[len(values) :]
+                width = config.exponent_bits
+                exponents = [rest.word_select(r, width) + shifts[r] for r in range(config.m)]
+                invalid = [rest[config.m * width + r] for r in range(config.m)]
+            else:
+                exponents, invalid = shifts, [Const(0, 1)] * config.m
+            m.d.comb += rounder.tables.eq(builder.tables)
+            tables = rounder.rounded.as_value()
+        m.d.comb += [
+            builder.activations.as_value().eq(values),
+            self.steps.valid.eq(source.valid),
+            source.ready.eq(self.steps.ready),
+            self.steps.payload.tables.as_value().eq(tables),
+        ]
+        if config.marks_runs:
+            m.d.comb += self.steps.payload.last.eq(last)
+        if config.block_scaled:
+            for row in range(config.m):
+                m.d.comb += [
+                    self.steps.payload.scales[row].exponent.eq(exponents[row]),
+                    self.steps.payload.scales[row].invalid.eq(invalid[row]),
+                ]
+        return m
+
+
+class TableBuffer(wiring.Component):
+    """Keeps the tables of a run for all planes and N tiles, while those of the next arrive.
+
+    Members
+    -------
+    steps : In stream, :func:`step_layout`
+    address : In
+        Step of the run whose tables ``tables`` shows.
+    release : In
+        The run is no longer needed after this cycle.
+    valid : Out
+        A whole run is there.
+    tables : Out, :func:`step_layout`
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "steps": In(stream.Signature(step_layout(config))),
+                "address": In(range(config.run_steps)),
+                "release": In(1),
+                "valid": Out(1),
+                "tables": Out(step_layout(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Two banks, written and read in turn."""
+        m = Module()
+        size = self._config.run_steps
+        payload = self.steps.payload.as_value()
+        m.submodules.memory = memory = Memory(shape=len(payload), depth=2 * size, init=[])
+        write, read = memory.write_port(), memory.read_port(domain="comb")
+        full = Signal(2)
+        bank_in = Signal()
+        bank_out = Signal()
+        index = Signal(range(size))
+        taken = self.steps.valid & self.steps.ready
+        ends = self.steps.payload.last | (index == size - 1)
+        m.d.comb += [
+            self.steps.ready.eq(~full.bit_select(bank_in, 1)),
+            write.en.eq(taken),
+            write.addr.eq(Mux(bank_in, size, 0) + index),
+            write.data.eq(payload),
+            read.addr.eq(Mux(bank_out, size, 0) + self.address),
+            self.valid.eq(full.bit_select(bank_out, 1)),
+            self.tables.as_value().eq(read.data),
+        ]
+        fills = (taken & ends) << bank_in
+        empties = self.release << bank_out
+        m.d.sync += full.eq((full | fills) & ~empties)
+        with m.If(taken):
+            m.d.sync += [index.eq(Mux(ends, 0, index + 1)), bank_in.eq(bank_in ^ ends)]
+        m.d.sync += bank_out.eq(bank_out ^ self.release)
+        return m

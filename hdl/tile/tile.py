@@ -1,0 +1,240 @@
+"""The tile: M rows of tables, N weight columns, M x N units (paper, figure 9); or several."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.parts.sharing import add_shared
+from lutcore.hdl.tile.column import Column, RowSums
+from lutcore.hdl.tile.drain import Drain, DrainLane, ZeroPoints, results_layout, zero_points_layout
+from lutcore.hdl.tile.frontend import Frontend, TableBuffer, activations_layout, step_layout
+from lutcore.hdl.tile.tables import TableStage
+
+_Component = TypeVar("_Component", bound=wiring.Component)
+
+
+def weights_layout(config: CoreConfig) -> data.StructLayout:
+    """One weight slice of all columns, and what to do with it.
+
+    ``index``
+        ``[columns][tables]`` weight indices of ``index_bits``, first lowest, as packed.
+    ``plane``
+        The slice counts 2^plane. Integer planes may come in any order; exact floats take all steps
+        of a plane before the next, highest plane first.
+    ``negative``
+        The slice counts negatively: the top plane of two's-complement weights (only there).
+    ``first``, ``last``
+        The slice starts, ends a run: one result for every column and row.
+    ``advance``
+        The step's last slice: its activations (or tables) are taken from their stream with it.
+    ``accumulator``
+        With several passes: number of the pass, of the N tile that the slice belongs to. Passes
+        are innermost; of consecutive slices with the same number, the second waits for a cycle.
+    ``step``, ``release``
+        Instead of ``advance`` with buffered tables: the step of the run, and the run's last use.
+    """
+    index = data.ArrayLayout(data.ArrayLayout(config.index_bits, config.tables), config.columns)
+    fields: dict = {"index": index, "plane": max(1, config.plane_bits)}
+    if config.negates_tables:
+        fields["negative"] = 1
+    fields |= {"first": 1, "last": 1}
+    if config.precompute == "buffered":
+        fields |= {"step": max(1, (config.run_steps - 1).bit_length()), "release": 1}
+    else:
+        fields["advance"] = 1
+    if config.passes > 1:
+        fields["accumulator"] = range(config.passes)
+    return data.StructLayout(fields)
+
+
+def tile_signature(config: CoreConfig) -> wiring.Signature:
+    """Ports of :class:`Tile`."""
+    if config.precompute == "external":
+        members = {"tables": In(stream.Signature(step_layout(config)))}
+    else:
+        members = {"activations": In(stream.Signature(activations_layout(config)))}
+    members |= {
+        "weights": In(stream.Signature(weights_layout(config))),
+        "results": Out(stream.Signature(results_layout(config, config.dot_bits))),
+    }
+    if config.zero_points != "external":
+        members["zero_points"] = In(stream.Signature(zero_points_layout(config)))
+    return wiring.Signature(members)
+
+
+class Tile(wiring.Component):
+    """Tiles of any engine: mpGEMM ``P[m,n] = 2 sum_k A[m,k] (q[n,k] - z[n])`` over one run of K.
+
+    Every cycle in which a slice and its tables are there, one slice is taken: no bubble at plane,
+    step, run or result boundaries as long as runs have ``config.full_rate_slices`` slices. All
+    streams may stall at any time; payloads hold until taken.
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Members
+    -------
+    activations : In stream, :func:`~lutcore.hdl.tile.frontend.activations_layout`
+        One step: ``depth`` activations of each of M rows.
+    tables : In stream, :func:`~lutcore.hdl.tile.frontend.step_layout`, instead with external
+    precompute
+        Tables of one step.
+    weights : In stream, :func:`weights_layout`
+        Weight slices.
+    zero_points : In stream, :func:`~lutcore.hdl.tile.drain.zero_points_layout`, unless they are
+    external
+        z'' = 2z + 1 - 2^b + offset (:class:`~lutcore.hdl.config.forms.Form`) of one result beat: of
+        each column, or one for all.
+    results : Out stream, :func:`~lutcore.hdl.tile.drain.results_layout` of ``dot_bits``
+        P, or D as the form accumulates it where zero points are external; and the row sums R of the
+        run. Exact integers, or FP32 numbers of exact floats.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.config = config
+        super().__init__(tile_signature(config))
+
+    def _steps(self, m: Module, add: Callable) -> tuple[Value, Value | None, Value, Signal]:
+        """Where tables come from: tables, scales, whether they are there, and that they are used.
+
+        The last is for the caller to drive: a slice that has all it needs but tables is there.
+        """
+        config, slice_ = self.config, self.weights.payload
+        take = Signal(name="take")
+        if config.precompute == "external":
+            source = self.tables
+        else:
+            frontend = add("frontend", Frontend)
+            connect(m, flipped(self.activations), frontend.activations)
+            source = frontend.steps
+        if config.precompute == "buffered":
+            buffer = add("table_buffer", TableBuffer)
+            connect(m, source, buffer.steps)
+            m.d.comb += [
+                buffer.address.eq(slice_.step),
+                buffer.release.eq(take & buffer.valid & slice_.release),
+            ]
+            payload, valid = buffer.tables, buffer.valid
+        else:
+            m.d.comb += source.ready.eq(take & slice_.advance)
+            payload, valid = source.payload, source.valid
+        scales = payload.scales if config.block_scaled else None
+        return payload.tables, scales, valid, take
+
+    def elaborate(self, platform: object) -> Module:
+        """Issue control, and the stages of the datapath in order."""
+        m = Module()
+        config = self.config
+        slice_ = self.weights.payload
+
+        def add(instance: str, make: type[_Component], name: str | None = None) -> _Component:
+            return add_shared(m, platform, instance, name or instance, lambda: make(config))
+
+        steps, scales, available, take = self._steps(m, add)
+        # Every tile has its own copy of the operands, so that a table's fan-out is one tile.
+        stages = [
+            add(
+                f"table_stage_{tile}" if config.tiles > 1 else "table_stage",
+                TableStage,
+                "table_stage",
+            )
+            for tile in range(config.tiles)
+        ]
+        columns = [add(f"column_{n}", Column, "column") for n in range(config.columns)]
+        row_sums = add("row_sums", RowSums)
+        drain = add("drain", Drain)
+        lanes = [
+            add(f"drain_lane_{lane}", DrainLane, "drain_lane")
+            for lane in range(config.drain_columns)
+        ]
+
+        # A run's first slice overwrites the accumulators one stage later, so it must not enter
+        # before the run that stands there can be captured. Runs that are taken but not captured:
+        uncaptured = Signal(range(3))
+        blocked = Signal()
+        fire = Signal()
+        ends = Signal()
+        m.d.comb += [
+            blocked.eq(slice_.first & (uncaptured > 0) & ((uncaptured > 1) | ~drain.free)),
+            fire.eq(self.weights.valid & available & ~blocked),
+            self.weights.ready.eq(available & ~blocked),
+            take.eq(self.weights.valid & ~blocked),
+            ends.eq(fire & slice_.last),
+        ]
+        m.d.sync += uncaptured.eq(uncaptured + ends - drain.capture)
+
+        for stage in stages:
+            m.d.comb += [stage.tables.eq(steps), stage.fire.eq(fire)]
+            if config.table_shift:
+                m.d.comb += stage.plane.eq(slice_.plane)
+        if config.negates_tables:
+            for consumer in (*stages, row_sums):
+                m.d.comb += consumer.negative.eq(slice_.negative)
+        if config.block_scaled:
+            m.d.comb += row_sums.run_scales.eq(scales)
+
+        done = ends
+        for cycle in range(2 + config.pipeline):
+            held = Signal(name=f"done_{cycle}")
+            m.d.sync += held.eq(done)
+            done = held
+        m.d.comb += drain.done.eq(done)
+
+        starts_plane = Signal()
+        plane = Signal(max(1, config.plane_bits), reset_less=True)
+        if config.doubles:
+            with m.If(fire):
+                m.d.sync += plane.eq(slice_.plane)
+            m.d.comb += starts_plane.eq(fire & (slice_.plane != plane))
+        first = Signal()
+        m.d.comb += [
+            first.eq(fire & slice_.first),
+            row_sums.first.eq(first),
+            row_sums.operands.eq(stages[0].operands),
+            row_sums.capture.eq(drain.capture),
+            row_sums.counts.eq(slice_.plane == 0),
+        ]
+        index = Signal(config.slice_bits)
+        m.d.comb += index.eq(slice_.index.as_value())
+        width = config.tables * config.index_bits
+        for n, column in enumerate(columns):
+            beat, lane = divmod(n, config.drain_columns)
+            m.d.comb += [
+                column.first.eq(first),
+                column.operands.eq(stages[n // config.n].operands),
+                column.index.eq(index[n * width : (n + 1) * width]),
+                lanes[lane].accumulators[beat].eq(column.dots),
+            ]
+            if config.shifts_in_unit:
+                m.d.comb += column.weight.eq(slice_.plane)
+            if config.doubles:
+                m.d.comb += column.weight.eq(starts_plane)
+        for lane in lanes:
+            m.d.comb += [lane.capture.eq(drain.capture), lane.select.eq(drain.select)]
+        self._results(m, add, drain, lanes, row_sums)
+        return m
+
+    def _results(self, m: Module, add: Callable, drain: Drain, lanes: list, row_sums: RowSums):
+        """Result beats, through the zero points or as they are."""
+        config = self.config
+        raw: Any = flipped(self.results)
+        if config.zero_points != "external":
+            zero_points = add("zero_points", ZeroPoints)
+            connect(m, flipped(self.zero_points), zero_points.zero_points)
+            connect(m, zero_points.results, raw)
+            raw = zero_points.raw
+        m.d.comb += [
+            raw.valid.eq(drain.valid),
+            drain.ready.eq(raw.ready),
+            raw.payload.row_sum.eq(row_sums.sums),
+            raw.payload.last.eq(drain.last),
+        ]
+        for lane, shown in enumerate(lanes):
+            m.d.comb += [raw.payload.dot[r][lane].eq(shown.dots[r]) for r in range(config.m)]
+        if config.block_scaled:
+            m.d.comb += raw.payload.scale.eq(row_sums.scales)
