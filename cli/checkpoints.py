@@ -27,7 +27,7 @@ def inspect(
 
     Only headers are read. Cycles are those of the cycle model, for --rows rows of activations.
     """
-    from lutcore.gen.inspect import inspect as report_on
+    from lutcore.compiler.inspection import inspect as report_on
 
     config = load_config(core, overrides or ()) if core else None
     with ERR.status(f"inspecting {file}"):

@@ -147,7 +147,7 @@ def perplexity(
 
     Windows of the model's context, one after the other; the first byte of each is given.
     """
-    from lutcore.compiler.checkpoint import open_checkpoint
+    from lutcore.compiler.importers.checkpoint import open_checkpoint
     from lutcore.verif.int8_tables import Int8TableLinear
     from lutcore.verif.language_model import ExactLinear, LanguageModel, perplexity, windows
 

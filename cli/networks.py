@@ -13,7 +13,7 @@ from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
 
 if TYPE_CHECKING:
-    from lutcore.compiler.checkpoint import Checkpoint
+    from lutcore.compiler.importers.checkpoint import Checkpoint
 
 
 def numbers(text: str, option: str) -> list[int]:
@@ -37,8 +37,8 @@ def compile_model(
 ) -> None:
     """Compile a checkpoint's network; write its graphs to ``dump`` if given."""
     from lutcore.compiler.graph.draw import summary, svg, text
-    from lutcore.compiler.network import compile_network
-    from lutcore.compiler.quantise import Rounding
+    from lutcore.compiler.lowering.network import compile_network
+    from lutcore.compiler.weights.quantise import Rounding
     from lutcore.files import write_files
 
     config = load_config(core, overrides or ())
@@ -115,7 +115,7 @@ def run_model(
     """Run a compiled network; each product of a core is held against the golden model."""
     import numpy as np
 
-    from lutcore.compiler.container import Container
+    from lutcore.compiler.lowering.container import Container
     from lutcore.fpga.run import board_backend
     from lutcore.gen.backends import BACKENDS, CheckedBackend, open_backend
     from lutcore.gen.model_run import Executor
@@ -159,8 +159,8 @@ def run_model(
 
 def disassemble_model(file: Path, layer: str | None) -> None:
     """Print the programs of a compiled network's matrices."""
-    from lutcore.compiler.assembler import disassemble
-    from lutcore.compiler.container import Container
+    from lutcore.compiler.lowering.container import Container
+    from lutcore.compiler.program.assembler import disassemble
 
     container = Container.load(file)
     if layer is not None and layer not in container.layers:

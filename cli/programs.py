@@ -53,7 +53,7 @@ def compile_tensor(
     if tensor is None:
         if activations is not None:
             raise InputError("--activations needs --tensor")
-        from lutcore.compiler.checkpoint import open_checkpoint
+        from lutcore.compiler.importers.checkpoint import open_checkpoint
 
         checkpoint = open_checkpoint(model, gptq_version)
         networks.compile_model(
@@ -62,9 +62,9 @@ def compile_tensor(
         return
     import numpy as np
 
-    from lutcore.compiler.engine_times import Memory
-    from lutcore.compiler.gemm import placed, plan, refuse_minimums
-    from lutcore.compiler.search import search
+    from lutcore.compiler.lowering.gemm import placed, plan, refuse_minimums
+    from lutcore.compiler.schedule.engine_times import Memory
+    from lutcore.compiler.schedule.search import search
     from lutcore.gen.simulate import load_activations, load_tensor, random_activations
 
     config = load_config(core, overrides or ())
@@ -140,7 +140,7 @@ def run(
     """
     import numpy as np
 
-    from lutcore.compiler.container import is_container
+    from lutcore.compiler.lowering.container import is_container
 
     if (on == "board") != (port is not None):
         raise InputError("--on board and --port go together: give a serial port, or sim")
@@ -150,7 +150,7 @@ def run(
     if tokens is not None:
         raise InputError("--tokens are for networks: compile one without --tensor")
 
-    from lutcore.compiler.program import Program
+    from lutcore.compiler.program.program import Program
     from lutcore.fpga.run import run_on_board
     from lutcore.gen.run import TARGETS, compare
     from lutcore.verif.core_simulator import Conditions
@@ -182,13 +182,13 @@ def disasm(
     layer: Annotated[str | None, typer.Option(help="Network: one matrix.")] = None,
 ) -> None:
     """Print the instructions of a program, or of those of a network."""
-    from lutcore.compiler.container import is_container
+    from lutcore.compiler.lowering.container import is_container
 
     if is_container(program):
         networks.disassemble_model(program, layer)
         return
 
-    from lutcore.compiler.assembler import disassemble
-    from lutcore.compiler.program import Program
+    from lutcore.compiler.program.assembler import disassemble
+    from lutcore.compiler.program.program import Program
 
     sys.stdout.write(disassemble(Program.load(program).words))

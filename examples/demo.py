@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lutcore.compiler.gguf_file import GgufFile
+from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.gen.simulate import SimulationReport, simulate
 from lutcore.gen.synth import AreaReport, synthesise
 from lutcore.hdl.config.presets import preset

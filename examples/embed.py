@@ -25,9 +25,9 @@ from make_example import (
     load_model,
 )
 
-from lutcore.compiler.checkpoint import open_checkpoint
-from lutcore.compiler.network import compile_network
-from lutcore.compiler.quantise import Rounding
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.compiler.lowering.network import compile_network
+from lutcore.compiler.weights.quantise import Rounding
 from lutcore.errors import InputError
 from lutcore.gen.backends import BACKENDS, CheckedBackend, GoldenBackend, open_backend
 from lutcore.gen.model_run import Executor

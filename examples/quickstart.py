@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lutcore.compiler.gguf_file import GgufFile
-from lutcore.compiler.pack import pack
+from lutcore.compiler.importers.gguf_file import GgufFile
+from lutcore.compiler.weights.pack import pack
 from lutcore.gen.simulate import simulate
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.golden import mpgemm

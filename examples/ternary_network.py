@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lutcore.compiler.ternary_model import VOCABULARY, ModelShape
+from lutcore.compiler.importers.ternary_model import VOCABULARY, ModelShape
 
 
 def ternarise(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ import torch
 from ternary_network import TernaryModel, ternarise
 from torch.nn import functional
 
-from lutcore.compiler.ternary_model import ModelShape, Ternary, write_model
+from lutcore.compiler.importers.ternary_model import ModelShape, Ternary, write_model
 
 _STRETCH, _EVERY = 64, 20
 _WARM_UP, _FALL = 100, 0.4

@@ -16,8 +16,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from lutcore.compiler.gemm import gemm
-from lutcore.compiler.program import Program
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.program.program import Program
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset

@@ -10,9 +10,9 @@ from typing import Self
 import numpy as np
 import serial
 
-from lutcore.compiler.gemm import gemm
-from lutcore.compiler.program import Program
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.program.program import Program
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError, ToolError
 from lutcore.fpga.channel import Channel
 from lutcore.fpga.emit import is_core

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lutcore.compiler.gemm import gemm
+from lutcore.compiler.lowering.gemm import gemm
 from lutcore.errors import ToolError
 from lutcore.fpga.driver import BAUD, Device
 from lutcore.fpga.virtual import DIVISOR, LineFaults, VirtualBoard

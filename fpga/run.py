@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lutcore.compiler.container import Container
-from lutcore.compiler.program import Program
+from lutcore.compiler.lowering.container import Container
+from lutcore.compiler.program.program import Program
 from lutcore.errors import InputError
 from lutcore.fpga.driver import BAUD, Device
 from lutcore.fpga.protocol import WORD_BYTES

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import ToolError
 from lutcore.fpga.gateware.beats import WORD_BITS, beat_words
 from lutcore.fpga.protocol import (

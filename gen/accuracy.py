@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lutcore.compiler.gguf_file import GgufFile
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.importers.gguf_file import GgufFile
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.files import fill_table
 from lutcore.gen.simulate import as_format, random_tensor
 from lutcore.hdl.config.core import FLOATS, CoreConfig

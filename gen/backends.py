@@ -4,8 +4,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lutcore.compiler.activations import activation_image
-from lutcore.compiler.container import Container, Layer
+from lutcore.compiler.lowering.container import Container, Layer
+from lutcore.compiler.program.activations import activation_image
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.registers import c_header
 from lutcore.gen.rtl import verilog

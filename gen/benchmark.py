@@ -19,12 +19,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lutcore.compiler.cycles import cycles as predict
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.gemm import gemm
-from lutcore.compiler.pack import pack
-from lutcore.compiler.search import search, shape_problem
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.schedule.cycles import cycles as predict
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.schedule.search import search, shape_problem
+from lutcore.compiler.weights.pack import pack
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import ToolError
 from lutcore.gen import checkpoint_memory
 from lutcore.gen.generate import generate

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lutcore.compiler.assembler import to_bytes
+from lutcore.compiler.program.assembler import to_bytes
 from lutcore.errors import ToolError
 from lutcore.gen.run import simulation
 from lutcore.hdl.config.core import CoreConfig

@@ -19,8 +19,8 @@ import gguf
 import numpy as np
 from rich.progress import track
 
-from lutcore.compiler.checkpoint import open_checkpoint
-from lutcore.compiler.gemm import plan
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.compiler.lowering.gemm import plan
 from lutcore.hdl.config.presets import load_config
 
 _WIDTH, _HIDDEN, VOCABULARY, LAYERS = 4096, 11008, 32000, 32

@@ -13,11 +13,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from lutcore.compiler.cycles import Cycles, cycles
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.gemm import gemm
-from lutcore.compiler.program import Program
-from lutcore.compiler.search import search, shape_problem
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.program.program import Program
+from lutcore.compiler.schedule.cycles import Cycles, cycles
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.schedule.search import search, shape_problem
 from lutcore.files import fill_table
 from lutcore.gen.run import simulation
 from lutcore.gen.simulate import random_activations, random_tensor

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from lutcore import cache
-from lutcore.compiler.gguf_file import GgufFile
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.importers.gguf_file import GgufFile
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.gen.activity import CLOCK_PORT, WARM_UP, mean_toggles, measure_activity, read_gates
 from lutcore.gen.hierarchy import BLOCKS, core

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from lutcore.compiler.checkpoint import open_checkpoint
-from lutcore.compiler.container import Container, is_container
-from lutcore.compiler.network import compile_network
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.compiler.lowering.container import Container, is_container
+from lutcore.compiler.lowering.network import compile_network
 from lutcore.errors import InputError
 from lutcore.gen.backends import open_backend
 from lutcore.gen.model_run import Executor

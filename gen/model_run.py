@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.compiler.container import Container
 from lutcore.compiler.graph.ir import Node
+from lutcore.compiler.lowering.container import Container
 from lutcore.errors import InputError
 from lutcore.gen.backends import Backend
 from lutcore.gen.host_operators import OPERATORS

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.compiler.program import Program
+from lutcore.compiler.program.program import Program
 from lutcore.errors import InputError
 from lutcore.gen.registers import c_header
 from lutcore.gen.rtl import verilog

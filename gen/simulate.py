@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.compiler.checkpoint import open_checkpoint
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.gen.rtl import verilog
 from lutcore.hdl.config.core import CoreConfig

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lutcore.compiler.gguf_file import GgufFile
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.importers.gguf_file import GgufFile
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.gen.rtl import verilog
 from lutcore.gen.simulate import random_tensor
 from lutcore.hdl.config.core import CoreConfig

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lutcore.compiler.pack import PackedWeights
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.pack import PackedWeights
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif import golden
 from lutcore.verif.golden_blocks import align, int8_tensor_products

@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from lutcore.compiler.checkpoint import open_checkpoint
 from lutcore.compiler.graph.build import build_graph
-from lutcore.compiler.ternary_model import ModelShape, random_model, write_model
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.compiler.importers.ternary_model import ModelShape, random_model, write_model
 from lutcore.errors import InputError
 from lutcore.verif.checkpoint_files import (
     RAW_BLOCKS,

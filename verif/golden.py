@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 
 
 def integer_products(

@@ -6,7 +6,7 @@ stored, remapped indices or hardware shifters.
 
 import numpy as np
 
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.golden_blocks import int8_tensor_products
 

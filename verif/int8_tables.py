@@ -10,8 +10,8 @@ import itertools
 
 import numpy as np
 
-from lutcore.compiler.checkpoint import Checkpoint
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.importers.checkpoint import Checkpoint
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 

@@ -40,7 +40,7 @@ def _indices(config: CoreConfig, slices: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     slices : uint8 [tiles, steps, planes, bytes]
-        Packed as :class:`~lutcore.compiler.pack.PackedWeights` says.
+        Packed as :class:`~lutcore.compiler.weights.pack.PackedWeights` says.
     """
     tiles, steps, planes, _ = slices.shape
     bits = np.unpackbits(slices, axis=-1, bitorder="little").astype(np.int8)

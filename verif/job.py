@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.compiler.pack import PackedWeights, pack
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.pack import PackedWeights, pack
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.expect import RunResults, expected_results

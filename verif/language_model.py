@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lutcore.compiler.checkpoint import Checkpoint
+from lutcore.compiler.importers.checkpoint import Checkpoint
 from lutcore.errors import InputError
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lutcore.compiler.pack import PackedWeights, pack
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.pack import PackedWeights, pack
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import FORMATS
 from lutcore.verif.expect import expected_results, run_spans

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.compiler.checkpoint import Checkpoint, Facts, open_checkpoint
-from lutcore.compiler.ternary_model import ModelShape, random_model, write_model
+from lutcore.compiler.importers.checkpoint import Checkpoint, Facts, open_checkpoint
+from lutcore.compiler.importers.ternary_model import ModelShape, random_model, write_model
 from lutcore.errors import InputError
 
 SHAPE = ModelShape(layers=2, width=256, heads=4, hidden=256, context=32)

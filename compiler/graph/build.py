@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from lutcore.compiler.checkpoint import Checkpoint
 from lutcore.compiler.graph.facts import ModelFacts, read_facts
 from lutcore.compiler.graph.ir import Graph, Node, Value
 from lutcore.compiler.graph.names import NAMES
+from lutcore.compiler.importers.checkpoint import Checkpoint
 from lutcore.errors import InputError
 
 

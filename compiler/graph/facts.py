@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lutcore.compiler.checkpoint import Checkpoint
 from lutcore.compiler.graph.ops import ACTIVATIONS
+from lutcore.compiler.importers.checkpoint import Checkpoint
 from lutcore.errors import InputError
 
 

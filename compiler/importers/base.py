@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 #: Elements that are decoded or dequantised at a time: temporaries stay a few times this.

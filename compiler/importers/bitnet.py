@@ -4,7 +4,7 @@ import numpy as np
 
 from lutcore.compiler.importers.base import Facts
 from lutcore.compiler.importers.layout import SCALE_TYPES, Layout, Parts, Settings, expect, size_of
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 #: ``linear_class`` -> what its layer does with ``weight_scale``; the first is the default.

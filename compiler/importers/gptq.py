@@ -16,7 +16,7 @@ from lutcore.compiler.importers.layout import (
     size_of,
     unpack_words,
 )
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 _BITS = (2, 3, 4, 8)

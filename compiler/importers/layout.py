@@ -8,7 +8,7 @@ import numpy as np
 
 from lutcore.compiler.importers.base import Facts
 from lutcore.compiler.importers.safetensors_header import FLOATS, Part
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 #: Parts of one matrix by the end of their names.

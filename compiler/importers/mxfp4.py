@@ -11,7 +11,7 @@ from lutcore.compiler.importers.gguf_blocks import (
     fields,
 )
 from lutcore.compiler.importers.layout import Layout, Parts, Settings, expect, size_of
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 _GROUP = 32

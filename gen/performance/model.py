@@ -1,8 +1,8 @@
 """Time, bytes and energy of a model on a system, operator by operator.
 
-Linear layers on cores take what the cycle model says (:mod:`lutcore.compiler.cycles`), each core
-its part of rows and columns; all else, and multipliers, are at their roofline: the longer of
-operations over the peak and bytes over the bandwidth. Operators follow one another.
+Linear layers on cores take what the cycle model says (:mod:`lutcore.compiler.schedule.cycles`),
+each core its part of rows and columns; all else, and multipliers, are at their roofline: the longer
+of operations over the peak and bytes over the bandwidth. Operators follow one another.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
-from lutcore.compiler.cycles import cycles
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.search import search, shape_problem
+from lutcore.compiler.schedule.cycles import cycles
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.schedule.search import search, shape_problem
 from lutcore.gen.performance.shapes import HALF, ModelShape, Operator, Phase, operators
 from lutcore.gen.performance.system import System
 from lutcore.hdl.config.core import CoreConfig

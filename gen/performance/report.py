@@ -39,7 +39,7 @@ def model_shape(source: str) -> ModelShape:
         raise InputError(
             f"{source!r} is neither a checkpoint nor a built-in shape: {', '.join(MODELS)}"
         )
-    from lutcore.compiler.checkpoint import open_checkpoint
+    from lutcore.compiler.importers.checkpoint import open_checkpoint
 
     return from_metadata(path.stem, open_checkpoint(path).metadata)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from lutcore.compiler.engine_times import Memory
+from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 

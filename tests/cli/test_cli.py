@@ -156,7 +156,7 @@ def test_doctor_reports_a_missing_tool(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory, small_cores):
-    from lutcore.compiler.gemm import gemm
+    from lutcore.compiler.lowering.gemm import gemm
     from lutcore.gen.simulate import random_activations, random_tensor
 
     config, rng = small_cores["w4a8"], np.random.default_rng(0)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lutcore.compiler.ternary_model import ModelShape, random_model, write_model
+from lutcore.compiler.importers.ternary_model import ModelShape, random_model, write_model
 
 SHAPE = ModelShape(layers=1, hidden=256, context=16)
 TEXT = "In the beginning God created the heaven and the earth."

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lutcore.compiler.assembler import assemble, disassemble, from_bytes, to_bytes
+from lutcore.compiler.program.assembler import assemble, disassemble, from_bytes, to_bytes
 from lutcore.errors import InputError
 from lutcore.hdl.isa.lmma import BY_NAME, Instruction
 

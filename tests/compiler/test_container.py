@@ -7,10 +7,10 @@ import struct
 import numpy as np
 import pytest
 
-from lutcore.compiler.container import Container
-from lutcore.compiler.network import compile_network
-from lutcore.compiler.quantise import Rounding
-from lutcore.compiler.stored import StoredTensor
+from lutcore.compiler.lowering.container import Container
+from lutcore.compiler.lowering.network import compile_network
+from lutcore.compiler.weights.quantise import Rounding
+from lutcore.compiler.weights.stored import StoredTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.small_networks import bert

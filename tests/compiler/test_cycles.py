@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lutcore.compiler.assembler import assemble
-from lutcore.compiler.cycles import cycles
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.gemm import gemm
-from lutcore.compiler.timeline import Timeline
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.program.assembler import assemble
+from lutcore.compiler.schedule.cycles import cycles
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.schedule.timeline import Timeline
 from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations
 from lutcore.hdl.config.presets import preset

@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lutcore.compiler.emit import turns
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.gemm import gemm
-from lutcore.compiler.search import search, shape_problem
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.program.emit import turns
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.schedule.search import search, shape_problem
 from lutcore.gen.run import compare
 from lutcore.gen.simulate import random_activations
 from lutcore.hdl.config.presets import preset

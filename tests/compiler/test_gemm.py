@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lutcore.compiler.gemm import PAGE, gemm, placed, plan
-from lutcore.compiler.schedule import up
+from lutcore.compiler.lowering.gemm import PAGE, gemm, placed, plan
+from lutcore.compiler.program.cuts import up
 from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig

@@ -7,8 +7,8 @@ import gguf
 import numpy as np
 import pytest
 
-from lutcore.compiler.checkpoint import open_checkpoint
-from lutcore.compiler.gguf_file import SUPPORTED, GgufFile
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.compiler.importers.gguf_file import SUPPORTED, GgufFile
 from lutcore.compiler.importers.gguf_header import HEADER_LIMIT
 from lutcore.errors import InputError
 from lutcore.verif.checkpoint_files import (

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from lutcore.compiler.pack import (
+from lutcore.compiler.weights.pack import (
     cut_steps,
     pack,
     reinterpret_scales,
     reinterpret_zero_points,
     remap,
 )
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 

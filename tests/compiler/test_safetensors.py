@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.errors import InputError
 from lutcore.verif.checkpoint_files import (
     E2M1,

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.gemm import placed, plan
-from lutcore.compiler.search import NEAR, Problem, choose, search, shape_problem
+from lutcore.compiler.lowering.gemm import placed, plan
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.schedule.search import NEAR, Problem, choose, search, shape_problem
 from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations
 from lutcore.hdl.config.presets import preset

@@ -4,8 +4,8 @@ import gguf
 import numpy as np
 import pytest
 
-from lutcore.compiler.gguf_file import GgufFile
-from lutcore.compiler.ternary_model import ModelShape, Ternary, random_model, write_model
+from lutcore.compiler.importers.gguf_file import GgufFile
+from lutcore.compiler.importers.ternary_model import ModelShape, Ternary, random_model, write_model
 from lutcore.errors import InputError
 
 SMALL = ModelShape(layers=2, hidden=512)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.errors import ToolError
 from lutcore.gen.language import load_network, opened
 from lutcore.gen.language_rates import CORE, MODEL, language_rates

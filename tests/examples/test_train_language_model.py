@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.verif.language_model import ExactLinear, LanguageModel
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra 'train'")
@@ -19,7 +19,7 @@ def test_the_reference_agrees_with_pytorch(tmp_path, monkeypatch):
     import train_language_model as script
     from ternary_network import TernaryModel
 
-    from lutcore.compiler.ternary_model import ModelShape, write_model
+    from lutcore.compiler.importers.ternary_model import ModelShape, write_model
 
     torch.manual_seed(2)
     model = TernaryModel(ModelShape(layers=2, hidden=256))

@@ -5,9 +5,9 @@ import pytest
 from amaranth.back import verilog
 from examples.wishbone import WishboneCore, main, run
 
-from lutcore.compiler.assembler import assemble
-from lutcore.compiler.gemm import gemm
-from lutcore.compiler.program import Output, Program
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.program.assembler import assemble
+from lutcore.compiler.program.program import Output, Program
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.isa.lmma import Cause

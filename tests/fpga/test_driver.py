@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lutcore.compiler.gemm import gemm
-from lutcore.compiler.network import compile_network
-from lutcore.compiler.quantise import Rounding
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.lowering.network import compile_network
+from lutcore.compiler.weights.quantise import Rounding
 from lutcore.errors import InputError, ToolError
 from lutcore.fpga.driver import Device
 from lutcore.fpga.link_rates import LEAST, upload_share

@@ -1,6 +1,6 @@
 """The script that measures packing of a large checkpoint, on a small one."""
 
-from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.gen import checkpoint_memory
 from lutcore.gen.checkpoint_memory import pack_all, write_sparse
 

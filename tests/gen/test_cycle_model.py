@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lutcore.compiler.assembler import to_bytes
-from lutcore.compiler.cycles import cycles
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.gemm import gemm, placed, plan
-from lutcore.compiler.schedule import blockings
+from lutcore.compiler.lowering.gemm import gemm, placed, plan
+from lutcore.compiler.program.assembler import to_bytes
+from lutcore.compiler.program.cuts import blockings
+from lutcore.compiler.schedule.cycles import cycles
+from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.gen.cycle_model import CASES
 from lutcore.gen.run import simulation
 from lutcore.gen.simulate import random_activations, random_tensor

@@ -7,12 +7,12 @@ import pytest
 from typer.testing import CliRunner
 
 from lutcore.cli.main import app
-from lutcore.compiler.checkpoint import open_checkpoint
-from lutcore.compiler.cycles import cycles
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.gemm import plan
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.compiler.inspection import inspect
+from lutcore.compiler.lowering.gemm import plan
+from lutcore.compiler.schedule.cycles import cycles
+from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.errors import InputError
-from lutcore.gen.inspect import inspect
 from lutcore.hdl.config.presets import load_config
 from lutcore.verif.checkpoint_files import (
     bitnet_packed,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lutcore.compiler.ternary_model import ModelShape
+from lutcore.compiler.importers.ternary_model import ModelShape
 from lutcore.errors import InputError
 from lutcore.gen.backends import BACKENDS
 from lutcore.gen.language import Sampler, Writer, load_network, opened, printable

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from lutcore.compiler.container import Container
-from lutcore.compiler.network import compile_network
-from lutcore.compiler.quantise import Rounding
+from lutcore.compiler.lowering.container import Container
+from lutcore.compiler.lowering.network import compile_network
+from lutcore.compiler.weights.quantise import Rounding
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.backends import CheckedBackend, GoldenBackend, open_backend
 from lutcore.gen.model_run import Executor

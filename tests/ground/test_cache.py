@@ -13,12 +13,15 @@ FLOWS = {
     "lutcore.gen.energy": {
         "gen/activity.py",
         "verif/job.py",
-        "compiler/pack.py",
+        "compiler/weights/pack.py",
         "hdl/tile/drain.py",
     },
     "lutcore.gen.measure": {"gen/synth.py", "gen/liberty.py", "hdl/tile/tile.py"},
     "lutcore.gen.dp4": {"gen/closing.py", "hdl/baselines/discrete.py", "verif/dp4_reference.py"},
-    "lutcore.gen.performance.workload": {"compiler/cycles.py", "compiler/search.py"},
+    "lutcore.gen.performance.workload": {
+        "compiler/schedule/cycles.py",
+        "compiler/schedule/search.py",
+    },
     "lutcore.fpga.netlist": {"gen/fpga_families.py", "fpga/boards.py"},
     "lutcore.fpga.place": {"fpga/tools.py"},
 }

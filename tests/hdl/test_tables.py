@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 from amaranth.sim import Simulator
 
-from lutcore.compiler.pack import remap
+from lutcore.compiler.weights.pack import remap
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.column import Column
 from lutcore.hdl.tile.tables import TableBuilder

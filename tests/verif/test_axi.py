@@ -2,7 +2,7 @@
 
 import pytest
 
-from lutcore.compiler.assembler import assemble
+from lutcore.compiler.program.assembler import assemble
 from lutcore.gen.rtl import verilog
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.axi_jobs import BENCH, STREAM_BENCH, TOP, HostJob, identified_core

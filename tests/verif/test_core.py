@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lutcore.compiler.assembler import assemble, to_bytes
-from lutcore.compiler.gemm import gemm
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.program.assembler import assemble, to_bytes
 from lutcore.gen.run import simulation
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig

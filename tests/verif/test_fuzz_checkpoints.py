@@ -2,7 +2,7 @@
 
 import pytest
 
-from lutcore.compiler.checkpoint import open_checkpoint
+from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.verif import fuzz_checkpoints
 from lutcore.verif.fuzz_checkpoints import SEEDS, campaign
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lutcore.compiler.pack import pack
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.pack import pack
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config
 from lutcore.verif.expect import expected_results

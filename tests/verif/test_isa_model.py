@@ -5,11 +5,11 @@ import time
 import numpy as np
 import pytest
 
-from lutcore.compiler.assembler import assemble, to_bytes
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.gemm import gemm
-from lutcore.compiler.pack import pack
-from lutcore.compiler.program import Program
+from lutcore.compiler.lowering.gemm import gemm
+from lutcore.compiler.program.assembler import assemble, to_bytes
+from lutcore.compiler.program.program import Program
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.weights.pack import pack
 from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig

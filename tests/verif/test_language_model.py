@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lutcore.compiler.checkpoint import open_checkpoint
-from lutcore.compiler.ternary_model import ModelShape, Ternary, random_model, write_model
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.compiler.importers.ternary_model import ModelShape, Ternary, random_model, write_model
 from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
 from lutcore.verif.int8_tables import Int8TableLinear

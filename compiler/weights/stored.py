@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 #: Types of a tensor's parts.
@@ -24,7 +24,7 @@ class StoredTensor:
     Attributes
     ----------
     kind, bits, group_size, shape
-        As of :class:`~lutcore.compiler.tensor.QuantTensor`.
+        As of :class:`~lutcore.compiler.weights.tensor.QuantTensor`.
     parts : dict of str to ndarray
         Its arrays by name; ``codes`` is uint8 with bit ``i`` of code ``j`` (of all N x K, K
         contiguous) at bit ``j * bits + i``, bit 0 being the lowest of byte 0.

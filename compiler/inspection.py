@@ -5,11 +5,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lutcore.compiler.checkpoint import Checkpoint, open_checkpoint
-from lutcore.compiler.engine_times import Memory
 from lutcore.compiler.importers.base import Facts
-from lutcore.compiler.pack import check_size
-from lutcore.compiler.search import search, shape_problem
+from lutcore.compiler.importers.checkpoint import Checkpoint, open_checkpoint
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.schedule.search import search, shape_problem
+from lutcore.compiler.weights.pack import check_size
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core

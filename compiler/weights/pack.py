@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.forms import TERNARY_K

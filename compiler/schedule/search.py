@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from lutcore.compiler.cycles import Cycles, cycles
-from lutcore.compiler.emit import Writer
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.pack import cut_steps
-from lutcore.compiler.program import OUTPUT_BYTES
-from lutcore.compiler.schedule import Blocks, Layout, blockings, up, widths
+from lutcore.compiler.program.cuts import Blocks, Layout, blockings, up, widths
+from lutcore.compiler.program.emit import Writer
+from lutcore.compiler.program.program import OUTPUT_BYTES
+from lutcore.compiler.schedule.cycles import Cycles, cycles
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.weights.pack import cut_steps
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import ACCUMULATORS, OUTPUTS, SCALES
@@ -34,7 +34,7 @@ class Problem:
     layout : Layout
     m, n : int
     options : dict of str to int
-        Operands that all instructions share (:class:`~lutcore.compiler.emit.Writer`).
+        Operands that all instructions share (:class:`~lutcore.compiler.program.emit.Writer`).
     memory : Memory
     """
 
@@ -64,7 +64,8 @@ class Problem:
 def shared_operands(
     layout: Layout, n: int, bits: int, output: str, scales: str, zero: int = 0
 ) -> dict[str, int]:
-    """Operands that all instructions of a problem share (:class:`~lutcore.compiler.emit.Writer`).
+    """Operands that all instructions of a problem share
+    (:class:`~lutcore.compiler.program.emit.Writer`).
 
     Parameters
     ----------

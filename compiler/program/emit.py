@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from lutcore.compiler.schedule import Blocks, Layout, Run
+from lutcore.compiler.program.cuts import Blocks, Layout, Run
 from lutcore.hdl.isa.limits import built_values
 from lutcore.hdl.isa.lmma import BY_NAME, EDGES
 

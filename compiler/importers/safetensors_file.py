@@ -11,7 +11,7 @@ from lutcore.compiler.importers.base import Checkpoint, Facts
 from lutcore.compiler.importers.folder import read_json, shards
 from lutcore.compiler.importers.layout import Layout, Parts, Settings
 from lutcore.compiler.importers.safetensors_header import FLOATS, Part, read_parts
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 _LAYOUTS = (gptq.LAYOUT, awq.LAYOUT, bitnet.LAYOUT, mxfp4.LAYOUT)

@@ -1,6 +1,6 @@
 """From a weight tensor and activations to a program: one mpGEMM, cut into what the buffers hold.
 
-Weights and scales are laid out in the order of their use (:mod:`lutcore.compiler.schedule`), so
+Weights and scales are laid out in the order of their use (:mod:`lutcore.compiler.program.cuts`), so
 that they are read once for every block of rows, front to back. A :class:`Plan` is a program and its
 weights for any place in memory and any activations; :func:`gemm` places one of its own.
 """
@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lutcore.compiler.activations import activation_image
-from lutcore.compiler.emit import Writer
-from lutcore.compiler.engine_times import Memory
-from lutcore.compiler.pack import PackedWeights, pack
-from lutcore.compiler.program import Output, Program
-from lutcore.compiler.schedule import Blocks, Layout, up
-from lutcore.compiler.search import Problem, choose, shared_operands
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.program.activations import activation_image
+from lutcore.compiler.program.cuts import Blocks, Layout, up
+from lutcore.compiler.program.emit import Writer
+from lutcore.compiler.program.program import Output, Program
+from lutcore.compiler.schedule.engine_times import Memory
+from lutcore.compiler.schedule.search import Problem, choose, shared_operands
+from lutcore.compiler.weights.pack import PackedWeights, pack
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
@@ -131,7 +131,9 @@ class Plan:
         }
 
     def problem(self, memory: Memory | None = None) -> Problem:
-        """What was scheduled, for another look at it (:func:`~lutcore.compiler.search.search`)."""
+        """What was scheduled, for another look at it
+        (:func:`~lutcore.compiler.schedule.search.search`).
+        """
         m, n, _ = self.shape
         return Problem(
             layout=self.layout, m=m, n=n, options=self.options, memory=memory or Memory()
@@ -150,7 +152,7 @@ class Plan:
         ----------
         values : [M, K]
             Integers, or the NumPy type of the float format
-            (:data:`~lutcore.compiler.activations.TYPES`).
+            (:data:`~lutcore.compiler.program.activations.TYPES`).
 
         Raises
         ------
@@ -265,7 +267,7 @@ def gemm(
     ----------
     activations : [M, K]
         Integers, or the NumPy type of the float format
-        (:data:`~lutcore.compiler.activations.TYPES`).
+        (:data:`~lutcore.compiler.program.activations.TYPES`).
 
     Raises
     ------

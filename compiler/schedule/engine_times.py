@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from lutcore.compiler.timeline import Timeline
+from lutcore.compiler.schedule.timeline import Timeline
 from lutcore.errors import InputError
 from lutcore.hdl.bus.axi import MOST_BEATS, PAGE_BITS
 from lutcore.hdl.config.core import CoreConfig

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.compiler.checkpoint import Checkpoint
-from lutcore.compiler.container import Container, Entry, Layer
-from lutcore.compiler.gemm import PAGE, Plan, plan
 from lutcore.compiler.graph.build import build_graph
 from lutcore.compiler.graph.ir import Graph
 from lutcore.compiler.graph.passes import Target, run_passes
-from lutcore.compiler.quantise import Rounding
-from lutcore.compiler.schedule import up
-from lutcore.compiler.stored import StoredTensor
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.importers.checkpoint import Checkpoint
+from lutcore.compiler.lowering.container import Container, Entry, Layer
+from lutcore.compiler.lowering.gemm import PAGE, Plan, plan
+from lutcore.compiler.program.cuts import up
+from lutcore.compiler.weights.quantise import Rounding
+from lutcore.compiler.weights.stored import StoredTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 #: Shares of a group's range that are tried: what is outside is cut off.

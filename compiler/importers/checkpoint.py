@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from lutcore.compiler.gguf_file import GgufFile
 from lutcore.compiler.importers.base import Checkpoint, Facts
 from lutcore.compiler.importers.folder import refuse_pickle
-from lutcore.compiler.safetensors_file import SafetensorsFile
+from lutcore.compiler.importers.gguf_file import GgufFile
+from lutcore.compiler.importers.safetensors_file import SafetensorsFile
 from lutcore.errors import InputError
 
 __all__ = ["Checkpoint", "Facts", "open_checkpoint"]

@@ -11,7 +11,7 @@ from lutcore.compiler.importers.base import CHUNK, Checkpoint, Facts
 from lutcore.compiler.importers.gguf_blocks import BLOCKS, Block
 from lutcore.compiler.importers.gguf_header import I2_S, Stored, read_header
 from lutcore.compiler.importers.mapped import map_bytes
-from lutcore.compiler.tensor import QuantTensor
+from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 #: GGUF types that can be read, by name.

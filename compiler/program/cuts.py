@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from lutcore.compiler.pack import Steps
+from lutcore.compiler.weights.pack import Steps
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.limits import Units
 from lutcore.hdl.isa.lmma import SCALES, ScaleRecord
@@ -82,7 +82,7 @@ class Layout:
         bits : int
             Of the weight codes.
         steps : Steps
-            How K is cut (:func:`~lutcore.compiler.pack.cut_steps`).
+            How K is cut (:func:`~lutcore.compiler.weights.pack.cut_steps`).
         k : int
         scales : str
             Format of scale records (:data:`~lutcore.hdl.isa.lmma.SCALES`).

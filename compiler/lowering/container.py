@@ -18,7 +18,7 @@ import numpy as np
 
 from lutcore.compiler.graph.ir import Graph
 from lutcore.compiler.graph.ops import OPS
-from lutcore.compiler.stored import PARTS, StoredTensor
+from lutcore.compiler.weights.stored import PARTS, StoredTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import BYTES

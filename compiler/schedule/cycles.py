@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
-from lutcore.compiler.engine_times import ComputeTimes, LoadTimes, Memory, StoreTimes
-from lutcore.compiler.timeline import Timeline
+from lutcore.compiler.schedule.engine_times import ComputeTimes, LoadTimes, Memory, StoreTimes
+from lutcore.compiler.schedule.timeline import Timeline
 from lutcore.errors import InputError
 from lutcore.hdl.bus.axi import PAGE_BITS
 from lutcore.hdl.config.core import CoreConfig

@@ -1,0 +1,4 @@
+"""Programs: how a product is cut, its instructions, their text, and the memory image.
+
+After planes: what a core executes.
+"""
