@@ -28,13 +28,13 @@ presets: $(READY)  ## simulate every preset at full size, minutes
 	$(BIN)/python -m lutcore.gen.all_presets
 
 floats: $(READY)  ## float units: the full campaign against NumPy and ml_dtypes, minutes
-	$(BIN)/python -m lutcore.verif.float_campaign --full
+	$(BIN)/python -m lutcore.verif.campaigns.floats --full
 
 campaign: $(READY)  ## random programs on every small core, RTL against the ISA model, 20 minutes
 	$(BIN)/python -m lutcore.gen.campaign
 
 fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
-	$(BIN)/python -m lutcore.verif.fuzz_checkpoints --seconds 600
+	$(BIN)/python -m lutcore.verif.campaigns.checkpoints --seconds 600
 
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise, link
 	$(BIN)/python -m lutcore.gen.benchmark

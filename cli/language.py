@@ -148,8 +148,8 @@ def perplexity(
     Windows of the model's context, one after the other; the first byte of each is given.
     """
     from lutcore.compiler.importers.checkpoint import open_checkpoint
-    from lutcore.verif.int8_tables import Int8TableLinear
-    from lutcore.verif.language_model import ExactLinear, LanguageModel, perplexity, windows
+    from lutcore.verif.golden.int8_tables import Int8TableLinear
+    from lutcore.verif.golden.language_model import ExactLinear, LanguageModel, perplexity, windows
 
     if not text.is_file():
         raise InputError(f"{text}: no such file: give a text")

@@ -113,7 +113,7 @@ def simulate(
         random_tensor,
         simulate,
     )
-    from lutcore.verif.job import Stalls
+    from lutcore.verif.sim.job import Stalls
 
     core = load_config(config, overrides or ())
     rng = np.random.default_rng(seed)

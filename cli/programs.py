@@ -153,7 +153,7 @@ def run(
     from lutcore.compiler.program.program import Program
     from lutcore.fpga.run import run_on_board
     from lutcore.gen.run import TARGETS, compare
-    from lutcore.verif.core_simulator import Conditions
+    from lutcore.verif.sim.core import Conditions
 
     if on not in (*TARGETS, "board"):
         raise InputError(f"--on must be one of {', '.join(TARGETS)}, board, not {on!r}")

@@ -8,7 +8,7 @@ from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.compiler.weights.pack import pack
 from lutcore.gen.simulate import simulate
 from lutcore.hdl.config.presets import preset
-from lutcore.verif.golden import mpgemm
+from lutcore.verif.golden.integers import mpgemm
 
 HERE = Path(__file__).resolve().parent
 config = preset("w2a8").replace(n=32)

@@ -25,7 +25,7 @@ from lutcore.hdl.core.control import Control, attach
 from lutcore.hdl.core.core import Core
 from lutcore.hdl.isa.lmma import ADDRESS_BITS
 from lutcore.hdl.isa.registers import ADDRESS_WIDTH, REGISTERS
-from lutcore.verif.isa_model import IsaModel
+from lutcore.verif.isa.model import IsaModel
 
 
 def wishbone_signature(address_bits: int, bits: int) -> wiring.Signature:

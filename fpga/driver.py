@@ -34,7 +34,7 @@ from lutcore.hdl.bus.axi import PAGE_BITS
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.hdl.isa.registers import COUNTERS, REGISTERS, constants
-from lutcore.verif.isa_model import State
+from lutcore.verif.isa.model import State
 
 #: Port that stands for a simulated board.
 SIMULATED = "sim"

@@ -10,8 +10,8 @@ from lutcore.errors import ToolError
 from lutcore.fpga.driver import BAUD, Device
 from lutcore.fpga.virtual import DIVISOR, LineFaults, VirtualBoard
 from lutcore.gen.simulate import load_activations, load_tensor
-from lutcore.verif.golden import mpgemm
-from lutcore.verif.small_cores import SMALL_CORES
+from lutcore.verif.golden.integers import mpgemm
+from lutcore.verif.samples.cores import SMALL_CORES
 
 CORE = SMALL_CORES["w4a8"]
 _EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

@@ -9,7 +9,7 @@ from lutcore.fpga.driver import BAUD, Device
 from lutcore.fpga.protocol import WORD_BYTES
 from lutcore.gen.backends import CoreBackend
 from lutcore.gen.run import Run, against_model
-from lutcore.verif.isa_model import State
+from lutcore.verif.isa.model import State
 
 
 def run_on_board(program: Program, port: str, baud: int = BAUD) -> Run:

@@ -17,8 +17,8 @@ from lutcore.fpga.protocol import (
 )
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.drain import results_layout
-from lutcore.verif.fields import unpack_fields
-from lutcore.verif.job import TileStreams, tile_streams
+from lutcore.verif.sim.fields import unpack_fields
+from lutcore.verif.sim.job import TileStreams, tile_streams
 
 
 class TileLink(Protocol):

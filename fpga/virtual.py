@@ -14,7 +14,7 @@ from typing import Self
 from lutcore.fpga.emit import TOP, board_verilog
 from lutcore.fpga.sdram_chip import Memory, SdramTiming
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.native import build_native
+from lutcore.verif.sim.native import build_native
 
 _HARNESS = Path(__file__).parent / "board_harness.cpp"
 _MODEL = Path(__file__).parent / "sdram_model.h"

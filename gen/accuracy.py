@@ -14,7 +14,7 @@ from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.files import fill_table
 from lutcore.gen.simulate import as_format, random_tensor
 from lutcore.hdl.config.core import FLOATS, CoreConfig
-from lutcore.verif.outputs import error_bound, outputs
+from lutcore.verif.golden.outputs import error_bound, outputs
 
 #: Modes of a row of the table: heading, changes of the configuration.
 MODES: dict[str, dict] = {

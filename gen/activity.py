@@ -15,8 +15,8 @@ from lutcore.gen.cell_models import CellModel, cell_model
 from lutcore.gen.hierarchy import block_below
 from lutcore.gen.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.job import TileJob
-from lutcore.verif.simulator import build, run_jobs
+from lutcore.verif.sim.job import TileJob
+from lutcore.verif.sim.simulator import build, run_jobs
 
 #: Slices of a job before counting starts: the pipeline is full and results drain.
 WARM_UP = 32

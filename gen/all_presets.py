@@ -10,7 +10,7 @@ from rich.table import Table
 from lutcore.gen.simulate import SimulationReport, random_activations, random_tensor, simulate
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import PRESETS
-from lutcore.verif.job import Stalls
+from lutcore.verif.sim.job import Stalls
 
 
 def run(config: CoreConfig, seed: int = 0) -> SimulationReport:

@@ -10,9 +10,9 @@ from lutcore.errors import InputError, ToolError
 from lutcore.gen.registers import c_header
 from lutcore.gen.rtl import verilog
 from lutcore.hdl.isa.lmma import Cause
-from lutcore.verif.core_simulator import CoreSimulation
-from lutcore.verif.golden_linear import GoldenLinear
-from lutcore.verif.isa_model import IsaModel, State
+from lutcore.verif.golden.linear import GoldenLinear
+from lutcore.verif.isa.model import IsaModel, State
+from lutcore.verif.sim.core import CoreSimulation
 
 
 class Backend(Protocol):

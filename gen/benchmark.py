@@ -35,9 +35,9 @@ from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.gen.synth import synthesise
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config, preset
-from lutcore.verif.core_simulator import Conditions
-from lutcore.verif.job import tile_job
-from lutcore.verif.simulator import build, run_jobs
+from lutcore.verif.sim.core import Conditions
+from lutcore.verif.sim.job import tile_job
+from lutcore.verif.sim.simulator import build, run_jobs
 
 
 def _seconds(call: Callable[[], object], runs: int) -> float:

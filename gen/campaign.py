@@ -20,10 +20,10 @@ from lutcore.errors import ToolError
 from lutcore.gen.run import simulation
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import Cause
-from lutcore.verif.core_simulator import Conditions, CoreSimulation
-from lutcore.verif.isa_model import IsaModel
-from lutcore.verif.random_programs import memory_image, random_program
-from lutcore.verif.small_cores import SMALL_CORES
+from lutcore.verif.isa.model import IsaModel
+from lutcore.verif.samples.cores import SMALL_CORES
+from lutcore.verif.samples.programs import memory_image, random_program
+from lutcore.verif.sim.core import Conditions, CoreSimulation
 
 #: Cycles after which a program counts as hung.
 WATCHDOG = 500_000

@@ -23,7 +23,7 @@ from lutcore.gen.run import simulation
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config
-from lutcore.verif.core_simulator import Conditions, CoreSimulation
+from lutcore.verif.sim.core import Conditions, CoreSimulation
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from lutcore.verif.simulator import wave_format
+from lutcore.verif.sim.simulator import wave_format
 
 
 @dataclass(frozen=True)

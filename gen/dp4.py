@@ -45,7 +45,7 @@ from lutcore.hdl.baselines.fused import FusedDotProduct4
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.blocks import Aligner, ExponentKeys, MagnitudeKeys, RunBuffer, TableRounder
 from lutcore.hdl.tile.tables import TableBuilder, tables_layout
-from lutcore.verif import dp4_reference
+from lutcore.verif.golden import dp4 as dp4_reference
 
 #: MAC units.
 KINDS = ("discrete", "fused")

@@ -24,7 +24,7 @@ from lutcore.gen.simulate import load_activations, random_activations, random_te
 from lutcore.gen.synth import netlist, read_library, synthesise
 from lutcore.gen.yosys import yosys_command
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.job import TileJob, tile_job
+from lutcore.verif.sim.job import TileJob, tile_job
 
 STIMULI = ("random", "example")
 

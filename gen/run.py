@@ -11,8 +11,8 @@ from lutcore.errors import InputError
 from lutcore.gen.registers import c_header
 from lutcore.gen.rtl import verilog
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.core_simulator import Conditions, CoreSimulation
-from lutcore.verif.isa_model import IsaModel, State
+from lutcore.verif.isa.model import IsaModel, State
+from lutcore.verif.sim.core import Conditions, CoreSimulation
 
 #: What a program can run on.
 TARGETS = ("isa", "rtl")

@@ -12,9 +12,9 @@ from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.gen.rtl import verilog
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.float_reference import encode, number_type
-from lutcore.verif.job import Stalls, TileJob, check_activations, tile_job
-from lutcore.verif.simulator import build, check_simulator, run_jobs
+from lutcore.verif.golden.formats import encode, number_type
+from lutcore.verif.sim.job import Stalls, TileJob, check_activations, tile_job
+from lutcore.verif.sim.simulator import build, check_simulator, run_jobs
 
 
 @dataclass(frozen=True)

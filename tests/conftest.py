@@ -12,9 +12,9 @@ from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.gen.rtl import verilog
 from lutcore.gen.simulate import random_tensor
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.job import TileJob
-from lutcore.verif.simulator import build, run_jobs
-from lutcore.verif.small_cores import SMALL_CORES
+from lutcore.verif.samples.cores import SMALL_CORES
+from lutcore.verif.sim.job import TileJob
+from lutcore.verif.sim.simulator import build, run_jobs
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 

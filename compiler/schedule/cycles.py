@@ -233,7 +233,7 @@ def cycles(
         Instructions of a program that is legal on the core
         (:func:`~lutcore.hdl.isa.limits.examine`).
     memory : Memory
-        Default a memory like that of :class:`~lutcore.verif.core_simulator.Conditions`.
+        Default a memory like that of :class:`~lutcore.verif.sim.core.Conditions`.
     address : int
         Where the program stands in memory.
     free_tables : bool

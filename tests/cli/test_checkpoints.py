@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from lutcore.cli.main import app
 from lutcore.errors import InputError
-from lutcore.verif.checkpoint_files import gptq_parts, safetensors_folder
+from lutcore.verif.samples.checkpoints import gptq_parts, safetensors_folder
 
 
 def test_gptq_with_act_order_compiles_and_runs(tmp_path):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from lutcore.verif.small_networks import ternary_model
+from lutcore.verif.samples.networks import ternary_model
 
 
 def lutcore(*arguments) -> subprocess.CompletedProcess:

@@ -13,7 +13,7 @@ from lutcore.compiler.weights.quantise import Rounding
 from lutcore.compiler.weights.stored import StoredTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.small_networks import bert
+from lutcore.verif.samples.networks import bert
 
 CORE = CoreConfig(
     precompute="buffered", zero_points="external", n=16, group_size=32, max_weight_bits=4

@@ -11,7 +11,7 @@ from lutcore.compiler.schedule.search import search, shape_problem
 from lutcore.gen.run import compare
 from lutcore.gen.simulate import random_activations
 from lutcore.hdl.config.presets import preset
-from lutcore.verif.golden import mpgemm
+from lutcore.verif.golden.integers import mpgemm
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=60))

@@ -4,7 +4,7 @@ import pytest
 
 from lutcore.compiler.graph.facts import read_facts
 from lutcore.errors import InputError
-from lutcore.verif.small_networks import bert
+from lutcore.verif.samples.networks import bert
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import BYTES, Cause
-from lutcore.verif.isa_model import IsaModel
+from lutcore.verif.isa.model import IsaModel
 
 CORE = CoreConfig(
     precompute="buffered", zero_points="external", n=16, group_size=32, max_weight_bits=4

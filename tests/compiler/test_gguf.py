@@ -11,7 +11,7 @@ from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.compiler.importers.gguf_file import SUPPORTED, GgufFile
 from lutcore.compiler.importers.gguf_header import HEADER_LIMIT
 from lutcore.errors import InputError
-from lutcore.verif.checkpoint_files import (
+from lutcore.verif.samples.checkpoints import (
     RAW_BLOCKS,
     gguf_entry,
     gguf_file,

@@ -11,7 +11,7 @@ from lutcore.compiler.graph.ir import Graph, Node, Value
 from lutcore.compiler.graph.passes import PASSES, Target, run_passes
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.small_networks import bert, qwen, ternary_model
+from lutcore.verif.samples.networks import bert, qwen, ternary_model
 
 CORE = CoreConfig(
     precompute="buffered", zero_points="external", n=16, group_size=32, max_weight_bits=4

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.errors import InputError
-from lutcore.verif.checkpoint_files import (
+from lutcore.verif.samples.checkpoints import (
     E2M1,
     awq_parts,
     bitnet_packed,

@@ -12,7 +12,7 @@ from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.isa.lmma import BYTES
-from lutcore.verif.isa_model import IsaModel
+from lutcore.verif.isa.model import IsaModel
 
 SLOW = Memory(latency=100, words_per_cycle=0.1)
 

@@ -8,7 +8,7 @@ from lutcore.errors import ToolError
 from lutcore.gen.language import load_network, opened
 from lutcore.gen.language_rates import CORE, MODEL, language_rates
 from lutcore.hdl.config.presets import load_config
-from lutcore.verif.language_model import ExactLinear, LanguageModel, perplexity
+from lutcore.verif.golden.language_model import ExactLinear, LanguageModel, perplexity
 
 HELD_OUT = MODEL.with_name("kjv-held-out.txt")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
-from lutcore.verif.language_model import ExactLinear, LanguageModel
+from lutcore.verif.golden.language_model import ExactLinear, LanguageModel
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra 'train'")
 

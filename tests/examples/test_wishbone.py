@@ -11,7 +11,7 @@ from lutcore.compiler.program.program import Output, Program
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.isa.lmma import Cause
-from lutcore.verif.isa_model import IsaModel
+from lutcore.verif.isa.model import IsaModel
 
 CONFIG = preset("edge").replace(n=8, result_columns=2, group_size=32)
 

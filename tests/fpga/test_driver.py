@@ -28,9 +28,9 @@ from lutcore.gen.run import against_model
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.isa.lmma import Cause
-from lutcore.verif.golden import mpgemm
-from lutcore.verif.small_cores import SMALL_CORES
-from lutcore.verif.small_networks import bert
+from lutcore.verif.golden.integers import mpgemm
+from lutcore.verif.samples.cores import SMALL_CORES
+from lutcore.verif.samples.networks import bert
 
 CONFIG = SMALL_CORES["w4a8"]
 #: A byte in a hundred is lost, doubled or changed.

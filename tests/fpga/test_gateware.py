@@ -18,7 +18,7 @@ from lutcore.fpga.protocol import Kind, Reply, Request, Status, Unwrapper, diges
 from lutcore.gen.generate import waiver_file
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS
-from lutcore.verif.simulator import verilator_root
+from lutcore.verif.sim.simulator import verilator_root
 
 DIVISOR = 4
 SIZE = 4096

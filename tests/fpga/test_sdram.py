@@ -21,9 +21,9 @@ from lutcore.fpga.virtual import VirtualBoard, model_headers, model_rules
 from lutcore.gen.rtl import component_rtlil, rtlil_verilog
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset
-from lutcore.verif.golden import mpgemm
-from lutcore.verif.native import build_native
-from lutcore.verif.small_cores import SMALL_CORES
+from lutcore.verif.golden.integers import mpgemm
+from lutcore.verif.samples.cores import SMALL_CORES
+from lutcore.verif.sim.native import build_native
 
 #: Nearly the fastest that the chip takes, where every time is several cycles, with CAS latency 3.
 FAST = SdramTiming.at(SDRAM_16M_16, 133)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from lutcore.gen import campaign
-from lutcore.verif.small_cores import SMALL_CORES
+from lutcore.verif.samples.cores import SMALL_CORES
 
 
 @pytest.mark.parametrize("name", SMALL_CORES)

@@ -17,8 +17,8 @@ from lutcore.gen.cycle_model import CASES
 from lutcore.gen.run import simulation
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.isa.lmma import Cause
-from lutcore.verif.core_simulator import Conditions
-from lutcore.verif.random_programs import memory_image, random_program
+from lutcore.verif.samples.programs import memory_image, random_program
+from lutcore.verif.sim.core import Conditions
 
 #: Small core (those that the core's own tests build), M, N, K, bits, group, latency, output.
 LAYERS = [

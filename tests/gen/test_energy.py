@@ -22,7 +22,7 @@ from lutcore.gen.power import SOURCE, Load, check_weighing, power_library, weigh
 from lutcore.gen.simulate import random_tensor
 from lutcore.gen.synth import NEUTRAL_CELLS, netlist
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.job import tile_job
+from lutcore.verif.sim.job import tile_job
 
 LIBRARIES = Path(__file__).resolve().parents[3] / "shared" / "liberty"
 NANGATE = LIBRARIES / "nangate45_typ.lib.gz"

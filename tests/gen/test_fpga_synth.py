@@ -8,7 +8,7 @@ from lutcore.gen.fpga_families import FAMILIES
 from lutcore.gen.fpga_synth import netlist, synthesise_fpga
 from lutcore.gen.simulate import random_activations
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.job import Stalls, tile_job
+from lutcore.verif.sim.job import Stalls, tile_job
 
 TINY = CoreConfig(
     m=1, n=2, k=2, max_weight_bits=1, group_size=32, table_form="subset", zero_points="external"

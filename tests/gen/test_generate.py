@@ -16,7 +16,7 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, preset
 from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.isa.registers import REGISTERS
-from lutcore.verif.simulator import verilator_root
+from lutcore.verif.sim.simulator import verilator_root
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from lutcore.compiler.schedule.cycles import cycles
 from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
-from lutcore.verif.checkpoint_files import (
+from lutcore.verif.samples.checkpoints import (
     bitnet_packed,
     gguf_file,
     gptq_parts,

@@ -7,7 +7,7 @@ from lutcore.compiler.importers.ternary_model import ModelShape
 from lutcore.errors import InputError
 from lutcore.gen.backends import BACKENDS
 from lutcore.gen.language import Sampler, Writer, load_network, opened, printable
-from lutcore.verif.small_networks import ternary_model
+from lutcore.verif.samples.networks import ternary_model
 
 
 class Counting:

@@ -14,7 +14,7 @@ from lutcore.gen.hierarchy import core
 from lutcore.gen.measure import Point, measure, ops_per_cycle, record
 from lutcore.gen.simulate import random_activations, random_tensor, simulate
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.simulator import SIMULATORS, check_simulator
+from lutcore.verif.sim.simulator import SIMULATORS, check_simulator
 
 TINY = CoreConfig(m=1, n=2, k=2, max_weight_bits=1, group_size=8, max_k=64)
 

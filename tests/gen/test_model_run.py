@@ -11,7 +11,7 @@ from lutcore.compiler.weights.quantise import Rounding
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.backends import CheckedBackend, GoldenBackend, open_backend
 from lutcore.gen.model_run import Executor
-from lutcore.verif.small_networks import bert, qwen, ternary_model
+from lutcore.verif.samples.networks import bert, qwen, ternary_model
 
 TOKENS = np.frombuffer(b"one two", np.uint8)
 

@@ -19,7 +19,7 @@ from lutcore.gen.simulate import random_activations
 from lutcore.gen.synth import NEUTRAL_CELLS, netlist, synthesise
 from lutcore.gen.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.job import Stalls, tile_job
+from lutcore.verif.sim.job import Stalls, tile_job
 
 TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")
 LIBRARIES = Path(__file__).resolve().parents[3] / "shared" / "liberty"

@@ -12,12 +12,12 @@ FLOWS = {
     "lutcore.gen.fpga_synth": {"gen/fpga_adders.py", "hdl/fabric/carry_chains.py", "gen/yosys.py"},
     "lutcore.gen.energy": {
         "gen/activity.py",
-        "verif/job.py",
+        "verif/sim/job.py",
         "compiler/weights/pack.py",
         "hdl/tile/drain.py",
     },
     "lutcore.gen.measure": {"gen/synth.py", "gen/liberty.py", "hdl/tile/tile.py"},
-    "lutcore.gen.dp4": {"gen/closing.py", "hdl/baselines/discrete.py", "verif/dp4_reference.py"},
+    "lutcore.gen.dp4": {"gen/closing.py", "hdl/baselines/discrete.py", "verif/golden/dp4.py"},
     "lutcore.gen.performance.workload": {
         "compiler/schedule/cycles.py",
         "compiler/schedule/search.py",

@@ -12,8 +12,8 @@ from amaranth.lib.wiring import In, Out
 from lutcore.hdl.baselines.discrete import DotProduct4
 from lutcore.hdl.baselines.fused import FusedDotProduct4
 from lutcore.hdl.config.formats import FP16, FP32
-from lutcore.verif import dp4_reference as reference
-from lutcore.verif.float_campaign import Unit, boundary_values, build, evaluate, random_operands
+from lutcore.verif.campaigns.floats import Unit, boundary_values, build, evaluate, random_operands
+from lutcore.verif.golden import dp4 as reference
 
 CASES = 100_000
 

@@ -18,7 +18,8 @@ from lutcore.hdl.config.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, 
 from lutcore.hdl.floats.add import FloatAdder
 from lutcore.hdl.floats.convert import FloatConverter, IntegerToFloat
 from lutcore.hdl.floats.multiply import FloatMultiplier
-from lutcore.verif import float_campaign, float_reference
+from lutcore.verif.campaigns import floats as float_campaign
+from lutcore.verif.golden import formats as float_reference
 
 SLICE = [
     "add fp8-e4m3",

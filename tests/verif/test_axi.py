@@ -5,9 +5,9 @@ import pytest
 from lutcore.compiler.program.assembler import assemble
 from lutcore.gen.rtl import verilog
 from lutcore.hdl.isa.lmma import Cause
-from lutcore.verif.axi_jobs import BENCH, STREAM_BENCH, TOP, HostJob, identified_core
-from lutcore.verif.random_programs import MEMORY, memory_image, random_program
-from lutcore.verif.simulator import build, run_jobs
+from lutcore.verif.samples.programs import MEMORY, memory_image, random_program
+from lutcore.verif.sim.axi_jobs import BENCH, STREAM_BENCH, TOP, HostJob, identified_core
+from lutcore.verif.sim.simulator import build, run_jobs
 
 STORE = "store.fp32 mem=r0 local=r1 rows=1 columns=4 pitch=0\nhalt"
 LOAD = "load.act mem=r0 local=r1 rows=1 bytes=64 pitch=0\nhalt"

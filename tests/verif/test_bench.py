@@ -12,8 +12,8 @@ from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.bench.scoreboard import judge
 from lutcore.verif.bench.streams import ProtocolError, StreamMonitor
-from lutcore.verif.fields import from_words, pack_fields, to_words, unpack_fields
-from lutcore.verif.job import tile_job
+from lutcore.verif.sim.fields import from_words, pack_fields, to_words, unpack_fields
+from lutcore.verif.sim.job import tile_job
 
 CONFIG = CoreConfig(m=1, n=2, k=4, max_k=64, result_columns=1, zero_points="column")
 

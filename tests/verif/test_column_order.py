@@ -7,9 +7,9 @@ import pytest
 
 from lutcore.gen.simulate import as_format
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif import golden
-from lutcore.verif.job import tile_job
-from lutcore.verif.outputs import error_bound, outputs
+from lutcore.verif.golden import integers as golden
+from lutcore.verif.golden.outputs import error_bound, outputs
+from lutcore.verif.sim.job import tile_job
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.limits import built_values
 from lutcore.hdl.isa.lmma import BY_NAME, Cause
-from lutcore.verif.core_simulator import Conditions, CoreSimulation, Outcome
-from lutcore.verif.isa_model import IsaModel
-from lutcore.verif.random_programs import MEMORY, RESULTS, memory_image, random_program
+from lutcore.verif.isa.model import IsaModel
+from lutcore.verif.samples.programs import MEMORY, RESULTS, memory_image, random_program
+from lutcore.verif.sim.core import Conditions, CoreSimulation, Outcome
 
 WATCHDOG = 200_000
 

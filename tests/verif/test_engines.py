@@ -9,8 +9,8 @@ from lutcore.errors import InputError
 from lutcore.gen.simulate import as_format, random_activations
 from lutcore.hdl.config.core import FLOATS, INTEGERS, CoreConfig
 from lutcore.hdl.config.formats import FORMATS
-from lutcore.verif.float_reference import number_type
-from lutcore.verif.job import PLANE_ORDERS, Stalls, tile_job
+from lutcore.verif.golden.formats import number_type
+from lutcore.verif.sim.job import PLANE_ORDERS, Stalls, tile_job
 
 BUSY = Stalls(activations=0.2, weights=0.2, zero_points=0.3, results=0.3)
 ENGINES = ("lut", "mac", "add", "conventional-lut")

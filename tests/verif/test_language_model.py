@@ -7,8 +7,14 @@ from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.compiler.importers.ternary_model import ModelShape, Ternary, random_model, write_model
 from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
-from lutcore.verif.int8_tables import Int8TableLinear
-from lutcore.verif.language_model import ExactLinear, LanguageModel, Memory, perplexity, quantise
+from lutcore.verif.golden.int8_tables import Int8TableLinear
+from lutcore.verif.golden.language_model import (
+    ExactLinear,
+    LanguageModel,
+    Memory,
+    perplexity,
+    quantise,
+)
 
 SHAPE = ModelShape(layers=2, hidden=256, context=32)
 TEXT = b"In the beginning God created the heaven and the earth."

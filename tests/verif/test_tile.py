@@ -8,7 +8,7 @@ import pytest
 
 from lutcore.gen.simulate import random_activations
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.job import PLANE_ORDERS, Stalls, tile_job
+from lutcore.verif.sim.job import PLANE_ORDERS, Stalls, tile_job
 
 BUSY = Stalls(activations=0.2, weights=0.2, zero_points=0.3, results=0.3)
 SLOW_RESULTS = Stalls(results=0.9)

@@ -1,7 +1,7 @@
 """cocotb test of a whole core: a host on AXI4-Lite and a memory on AXI4, of ``cocotbext-axi``.
 
 Environment: as :mod:`lutcore.verif.bench.tile`; a job is an ``.npz`` file of
-:class:`~lutcore.verif.axi_jobs.HostJob`. The core stays as a job leaves it for the next one.
+:class:`~lutcore.verif.sim.axi_jobs.HostJob`. The core stays as a job leaves it for the next one.
 """
 
 import json

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.fields import from_words, unpack_fields
+from lutcore.verif.sim.fields import from_words, unpack_fields
 
 
 @dataclass

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.core.axi_core import axi_core_signature
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, BYTES
-from lutcore.verif.isa_model import IsaModel, State
+from lutcore.verif.isa.model import IsaModel, State
 
 #: Modules with the benches of a core in its SoC and between streams.
 BENCH, STREAM_BENCH = "lutcore.verif.bench.axi", "lutcore.verif.bench.core"

@@ -1,8 +1,8 @@
 """Damaged checkpoints of every kind: each is read, or refused in one line, in bounded memory.
 
-``python -m lutcore.verif.fuzz_checkpoints --seconds 600``. Small valid checkpoints are damaged in
-their bytes and, so as to get past checks of the container, in the values of their JSON. A case is
-known by its number and the seed, and its files stay in the folder where it failed.
+``python -m lutcore.verif.campaigns.checkpoints --seconds 600``. Small valid checkpoints are damaged
+in their bytes and, so as to get past checks of the container, in the values of their JSON. A case
+is known by its number and the seed, and its files stay in the folder where it failed.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from lutcore.compiler.graph.build import build_graph
 from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.compiler.importers.ternary_model import ModelShape, random_model, write_model
 from lutcore.errors import InputError
-from lutcore.verif.checkpoint_files import (
+from lutcore.verif.samples.checkpoints import (
     RAW_BLOCKS,
     awq_parts,
     bitnet_packed,
@@ -40,7 +40,7 @@ from lutcore.verif.checkpoint_files import (
     random_blocks,
     safetensors_folder,
 )
-from lutcore.verif.small_networks import Floats, bert, qwen
+from lutcore.verif.samples.networks import Floats, bert, qwen
 
 #: A case may take this much time, and this much more address space than there was before it.
 SECONDS_LIMIT = 20

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutcore.hdl.config.formats import FP16, FP32
-from lutcore.verif.float_reference import decode, encode
+from lutcore.verif.golden.formats import decode, encode
 
 Halves = NDArray[np.uint16]
 Singles = NDArray[np.uint32]

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
-from lutcore.verif.simulator import tool_versions, verilator_environment
+from lutcore.verif.sim.simulator import tool_versions, verilator_environment
 
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
 _STANDARD = "-std=c++20"

@@ -10,7 +10,7 @@ import numpy as np
 
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.golden_blocks import int8_tensor_products
+from lutcore.verif.golden.blocks import int8_tensor_products
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ from lutcore.hdl.isa.lmma import (
     Instruction,
     Queue,
 )
-from lutcore.verif.isa_arithmetic import Decoded, accumulate, convert_outputs, run_products
+from lutcore.verif.isa.arithmetic import Decoded, accumulate, convert_outputs, run_products
 
 _PAGE = 4096
 

@@ -7,9 +7,9 @@ import numpy as np
 from lutcore.compiler.weights.pack import PackedWeights
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif import golden
-from lutcore.verif.golden_blocks import align, int8_tensor_products
-from lutcore.verif.golden_float import exact_products
+from lutcore.verif.golden import integers as golden
+from lutcore.verif.golden.blocks import align, int8_tensor_products
+from lutcore.verif.golden.floats import exact_products
 
 
 @dataclass(eq=False)

@@ -9,9 +9,9 @@ import numpy as np
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import FP32
 from lutcore.hdl.config.forms import TERNARY_K
-from lutcore.verif.float_reference import bits_type, convert, encode, number_type
-from lutcore.verif.golden_blocks import align, rounded, table_shift
-from lutcore.verif.golden_float import entry_sum, tree_sum, widened
+from lutcore.verif.golden.blocks import align, rounded, table_shift
+from lutcore.verif.golden.floats import entry_sum, tree_sum, widened
+from lutcore.verif.golden.formats import bits_type, convert, encode, number_type
 
 _QUIET_NAN = 0x7FC00000
 

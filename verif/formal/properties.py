@@ -1,5 +1,5 @@
 """Properties of the bus interfaces for all inputs up to a depth: ``python -m
-lutcore.verif.formal``.
+lutcore.verif.formal.properties``.
 
 The harnesses are hardware: a block, assumptions about what drives it, and assertions. SymbiYosys
 and z3 look for inputs that break an assertion within some cycles after reset.
@@ -28,7 +28,7 @@ from lutcore.hdl.config.presets import preset
 from lutcore.hdl.core.control import Control
 from lutcore.hdl.isa.lmma import ADDRESS_BITS
 from lutcore.hdl.isa.registers import ADDRESS_WIDTH
-from lutcore.verif.formal_engines import LoadProperties, StoreProperties, stays
+from lutcore.verif.formal.engines import LoadProperties, StoreProperties, stays
 
 
 class BurstProperties(wiring.Component):

@@ -14,7 +14,7 @@ import numpy as np
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.limits import Units, alignments, built_values, longest_run
 from lutcore.hdl.isa.lmma import BY_NAME, EDGES, OUTPUTS, SCALES, SIGNALS, WAITS, Queue
-from lutcore.verif.float_reference import bits_type, encode
+from lutcore.verif.golden.formats import bits_type, encode
 
 #: Memory of a job: program and data that is only read, then results.
 MEMORY, RESULTS = 0x8000, 0x4000

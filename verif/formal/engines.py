@@ -1,4 +1,4 @@
-"""Harnesses of whole engines with their AXI side, for :mod:`lutcore.verif.formal`."""
+"""Harnesses of whole engines with their AXI side, for :mod:`lutcore.verif.formal.properties`."""
 
 # Amaranth carries no types: its contexts and values are opaque to pyright.
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
@@ -16,7 +16,7 @@ from lutcore.hdl.core.load import LoadEngine, Target, load_layout
 from lutcore.hdl.core.store import StoreEngine, store_layout
 from lutcore.hdl.isa.limits import Units
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, OUTPUTS
-from lutcore.verif.small_cores import SMALL_CORES
+from lutcore.verif.samples.cores import SMALL_CORES
 
 #: Few columns and a narrow bus keep the solver fast.
 CONFIG = SMALL_CORES["w4a8"].replace(bus_bits=64, m=1)

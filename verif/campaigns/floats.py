@@ -1,7 +1,7 @@
-"""Checks the floating-point units against :mod:`lutcore.verif.float_reference`, millions of pairs a
+"""Checks the floating-point units against :mod:`lutcore.verif.golden.formats`, millions of pairs a
 second.
 
-``python -m lutcore.verif.float_campaign --full`` runs the whole campaign, without ``--full`` a
+``python -m lutcore.verif.campaigns.floats --full`` runs the whole campaign, without ``--full`` a
 slice of a few seconds. Exit status 1 if any result differs.
 
 Operands of up to 16 bits together are tried exhaustively. Beyond that come all combinations of
@@ -38,8 +38,8 @@ from lutcore.hdl.floats.add import FloatAdder
 from lutcore.hdl.floats.convert import FloatConverter, IntegerToFloat
 from lutcore.hdl.floats.multiply import FloatMultiplier
 from lutcore.hdl.floats.numbers import double
-from lutcore.verif import float_reference as reference
-from lutcore.verif.native import build_native, run_tool
+from lutcore.verif.golden import formats as reference
+from lutcore.verif.sim.native import build_native, run_tool
 
 _HARNESS = Path(__file__).parent / "bench" / "float_harness.cpp"
 #: Operand sets that are in memory at a time.
@@ -359,7 +359,7 @@ def report(outcomes: Sequence[Outcome]) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="lutcore.verif.float_campaign", description=__doc__)
+    parser = argparse.ArgumentParser(prog="lutcore.verif.campaigns.floats", description=__doc__)
     parser.add_argument("--full", action="store_true", help="the whole campaign, minutes")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random operands")
     parser.add_argument("words", nargs="*", help="only units whose name has all of these words")

@@ -1,6 +1,6 @@
 """Golden model of exact float engines: the contract's order of rounding, in NumPy.
 
-Table entries are summed in the table's format (by :mod:`lutcore.verif.float_reference`), all else
+Table entries are summed in the table's format (by :mod:`lutcore.verif.golden.formats`), all else
 in ``np.float32``. Arrays run over all rows and columns at once; only steps and planes are loops,
 because their order is the contract.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import FORMATS, FloatFormat
-from lutcore.verif import float_reference as ref
+from lutcore.verif.golden import formats as ref
 
 FP32 = FORMATS["fp32"]
 

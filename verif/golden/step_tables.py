@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif import float_reference as ref
-from lutcore.verif.golden_blocks import align, rounded, table_shift
-from lutcore.verif.golden_float import entry_sum
+from lutcore.verif.golden import formats as ref
+from lutcore.verif.golden.blocks import align, rounded, table_shift
+from lutcore.verif.golden.floats import entry_sum
 
 
 def patterns(config: CoreConfig) -> np.ndarray:

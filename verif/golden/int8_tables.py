@@ -1,6 +1,6 @@
 """Products with eight-bit tables at the speed of a matrix product.
 
-``lutcore.verif.golden_blocks`` states the arithmetic, table by table; here the tables of a row
+``lutcore.verif.golden.blocks`` states the arithmetic, table by table; here the tables of a row
 become one long vector of entries, and the weights a matrix that counts how often each entry is
 read, with its sign and its plane's power of two. One product of the two is the same sum (tests hold
 it to that).

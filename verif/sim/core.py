@@ -12,8 +12,8 @@ from lutcore.errors import ToolError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
 from lutcore.hdl.isa.registers import COUNTERS
-from lutcore.verif.isa_model import State
-from lutcore.verif.native import build_native
+from lutcore.verif.isa.model import State
+from lutcore.verif.sim.native import build_native
 
 _HARNESS = Path(__file__).parent / "bench" / "core_harness.cpp"
 _COMMAND = struct.Struct("=3Q")

@@ -6,9 +6,9 @@ from lutcore.compiler.weights.pack import PackedWeights, pack
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import FORMATS
-from lutcore.verif.expect import expected_results, run_spans
-from lutcore.verif.float_reference import decode
-from lutcore.verif.golden_blocks import align, table_shift
+from lutcore.verif.golden.blocks import align, table_shift
+from lutcore.verif.golden.expect import expected_results, run_spans
+from lutcore.verif.golden.formats import decode
 
 
 def outputs(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) -> np.ndarray:

@@ -11,10 +11,10 @@ from lutcore.compiler.weights.pack import PackedWeights, pack
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.expect import RunResults, expected_results
-from lutcore.verif.fields import pack_fields
-from lutcore.verif.float_reference import bits_type, number_type
-from lutcore.verif.step_tables import run_tables
+from lutcore.verif.golden.expect import RunResults, expected_results
+from lutcore.verif.golden.formats import bits_type, number_type
+from lutcore.verif.golden.step_tables import run_tables
+from lutcore.verif.sim.fields import pack_fields
 
 #: Orders in which the planes of a step may come; integer results do not depend on it.
 PLANE_ORDERS = ("ascending", "descending", "shuffled", "plane-major")

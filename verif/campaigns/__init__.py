@@ -1,0 +1,4 @@
+"""Long runs against references: float units, damaged checkpoints.
+
+Each is a target of the Makefile; the tests run slices of them.
+"""
