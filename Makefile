@@ -25,19 +25,19 @@ types: $(READY)  ## pyright
 	$(BIN)/pyright
 
 presets: $(READY)  ## simulate every preset at full size, minutes
-	$(BIN)/python -m lutcore.gen.all_presets
+	$(BIN)/python -m lutcore.gen.campaigns.presets
 
 floats: $(READY)  ## float units: the full campaign against NumPy and ml_dtypes, minutes
 	$(BIN)/python -m lutcore.verif.campaigns.floats --full
 
 campaign: $(READY)  ## random programs on every small core, RTL against the ISA model, 20 minutes
-	$(BIN)/python -m lutcore.gen.campaign
+	$(BIN)/python -m lutcore.gen.campaigns.programs
 
 fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
 	$(BIN)/python -m lutcore.verif.campaigns.checkpoints --seconds 600
 
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise, link
-	$(BIN)/python -m lutcore.gen.benchmark
+	$(BIN)/python -m lutcore.gen.manual.benchmark
 	$(BIN)/python -m lutcore.fpga.link_rates
 
 bitstream: $(READY)  ## bitstreams of an iCEBreaker and an OrangeCrab (ECP5), minutes

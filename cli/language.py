@@ -33,7 +33,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the choices.")]
 
 @contextmanager
 def _opened(model: Path, on: str, core: str, overrides: list[str] | None) -> Iterator[Any]:
-    from lutcore.gen.language import load_network, opened
+    from lutcore.gen.run.language import load_network, opened
 
     with ERR.status(f"preparing {model.name} for {on}"), ExitStack() as stack:
         container = load_network(model, load_config(core, overrides or ()))
@@ -58,7 +58,7 @@ def generate_text(
 
     The same model, core, prompt, temperature and seed give the same text on every backend.
     """
-    from lutcore.gen.language import Sampler, Writer, printable
+    from lutcore.gen.run.language import Sampler, Writer, printable
 
     sampler = Sampler(temperature, seed)
     with _opened(model, on, core, overrides) as network:
@@ -110,7 +110,7 @@ def chat(
 
     The model remembers what was said, as far as its context reaches. End: Ctrl-D, or an empty line.
     """
-    from lutcore.gen.language import Sampler, Writer, printable
+    from lutcore.gen.run.language import Sampler, Writer, printable
 
     with _opened(model, on, core, overrides) as network:
         writer = Writer(network, Sampler(temperature, seed))

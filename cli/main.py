@@ -23,7 +23,7 @@ from lutcore.cli.shared import (
     say,
 )
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.fpga_families import FAMILIES
+from lutcore.gen.luts.families import FAMILIES
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, load_config
 
@@ -60,7 +60,7 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Write Verilog, metadata JSON, FuseSoC core and lint waivers of a tile or a core."""
-    from lutcore.gen.generate import generate as generate_files
+    from lutcore.gen.emit.generate import generate as generate_files
 
     core = load_config(config, overrides or ())
     written = generate_files(core, output, top)
@@ -106,7 +106,7 @@ def simulate(
     """
     import numpy as np
 
-    from lutcore.gen.simulate import (
+    from lutcore.gen.run.tile import (
         load_activations,
         load_tensor,
         random_activations,
@@ -182,7 +182,7 @@ def synth(
 
     Exit status 1 where the period is not met.
     """
-    from lutcore.gen.synth import synthesise
+    from lutcore.gen.asic.synth import synthesise
 
     core = load_config(config, overrides or ())
     if target != "asic":
@@ -223,7 +223,7 @@ def synth(
 
 
 def _synth_fpga(core: CoreConfig, family: str, as_json: bool) -> None:
-    from lutcore.gen.fpga_synth import synthesise_fpga
+    from lutcore.gen.luts.synth import synthesise_fpga
 
     with ERR.status(f"synthesising {core.name} for {family}"):
         report = synthesise_fpga(core, family)
@@ -253,7 +253,7 @@ def doctor(as_json: AsJson = False) -> None:
     """Say which tools are here, at which version, and how to get the missing ones."""
     from dataclasses import asdict
 
-    from lutcore.gen.doctor import examine
+    from lutcore.gen.tools.doctor import examine
 
     tools = examine()
     missing = [tool for tool in tools if tool.required and tool.version is None]

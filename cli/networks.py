@@ -117,8 +117,8 @@ def run_model(
 
     from lutcore.compiler.lowering.container import Container
     from lutcore.fpga.run import board_backend
-    from lutcore.gen.backends import BACKENDS, CheckedBackend, open_backend
-    from lutcore.gen.model_run import Executor
+    from lutcore.gen.run.backends import BACKENDS, CheckedBackend, open_backend
+    from lutcore.gen.run.network import Executor
 
     if on not in (*BACKENDS, "board"):
         raise InputError(f"--on must be one of {', '.join(BACKENDS)}, board, not {on!r}")

@@ -65,7 +65,7 @@ def compile_tensor(
     from lutcore.compiler.lowering.gemm import placed, plan, refuse_minimums
     from lutcore.compiler.schedule.engine_times import Memory
     from lutcore.compiler.schedule.search import search
-    from lutcore.gen.simulate import load_activations, load_tensor, random_activations
+    from lutcore.gen.run.tile import load_activations, load_tensor, random_activations
 
     config = load_config(core, overrides or ())
     weights = load_tensor(model, tensor, gptq_version)
@@ -152,7 +152,7 @@ def run(
 
     from lutcore.compiler.program.program import Program
     from lutcore.fpga.run import run_on_board
-    from lutcore.gen.run import TARGETS, compare
+    from lutcore.gen.run.program import TARGETS, compare
     from lutcore.verif.sim.core import Conditions
 
     if on not in (*TARGETS, "board"):

@@ -56,10 +56,10 @@ def study(
     Finished points are kept in the folder: the same command goes on where it was stopped.
     """
     _need_extra()
-    from lutcore.gen.study.campaign import run, timing
-    from lutcore.gen.study.points import Settings
-    from lutcore.gen.study.results import failures
-    from lutcore.gen.study.runner import Runner
+    from lutcore.gen.experiments.campaign import run, timing
+    from lutcore.gen.experiments.points import Settings
+    from lutcore.gen.experiments.results import failures
+    from lutcore.gen.experiments.runner import Runner
     from lutcore.gen.study.studies import END_TO_END, chosen
 
     if name == END_TO_END:
@@ -108,13 +108,13 @@ def explore(
     _need_extra()
     import dataclasses
 
+    from lutcore.gen.experiments.campaign import timing, write
+    from lutcore.gen.experiments.measure import FAMILIES
+    from lutcore.gen.experiments.results import failures
+    from lutcore.gen.experiments.runner import Runner
     from lutcore.gen.explore.report import exploration
     from lutcore.gen.explore.search import explore as search
     from lutcore.gen.explore.space import load_space
-    from lutcore.gen.measure import FAMILIES
-    from lutcore.gen.study.campaign import timing, write
-    from lutcore.gen.study.results import failures
-    from lutcore.gen.study.runner import Runner
 
     design = load_space(space, liberty, period)
     if design.target not in FAMILIES:
@@ -148,10 +148,10 @@ def _end_to_end(
     output: Path, jobs: int, scheduler: str | None, reduced: bool, as_json: bool
 ) -> None:
     """The study that models: no library, no timing."""
+    from lutcore.gen.experiments.results import failures
+    from lutcore.gen.experiments.runner import Runner
     from lutcore.gen.performance.workload import record
     from lutcore.gen.study.end_to_end import end_to_end, workloads, write_result
-    from lutcore.gen.study.results import failures
-    from lutcore.gen.study.runner import Runner
 
     measure: Any = record  # of a workload
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, measure=measure)
@@ -233,8 +233,8 @@ def _end(failed: list[str]) -> None:
 
 
 def _show_findings(found: Mapping[str, Any]) -> None:
-    from lutcore.gen.study.report import number
-    from lutcore.gen.study.results import counted
+    from lutcore.gen.experiments.report import number
+    from lutcore.gen.experiments.results import counted
 
     table = Table(title=found["title"], title_justify="left")
     for heading in ("comparison", "here", "published", "note"):
@@ -248,8 +248,8 @@ def _show_findings(found: Mapping[str, Any]) -> None:
 
 
 def _show_front(found: Mapping[str, Any]) -> None:
-    from lutcore.gen.study.report import HEADINGS, number
-    from lutcore.gen.study.results import counted
+    from lutcore.gen.experiments.report import HEADINGS, number
+    from lutcore.gen.experiments.results import counted
 
     table = Table(title=f"{found['title']}: front", title_justify="left")
     for column in found["columns"]:

@@ -13,8 +13,8 @@ from rich.progress import track
 from rich.table import Table
 
 from lutcore.compiler.importers.gguf_file import GgufFile
-from lutcore.gen.simulate import SimulationReport, simulate
-from lutcore.gen.synth import AreaReport, synthesise
+from lutcore.gen.asic.synth import AreaReport, synthesise
+from lutcore.gen.run.tile import SimulationReport, simulate
 from lutcore.hdl.config.presets import preset
 
 HERE = Path(__file__).resolve().parent

@@ -29,8 +29,8 @@ from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.compiler.lowering.network import compile_network
 from lutcore.compiler.weights.quantise import Rounding
 from lutcore.errors import InputError
-from lutcore.gen.backends import BACKENDS, CheckedBackend, GoldenBackend, open_backend
-from lutcore.gen.model_run import Executor
+from lutcore.gen.run.backends import BACKENDS, CheckedBackend, GoldenBackend, open_backend
+from lutcore.gen.run.network import Executor
 from lutcore.hdl.config.presets import load_config
 
 

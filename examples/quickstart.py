@@ -6,7 +6,7 @@ import numpy as np
 
 from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.compiler.weights.pack import pack
-from lutcore.gen.simulate import simulate
+from lutcore.gen.run.tile import simulate
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.golden.integers import mpgemm
 

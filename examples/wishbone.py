@@ -18,7 +18,7 @@ from amaranth.sim import Simulator
 
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.program.program import Program
-from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.core.control import Control, attach

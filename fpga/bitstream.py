@@ -56,7 +56,7 @@ class BitstreamReport:
     seeds : dict
         Seed -> MHz.
     synthesis : dict
-        Resource -> number, by synthesis (:func:`~lutcore.gen.fpga_synth.resources`).
+        Resource -> number, by synthesis (:func:`~lutcore.gen.luts.synth.resources`).
     placed : dict
         nextpnr's name of a resource -> used and available; only used ones.
     hierarchy : {"kept", "whole"}

@@ -24,7 +24,7 @@ class Board:
     ----------
     name, title : str
     family : str
-        A key of :data:`~lutcore.gen.fpga_families.FAMILIES`.
+        A key of :data:`~lutcore.gen.luts.families.FAMILIES`.
     platform : str
         ``module:class`` of an Amaranth platform, which says where clock and UART are.
     synth : str

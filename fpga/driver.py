@@ -29,7 +29,7 @@ from lutcore.fpga.protocol import (
 )
 from lutcore.fpga.tile_matmul import tile_matmul
 from lutcore.fpga.virtual import VirtualBoard
-from lutcore.gen.run import Run
+from lutcore.gen.run.program import Run
 from lutcore.hdl.bus.axi import PAGE_BITS
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import Cause

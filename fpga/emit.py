@@ -12,7 +12,7 @@ from lutcore.fpga.gateware.top import Top
 from lutcore.fpga.gateware.uart import check_divisor
 from lutcore.fpga.pll import Pll
 from lutcore.fpga.sdram_chip import Memory
-from lutcore.gen.rtl import component_rtlil, rtlil_verilog
+from lutcore.gen.emit.rtl import component_rtlil, rtlil_verilog
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 

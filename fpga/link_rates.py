@@ -9,7 +9,7 @@ from lutcore.compiler.lowering.gemm import gemm
 from lutcore.errors import ToolError
 from lutcore.fpga.driver import BAUD, Device
 from lutcore.fpga.virtual import DIVISOR, LineFaults, VirtualBoard
-from lutcore.gen.simulate import load_activations, load_tensor
+from lutcore.gen.run.tile import load_activations, load_tensor
 from lutcore.verif.golden.integers import mpgemm
 from lutcore.verif.samples.cores import SMALL_CORES
 

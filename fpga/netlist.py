@@ -11,11 +11,11 @@ from typing import Any
 from lutcore import cache
 from lutcore.fpga.boards import Board
 from lutcore.fpga.emit import TOP, UNINITIALISED
-from lutcore.gen.fpga_adders import adder_maps
-from lutcore.gen.fpga_families import FAMILIES, Family
-from lutcore.gen.fpga_synth import module_cells, resources
-from lutcore.gen.netlist import Json
-from lutcore.gen.yosys import run_yosys, yosys_command
+from lutcore.gen.luts.adders import adder_maps
+from lutcore.gen.luts.families import FAMILIES, Family
+from lutcore.gen.luts.synth import module_cells, resources
+from lutcore.gen.tools.netlist import Json
+from lutcore.gen.tools.yosys import run_yosys, yosys_command
 
 #: Blocks that take a smaller part of all LUTs are not taken apart.
 _SHARE = 0.1
@@ -32,7 +32,7 @@ class Netlist:
     json : str
         Flat netlist as nextpnr reads it.
     total : dict
-        Resource (:func:`~lutcore.gen.fpga_synth.resources`) -> number.
+        Resource (:func:`~lutcore.gen.luts.synth.resources`) -> number.
     hierarchy : {"kept", "whole"}
         The design is mapped block by block and as a whole; the one that took fewer LUTs.
     blocks : dict

@@ -7,8 +7,8 @@ from lutcore.compiler.program.program import Program
 from lutcore.errors import InputError
 from lutcore.fpga.driver import BAUD, Device
 from lutcore.fpga.protocol import WORD_BYTES
-from lutcore.gen.backends import CoreBackend
-from lutcore.gen.run import Run, against_model
+from lutcore.gen.run.backends import CoreBackend
+from lutcore.gen.run.program import Run, against_model
 from lutcore.verif.isa.model import State
 
 
@@ -29,7 +29,8 @@ def run_on_board(program: Program, port: str, baud: int = BAUD) -> Run:
 
 
 class BoardMachine:
-    """A board as the core with memory that networks run on (:class:`lutcore.gen.backends.Machine`).
+    """A board as the core with memory that networks run on
+    (:class:`lutcore.gen.run.backends.Machine`).
 
     Raises
     ------

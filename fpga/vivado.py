@@ -10,7 +10,7 @@ from lutcore.fpga.bitstream import board_metadata, synthesised
 from lutcore.fpga.boards import Board, oscillator, pins
 from lutcore.fpga.emit import TOP, UNINITIALISED
 from lutcore.fpga.netlist import Netlist
-from lutcore.gen.rtl import rtlil_verilog
+from lutcore.gen.emit.rtl import rtlil_verilog
 from lutcore.hdl.config.core import CoreConfig
 
 _TCL = """\

@@ -9,8 +9,8 @@ import pytest
 
 from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.compiler.weights.tensor import QuantTensor
-from lutcore.gen.rtl import verilog
-from lutcore.gen.simulate import random_tensor
+from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.run.tile import random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.samples.cores import SMALL_CORES
 from lutcore.verif.sim.job import TileJob

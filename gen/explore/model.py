@@ -1,7 +1,7 @@
 """An analytical model of area: what a configuration is built of, at a price fitted to synthesis.
 
-Cycles need no fit: :func:`lutcore.gen.measure.ops_per_cycle` follows from the datapath, and a test
-holds it against simulated RTL.
+Cycles need no fit: :func:`lutcore.gen.experiments.measure.ops_per_cycle` follows from the datapath,
+and a test holds it against simulated RTL.
 """
 
 from collections.abc import Sequence

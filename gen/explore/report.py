@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from lutcore.gen.experiments.points import Entry, Finding, Plot, Settings, shape_label
+from lutcore.gen.experiments.report import HEADINGS
+from lutcore.gen.experiments.results import result
 from lutcore.gen.explore.search import Outcome
 from lutcore.gen.explore.space import Space
-from lutcore.gen.study.points import Entry, Finding, Plot, Settings, shape_label
-from lutcore.gen.study.report import HEADINGS
-from lutcore.gen.study.results import result
 
 _METHOD = (
     "{size:,} combinations; {valid} can be built and satisfy what is known before synthesis. "
@@ -20,7 +20,7 @@ _METHOD = (
 
 
 def exploration(space: Space, outcome: Outcome, source: Path) -> dict[str, Any]:
-    """A result as of :func:`lutcore.gen.study.results.result`; ``exploration`` in it has the
+    """A result as of :func:`lutcore.gen.experiments.results.result`; ``exploration`` in it has the
     counts.
 
     Parameters

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from lutcore.gen.experiments.compare import counts, dominates, front
+from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.explore.model import AreaModel, fit
 from lutcore.gen.explore.space import ASIC, ENERGY, FPGA, KNOWN, Space
-from lutcore.gen.study.compare import counts, dominates, front
-from lutcore.gen.study.runner import Runner
 from lutcore.hdl.config.core import CoreConfig
 
 #: Points that the first model is fitted to, spread over the space at random.
@@ -91,7 +91,7 @@ def explore(space: Space, runner: Runner, on_batch: OnBatch | None = None) -> Ou
     Raises
     ------
     InputError, ToolError
-        See :meth:`lutcore.gen.study.runner.Runner.run` and
+        See :meth:`lutcore.gen.experiments.runner.Runner.run` and
         :meth:`lutcore.gen.explore.space.Space.configs`.
     """
     search = _Search(space, runner, on_batch)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lutcore.errors import InputError
-from lutcore.gen.measure import FAMILIES, Point, available, ops_per_cycle
+from lutcore.gen.experiments.measure import FAMILIES, Point, available, ops_per_cycle
 from lutcore.hdl.config.core import CoreConfig
 
 #: Configurations of a space that are looked at one by one at most.
@@ -72,7 +72,7 @@ class Space:
     weight_bits : int
         Of the weights whose products are counted; 0: the widest that a configuration takes.
     liberty, period
-        As of :class:`lutcore.gen.measure.Point`.
+        As of :class:`lutcore.gen.experiments.measure.Point`.
     method : {"exhaustive", "optuna"}
     trials : int
         Points to measure at most; 0: no limit (exhaustive), 100 (Optuna).
@@ -105,7 +105,7 @@ class Space:
 
     @property
     def measure(self) -> str:
-        """What points are asked, see :data:`lutcore.gen.measure.MEASURES`."""
+        """What points are asked, see :data:`lutcore.gen.experiments.measure.MEASURES`."""
         if self.target in FAMILIES:
             return self.target
         named = [*self.objectives, *(limit.name for limit in self.limits)]

@@ -9,11 +9,11 @@ from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.files import write_files
+from lutcore.gen.experiments.campaign import write_images
 from lutcore.gen.performance.model import estimate, total
 from lutcore.gen.performance.roofline import roofline
 from lutcore.gen.performance.shapes import MODELS, ModelShape, Phase, from_metadata
 from lutcore.gen.performance.system import System
-from lutcore.gen.study.campaign import write_images
 
 
 def model_shape(source: str) -> ModelShape:

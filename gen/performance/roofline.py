@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from lutcore.gen.experiments.plots import COLOURS, MARKERS, fixed_style, saved
 from lutcore.gen.performance.system import System
-from lutcore.gen.study.plots import COLOURS, MARKERS, fixed_style, saved
 
 
 def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]], name: str):

@@ -1,4 +1,4 @@
-"""A model, a phase and a system as a point that a :class:`~lutcore.gen.study.runner.Runner`
+"""A model, a phase and a system as a point that a :class:`~lutcore.gen.experiments.runner.Runner`
 takes.
 """
 

@@ -3,9 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lutcore.gen.study.compare import comparable, ratio
-from lutcore.gen.study.paper import ABLATION
-from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
+from lutcore.gen.experiments.compare import comparable, ratio
+from lutcore.gen.experiments.paper import ABLATION
+from lutcore.gen.experiments.points import (
+    Entry,
+    Finding,
+    Plot,
+    Row,
+    Settings,
+    Study,
+    shape_label,
+    tile,
+)
 from lutcore.hdl.config.core import CoreConfig
 
 _PAPER: dict[str, Any] = {"m": 2, "n": 64, "k": 4, "group_size": 0}

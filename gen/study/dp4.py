@@ -5,10 +5,19 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lutcore.gen import dp4 as units
-from lutcore.gen.study.compare import comparable, ratio
-from lutcore.gen.study.paper import DP4
-from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
+from lutcore.gen.experiments import dp4 as units
+from lutcore.gen.experiments.compare import comparable, ratio
+from lutcore.gen.experiments.paper import DP4
+from lutcore.gen.experiments.points import (
+    Entry,
+    Finding,
+    Plot,
+    Row,
+    Settings,
+    Study,
+    shape_label,
+    tile,
+)
 from lutcore.hdl.config.core import CoreConfig
 
 #: The error of FP16 tables with FP32 accumulation, on the same problem: what counts as accurate.
@@ -39,7 +48,7 @@ def _rms_error(kind: str, config: str) -> float:
 
 
 def unit_entry(settings: Settings, kind: str, **labels: Any) -> Entry:
-    """A unit of :mod:`lutcore.gen.dp4`."""
+    """A unit of :mod:`lutcore.gen.experiments.dp4`."""
     lookup = kind in units.LUT_KINDS
     config = tile(engine="lut" if lookup else "mac", activation="fp16", m=1, n=1, k=4)
     return Entry(

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lutcore.gen.experiments import paper
+from lutcore.gen.experiments.campaign import write, write_images
+from lutcore.gen.experiments.points import Finding, Plot
+from lutcore.gen.experiments.runner import OnDone, Runner
 from lutcore.gen.performance.model import part
 from lutcore.gen.performance.roofline import roofline
 from lutcore.gen.performance.shapes import HALF, MODELS, Phase
 from lutcore.gen.performance.system import ENERGIES, System
 from lutcore.gen.performance.workload import Workload
-from lutcore.gen.study import paper
-from lutcore.gen.study.campaign import write, write_images
-from lutcore.gen.study.points import Finding, Plot
-from lutcore.gen.study.runner import OnDone, Runner
 from lutcore.hdl.config.presets import load_config
 
 NAME = "end-to-end"
@@ -286,8 +286,8 @@ _METHOD = (
 def end_to_end(reduced: bool, runner: Runner, on_done: OnDone | None = None) -> dict[str, Any]:
     """Estimate all workloads and compare them.
 
-    Returns a result as :func:`lutcore.gen.study.results.result`, whose rows have ``layers``, the
-    rows of their operators.
+    Returns a result as :func:`lutcore.gen.experiments.results.result`, whose rows have ``layers``,
+    the rows of their operators.
     """
     work = workloads(reduced)
     points: Any = [workload for _, workload in work]

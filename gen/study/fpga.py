@@ -3,10 +3,19 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lutcore.gen.measure import available
-from lutcore.gen.study.compare import comparable, ratio
-from lutcore.gen.study.paper import FINN_LUTS, bismo_luts
-from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
+from lutcore.gen.experiments.compare import comparable, ratio
+from lutcore.gen.experiments.measure import available
+from lutcore.gen.experiments.paper import FINN_LUTS, bismo_luts
+from lutcore.gen.experiments.points import (
+    Entry,
+    Finding,
+    Plot,
+    Row,
+    Settings,
+    Study,
+    shape_label,
+    tile,
+)
 from lutcore.hdl.config.core import CoreConfig
 
 LUT = "LUT"

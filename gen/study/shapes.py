@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from lutcore.errors import InputError
+from lutcore.gen.experiments.measure import ops_per_cycle
+from lutcore.gen.experiments.points import PRODUCTS, tile
 from lutcore.gen.explore.model import estimate
-from lutcore.gen.measure import ops_per_cycle
-from lutcore.gen.study.points import PRODUCTS, tile
 from lutcore.hdl.config.core import CoreConfig
 
 _TABLE_K = (2, 3, 4, 5)

@@ -1,9 +1,9 @@
 """The studies by name."""
 
 from lutcore.errors import InputError
+from lutcore.gen.experiments.points import Study
 from lutcore.gen.study import ablation, dp4, fpga, k_sweep, tile_shapes, weight_bits
 from lutcore.gen.study.end_to_end import NAME as END_TO_END
-from lutcore.gen.study.points import Study
 
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY

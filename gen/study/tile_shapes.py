@@ -3,11 +3,20 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lutcore.gen import dp4 as units
-from lutcore.gen.study.compare import best, comparable, ratio
+from lutcore.gen.experiments import dp4 as units
+from lutcore.gen.experiments.compare import best, comparable, ratio
+from lutcore.gen.experiments.paper import INT8_DENSITY, INT8_EFFICIENCY, LUT_LOSES
+from lutcore.gen.experiments.points import (
+    Entry,
+    Finding,
+    Plot,
+    Row,
+    Settings,
+    Study,
+    shape_label,
+    tile,
+)
 from lutcore.gen.study.dp4 import unit_entry
-from lutcore.gen.study.paper import INT8_DENSITY, INT8_EFFICIENCY, LUT_LOSES
-from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, shape_label, tile
 from lutcore.gen.study.shapes import baseline_shapes, lut_shapes
 from lutcore.hdl.config.core import CoreConfig
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lutcore.gen import dp4 as units
-from lutcore.gen.study.compare import best, comparable
+from lutcore.gen.experiments import dp4 as units
+from lutcore.gen.experiments.compare import best, comparable
+from lutcore.gen.experiments.paper import MOST_BITS
+from lutcore.gen.experiments.points import Entry, Finding, Plot, Row, Settings, Study, tile
 from lutcore.gen.study.dp4 import unit_entry
-from lutcore.gen.study.paper import MOST_BITS
-from lutcore.gen.study.points import Entry, Finding, Plot, Row, Settings, Study, tile
 
 _BITS = range(1, 9)
 _N = 4

@@ -14,7 +14,7 @@ class AddSubtract(wiring.Component):
 
     Callers make the lowest bit themselves: in sums of table entries it is the same for all columns.
     One chain of ``result_bits`` positions, the lowest of which only makes the carry. FPGA flows may
-    put cells of the family in place of this module (:mod:`lutcore.gen.fpga_adders`).
+    put cells of the family in place of this module (:mod:`lutcore.gen.luts.adders`).
 
     Parameters
     ----------

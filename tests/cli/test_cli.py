@@ -73,12 +73,12 @@ def test_simulate_table_and_waveform(tmp_path):
 
 def test_a_mismatch_exits_1(monkeypatch, capsys):
     """With a broken RTL the command itself fails."""
-    import lutcore.gen.simulate
+    import lutcore.gen.run.tile
     from lutcore.cli import main
 
-    sound = lutcore.gen.simulate.verilog
+    sound = lutcore.gen.run.tile.verilog
     broken = lambda config: sound(config).replace("keep_0 ?", "1'h1 ?")  # noqa: E731
-    monkeypatch.setattr(lutcore.gen.simulate, "verilog", broken)
+    monkeypatch.setattr(lutcore.gen.run.tile, "verilog", broken)
     monkeypatch.setattr(sys, "argv", ["lutcore", "simulate", "w2a8", *SMALL, "--shape", "2,9,70"])
     with pytest.raises(SystemExit) as stop:
         main.main()
@@ -144,7 +144,7 @@ def test_doctor_lists_tools():
 
 def test_doctor_reports_a_missing_tool(monkeypatch, capsys):
     from lutcore.cli import main
-    from lutcore.gen import doctor
+    from lutcore.gen.tools import doctor
 
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     monkeypatch.setattr(sys, "argv", ["lutcore", "doctor"])
@@ -157,7 +157,7 @@ def test_doctor_reports_a_missing_tool(monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def program(tmp_path_factory, small_cores):
     from lutcore.compiler.lowering.gemm import gemm
-    from lutcore.gen.simulate import random_activations, random_tensor
+    from lutcore.gen.run.tile import random_activations, random_tensor
 
     config, rng = small_cores["w4a8"], np.random.default_rng(0)
     tensor = random_tensor((24, 64), 2, 64, rng)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lutcore.gen.synth import NEUTRAL_CELLS
+from lutcore.gen.asic.synth import NEUTRAL_CELLS
 
 SPACE = """
 [measure]
@@ -97,7 +97,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, monkey
 
 
 def test_a_missing_opensta_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("lutcore.gen.study.campaign.sta_command", lambda: None)
+    monkeypatch.setattr("lutcore.gen.experiments.campaign.sta_command", lambda: None)
     arguments = ("study", "dp4", "--liberty", NEUTRAL_CELLS, "--period", 1, "-o", tmp_path)
     assert in_process(monkeypatch, *arguments) == 2
     assert "OpenSTA is missing: apt-get install opensta" in capsys.readouterr().err
@@ -152,7 +152,7 @@ def test_an_interrupt_keeps_points_and_a_restart_goes_on(space, tmp_path):
 
 def test_failed_points_end_with_status_1_and_the_reason(space, tmp_path, monkeypatch, capsys):
     from lutcore.errors import ToolError
-    from lutcore.gen import measure
+    from lutcore.gen.experiments import measure
 
     def fail(*_, **__):
         raise ToolError("Yosys failed: no memory")

@@ -11,7 +11,7 @@ from lutcore.compiler.schedule.cycles import cycles
 from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.compiler.schedule.timeline import Timeline
 from lutcore.errors import InputError
-from lutcore.gen.simulate import random_activations
+from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.presets import preset
 
 

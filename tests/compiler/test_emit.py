@@ -8,8 +8,8 @@ from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.program.emit import turns
 from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.compiler.schedule.search import search, shape_problem
-from lutcore.gen.run import compare
-from lutcore.gen.simulate import random_activations
+from lutcore.gen.run.program import compare
+from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.golden.integers import mpgemm
 

@@ -8,7 +8,7 @@ import pytest
 from lutcore.compiler.lowering.gemm import PAGE, gemm, placed, plan
 from lutcore.compiler.program.cuts import up
 from lutcore.errors import InputError
-from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import BYTES, Cause
 from lutcore.verif.isa.model import IsaModel

@@ -9,7 +9,7 @@ from lutcore.compiler.lowering.gemm import placed, plan
 from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.compiler.schedule.search import NEAR, Problem, choose, search, shape_problem
 from lutcore.errors import InputError
-from lutcore.gen.simulate import random_activations
+from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.isa.lmma import BYTES
 from lutcore.verif.isa.model import IsaModel

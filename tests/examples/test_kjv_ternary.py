@@ -5,8 +5,8 @@ import pytest
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.errors import ToolError
-from lutcore.gen.language import load_network, opened
-from lutcore.gen.language_rates import CORE, MODEL, language_rates
+from lutcore.gen.manual.language_rates import CORE, MODEL, language_rates
+from lutcore.gen.run.language import load_network, opened
 from lutcore.hdl.config.presets import load_config
 from lutcore.verif.golden.language_model import ExactLinear, LanguageModel, perplexity
 
@@ -47,7 +47,7 @@ def test_the_executor_is_the_reference(checkpoint):
 
 
 def test_backends_that_differ_are_no_benchmark(monkeypatch):
-    from lutcore.gen import language_rates as module
+    from lutcore.gen.manual import language_rates as module
 
     assert set(language_rates({"golden": 3, "isa": 3})) >= {"language model on isa (tokens/s)"}
     texts = iter([b"abc", b"abd"])

@@ -8,7 +8,7 @@ from examples.wishbone import WishboneCore, main, run
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.program.assembler import assemble
 from lutcore.compiler.program.program import Output, Program
-from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.isa.model import IsaModel

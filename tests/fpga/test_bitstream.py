@@ -22,7 +22,7 @@ from lutcore.fpga.netlist import synthesise
 from lutcore.fpga.pll import ecp5_pll, mmcm
 from lutcore.fpga.protocol import facts
 from lutcore.fpga.tools import ICEUNPACK, command
-from lutcore.gen.rtl import component_rtlil
+from lutcore.gen.emit.rtl import component_rtlil
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset
 

@@ -22,10 +22,10 @@ from lutcore.fpga.link_rates import LEAST, upload_share
 from lutcore.fpga.protocol import REGISTERS_BASE, RESULTS_BASE
 from lutcore.fpga.run import BoardMachine, board_backend, run_on_board
 from lutcore.fpga.virtual import LineFaults, VirtualBoard
-from lutcore.gen.backends import CheckedBackend
-from lutcore.gen.model_run import Executor
-from lutcore.gen.run import against_model
-from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.gen.run.backends import CheckedBackend
+from lutcore.gen.run.network import Executor
+from lutcore.gen.run.program import against_model
+from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.golden.integers import mpgemm

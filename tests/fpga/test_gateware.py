@@ -15,7 +15,7 @@ from lutcore.fpga.emit import TOP, board_verilog
 from lutcore.fpga.gateware.block_memory import block_memory
 from lutcore.fpga.gateware.link import Link
 from lutcore.fpga.protocol import Kind, Reply, Request, Status, Unwrapper, digest, wrap
-from lutcore.gen.generate import waiver_file
+from lutcore.gen.emit.generate import waiver_file
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS
 from lutcore.verif.sim.simulator import verilator_root

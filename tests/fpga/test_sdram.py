@@ -18,8 +18,8 @@ from lutcore.fpga.netlist import Netlist
 from lutcore.fpga.protocol import facts
 from lutcore.fpga.sdram_chip import SDRAM_16M_16, SdramTiming
 from lutcore.fpga.virtual import VirtualBoard, model_headers, model_rules
-from lutcore.gen.rtl import component_rtlil, rtlil_verilog
-from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.gen.emit.rtl import component_rtlil, rtlil_verilog
+from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.golden.integers import mpgemm
 from lutcore.verif.samples.cores import SMALL_CORES

@@ -6,9 +6,9 @@ from copy import deepcopy
 
 import pytest
 
-from lutcore.gen.buffering import use_inverted_outputs
-from lutcore.gen.liberty import parse
-from lutcore.gen.netlist import Bit, Json, new_cell
+from lutcore.gen.asic.buffering import use_inverted_outputs
+from lutcore.gen.asic.liberty import parse
+from lutcore.gen.tools.netlist import Bit, Json, new_cell
 
 _GATES = {
     "INV": ("A", "!A", 1),

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lutcore.gen import campaign
+from lutcore.gen.campaigns import programs as campaign
 from lutcore.verif.samples.cores import SMALL_CORES
 
 

@@ -1,8 +1,8 @@
 """The script that measures packing of a large checkpoint, on a small one."""
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
-from lutcore.gen import checkpoint_memory
-from lutcore.gen.checkpoint_memory import pack_all, write_sparse
+from lutcore.gen.manual import checkpoint_memory
+from lutcore.gen.manual.checkpoint_memory import pack_all, write_sparse
 
 
 def test_sparse_checkpoints_have_the_shapes_and_are_packed(tmp_path, monkeypatch):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lutcore.gen.compressor import Adders, compress
-from lutcore.gen.liberty import Library, parse
-from lutcore.gen.netlist import Json
-from lutcore.gen.prefix import prefix_gates
+from lutcore.gen.asic.compressor import Adders, compress
+from lutcore.gen.asic.liberty import Library, parse
+from lutcore.gen.asic.prefix import prefix_gates
+from lutcore.gen.tools.netlist import Json
 
 _GATES = {
     "$_XOR_": lambda a, b: a ^ b,

@@ -1,5 +1,5 @@
 """The cycle model against the counters of RTL; all of its cases: ``python -m
-lutcore.gen.cycle_model``.
+lutcore.gen.manual.cycle_model``.
 """
 
 import random
@@ -13,9 +13,9 @@ from lutcore.compiler.program.assembler import to_bytes
 from lutcore.compiler.program.cuts import blockings
 from lutcore.compiler.schedule.cycles import cycles
 from lutcore.compiler.schedule.engine_times import Memory
-from lutcore.gen.cycle_model import CASES
-from lutcore.gen.run import simulation
-from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.gen.manual.cycle_model import CASES
+from lutcore.gen.run.program import simulation
+from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.samples.programs import memory_image, random_program
 from lutcore.verif.sim.core import Conditions

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from lutcore.errors import InputError, ToolError
-from lutcore.gen import energy as energy_module
-from lutcore.gen import power
-from lutcore.gen.activity import WARM_UP, measure_activity, read_gates
-from lutcore.gen.cell_models import cell_model
-from lutcore.gen.energy import EnergyReport, energy
-from lutcore.gen.liberty import read_bytes
-from lutcore.gen.opensta import sta_command
-from lutcore.gen.power import SOURCE, Load, check_weighing, power_library, weigh
-from lutcore.gen.simulate import random_tensor
-from lutcore.gen.synth import NEUTRAL_CELLS, netlist
+from lutcore.gen.asic.liberty import read_bytes
+from lutcore.gen.asic.synth import NEUTRAL_CELLS, netlist
+from lutcore.gen.energy import energy as energy_module
+from lutcore.gen.energy import power
+from lutcore.gen.energy.activity import WARM_UP, measure_activity, read_gates
+from lutcore.gen.energy.cell_models import cell_model
+from lutcore.gen.energy.energy import EnergyReport, energy
+from lutcore.gen.energy.power import SOURCE, Load, check_weighing, power_library, weigh
+from lutcore.gen.run.tile import random_tensor
+from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import tile_job
 

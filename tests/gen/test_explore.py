@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from lutcore.errors import InputError
+from lutcore.gen.experiments.compare import dominates
+from lutcore.gen.experiments.measure import Point, failed, measure, ops_per_cycle
+from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.explore import search as searching
 from lutcore.gen.explore.model import PRIOR, estimate, features, fit
 from lutcore.gen.explore.report import exploration
 from lutcore.gen.explore.search import explore
 from lutcore.gen.explore.space import Space, load_space
-from lutcore.gen.measure import Point, failed, measure, ops_per_cycle
-from lutcore.gen.study.compare import dominates
-from lutcore.gen.study.runner import Runner
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import PRESETS
 

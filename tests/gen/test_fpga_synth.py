@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lutcore.errors import InputError
-from lutcore.gen.fpga_families import FAMILIES
-from lutcore.gen.fpga_synth import netlist, synthesise_fpga
-from lutcore.gen.simulate import random_activations
+from lutcore.gen.luts.families import FAMILIES
+from lutcore.gen.luts.synth import netlist, synthesise_fpga
+from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import Stalls, tile_job
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from lutcore.errors import InputError
-from lutcore.gen.generate import WAIVERS, generate
-from lutcore.gen.rtl import verilog
+from lutcore.gen.emit.generate import WAIVERS, generate
+from lutcore.gen.emit.rtl import verilog
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, preset
 from lutcore.hdl.config.rules import check_core
@@ -55,7 +55,7 @@ def test_every_waiver_has_a_reason_and_is_needed(tmp_path):
 def test_same_bytes_in_another_process(tmp_path):
     generate(PRESETS["ternary-a8"], tmp_path / "a")
     script = (
-        "import sys; from pathlib import Path; from lutcore.gen.generate import generate\n"
+        "import sys; from pathlib import Path; from lutcore.gen.emit.generate import generate\n"
         "from lutcore.hdl.config.presets import PRESETS\n"
         "generate(PRESETS['ternary-a8'], Path(sys.argv[1]))"
     )

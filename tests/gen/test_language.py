@@ -5,8 +5,8 @@ import pytest
 
 from lutcore.compiler.importers.ternary_model import ModelShape
 from lutcore.errors import InputError
-from lutcore.gen.backends import BACKENDS
-from lutcore.gen.language import Sampler, Writer, load_network, opened, printable
+from lutcore.gen.run.backends import BACKENDS
+from lutcore.gen.run.language import Sampler, Writer, load_network, opened, printable
 from lutcore.verif.samples.networks import ternary_model
 
 
@@ -112,7 +112,7 @@ def test_all_backends_write_the_same_text(tmp_path, small_cores):
 
 
 def test_models_of_other_tokens_are_refused(tmp_path, small_cores, monkeypatch):
-    from lutcore.gen import language
+    from lutcore.gen.run import language
 
     path = ternary_model(tmp_path).path
     monkeypatch.setattr(language, "VOCABULARY", 300)

@@ -9,10 +9,10 @@ import pytest
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
-from lutcore.gen import measure as measuring
-from lutcore.gen.hierarchy import core
-from lutcore.gen.measure import Point, measure, ops_per_cycle, record
-from lutcore.gen.simulate import random_activations, random_tensor, simulate
+from lutcore.gen.experiments import measure as measuring
+from lutcore.gen.experiments.measure import Point, measure, ops_per_cycle, record
+from lutcore.gen.run.tile import random_activations, random_tensor, simulate
+from lutcore.gen.tools.hierarchy import core
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.simulator import SIMULATORS, check_simulator
 
@@ -117,7 +117,7 @@ def test_a_key_follows_the_sources(monkeypatch):
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(cache, "sources_digest", lambda *names: asked.append(names) or "changed")
     before = Point(config=TINY).key
-    assert asked == [("lutcore.gen.measure", "lutcore.gen.synth")]
+    assert asked == [("lutcore.gen.experiments.measure", "lutcore.gen.asic.synth")]
     monkeypatch.setattr(cache, "sources_digest", lambda *names: "again")
     assert Point(config=TINY).key != before
 
@@ -218,7 +218,7 @@ def test_energy_counts_what_the_area_counts(monkeypatch):
     answer = SimpleNamespace(to_dict=lambda: report)
     asked = []
     fake = SimpleNamespace(energy=lambda *a, **k: asked.append((a, k)) or answer)
-    monkeypatch.setitem(sys.modules, "lutcore.gen.energy", fake)
+    monkeypatch.setitem(sys.modules, "lutcore.gen.energy.energy", fake)
     monkeypatch.setattr(measuring, "available", lambda _: True)
     monkeypatch.setattr(measuring, "synthesise", lambda config, *_, **__: FakeReport(config, 0.1))
     config = TINY.replace(max_weight_bits=4)
@@ -233,7 +233,7 @@ def test_an_area_outlives_an_energy_that_fails(monkeypatch):
     def fail(*_, **__):
         raise ToolError("Icarus failed")
 
-    monkeypatch.setitem(sys.modules, "lutcore.gen.energy", SimpleNamespace(energy=fail))
+    monkeypatch.setitem(sys.modules, "lutcore.gen.energy.energy", SimpleNamespace(energy=fail))
     monkeypatch.setattr(measuring, "available", lambda _: True)
     monkeypatch.setattr(measuring, "synthesise", lambda config, *_, **__: FakeReport(config, 0.1))
     found = measure(Point(config=TINY, measure="energy", period=1.0), use_cache=False)
@@ -250,7 +250,7 @@ def test_units_of_their_own_are_points_too(slack, is_closed, monkeypatch):
     }
     asked = []
     fake = SimpleNamespace(measure=lambda *a: asked.append(a) or report)
-    monkeypatch.setitem(sys.modules, "lutcore.gen.dp4", fake)
+    monkeypatch.setitem(sys.modules, "lutcore.gen.experiments.dp4", fake)
     monkeypatch.setattr(measuring, "available", lambda _: True)
     found = measure(Point(config=TINY, measure="dp4", unit="fused", period=1.0), use_cache=False)
     assert asked == [("fused", 1.0, None)]

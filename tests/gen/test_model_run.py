@@ -9,8 +9,8 @@ from lutcore.compiler.lowering.container import Container
 from lutcore.compiler.lowering.network import compile_network
 from lutcore.compiler.weights.quantise import Rounding
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.backends import CheckedBackend, GoldenBackend, open_backend
-from lutcore.gen.model_run import Executor
+from lutcore.gen.run.backends import CheckedBackend, GoldenBackend, open_backend
+from lutcore.gen.run.network import Executor
 from lutcore.verif.samples.networks import bert, qwen, ternary_model
 
 TOKENS = np.frombuffer(b"one two", np.uint8)

@@ -1,6 +1,6 @@
 """Nets that pass through modules."""
 
-from lutcore.gen.netlist import bypass, new_cell
+from lutcore.gen.tools.netlist import bypass, new_cell
 
 
 def _ports(**directions_and_bits):

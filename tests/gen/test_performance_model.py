@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lutcore.errors import InputError
+from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.performance.model import estimate, part, shared_bytes, total
 from lutcore.gen.performance.report import model_shape, performance, write_performance
 from lutcore.gen.performance.roofline import roofline
@@ -13,7 +14,6 @@ from lutcore.gen.performance.shapes import MODELS, ModelShape, Phase, from_metad
 from lutcore.gen.performance.system import ENERGIES, System
 from lutcore.gen.performance.workload import Workload, record
 from lutcore.gen.study.end_to_end import end_to_end, precompute, workloads, write_result
-from lutcore.gen.study.runner import Runner
 from lutcore.hdl.config.presets import preset
 
 #: Published numbers of parameters, in billions.

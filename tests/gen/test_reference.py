@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lutcore.gen.reference import fill
+from lutcore.gen.manual.reference import fill
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -12,4 +12,4 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 @pytest.mark.parametrize("page", ["isa.md", "core.md"])
 def test_page_is_up_to_date(page):
     text = (DOCS / page).read_text()
-    assert fill(text) == text, f"python -m lutcore.gen.reference docs/{page}"
+    assert fill(text) == text, f"python -m lutcore.gen.manual.reference docs/{page}"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lutcore.errors import InputError
-from lutcore.gen.measure import Point
-from lutcore.gen.study import runner as running
-from lutcore.gen.study.runner import Runner, Store
+from lutcore.gen.experiments import runner as running
+from lutcore.gen.experiments.measure import Point
+from lutcore.gen.experiments.runner import Runner, Store
 from lutcore.hdl.config.core import CoreConfig
 
 POINTS = [Point(config=CoreConfig(m=1, n=n, k=2)) for n in range(1, 7)]

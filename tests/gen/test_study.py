@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from lutcore.errors import InputError
-from lutcore.gen import measure as measuring
+from lutcore.gen.experiments import measure as measuring
+from lutcore.gen.experiments.campaign import run, timing
+from lutcore.gen.experiments.compare import best, comparable, front, ratio, status
+from lutcore.gen.experiments.document import table
+from lutcore.gen.experiments.measure import FAMILIES, Point, ops_per_cycle
+from lutcore.gen.experiments.paper import Published, bismo_luts
+from lutcore.gen.experiments.points import Entry, Settings, tile
+from lutcore.gen.experiments.results import files
+from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.explore.model import estimate
-from lutcore.gen.measure import FAMILIES, Point, ops_per_cycle
-from lutcore.gen.study.campaign import run, timing
-from lutcore.gen.study.compare import best, comparable, front, ratio, status
-from lutcore.gen.study.document import table
-from lutcore.gen.study.paper import Published, bismo_luts
-from lutcore.gen.study.points import Entry, Settings, tile
-from lutcore.gen.study.results import files
-from lutcore.gen.study.runner import Runner
 from lutcore.gen.study.shapes import baseline_shapes, lut_shapes
 from lutcore.gen.study.studies import STUDIES, chosen
 from lutcore.hdl.config.core import CoreConfig
@@ -278,9 +278,9 @@ def test_timing_needs_a_library_and_opensta(monkeypatch, tmp_path):
     with pytest.raises(InputError, match=r"no\.lib: no such file"):
         timing(Path("no.lib"), 1.0)
     library = measuring.NEUTRAL_CELLS
-    monkeypatch.setattr("lutcore.gen.study.campaign.sta_command", lambda: None)
+    monkeypatch.setattr("lutcore.gen.experiments.campaign.sta_command", lambda: None)
     with pytest.raises(InputError, match="OpenSTA is missing: apt-get install opensta"):
         timing(library, 1.0)
     assert timing(library, None)[0] is None and "OpenSTA is missing" in timing(library, None)[1]
-    monkeypatch.setattr("lutcore.gen.study.campaign.sta_command", lambda: "sta")
+    monkeypatch.setattr("lutcore.gen.experiments.campaign.sta_command", lambda: "sta")
     assert timing(library, None) == (1.0, "")

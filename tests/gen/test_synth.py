@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from lutcore.errors import InputError
-from lutcore.gen import mapping, synth
-from lutcore.gen.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
-from lutcore.gen.opensta import Session, run_sta
-from lutcore.gen.simulate import random_activations
-from lutcore.gen.synth import NEUTRAL_CELLS, netlist, synthesise
-from lutcore.gen.yosys import run_yosys
+from lutcore.gen.asic import mapping, synth
+from lutcore.gen.asic.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
+from lutcore.gen.asic.synth import NEUTRAL_CELLS, netlist, synthesise
+from lutcore.gen.run.tile import random_activations
+from lutcore.gen.tools.opensta import Session, run_sta
+from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import Stalls, tile_job
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from lutcore.errors import ToolError
-from lutcore.gen.closing import Closing
-from lutcore.gen.delays import Table, Tables
-from lutcore.gen.flat import Flat
-from lutcore.gen.liberty import parse
-from lutcore.gen.netlist import Json, new_cell
-from lutcore.gen.sizing import Sizer
-from lutcore.gen.timing import Timing
+from lutcore.gen.asic.closing import Closing
+from lutcore.gen.asic.delays import Table, Tables
+from lutcore.gen.asic.flat import Flat
+from lutcore.gen.asic.liberty import parse
+from lutcore.gen.asic.sizing import Sizer
+from lutcore.gen.asic.timing import Timing
+from lutcore.gen.tools.netlist import Json, new_cell
 
 #: Load of a wire by sinks: 0.5 for the first, 1 for each further one.
 _WIRES = """

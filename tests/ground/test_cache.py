@@ -8,21 +8,37 @@ from lutcore import cache
 
 #: What computes cached results: the modules that callers give to the cache.
 FLOWS = {
-    "lutcore.gen.mapping": {"gen/compressor.py", "gen/delays.py", "gen/opensta.py"},
-    "lutcore.gen.fpga_synth": {"gen/fpga_adders.py", "hdl/fabric/carry_chains.py", "gen/yosys.py"},
-    "lutcore.gen.energy": {
-        "gen/activity.py",
+    "lutcore.gen.asic.mapping": {
+        "gen/asic/compressor.py",
+        "gen/asic/delays.py",
+        "gen/tools/opensta.py",
+    },
+    "lutcore.gen.luts.synth": {
+        "gen/luts/adders.py",
+        "hdl/fabric/carry_chains.py",
+        "gen/tools/yosys.py",
+    },
+    "lutcore.gen.energy.energy": {
+        "gen/energy/activity.py",
         "verif/sim/job.py",
         "compiler/weights/pack.py",
         "hdl/tile/drain.py",
     },
-    "lutcore.gen.measure": {"gen/synth.py", "gen/liberty.py", "hdl/tile/tile.py"},
-    "lutcore.gen.dp4": {"gen/closing.py", "hdl/baselines/discrete.py", "verif/golden/dp4.py"},
+    "lutcore.gen.experiments.measure": {
+        "gen/asic/synth.py",
+        "gen/asic/liberty.py",
+        "hdl/tile/tile.py",
+    },
+    "lutcore.gen.experiments.dp4": {
+        "gen/asic/closing.py",
+        "hdl/baselines/discrete.py",
+        "verif/golden/dp4.py",
+    },
     "lutcore.gen.performance.workload": {
         "compiler/schedule/cycles.py",
         "compiler/schedule/search.py",
     },
-    "lutcore.fpga.netlist": {"gen/fpga_families.py", "fpga/boards.py"},
+    "lutcore.fpga.netlist": {"gen/luts/families.py", "fpga/boards.py"},
     "lutcore.fpga.place": {"fpga/tools.py"},
 }
 

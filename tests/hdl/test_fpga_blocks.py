@@ -8,7 +8,7 @@ import pytest
 from amaranth.hdl import Const
 from amaranth.sim import Simulator
 
-from lutcore.gen.yosys import run_yosys
+from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.fabric.carry_chains import AddSubtract, offset_value
 from lutcore.hdl.fabric.lutram_column import LutRamColumn

@@ -3,7 +3,7 @@
 import pytest
 
 from lutcore.compiler.program.assembler import assemble
-from lutcore.gen.rtl import verilog
+from lutcore.gen.emit.rtl import verilog
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.samples.programs import MEMORY, memory_image, random_program
 from lutcore.verif.sim.axi_jobs import BENCH, STREAM_BENCH, TOP, HostJob, identified_core

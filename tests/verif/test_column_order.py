@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lutcore.gen.simulate import as_format
+from lutcore.gen.run.tile import as_format
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.golden import integers as golden
 from lutcore.verif.golden.outputs import error_bound, outputs

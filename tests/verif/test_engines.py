@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lutcore.errors import InputError
-from lutcore.gen.simulate import as_format, random_activations
+from lutcore.gen.run.tile import as_format, random_activations
 from lutcore.hdl.config.core import FLOATS, INTEGERS, CoreConfig
 from lutcore.hdl.config.formats import FORMATS
 from lutcore.verif.golden.formats import number_type

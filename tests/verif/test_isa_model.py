@@ -11,7 +11,7 @@ from lutcore.compiler.program.program import Program
 from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.compiler.weights.pack import pack
 from lutcore.errors import InputError
-from lutcore.gen.simulate import random_activations, random_tensor
+from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import BY_NAME, SCALES, Cause
 from lutcore.verif.golden.expect import expected_results

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lutcore.gen.all_presets import run
+from lutcore.gen.campaigns.presets import run
 from lutcore.hdl.config.presets import PRESETS
 
 

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from lutcore.gen.simulate import random_activations
+from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import PLANE_ORDERS, Stalls, tile_job
 

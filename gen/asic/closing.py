@@ -1,0 +1,136 @@
+"""Timing closure of a mapped netlist: cells are exchanged here, OpenSTA says what came of it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lutcore.gen.asic.flat import Flat
+from lutcore.gen.asic.liberty import Library
+from lutcore.gen.asic.sizing import Sizer
+from lutcore.gen.asic.timing import Timing
+from lutcore.gen.tools.netlist import Json
+from lutcore.gen.tools.opensta import Session
+from lutcore.gen.tools.yosys import run_yosys
+
+#: What OpenSTA finds late by less than this part of the period is sized again, for so much less.
+_NEARLY, _TRIES = 0.02, 3
+_SPARE = 1e-4
+_WRITE = "read_json m.json\nwrite_verilog -noattr -noexpr -nohex -simple-lhs netlist.v"
+
+
+def verilog(design: Json, boxes: bytes = b"") -> str:
+    """A netlist in Verilog, without Yosys's own header; ``boxes`` declares cells it cannot know."""
+    script = f"read_verilog -lib boxes.v\n{_WRITE}" if boxes else _WRITE
+    files = {"m.json": json.dumps(design).encode(), "boxes.v": boxes}
+    text = run_yosys(script, files, ("netlist.v",))["netlist.v"]
+    return text.partition("*/\n\n")[2].replace("wire signed", "wire")
+
+
+@dataclass
+class Closed:
+    """A netlist and its timing.
+
+    Attributes
+    ----------
+    netlist : str
+        Verilog.
+    slack : float
+        Worst slack in ns.
+    path : list of str
+        The worst path, stage by stage: delay in ns, pin, cell.
+    slacks : dict
+        Module -> worst slack of its flip-flops in ns.
+    """
+
+    netlist: str
+    slack: float
+    path: list[str]
+    slacks: dict[str, float]
+
+
+class Closing:
+    """Sizes mapped netlists for a period.
+
+    Parameters
+    ----------
+    library : Library
+    liberty : dict
+        Plain file name -> Liberty text.
+    top : str
+        Its port ``clk`` is the clock.
+    period : float
+        In ns.
+    boxes : bytes
+        Verilog declarations for :func:`verilog`.
+    from_ports : bool
+        Other inputs change at the clock edge; otherwise they are unconstrained.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        liberty: Mapping[str, bytes],
+        top: str,
+        period: float,
+        boxes: bytes = b"",
+        from_ports: bool = False,
+    ):
+        self._library = library
+        self._liberty = liberty
+        self._top = top
+        self._period = period
+        self._boxes = boxes
+        self._from_ports = from_ports
+
+    def timing(self, design: Json) -> Timing:
+        """Of the netlist, in which cells too weak for their loads are exchanged first."""
+        timing = Timing(Flat(design, self._top, self._library), self._library, self._from_ports)
+        timing.bear_loads()
+        timing.analyse()
+        timing.write(design)
+        return timing
+
+    def slacks(self, timing: Timing) -> dict[str, float]:
+        """Module -> worst slack of its flip-flops in ns, as estimated."""
+        return {module: self._period - need for module, need in timing.module_needs().items()}
+
+    def size(self, design: Json, timing: Timing) -> Closed:
+        """Exchange cells of the netlist so that OpenSTA, too, finds the period met."""
+        sizer = Sizer(timing, self._library)
+        goal, tries = self._period, _TRIES
+        while True:
+            met = sizer.run(goal)
+            timing.write(design)
+            found = self.check(design)
+            tries -= 1
+            if not met or not tries or not -_NEARLY * self._period <= found.slack < 0:
+                return found
+            goal += found.slack - _SPARE
+
+    def check(self, design: Json) -> Closed:
+        """What OpenSTA finds."""
+        script = [f"read_liberty {name}" for name in self._liberty]
+        script += ["read_verilog netlist.v", f"link_design {self._top}"]
+        script += [f"create_clock -name clk -period {self._period} [get_ports clk]"]
+        if self._from_ports:
+            script += ["set_input_delay 0 -clock clk [all_inputs]"]
+        netlist = verilog(design, self._boxes)
+        with Session(
+            {**self._liberty, "netlist.v": netlist.encode()}, "\n".join(script)
+        ) as session:
+            slack, path = session.worst_path()
+            ends = session.slacks()
+        modules = dict(_paths(design, self._top))
+        slacks: dict[str, float] = {}
+        for instance, end in ends.items():
+            module = modules[instance.rpartition("/")[0]]
+            slacks[module] = min(slacks.get(module, float("inf")), end)
+        return Closed(netlist, slack, path, slacks)
+
+
+def _paths(design: Json, module: str, path: str = "") -> Iterator[tuple[str, str]]:
+    """Path of each instance of a module, and the module."""
+    yield path, module
+    for name, cell in design["modules"][module]["cells"].items():
+        if cell["type"] in design["modules"]:
+            yield from _paths(design, cell["type"], f"{path}/{name}" if path else name)

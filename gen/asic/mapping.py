@@ -1,0 +1,263 @@
+"""From RTLIL to standard cells: least area, or least area that meets a clock period.
+
+Yosys does the coarse synthesis, :mod:`lutcore.gen.asic.compressor` the sums, ABC the gates between
+them. For a period, nets are buffered, cells are sized with OpenSTA, and in modules that miss it
+carries take faster gates from an ever earlier point on (``Adders.depths``) until the period is met.
+"""
+
+import json
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lutcore.gen.asic.buffering import Buffering, use_inverted_outputs
+from lutcore.gen.asic.closing import Closing, verilog
+from lutcore.gen.asic.compressor import Adders, compress
+from lutcore.gen.asic.liberty import PARITY3, Cell, Library
+from lutcore.gen.asic.prefix import prefix_gates
+from lutcore.gen.tools.netlist import Json, bypass
+from lutcore.gen.tools.opensta import sta_command, sta_version
+from lutcore.gen.tools.yosys import run_yosys, yosys_command
+
+#: Gate equivalents of a full adder in separate gates: three NAND2, two OAI21, two inverters. A
+#: library's full-adder cell is used unless it is larger: ABC by itself never picks one.
+_FULL_ADDER_IN_GATES = 7
+
+#: Estimated delays (:mod:`lutcore.gen.asic.compressor`) from which on carries take a prefix tree,
+#: the smallest area first.
+_DEPTHS = (float("inf"), 7.0, 6.0, 4.0, 2.0)
+#: Starts that miss the period by more than the first part of it get faster carries before any
+#: sizing, which would cost more; those that still miss it by the second part are not sized.
+_SIZABLE, _HOPELESS = 0.15, 0.4
+
+#: ABC: least area without more levels; complex gates are found by ``&nf``.
+_ABC = "strash; ifraig; scorr; drw -l; drf -l; &get -n; &nf; &put\n"
+
+#: Carry chains of full adders for what :mod:`lutcore.gen.asic.compressor` leaves: products and
+#: comparisons. Bits with a constant input, of a mere sign extension or with a carry that nobody
+#: reads are left to ABC, which finds something smaller.
+_ADDERS = r"""
+(* techmap_celltype = "$alu" *)
+module _10_alu (A, B, CI, BI, X, Y, CO);
+	parameter A_SIGNED = 0;
+	parameter B_SIGNED = 0;
+	parameter A_WIDTH = 1;
+	parameter B_WIDTH = 1;
+	parameter Y_WIDTH = 1;
+	(* force_downto *) input [A_WIDTH-1:0] A;
+	(* force_downto *) input [B_WIDTH-1:0] B;
+	input CI, BI;
+	(* force_downto *) output [Y_WIDTH-1:0] X, Y, CO;
+	(* force_downto *) wire [Y_WIDTH-1:0] a, b, b_extended;
+	wire [Y_WIDTH:0] carry;
+	\$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_a (.A(A), .Y(a));
+	\$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_b
+		(.A(B), .Y(b_extended));
+	assign b = b_extended ^ {Y_WIDTH{BI}};
+	assign X = a ^ b;
+	assign CO = carry[Y_WIDTH:1];
+	assign carry[0] = CI;
+	genvar i;
+	generate for (i = 0; i < Y_WIDTH; i = i + 1) begin : bits
+		if (i == Y_WIDTH - 1 || i >= A_WIDTH || i >= B_WIDTH) begin
+			assign Y[i] = X[i] ^ carry[i];
+			assign carry[i+1] = (a[i] & b[i]) | (carry[i] & X[i]);
+		end else
+			\$fa #(.WIDTH(1)) adder (.A(a[i]), .B(b[i]), .C(carry[i]), .X(carry[i+1]), .Y(Y[i]));
+	end endgenerate
+endmodule
+
+(* techmap_celltype = "$fa" *)
+module _10_fa (A, B, C, X, Y);
+	parameter WIDTH = 1;
+	parameter _TECHMAP_CONSTMSK_A_ = 0;
+	parameter _TECHMAP_CONSTMSK_B_ = 0;
+	parameter _TECHMAP_CONSTMSK_C_ = 0;
+	localparam [WIDTH-1:0] CONSTANT =
+		_TECHMAP_CONSTMSK_A_ | _TECHMAP_CONSTMSK_B_ | _TECHMAP_CONSTMSK_C_;
+	(* force_downto *) input [WIDTH-1:0] A, B, C;
+	(* force_downto *) output [WIDTH-1:0] X, Y;
+	genvar i;
+	generate for (i = 0; i < WIDTH; i = i + 1) begin : bits
+		if (CONSTANT[i] || (WIDTH > 1 && i == WIDTH - 1)) begin
+			wire half = A[i] ^ B[i];
+			assign Y[i] = half ^ C[i];
+			assign X[i] = (A[i] & B[i]) | (C[i] & half);
+		end else
+			FULL_ADDER;
+	end endgenerate
+endmodule
+"""
+
+
+@dataclass
+class Mapped:
+    """A design in standard cells.
+
+    Attributes
+    ----------
+    modules : dict
+        Module -> cell or module below it -> how often.
+    netlist : str
+        Verilog.
+    slack : float or None
+        Worst slack in ns; None where timing was not analysed.
+    path : list of str
+        The worst path, stage by stage: delay in ns, pin, cell.
+    slacks : dict
+        Module -> worst slack of its flip-flops in ns.
+    depths : dict
+        :class:`~lutcore.gen.asic.compressor.Adders` depths that were chosen.
+    """
+
+    modules: dict[str, dict[str, int]]
+    netlist: str
+    slack: float | None = None
+    path: list[str] = field(default_factory=list)
+    slacks: dict[str, float] = field(default_factory=dict)
+    depths: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of Yosys, and of OpenSTA where it is installed."""
+    versions = {"yosys": yosys_command()[1]}
+    if command := sta_command():
+        versions["opensta"] = sta_version(command)
+    return versions
+
+
+def map_rtlil(
+    rtlil: str, top: str, library: Library, liberty: Mapping[str, bytes], period: float | None
+) -> Mapped:
+    """Map a design.
+
+    Parameters
+    ----------
+    rtlil : str
+        Its hierarchy stays, so that each distinct module is mapped once.
+    top : str
+        Name of the top module, whose clock is its port ``clk``.
+    library : Library
+        What the files in ``liberty`` hold together.
+    liberty : dict
+        Plain file name -> Liberty text.
+    period : float or None
+        Clock period in ns to meet, ideal clock, no wires, ports unconstrained. None, or no OpenSTA:
+        least area, without buffers or sizing.
+    """
+    start = time.perf_counter()
+    flow = _Flow(rtlil, top, library, liberty)
+    if period is None or sta_command() is None:
+        design = flow.gates({})
+        result = Mapped(flow.counts(design), verilog(design, flow.boxes))
+    else:
+        result = flow.timed(period)
+    result.seconds = round(time.perf_counter() - start, 2)
+    return result
+
+
+class _Flow:
+    """The steps for one design and library."""
+
+    def __init__(self, rtlil: str, top: str, library: Library, liberty: Mapping[str, bytes]):
+        self._top = top
+        self._library = library
+        self._liberty = dict(liberty)
+        adder = library.full_adder
+        if adder and adder.area > _FULL_ADDER_IN_GATES * library.nand2.area:
+            adder = None
+        self._adder = adder
+        self._gates = prefix_gates(library)
+        self._files = self._liberty | ({"adders.v": _adder_rules(adder)} if adder else {})
+        boxes = [cell for cell, _ in self._gates.values()] + ([adder] if adder else [])
+        self._files["boxes.v"] = self.boxes = "".join(map(_box, boxes)).encode()
+        script = f"read_rtlil design.il\nsynth -top {top} -noabc -run begin:fine\nwrite_json c.json"
+        outputs = run_yosys(script, {"design.il": rtlil.encode()}, ("c.json",))
+        self._coarse = outputs["c.json"]
+
+    def gates(self, depths: Mapping[str, float]) -> Json:
+        """Modules of cells, in Yosys JSON."""
+        design = json.loads(self._coarse)
+        compress(design, Adders(self._adder, self._gates, depths))
+        libraries = " ".join(f"-liberty {name}" for name in self._liberty)
+        script = [
+            "read_verilog -lib boxes.v",
+            "read_json c.json",
+            f"hierarchy -top {self._top}",
+            *(["maccmap", "techmap -map adders.v"] if self._adder else []),
+            "synth -noabc -run fine:check",
+            f"dfflibmap {libraries}",
+            f"abc {libraries} -script abc.script",
+            "opt_clean -purge",
+            "setundef -zero",
+            "rename -enumerate -pattern _%_",
+            "write_json mapped.json",
+        ]
+        files = self._files | {"c.json": json.dumps(design).encode(), "abc.script": _ABC.encode()}
+        mapped = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
+        modules = mapped["modules"]
+        mapped["modules"] = {n: m for n, m in modules.items() if n not in self._library.cells}
+        bypass(mapped)
+        use_inverted_outputs(mapped, self._library)
+        return mapped
+
+    @staticmethod
+    def counts(design: Json) -> dict[str, dict[str, int]]:
+        """Module -> cell -> how often."""
+        return {
+            name: dict(Counter(cell["type"] for cell in module["cells"].values()))
+            for name, module in design["modules"].items()
+        }
+
+    def timed(self, period: float) -> Mapped:
+        """The first start that can be sized to meet the period, or what comes nearest."""
+        closing = Closing(self._library, self._liberty, self._top, period, self.boxes)
+        best: Mapped | None = None
+        steps: dict[str, int] = {}
+        #: Module -> slack of its start at each step.
+        tried: defaultdict[str, dict[int, float]] = defaultdict(dict)
+
+        def go_on(modules: list[str]) -> bool:
+            """Take the next step in modules that have one; whether any has."""
+            further = {module: len(tried[module]) for module in modules}
+            further = {module: step for module, step in further.items() if step < len(_DEPTHS)}
+            steps.update(further)
+            return bool(further)
+
+        while True:
+            depths = {module: _DEPTHS[step] for module, step in steps.items()}
+            design = self.gates(depths)
+            Buffering(design, self._library).insert()
+            timing = closing.timing(design)
+            slacks = closing.slacks(timing)
+            for module, slack in slacks.items():
+                tried[module][steps.get(module, 0)] = slack
+            late = [module for module, slack in slacks.items() if slack < -_SIZABLE * period]
+            if go_on(late):
+                continue
+            nearest = {module: max(tried[module], key=tried[module].__getitem__) for module in late}
+            if any(steps.get(module, 0) != step for module, step in nearest.items()):
+                steps.update(nearest)
+                continue
+            sizable = min(slacks.values()) >= -_HOPELESS * period
+            found = closing.size(design, timing) if sizable else closing.check(design)
+            if best is None or best.slack is None or found.slack > best.slack:
+                best = Mapped(self.counts(design), **vars(found), depths=depths)
+            if found.slack >= 0 or not go_on([m for m, slack in found.slacks.items() if slack < 0]):
+                return best
+
+
+def _adder_rules(cell: Cell) -> bytes:
+    """The rules that map adders to the cell."""
+    nets = dict(zip(cell.inputs, ("A[i]", "B[i]", "C[i]"), strict=True))
+    nets |= {pin: "Y[i]" if table == PARITY3 else "X[i]" for pin, table in cell.tables.items()}
+    pins = ", ".join(f".{pin}({net})" for pin, net in nets.items())
+    return re.sub("FULL_ADDER", f"{cell.name} adder ({pins})", _ADDERS).encode()
+
+
+def _box(cell: Cell) -> str:
+    inputs, outputs = ", ".join(cell.inputs), ", ".join(cell.outputs)
+    return f"module {cell.name} (input {inputs}, output {outputs}); endmodule\n"

@@ -1,0 +1,4 @@
+"""Long simulations: every preset at full size, random programs on every small core.
+
+Each is a target of the Makefile.
+"""

@@ -1,0 +1,4 @@
+"""From a configuration to RTLIL, Verilog, metadata and register headers.
+
+Where hardware leaves Python.
+"""

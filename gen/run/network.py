@@ -1,0 +1,130 @@
+"""Runs compiled networks: the host's operators here, every matrix on a backend."""
+
+from typing import Any
+
+import numpy as np
+
+from lutcore.compiler.graph.ir import Node
+from lutcore.compiler.lowering.container import Container
+from lutcore.errors import InputError
+from lutcore.gen.run.backends import Backend
+from lutcore.gen.run.operators import OPERATORS
+
+
+class Executor:
+    """A network with the keys and values of the tokens that it has seen.
+
+    Parameters
+    ----------
+    container : Container
+    backend : Backend
+        Not closed by the executor.
+
+    Attributes
+    ----------
+    tokens, context : int
+        How many tokens there are, and how many the network looks back over.
+    length : int
+        Tokens seen so far.
+    """
+
+    def __init__(self, container: Container, backend: Backend):
+        self.container, self.backend = container, backend
+        graph = container.graph
+        self.context = int(container.facts["context"])
+        self.tokens = int(graph.values[_embedding(container)].shape[0])
+        self._nodes = [node for node in graph.leaves() if node.op != "precompute"]
+        # Tables are the core's own: what it is given are the codes that they are made of.
+        codes = {n.outputs[0]: n.inputs[0] for n in graph.leaves() if n.op == "precompute"}
+        self._inputs = [tuple(codes.get(i, i) for i in node.inputs) for node in self._nodes]
+        self._causal = any(n.op == "attention" and n.attributes["causal"] for n in self._nodes)
+        self._arrays = {name: np.asarray(array) for name, array in graph.arrays.items()}
+        self._cache: dict[str, _Rows] = {}
+        self.length = 0
+
+    def reset(self) -> None:
+        """Forget all tokens."""
+        self._cache.clear()
+        self.length = 0
+
+    def run(self, tokens: np.ndarray) -> np.ndarray:
+        """The network's output for a text of its own: logits [T, vocabulary], or a vector [1, D].
+
+        Parameters
+        ----------
+        tokens : integer [T]
+
+        Raises
+        ------
+        InputError
+            Tokens are out of range or more than the context holds.
+        """
+        self.reset()
+        return self.decode(tokens)
+
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
+        """Logits after each of the tokens, float32 [T, vocabulary], that follow those seen so far.
+
+        Raises
+        ------
+        InputError
+            Tokens are out of range, more than the context holds, or the network reads whole texts.
+        """
+        tokens = np.asarray(tokens)
+        if tokens.ndim != 1 or tokens.dtype.kind not in "iu" or not tokens.size:
+            raise InputError("tokens must be a row of whole numbers")
+        if tokens.min() < 0 or tokens.max() >= self.tokens:
+            raise InputError(f"tokens must be 0..{self.tokens - 1}")
+        if self.length + len(tokens) > self.context:
+            raise InputError(f"the context holds {self.context} tokens, no more")
+        if self.length and not self._causal:
+            raise InputError("this network reads whole texts: reset it first")
+        values = dict(self._arrays)
+        positions = np.arange(self.length, self.length + len(tokens))
+        values |= {"tokens": tokens.astype(np.int64), "positions": positions}
+        with np.errstate(over="ignore"):
+            for node, inputs in zip(self._nodes, self._inputs, strict=True):
+                self._step(node, inputs, values)
+        self.length += len(tokens)
+        return values[self.container.graph.outputs[0]]
+
+    def _step(self, node: Node, inputs: tuple[str, ...], values: dict[str, Any]) -> None:
+        if node.op == "lut_mpgemm":
+            values[node.name] = self.backend.linear(inputs[1], values[inputs[0]])
+            return
+        arguments = [values[name] for name in inputs]
+        if node.op == "attention" and node.attributes["causal"]:
+            for part in (1, 2):  # keys and values of the tokens before
+                rows = self._cache.setdefault(f"{node.name}/{part}", _Rows())
+                arguments[part] = rows.extend(arguments[part])
+        for name, value in zip(
+            node.outputs, OPERATORS[node.op](node.attributes, *arguments), strict=True
+        ):
+            values[name] = value
+
+
+def _embedding(container: Container) -> str:
+    """The table that tokens are rows of."""
+    for node in container.graph.leaves():
+        if node.op == "embed" and node.inputs[0] == "tokens":
+            return node.inputs[1]
+    raise InputError("the network reads no tokens")
+
+
+class _Rows:
+    """Rows that grow at the end."""
+
+    def __init__(self) -> None:
+        self._all = np.zeros((0, 0), np.float32)
+        self._length = 0
+
+    def extend(self, rows: np.ndarray) -> np.ndarray:
+        """Append rows; all there are."""
+        length = self._length + len(rows)
+        if length > len(self._all):
+            grown = np.zeros((max(64, 2 * length), rows.shape[1]), np.float32)
+            grown[: self._length] = self._all[: self._length] if self._length else 0
+            self._all = grown
+        self._all[self._length : length] = rows
+        self._length = length
+        return self._all[:length]
