@@ -38,7 +38,7 @@ fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
 
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise, link
 	$(BIN)/python -m lutcore.gen.manual.benchmark
-	$(BIN)/python -m lutcore.fpga.link_rates
+	$(BIN)/python -m lutcore.fpga.host.link_rates
 
 bitstream: $(READY)  ## bitstreams of an iCEBreaker and an OrangeCrab (ECP5), minutes
 	$(BIN)/lutcore bitstream --board icebreaker

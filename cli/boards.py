@@ -8,7 +8,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from lutcore.cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
-from lutcore.fpga.boards import BOARDS, Board
+from lutcore.fpga.boards.boards import BOARDS, Board
 from lutcore.hdl.config.core import CoreConfig
 
 _KINDS = ("lut", "ff", "carry", "lutram", "bram", "spram", "dsp")
@@ -60,10 +60,10 @@ def bitstream(
 
     Exit status 1 where timing is not met.
     """
-    from lutcore.fpga.bitstream import build
-    from lutcore.fpga.boards import board_config, board_named
-    from lutcore.fpga.place import FLOWS
-    from lutcore.fpga.tools import native_wanted
+    from lutcore.fpga.boards.boards import board_config, board_named
+    from lutcore.fpga.flow.bitstream import build
+    from lutcore.fpga.flow.place import FLOWS
+    from lutcore.fpga.flow.tools import native_wanted
 
     target = board_named(board)
     if block_ram:
@@ -100,7 +100,7 @@ def _project(
     core: CoreConfig, board: Board, output: Path, freq: float | None, as_json: bool
 ) -> None:
     """Write the files of a vendor's tool, and tell what Yosys finds."""
-    from lutcore.fpga.vivado import project
+    from lutcore.fpga.flow.vivado import project
 
     with ERR.status(f"synthesising {core.name} for {board.name}"):
         made = project(core, board, clock=freq)

@@ -116,7 +116,7 @@ def run_model(
     import numpy as np
 
     from lutcore.compiler.lowering.container import Container
-    from lutcore.fpga.run import board_backend
+    from lutcore.fpga.host.run import board_backend
     from lutcore.gen.run.backends import BACKENDS, CheckedBackend, open_backend
     from lutcore.gen.run.network import Executor
 

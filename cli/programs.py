@@ -151,7 +151,7 @@ def run(
         raise InputError("--tokens are for networks: compile one without --tensor")
 
     from lutcore.compiler.program.program import Program
-    from lutcore.fpga.run import run_on_board
+    from lutcore.fpga.host.run import run_on_board
     from lutcore.gen.run.program import TARGETS, compare
     from lutcore.verif.sim.core import Conditions
 

@@ -4,12 +4,12 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from lutcore.fpga.boards.sdram_chip import Memory, memory_bytes
 from lutcore.fpga.gateware.block_memory import block_memory
 from lutcore.fpga.gateware.link import Link
 from lutcore.fpga.gateware.sdram import sdram_memory, sdram_pins
 from lutcore.fpga.gateware.words import ConstantWords, LiteMaster, decode
-from lutcore.fpga.protocol import facts
-from lutcore.fpga.sdram_chip import Memory, memory_bytes
+from lutcore.fpga.link.protocol import facts
 from lutcore.hdl.bus.axi import axi4_signature, lite_signature
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.core.axi_core import AxiCore

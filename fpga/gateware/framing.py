@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ETHERNET
 from amaranth.lib.wiring import In, Out
 
-from lutcore.fpga.protocol import CRC_BYTES, ESCAPE, ESCAPED, FLAG
+from lutcore.fpga.link.protocol import CRC_BYTES, ESCAPE, ESCAPED, FLAG
 
 
 class FrameReceiver(wiring.Component):

@@ -8,11 +8,11 @@ from lutcore.fpga.gateware.framing import FrameTransmitter
 from lutcore.fpga.gateware.requests import RequestQueue
 from lutcore.fpga.gateware.uart import UartReceiver, UartTransmitter
 from lutcore.fpga.gateware.words import WORD_BUS
-from lutcore.fpga.protocol import HEADER_BYTES, SEQUENCE, WORD_BYTES, Kind, Status
+from lutcore.fpga.link.protocol import HEADER_BYTES, SEQUENCE, WORD_BYTES, Kind, Status
 
 
 class Link(wiring.Component):
-    """A UART whose requests (:mod:`lutcore.fpga.protocol`) read and write words.
+    """A UART whose requests (:mod:`lutcore.fpga.link.protocol`) read and write words.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from lutcore.fpga.gateware.framing import FrameReceiver
-from lutcore.fpga.protocol import CRC_BYTES, HEADER_BYTES, WORD_BYTES, Kind
+from lutcore.fpga.link.protocol import CRC_BYTES, HEADER_BYTES, WORD_BYTES, Kind
 
 #: Bytes of the queue: three of the longest writes.
 _DEPTH = 1024

@@ -8,8 +8,8 @@ from amaranth.lib.enum import Enum
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
+from lutcore.fpga.boards.sdram_chip import SdramChip, SdramTiming
 from lutcore.fpga.gateware.memory import SharedMemory, store_signature, tag_layout
-from lutcore.fpga.sdram_chip import SdramChip, SdramTiming
 from lutcore.hdl.parts.pieces import delayed
 
 #: Words that were asked for and are not taken yet.

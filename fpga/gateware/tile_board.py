@@ -10,7 +10,7 @@ from lutcore.errors import InputError
 from lutcore.fpga.gateware.beats import BeatReader, BeatWriter, beat_words
 from lutcore.fpga.gateware.link import Link
 from lutcore.fpga.gateware.words import ConstantWords, decode
-from lutcore.fpga.protocol import STEP_WORDS, facts
+from lutcore.fpga.link.protocol import STEP_WORDS, facts
 from lutcore.gen.emit.rtl import TOPS
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.tile import tile_signature

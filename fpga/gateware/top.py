@@ -4,8 +4,8 @@ from amaranth.hdl import ClockDomain, ClockSignal, Const, Module, ResetSignal, S
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from lutcore.fpga.boards.pll import Pll
 from lutcore.fpga.gateware.sdram_pads import sdram_members, sdram_pads
-from lutcore.fpga.pll import Pll
 
 #: Cycles of reset after power comes on: block RAM of iCE40 needs 3 us.
 RESET_CYCLES = 256

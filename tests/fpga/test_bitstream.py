@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import lutcore.fpga.bitstream as flow
+import lutcore.fpga.flow.bitstream as flow
 from lutcore.cli.main import app
 from lutcore.errors import InputError, ToolError
-from lutcore.fpga import place
-from lutcore.fpga.bitstream import build, clocking
-from lutcore.fpga.boards import BOARDS, Pin, baud_rate, board_config, oscillator, pins
-from lutcore.fpga.driver import read_metadata
-from lutcore.fpga.emit import TOP
-from lutcore.fpga.fit import check_model, check_synthesis, estimate
+from lutcore.fpga.boards.boards import BOARDS, Pin, baud_rate, board_config, oscillator, pins
+from lutcore.fpga.boards.pll import ecp5_pll, mmcm
+from lutcore.fpga.flow import place
+from lutcore.fpga.flow.bitstream import build, clocking
+from lutcore.fpga.flow.emit import TOP
+from lutcore.fpga.flow.fit import check_model, check_synthesis, estimate
+from lutcore.fpga.flow.netlist import synthesise
+from lutcore.fpga.flow.tools import ICEUNPACK, command
 from lutcore.fpga.gateware.block_memory import block_memory
-from lutcore.fpga.netlist import synthesise
-from lutcore.fpga.pll import ecp5_pll, mmcm
-from lutcore.fpga.protocol import facts
-from lutcore.fpga.tools import ICEUNPACK, command
+from lutcore.fpga.host.driver import read_metadata
+from lutcore.fpga.link.protocol import facts
 from lutcore.gen.emit.rtl import component_rtlil
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset

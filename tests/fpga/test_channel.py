@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from lutcore.errors import ToolError
-from lutcore.fpga.channel import Channel
-from lutcore.fpga.frame_length import FrameLength
-from lutcore.fpga.pending import Pending
-from lutcore.fpga.protocol import FRAME_WORDS, SEQUENCE, Kind, Request, Status, Unwrapper, wrap
+from lutcore.fpga.link.channel import Channel
+from lutcore.fpga.link.frame_length import FrameLength
+from lutcore.fpga.link.pending import Pending
+from lutcore.fpga.link.protocol import FRAME_WORDS, SEQUENCE, Kind, Request, Status, Unwrapper, wrap
 
 #: Seconds that a byte takes on the line, and bytes that are on their way for so long each way.
 BYTE, LATENCY = 1e-5, 150
@@ -112,7 +112,7 @@ class Line:
 def connect(monkeypatch):
     """A channel and its line."""
     clock = Clock()
-    monkeypatch.setattr("lutcore.fpga.channel.time", clock)
+    monkeypatch.setattr("lutcore.fpga.link.channel.time", clock)
     monkeypatch.setattr("secrets.randbelow", lambda limit: limit - 3)
 
     def make(

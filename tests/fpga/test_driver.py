@@ -17,11 +17,11 @@ from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.lowering.network import compile_network
 from lutcore.compiler.weights.quantise import Rounding
 from lutcore.errors import InputError, ToolError
-from lutcore.fpga.driver import Device
-from lutcore.fpga.link_rates import LEAST, upload_share
-from lutcore.fpga.protocol import REGISTERS_BASE, RESULTS_BASE
-from lutcore.fpga.run import BoardMachine, board_backend, run_on_board
-from lutcore.fpga.virtual import LineFaults, VirtualBoard
+from lutcore.fpga.host.driver import Device
+from lutcore.fpga.host.link_rates import LEAST, upload_share
+from lutcore.fpga.host.run import BoardMachine, board_backend, run_on_board
+from lutcore.fpga.host.virtual import LineFaults, VirtualBoard
+from lutcore.fpga.link.protocol import REGISTERS_BASE, RESULTS_BASE
 from lutcore.gen.run.backends import CheckedBackend
 from lutcore.gen.run.network import Executor
 from lutcore.gen.run.program import against_model

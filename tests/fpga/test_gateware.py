@@ -11,10 +11,10 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from lutcore.errors import InputError
-from lutcore.fpga.emit import TOP, board_verilog
+from lutcore.fpga.flow.emit import TOP, board_verilog
 from lutcore.fpga.gateware.block_memory import block_memory
 from lutcore.fpga.gateware.link import Link
-from lutcore.fpga.protocol import Kind, Reply, Request, Status, Unwrapper, digest, wrap
+from lutcore.fpga.link.protocol import Kind, Reply, Request, Status, Unwrapper, digest, wrap
 from lutcore.gen.emit.generate import waiver_file
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS

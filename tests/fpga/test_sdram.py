@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import lutcore.fpga.bitstream as flow
+import lutcore.fpga.flow.bitstream as flow
 from lutcore.cli.main import app
 from lutcore.errors import InputError, ToolError
-from lutcore.fpga import place
-from lutcore.fpga.boards import BOARDS, board_config, pins
-from lutcore.fpga.driver import Device
+from lutcore.fpga.boards.boards import BOARDS, board_config, pins
+from lutcore.fpga.boards.sdram_chip import SDRAM_16M_16, SdramTiming
+from lutcore.fpga.flow import place
+from lutcore.fpga.flow.netlist import Netlist
 from lutcore.fpga.gateware.sdram import sdram_memory
-from lutcore.fpga.netlist import Netlist
-from lutcore.fpga.protocol import facts
-from lutcore.fpga.sdram_chip import SDRAM_16M_16, SdramTiming
-from lutcore.fpga.virtual import VirtualBoard, model_headers, model_rules
+from lutcore.fpga.host.driver import Device
+from lutcore.fpga.host.virtual import VirtualBoard, model_headers, model_rules
+from lutcore.fpga.link.protocol import facts
 from lutcore.gen.emit.rtl import component_rtlil, rtlil_verilog
 from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset

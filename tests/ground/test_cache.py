@@ -38,8 +38,8 @@ FLOWS = {
         "compiler/schedule/cycles.py",
         "compiler/schedule/search.py",
     },
-    "lutcore.fpga.netlist": {"gen/luts/families.py", "fpga/boards.py"},
-    "lutcore.fpga.place": {"fpga/tools.py"},
+    "lutcore.fpga.flow.netlist": {"gen/luts/families.py", "fpga/boards/boards.py"},
+    "lutcore.fpga.flow.place": {"fpga/flow/tools.py"},
 }
 
 

@@ -14,9 +14,11 @@ from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.program.program import Program
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError, ToolError
-from lutcore.fpga.channel import Channel
-from lutcore.fpga.emit import is_core
-from lutcore.fpga.protocol import (
+from lutcore.fpga.flow.emit import is_core
+from lutcore.fpga.host.tile_matmul import tile_matmul
+from lutcore.fpga.host.virtual import VirtualBoard
+from lutcore.fpga.link.channel import Channel
+from lutcore.fpga.link.protocol import (
     FACTS,
     FACTS_BASE,
     FRAME_WORDS,
@@ -27,8 +29,6 @@ from lutcore.fpga.protocol import (
     Request,
     facts,
 )
-from lutcore.fpga.tile_matmul import tile_matmul
-from lutcore.fpga.virtual import VirtualBoard
 from lutcore.gen.run.program import Run
 from lutcore.hdl.bus.axi import PAGE_BITS
 from lutcore.hdl.config.core import CoreConfig
@@ -76,7 +76,7 @@ class Device:
         Parameters
         ----------
         port : str
-            Serial port, or ``sim``: a :class:`~lutcore.fpga.virtual.VirtualBoard` of its own.
+            Serial port, or ``sim``: a :class:`~lutcore.fpga.host.virtual.VirtualBoard` of its own.
         config : CoreConfig
             What the board was built from.
         baud : int

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lutcore.files import write_files
-from lutcore.fpga.bitstream import board_metadata, synthesised
-from lutcore.fpga.boards import Board, oscillator, pins
-from lutcore.fpga.emit import TOP, UNINITIALISED
-from lutcore.fpga.netlist import Netlist
+from lutcore.fpga.boards.boards import Board, oscillator, pins
+from lutcore.fpga.flow.bitstream import board_metadata, synthesised
+from lutcore.fpga.flow.emit import TOP, UNINITIALISED
+from lutcore.fpga.flow.netlist import Netlist
 from lutcore.gen.emit.rtl import rtlil_verilog
 from lutcore.hdl.config.core import CoreConfig
 

@@ -5,15 +5,15 @@ import numpy as np
 from lutcore.compiler.lowering.container import Container
 from lutcore.compiler.program.program import Program
 from lutcore.errors import InputError
-from lutcore.fpga.driver import BAUD, Device
-from lutcore.fpga.protocol import WORD_BYTES
+from lutcore.fpga.host.driver import BAUD, Device
+from lutcore.fpga.link.protocol import WORD_BYTES
 from lutcore.gen.run.backends import CoreBackend
 from lutcore.gen.run.program import Run, against_model
 from lutcore.verif.isa.model import State
 
 
 def run_on_board(program: Program, port: str, baud: int = BAUD) -> Run:
-    """Run a program on the board at ``port`` (:meth:`~lutcore.fpga.driver.Device.open`).
+    """Run a program on the board at ``port`` (:meth:`~lutcore.fpga.host.driver.Device.open`).
 
     Its result and state are held against the ISA model; other memory is not read back.
 
@@ -74,7 +74,7 @@ def board_backend(
 ) -> CoreBackend:
     """A network's matrices on the board at ``port``, in whose memory all of them are.
 
-    ``timeout`` and ``retry`` are those of :meth:`~lutcore.fpga.driver.Device.open`.
+    ``timeout`` and ``retry`` are those of :meth:`~lutcore.fpga.host.driver.Device.open`.
 
     Raises
     ------

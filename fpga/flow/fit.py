@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from lutcore.errors import InputError
-from lutcore.fpga.boards import Board
-from lutcore.fpga.emit import is_core
+from lutcore.fpga.boards.boards import Board
+from lutcore.fpga.flow.emit import is_core
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 

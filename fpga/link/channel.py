@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import serial
 
 from lutcore.errors import ToolError
-from lutcore.fpga.frame_length import FrameLength
-from lutcore.fpga.pending import Pending
-from lutcore.fpga.protocol import (
+from lutcore.fpga.link.frame_length import FrameLength
+from lutcore.fpga.link.pending import Pending
+from lutcore.fpga.link.protocol import (
     ATTEMPTS,
     FRAME_WORDS,
     SEQUENCE,
@@ -31,8 +31,8 @@ class Channel:
     """Sends requests and repeats what was lost: go-back-N, with fewer under way after a loss.
 
     Requests are cut into frames when they are sent, shorter ones on a bad line
-    (:class:`~lutcore.fpga.frame_length.FrameLength`). A frame that was sent is cut again only when
-    the board has said, behind it on the line, which number is due: nothing sent before can be
+    (:class:`~lutcore.fpga.link.frame_length.FrameLength`). A frame that was sent is cut again only
+    when the board has said, behind it on the line, which number is due: nothing sent before can be
     executed any longer, and no answer to it is still to come.
 
     Parameters

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lutcore.errors import InputError
-from lutcore.fpga.sdram_chip import SDRAM_16M_16, SdramChip
+from lutcore.fpga.boards.sdram_chip import SDRAM_16M_16, SdramChip
 from lutcore.hdl.config.presets import load_config, preset
 
 #: Fastest bit rates of the boards' USB bridges first; the first that a clock divides into is used.
@@ -99,7 +99,7 @@ _BOARDS = (
         name="orangecrab",
         title="OrangeCrab r0.2 (LFE5U-25F)",
         family="ecp5",
-        platform="lutcore.fpga.platforms:OrangeCrabPlatform",
+        platform="lutcore.fpga.boards.platforms:OrangeCrabPlatform",
         device=("--25k", "--package", "CSFBGA285", "--speed", "8"),
         pack=("--compress", "--freq", "38.8"),
         capacity={"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28},
@@ -126,7 +126,7 @@ _BOARDS = (
         name="tangnano20k",
         title="Tang Nano 20K (GW2AR-18C)",
         family="gowin",
-        platform="lutcore.fpga.platforms:TangNano20kPlatform",
+        platform="lutcore.fpga.boards.platforms:TangNano20kPlatform",
         synth="-family gw2a",
         device=("--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C"),
         pack=("-d", "GW2A-18C", "--sspi_as_gpio", "--mspi_as_gpio"),
@@ -140,7 +140,7 @@ _BOARDS = (
         name="lifcl-evn",
         title="CrossLink-NX evaluation board (LIFCL-40)",
         family="nexus",
-        platform="lutcore.fpga.platforms:LifclEvnPlatform",
+        platform="lutcore.fpga.boards.platforms:LifclEvnPlatform",
         synth="-iopad",
         device=("--device", "LIFCL-40-8BG400C"),
         capacity={"lut": 32256, "ff": 32256, "bram": 84, "dsp": 56, "spram": 2},

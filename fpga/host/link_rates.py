@@ -1,4 +1,6 @@
-"""What the link does on a good line and on a bad one: ``python -m lutcore.fpga.link_rates``."""
+"""What the link does on a good line and on a bad one: ``python -m
+lutcore.fpga.host.link_rates``.
+"""
 
 import time
 from pathlib import Path
@@ -7,8 +9,8 @@ import numpy as np
 
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.errors import ToolError
-from lutcore.fpga.driver import BAUD, Device
-from lutcore.fpga.virtual import DIVISOR, LineFaults, VirtualBoard
+from lutcore.fpga.host.driver import BAUD, Device
+from lutcore.fpga.host.virtual import DIVISOR, LineFaults, VirtualBoard
 from lutcore.gen.run.tile import load_activations, load_tensor
 from lutcore.verif.golden.integers import mpgemm
 from lutcore.verif.samples.cores import SMALL_CORES

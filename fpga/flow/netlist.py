@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lutcore import cache
-from lutcore.fpga.boards import Board
-from lutcore.fpga.emit import TOP, UNINITIALISED
+from lutcore.fpga.boards.boards import Board
+from lutcore.fpga.flow.emit import TOP, UNINITIALISED
 from lutcore.gen.luts.adders import adder_maps
 from lutcore.gen.luts.families import FAMILIES, Family
 from lutcore.gen.luts.synth import module_cells, resources

@@ -14,15 +14,15 @@ from typing import Any
 from lutcore import cache
 from lutcore.errors import InputError
 from lutcore.files import write_files
-from lutcore.fpga.boards import Board, baud_rate, oscillator, pins
-from lutcore.fpga.emit import is_core, top_rtlil
-from lutcore.fpga.fit import check_model, check_synthesis
-from lutcore.fpga.netlist import Netlist, synthesise
-from lutcore.fpga.place import FLOWS, Placed, pack, place_and_route
-from lutcore.fpga.pll import Pll, ecp5_pll, mmcm
-from lutcore.fpga.protocol import facts
-from lutcore.fpga.sdram_chip import Memory, SdramTiming, memory_bytes
-from lutcore.fpga.tools import command
+from lutcore.fpga.boards.boards import Board, baud_rate, oscillator, pins
+from lutcore.fpga.boards.pll import Pll, ecp5_pll, mmcm
+from lutcore.fpga.boards.sdram_chip import Memory, SdramTiming, memory_bytes
+from lutcore.fpga.flow.emit import is_core, top_rtlil
+from lutcore.fpga.flow.fit import check_model, check_synthesis
+from lutcore.fpga.flow.netlist import Netlist, synthesise
+from lutcore.fpga.flow.place import FLOWS, Placed, pack, place_and_route
+from lutcore.fpga.flow.tools import command
+from lutcore.fpga.link.protocol import facts
 from lutcore.hdl.config.core import CoreConfig
 
 #: Paths of a report.
@@ -60,7 +60,7 @@ class BitstreamReport:
     placed : dict
         nextpnr's name of a resource -> used and available; only used ones.
     hierarchy : {"kept", "whole"}
-        How the design was mapped (:class:`~lutcore.fpga.netlist.Netlist`).
+        How the design was mapped (:class:`~lutcore.fpga.flow.netlist.Netlist`).
     blocks : dict
         Block -> resource -> number, mapped block by block.
     memories : dict
@@ -182,7 +182,7 @@ def synthesised(
 
 
 def board_metadata(config: CoreConfig, board: Board, design: Design) -> dict[str, Any]:
-    """What the driver must know: :func:`lutcore.fpga.driver.read_metadata` reads it."""
+    """What the driver must know: :func:`lutcore.fpga.host.driver.read_metadata` reads it."""
     return {
         "design": config.name,
         "board": board.name,
@@ -295,7 +295,7 @@ class _Router:
         flow = FLOWS[self.board.family]
         options = " ".join((*self.board.device, *flow.place_options, f"{self.clock} {seed}"))
         facts = (self.version, flow.constraints(places), options, str(self.netlist.json))
-        entry = cache.entry("placed", cache.key("lutcore.fpga.place", *facts))
+        entry = cache.entry("placed", cache.key("lutcore.fpga.flow.place", *facts))
         if use_cache and (found := cache.load(entry)):
             return Placed(found["text"], found["report"]), found["seconds"]
         began = time.perf_counter()

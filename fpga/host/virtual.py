@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from lutcore.fpga.emit import TOP, board_verilog
-from lutcore.fpga.sdram_chip import Memory, SdramTiming
+from lutcore.fpga.boards.sdram_chip import Memory, SdramTiming
+from lutcore.fpga.flow.emit import TOP, board_verilog
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.native import build_native
 
@@ -67,7 +67,7 @@ def model_rules(timing: SdramTiming) -> list[int]:
 
 
 class VirtualBoard:
-    """A board that :meth:`~lutcore.fpga.driver.Device.open` finds at :attr:`port`.
+    """A board that :meth:`~lutcore.fpga.host.driver.Device.open` finds at :attr:`port`.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lutcore.fpga.protocol import Kind, Request
+from lutcore.fpga.link.protocol import Kind, Request
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import math
 
-from lutcore.fpga.protocol import FRAME_BYTES, WORD_BYTES, Request
+from lutcore.fpga.link.protocol import FRAME_BYTES, WORD_BYTES, Request
 
 #: Frames that a loss costs: the lost one, and those sent behind it before the host learns of it.
 _COST = 4

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lutcore.errors import ToolError
-from lutcore.fpga.boards import Board, Pin
-from lutcore.fpga.tools import (
+from lutcore.fpga.boards.boards import Board, Pin
+from lutcore.fpga.flow.tools import (
     ECPPACK,
     GOWIN_PACK,
     ICEPACK,

@@ -8,7 +8,7 @@ import numpy as np
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import ToolError
 from lutcore.fpga.gateware.beats import WORD_BITS, beat_words
-from lutcore.fpga.protocol import (
+from lutcore.fpga.link.protocol import (
     ACTIVATIONS_BASE,
     RESULTS_BASE,
     STEP_WORDS,

@@ -5,13 +5,13 @@ import functools
 from amaranth.lib.wiring import Component
 
 from lutcore.errors import InputError
+from lutcore.fpga.boards.pll import Pll
+from lutcore.fpga.boards.sdram_chip import Memory
 from lutcore.fpga.gateware.block_memory import check_memory
 from lutcore.fpga.gateware.board import Board
 from lutcore.fpga.gateware.tile_board import TileBoard, check_tile
 from lutcore.fpga.gateware.top import Top
 from lutcore.fpga.gateware.uart import check_divisor
-from lutcore.fpga.pll import Pll
-from lutcore.fpga.sdram_chip import Memory
 from lutcore.gen.emit.rtl import component_rtlil, rtlil_verilog
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core

@@ -1,0 +1,4 @@
+"""The boards: pins, clocks, memories.
+
+What a bitstream is made for.
+"""
