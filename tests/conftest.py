@@ -1,7 +1,6 @@
 """Shared fixtures: random problems, the example checkpoint, a runner of tile jobs."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 
 from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.compiler.weights.tensor import QuantTensor
+from lutcore.files import example
 from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.run.tile import random_tensor
 from lutcore.hdl.config.core import CoreConfig
@@ -16,17 +16,15 @@ from lutcore.verif.samples.cores import SMALL_CORES
 from lutcore.verif.sim.job import TileJob
 from lutcore.verif.sim.simulator import build, run_jobs
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-
 
 @pytest.fixture(scope="session")
 def example() -> GgufFile:
-    return GgufFile(EXAMPLES / "minilm.gguf")
+    return GgufFile(example("minilm.gguf"))
 
 
 @pytest.fixture(scope="session")
 def example_activations() -> dict[str, np.ndarray]:
-    return dict(np.load(EXAMPLES / "minilm-activations.npz"))
+    return dict(np.load(example("minilm-activations.npz")))
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,12 @@ lutcore.fpga.host.link_rates``.
 """
 
 import time
-from pathlib import Path
 
 import numpy as np
 
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.errors import ToolError
+from lutcore.files import example
 from lutcore.fpga.host.driver import BAUD, Device
 from lutcore.fpga.host.virtual import DIVISOR, LineFaults, VirtualBoard
 from lutcore.gen.run.tile import load_activations, load_tensor
@@ -16,7 +16,6 @@ from lutcore.verif.golden.integers import mpgemm
 from lutcore.verif.samples.cores import SMALL_CORES
 
 CORE = SMALL_CORES["w4a8"]
-_EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 _TENSOR = "blk.0.ffn_up.weight"
 #: Least part of the line to the board that must be data of a long write.
 LEAST = 0.8
@@ -50,8 +49,8 @@ def weight_upload() -> dict[str, float]:
     ToolError
         The product is not the golden model's, or less than ``LEAST`` of the line is data.
     """
-    tensor = load_tensor(_EXAMPLES / "minilm.gguf", _TENSOR)
-    activations = load_activations(_EXAMPLES / "minilm-activations.npz", tensor, CORE, 1)
+    tensor = load_tensor(example("minilm.gguf"), _TENSOR)
+    activations = load_activations(example("minilm-activations.npz"), tensor, CORE, 1)
     image = gemm(CORE, tensor, activations).image()
     data = image[: image.size // 4 * 4].tobytes()
     figures = {}

@@ -16,8 +16,8 @@ from lutcore.fpga.flow.emit import TOP, board_verilog
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.native import build_native
 
-_HARNESS = Path(__file__).parent / "board_harness.cpp"
-_MODEL = Path(__file__).parent / "sdram_model.h"
+_HARNESS = Path(__file__).with_name("board_harness.cpp")
+_MODEL = Path(__file__).with_name("sdram_model.h")
 _TIMES = struct.Struct("<4Q")
 #: Clock cycles of a bit: 3 Mbaud at 12 MHz.
 DIVISOR = 4

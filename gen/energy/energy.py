@@ -16,6 +16,7 @@ from lutcore import cache
 from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
+from lutcore.files import example
 from lutcore.gen.asic.synth import netlist, read_library, synthesise
 from lutcore.gen.energy.activity import (
     CLOCK_PORT,
@@ -39,7 +40,6 @@ _SLICES = 512 + WARM_UP
 #: K of a random problem, at most, in whole runs; and its N tiles that share buffered tables.
 _LONGEST, _SHARED = 512, 8
 
-_EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 _PARTS = ("internal", "switching", "leakage")
 
 
@@ -267,7 +267,7 @@ def _column_tiles(config: CoreConfig, bits: int, length: int) -> int:
 
 def _example(config: CoreConfig, bits: int) -> tuple[np.ndarray, QuantTensor]:
     """The first columns of the example's first tensor of that width that fits; rows as needed."""
-    model, archive = _EXAMPLES / "minilm.gguf", _EXAMPLES / "minilm-activations.npz"
+    model, archive = example("minilm.gguf"), example("minilm-activations.npz")
     if not model.exists() or not archive.exists():
         raise InputError(f"the example is not here ({model}): choose stimulus random")
     checkpoint = GgufFile(model)

@@ -12,7 +12,7 @@ import numpy as np
 
 from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.compiler.weights.tensor import QuantTensor
-from lutcore.files import fill_table
+from lutcore.files import example, fill_table
 from lutcore.gen.run.tile import as_format, random_tensor
 from lutcore.hdl.config.core import FLOATS, CoreConfig
 from lutcore.verif.golden.outputs import error_bound, outputs
@@ -49,11 +49,11 @@ def _row(activation: str, mode: str, changes: dict, problems: list) -> str:
     return f"| {activation} | {mode} | {' | '.join(cells)} |\n"
 
 
-def accuracy_table(examples: Path) -> str:
+def accuracy_table() -> str:
     """Markdown table: formats and modes by random and real activations."""
     rng = np.random.default_rng(0)
-    archive = np.load(examples / "minilm-activations.npz")
-    checkpoint = GgufFile(examples / "minilm.gguf")
+    archive = np.load(example("minilm-activations.npz"))
+    checkpoint = GgufFile(example("minilm.gguf"))
     names = ("blk.0.attn_k.weight", "blk.0.ffn_down.weight")
     real = [(name, checkpoint.tensor(name)) for name in names]
     weights = random_tensor((64, 128), 2, 32, rng)
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("document", type=Path, nargs="?", help="document with the markers")
     path = parser.parse_args().document
-    table = accuracy_table(Path(__file__).resolve().parent.parent / "examples")
+    table = accuracy_table()
     if path is None:
         print(table, end="")
     else:

@@ -1,15 +1,15 @@
 """How fast the example's language model writes: ``python -m lutcore.gen.manual.language_rates``."""
 
 import time
-from pathlib import Path
 
 import numpy as np
 
 from lutcore.errors import ToolError
+from lutcore.files import example
 from lutcore.gen.run.language import Sampler, Writer, load_network, opened
 from lutcore.hdl.config.presets import load_config
 
-MODEL = Path(__file__).resolve().parent.parent / "examples" / "kjv-ternary.gguf"
+MODEL = example("kjv-ternary.gguf")
 #: The core, and what differs from its preset: a run is a whole row of d = 256.
 CORE = ("default", ("group_size=256",))
 #: Backend -> bytes to write.

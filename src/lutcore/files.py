@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and tables that are written into documents."""
 
 import contextlib
+import importlib.resources
 import os
 import re
 import tempfile
@@ -34,6 +35,21 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
             f"cannot write to {folder}: {reason}: choose another folder with -o"
         ) from error
     return [folder / name for name in files]
+
+
+def example(name: str) -> Path:
+    """A file of the examples, which the package carries: ``minilm.gguf``, for instance.
+
+    Raises
+    ------
+    InputError
+        There is none of that name.
+    """
+    path = Path(str(importlib.resources.files("lutcore.examples").joinpath(name)))
+    if not path.is_file():
+        there = ", ".join(sorted(p.name for p in path.parent.iterdir() if p.suffix != ".py"))
+        raise InputError(f"no example {name!r}; there are: {there}")
+    return path
 
 
 def fill_table(document: str, name: str, table: str) -> str:

@@ -41,7 +41,7 @@ from lutcore.hdl.floats.numbers import double
 from lutcore.verif.golden import formats as reference
 from lutcore.verif.sim.native import build_native, run_tool
 
-_HARNESS = Path(__file__).parent / "bench" / "float_harness.cpp"
+_HARNESS = Path(__file__).with_name("float_harness.cpp")
 #: Operand sets that are in memory at a time.
 _CHUNK = 1 << 20
 

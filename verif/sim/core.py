@@ -15,7 +15,7 @@ from lutcore.hdl.isa.registers import COUNTERS
 from lutcore.verif.isa.model import State
 from lutcore.verif.sim.native import build_native
 
-_HARNESS = Path(__file__).parent / "bench" / "core_harness.cpp"
+_HARNESS = Path(__file__).with_name("core_harness.cpp")
 _COMMAND = struct.Struct("=3Q")
 _JOB = struct.Struct("=11Qd")
 _RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")

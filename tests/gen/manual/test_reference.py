@@ -6,7 +6,7 @@ import pytest
 
 from lutcore.gen.manual.reference import fill
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 @pytest.mark.parametrize("page", ["isa.md", "core.md"])

@@ -22,7 +22,7 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import Stalls, tile_job
 
 TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")
-LIBRARIES = Path(__file__).resolve().parents[3] / "shared" / "liberty"
+LIBRARIES = Path(__file__).resolve().parents[4] / "shared" / "liberty"
 CELLS = NEUTRAL_CELLS.read_text()
 DFF_AREA = 6.0
 TIMED = LIBRARIES / "nangate45_typ.lib.gz"

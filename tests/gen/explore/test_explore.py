@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lutcore.errors import InputError
+from lutcore.files import example
 from lutcore.gen.experiments.compare import dominates
 from lutcore.gen.experiments.measure import Point, failed, measure, ops_per_cycle
 from lutcore.gen.experiments.runner import Runner
@@ -20,7 +21,7 @@ from lutcore.gen.explore.space import Space, load_space
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import PRESETS
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "space.toml"
+EXAMPLE = example("space.toml")
 
 SPACE = """
 [measure]

@@ -24,7 +24,7 @@ from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import tile_job
 
-LIBRARIES = Path(__file__).resolve().parents[3] / "shared" / "liberty"
+LIBRARIES = Path(__file__).resolve().parents[4] / "shared" / "liberty"
 NANGATE = LIBRARIES / "nangate45_typ.lib.gz"
 TINY = CoreConfig(
     m=1, n=4, k=2, lookups=2, table_form="subset", zero_points="external", group_size=64, max_k=2048
