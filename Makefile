@@ -17,9 +17,10 @@ demo: $(READY)  ## the main job: real quantised weights on generated RTL, checke
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-lint: $(READY)  ## ruff: rules and format
+lint: $(READY)  ## ruff: rules and format; floors and rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 
 types: $(READY)  ## pyright
 	$(BIN)/pyright

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lutcore import files
 from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.compiler.weights.tensor import QuantTensor
-from lutcore.files import example
 from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.run.tile import random_tensor
 from lutcore.hdl.config.core import CoreConfig
@@ -19,12 +19,12 @@ from lutcore.verif.sim.simulator import build, run_jobs
 
 @pytest.fixture(scope="session")
 def example() -> GgufFile:
-    return GgufFile(example("minilm.gguf"))
+    return GgufFile(files.example("minilm.gguf"))
 
 
 @pytest.fixture(scope="session")
 def example_activations() -> dict[str, np.ndarray]:
-    return dict(np.load(example("minilm-activations.npz")))
+    return dict(np.load(files.example("minilm-activations.npz")))
 
 
 @pytest.fixture(scope="session")

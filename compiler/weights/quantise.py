@@ -16,7 +16,8 @@ class Rounding:
     """How matrices are rounded.
 
     Each group of ``group_size`` along K gets the scale and the whole zero point, out of a few, that
-    leave the least squared error: ``w ~ scale * (code - zero)`` with an FP16 scale.
+    leave the least squared error: ``w ~ scale * (code - zero)`` with an FP16 scale. ``ternary``
+    keeps two-bit codes to 0, 1, 2.
 
     Raises
     ------
@@ -26,12 +27,15 @@ class Rounding:
 
     bits: int
     group_size: int = 32
+    ternary: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 8:
             raise InputError(f"--bits must be 1..8, not {self.bits}")
         if self.group_size < 1:
             raise InputError(f"--group must be positive, not {self.group_size}")
+        if self.ternary and self.bits != 2:
+            raise InputError(f"ternary codes have 2 bits, not {self.bits}")
 
     def apply(self, name: str, weights: np.ndarray) -> QuantTensor:
         """Round a matrix, float32 [N, K].
@@ -45,7 +49,7 @@ class Rounding:
         groups = -(-k // self.group_size)
         padded = np.pad(weights, ((0, 0), (0, groups * self.group_size - k)), mode="edge")
         parts = padded.reshape(n, groups, self.group_size)
-        most = (1 << self.bits) - 1
+        most = 2 if self.ternary else (1 << self.bits) - 1
         low = np.minimum(parts.min(axis=2, keepdims=True), 0)
         high = np.maximum(parts.max(axis=2, keepdims=True), 0)
         best = [np.zeros(0)] * 3

@@ -1,19 +1,28 @@
 """One mpGEMM on generated RTL, held against the golden model."""
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.compiler.weights.pack import pack
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import verilog
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.golden.expect import RunResults
 from lutcore.verif.golden.formats import encode, number_type
-from lutcore.verif.sim.job import Stalls, TileJob, check_activations, tile_job
+from lutcore.verif.golden.outputs import combine
+from lutcore.verif.sim.job import (
+    Stalls,
+    TileJob,
+    check_activations,
+    received_results,
+    tile_job,
+)
 from lutcore.verif.sim.simulator import build, check_simulator, run_jobs
 
 
@@ -23,7 +32,9 @@ class SimulationReport:
 
     ``cycles`` counts from the first slice to the last result, ``issue_cycles`` to the last slice;
     ``slices`` of them took one. ``checked`` counts the integers compared, ``mismatches`` those that
-    are wrong, ``max_abs_error`` is their greatest distance from the golden model's.
+    are wrong, ``max_abs_error`` is their greatest distance from the golden model's. ``results`` are
+    the tile's own, run by run; ``values`` what they add up to, ``A W^T`` as float64 [M, N]. Both
+    are None where not all beats came.
     """
 
     design: str
@@ -44,10 +55,13 @@ class SimulationReport:
     kind: str
     waves: str | None = None
     problems: list[str] = field(default_factory=list)
+    results: RunResults | None = field(default=None, repr=False, compare=False)
+    values: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; without the arrays."""
+        plain = replace(self, results=None, values=None)
+        return {k: v for k, v in asdict(plain).items() if k not in ("results", "values")}
 
 
 def random_tensor(
@@ -172,7 +186,12 @@ def simulate(
     job: TileJob = tile_job(config, activations, tensor, order=order, stalls=stalls, seed=seed)
     built = build(verilog(config), config.name, simulator, waves=waves is not None)
     dump = waves.with_suffix(f".{built.waves}") if waves else None
-    (verdict,) = run_jobs(built, config, [job], waves_to=dump)
+    (verdict,) = run_jobs(built, config, [job], waves_to=dump, received=True)
+    results = values = None
+    if verdict["beats"] == len(job.expected["last"]):
+        plain, ordered = tensor.without_order(activations)
+        results = received_results(config, ordered, plain, verdict["received"], order)
+        values = combine(config, results, pack(config, plain), plain)
     return SimulationReport(
         design=config.name,
         config=config.to_dict(),
@@ -192,4 +211,6 @@ def simulate(
         kind=tensor.kind,
         waves=str(dump) if dump else None,
         problems=verdict["problems"],
+        results=results,
+        values=values,
     )

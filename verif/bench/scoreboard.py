@@ -1,6 +1,6 @@
 """Holds every received result against the golden model's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class Verdict:
 
     ``checked`` counts the numbers compared, ``mismatches`` those that are wrong and missing or
     surplus beats, ``max_abs_error`` is the greatest error of an integer; ``problems`` says the
-    first ones in words.
+    first ones in words, ``received`` has the fields of all beats that came.
     """
 
     beats: int
@@ -22,6 +22,7 @@ class Verdict:
     mismatches: int
     max_abs_error: int
     problems: list[str]
+    received: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def _split(config: CoreConfig, words: list[int]) -> dict[str, np.ndarray]:
@@ -64,7 +65,7 @@ def judge(
         verdict.problems.append("received nothing")
         return verdict
     compared = min(len(words), beats)
-    received = _split(config, words)
+    received = verdict.received = _split(config, words)
     if set(received) != set(expected):
         raise ValueError(f"expected fields {sorted(expected)}, the tile has {sorted(received)}")
     for name, values in received.items():

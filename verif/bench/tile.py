@@ -1,7 +1,8 @@
 """cocotb test of the tile: plays jobs into the streams and judges what comes out.
 
 Environment: ``LUTCORE_JOBS`` names a JSON file ``{"config": ..., "jobs": [npz, ...]}``; verdicts
-go to ``LUTCORE_VERDICTS``.
+go to ``LUTCORE_VERDICTS``. Where it has ``"received": [npz, ...]``, the fields of each job's result
+beats go there.
 """
 
 import json
@@ -39,8 +40,10 @@ async def _reset(dut: Any) -> None:
     dut.rst.value = 0
 
 
-async def play(dut: Any, config: CoreConfig, job: dict[str, Any]) -> dict[str, Any]:
-    """Run one job; returns its verdict with cycle counts."""
+async def play(
+    dut: Any, config: CoreConfig, job: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Run one job; returns its verdict with cycle counts, and the fields that were received."""
     options = json.loads(str(job["options"]))
     stalls, seed = options["stalls"], str(options["seed"])
     inputs = _part(job, "in_")
@@ -81,7 +84,7 @@ async def play(dut: Any, config: CoreConfig, job: dict[str, Any]) -> dict[str, A
         if driver.left:
             problems.append(f"{driver.left} beats of {driver.name} were never taken")
     verdict = judge(config, monitor.words, expected, _part(job, "check_"))
-    return {
+    facts = {
         "cycles": finished - first_slice + 1,
         "issue_cycles": last_slice - first_slice + 1,
         "slices": slices.sent,
@@ -91,6 +94,7 @@ async def play(dut: Any, config: CoreConfig, job: dict[str, Any]) -> dict[str, A
         "max_abs_error": verdict.max_abs_error,
         "problems": problems + verdict.problems,
     }
+    return facts, verdict.received
 
 
 @cocotb.test()
@@ -100,12 +104,16 @@ async def mpgemm(dut: Any) -> None:
     config = CoreConfig.from_dict(plan["config"])
     dut.clk.value = 0
     cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
-    verdicts = []
+    verdicts, received = [], []
     for path in plan["jobs"]:
         job = dict(np.load(path))
         await FallingEdge(dut.clk)
         await _reset(dut)
-        verdicts.append(await play(dut, config, job))
+        verdict, fields = await play(dut, config, job)
+        verdicts.append(verdict)
+        received.append(fields)
+    for path, fields in zip(plan.get("received", ()), received, strict=False):
+        np.savez(path, **fields)
     Path(os.environ["LUTCORE_VERDICTS"]).write_text(json.dumps(verdicts))
     assert verdicts, "no job was run"
     wrong = {i: v["problems"][:3] for i, v in enumerate(verdicts) if v["mismatches"]}

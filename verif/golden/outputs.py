@@ -1,5 +1,7 @@
 """From run results to the outputs of an mpGEMM, and how far they may be from exact ones."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from lutcore.compiler.weights.pack import PackedWeights, pack
@@ -7,7 +9,7 @@ from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import FORMATS
 from lutcore.verif.golden.blocks import align, table_shift
-from lutcore.verif.golden.expect import expected_results, run_spans
+from lutcore.verif.golden.expect import RunResults, expected_results, run_spans
 from lutcore.verif.golden.formats import decode
 
 
@@ -17,24 +19,43 @@ def outputs(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) ->
     ``O += s' 2^e (scale D - z'' R) + minimum 2^e R`` over runs
     (:class:`~lutcore.hdl.config.forms.Form`), so that all error is the tile's own.
     """
-    tensor, activations = tensor.without_order(activations)
-    packed = pack(config.replace(zero_points="external"), tensor)
     external = config.replace(zero_points="external")
+    tensor, activations = tensor.without_order(activations)
+    packed = pack(external, tensor)
     results = expected_results(external, activations, tensor, packed)
+    return combine(external, results, packed, tensor)
+
+
+def combine(
+    config: CoreConfig, results: RunResults, packed: PackedWeights, tensor: QuantTensor
+) -> np.ndarray:
+    """Outputs float64 [M, N] of run results, golden or received; the tensor in its codes' order."""
     total = np.zeros(results.dots.shape[:2])
-    for run, group in enumerate(packed.steps.group):
-        dots, sums = results.dots[..., run], results.sums[:, run]
-        if config.exact_floats:
-            dots, sums = (decode(x.astype(np.uint32), FORMATS["fp32"]) for x in (dots, sums))
+    for run, (products, sums) in enumerate(run_products(config, results, packed)):
+        group = packed.steps.group[run]
         unit = np.ldexp(1.0, results.exponents[:, run] - config.scale_offset)
         unit = np.where(results.invalid[:, run], np.nan, unit)
-        scale = packed.scales[:, group].astype(np.float64)
-        products = config.form.scale * dots - packed.zero_points[:, group] * sums[:, None]
-        part = scale * products
+        part = packed.scales[:, group].astype(np.float64) * products
         if tensor.minimums is not None:
             part = part + tensor.minimums[:, group].astype(np.float64) * sums[:, None]
         total += unit[:, None] * part
     return total
+
+
+def run_products(
+    config: CoreConfig, results: RunResults, packed: PackedWeights
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """P [M, N] and R [M] of each run; int64, of exact floats float64."""
+    for run, group in enumerate(packed.steps.group):
+        products, sums = results.dots[..., run], results.sums[:, run]
+        if config.exact_floats:
+            products, sums = (
+                decode(x.astype(np.uint32), FORMATS["fp32"]) for x in (products, sums)
+            )
+        if config.zero_points == "external":
+            zero_points = packed.zero_points[:, group]
+            products = config.form.scale * products - zero_points * sums[:, None]
+        yield products, sums
 
 
 def _weight_sums(packed: PackedWeights, tensor: QuantTensor, run: int) -> np.ndarray:

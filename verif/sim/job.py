@@ -288,6 +288,32 @@ class _Layout:
         expected = {name: np.concatenate(part).astype(np.int64) for name, part in parts.items()}
         return expected, {name: np.concatenate(part) for name, part in checks.items()}
 
+    def collect(self, fields: dict[str, np.ndarray]) -> RunResults:
+        """Run results of received beats: the inverse of :meth:`results`."""
+        config = self.config
+        shape = (self.m_tiles, len(self.tiles), config.drain_beats)
+        dots = fields["dot"].reshape(*shape, config.m, config.drain_columns)
+        dots = dots.swapaxes(2, 3).reshape(*shape[:2], config.m, config.columns)
+        rows = {name: values.reshape(*shape, -1)[:, :, 0] for name, values in fields.items()}
+        none = np.zeros((*shape[:2], config.m), np.int64)
+        padded = self.m_tiles * config.m
+        n = len(self.tensor.codes)
+        found = RunResults(
+            dots=np.zeros((padded, self.n_tiles * config.columns, self.runs), np.int64),
+            sums=np.zeros((padded, self.runs), np.int64),
+            exponents=np.zeros((padded, self.runs), np.int64),
+            invalid=np.zeros((padded, self.runs), bool),
+        )
+        for place, (tile, run) in enumerate(self.tiles):
+            low = tile * config.columns
+            part = dots[:, place].reshape(padded, config.columns)
+            found.dots[:, low : low + config.columns, run] = part
+            found.sums[:, run] = rows["row_sum"][:, place].ravel()
+            found.exponents[:, run] = rows.get("exponent", none[:, :, None])[:, place].ravel()
+            found.invalid[:, run] = rows.get("invalid", none[:, :, None])[:, place].ravel() != 0
+        found.dots = found.dots[:, :n]
+        return found
+
 
 def tile_job(
     config: CoreConfig,
@@ -317,6 +343,26 @@ def tile_job(
     packed = layout.packed
     expected, checked = layout.results(expected_results(config, activations, tensor, packed))
     return TileJob(layout.inputs(), expected, checked, stalls or Stalls(), seed)
+
+
+def received_results(
+    config: CoreConfig,
+    activations: np.ndarray,
+    tensor: QuantTensor,
+    fields: dict[str, np.ndarray],
+    order: str | None = None,
+) -> RunResults:
+    """What the tile sent for a job of :func:`tile_job`, run by run.
+
+    Parameters
+    ----------
+    fields : dict of str to int64 [beats, ...]
+        Of :func:`~lutcore.verif.sim.simulator.run_jobs`; all beats must have come.
+    """
+    layout, _, _ = _layout(config, activations, tensor, order, 0)
+    found = layout.collect(fields)
+    m = len(activations)
+    return RunResults(found.dots[:m], found.sums[:m], found.exponents[:m], found.invalid[:m])
 
 
 @dataclass(frozen=True, eq=False)

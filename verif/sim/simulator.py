@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 from filelock import FileLock
@@ -226,11 +227,13 @@ def run_jobs(
     jobs: Sequence[Job],
     waves_to: Path | None = None,
     bench: str = TILE_BENCH,
+    received: bool = False,
 ) -> list[dict[str, Any]]:
     """Play jobs into a built design and return a verdict for each
     (:func:`lutcore.verif.bench.tile.play`).
 
-    Mismatches are reported in the verdicts, not raised. ``bench`` is the module with the test.
+    Mismatches are reported in the verdicts, not raised. ``bench`` is the module with the test. With
+    ``received`` a verdict has what the tile sent: field -> int64 [beats, ...].
 
     Raises
     ------
@@ -244,7 +247,10 @@ def run_jobs(
             paths.append(str(folder / f"job_{i}.npz"))
             job.save(Path(paths[-1]))
         plan, verdicts = folder / "plan.json", folder / "verdicts.json"
-        plan.write_text(json.dumps({"config": config.to_dict(), "jobs": paths}))
+        facts: dict[str, Any] = {"config": config.to_dict(), "jobs": paths}
+        if received:
+            facts["received"] = [f"{path}.received.npz" for path in paths]
+        plan.write_text(json.dumps(facts))
         results, log = folder / "results.xml", folder / "run.log"
         environment = {
             "LUTCORE_JOBS": str(plan),
@@ -279,4 +285,7 @@ def run_jobs(
         agrees = bool(failed) == any(v["mismatches"] for v in found)
         if tests != 1 or len(found) != len(jobs) or not agrees:
             raise ToolError(f"{built.simulator} gave no clear verdict: {_tail(log)}")
+        for verdict, path in zip(found, facts.get("received", ()), strict=False):
+            with np.load(path) as fields:
+                verdict["received"] = dict(fields)
         return found
