@@ -12,7 +12,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(READY)  ## the main job: real quantised weights on generated RTL, checked and measured
-	$(BIN)/python examples/demo.py
+	$(BIN)/lutcore demo
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from lutcore.cli import boards, checkpoints, language, performance, programs, studies
+from lutcore.cli import boards, checkpoints, demo, language, performance, programs, studies
 from lutcore.cli.shared import (
     ERR,
     OUT,
@@ -26,6 +26,7 @@ from lutcore.errors import InputError, ToolError
 from lutcore.gen.luts.families import FAMILIES
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, load_config
+from lutcore.machine import check_platform
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,6 +37,28 @@ app = typer.Typer(
     "[bold]--set field=value[/bold] changes single fields. "
     "Presets: " + ", ".join([*PRESETS, *CORE_PRESETS]) + ".",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from lutcore.version import __version__
+
+        OUT.print(f"lutcore {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    check_platform()
+
+
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="Preset name or .toml file.")]
 
 
@@ -273,6 +296,7 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(2)
 
 
+app.command()(demo.demo)
 app.command()(checkpoints.inspect)
 app.command()(boards.bitstream)
 app.command("compile")(programs.compile_tensor)

@@ -34,18 +34,34 @@ def _linear(attributes: _Attributes, x: np.ndarray, w: np.ndarray, *bias) -> lis
     return [y + bias[0] if bias else y]
 
 
+def quantise_rows(x: np.ndarray, most: int = 127) -> tuple[np.ndarray, np.ndarray]:
+    """Round each row to integers of at most ``most``, half to even: int64 codes, float32 steps.
+
+    Parameters
+    ----------
+    x : float32 [M, K]
+    """
+    step = np.maximum(np.abs(x).max(axis=1, keepdims=True), _LEAST) / np.float32(most)
+    return np.rint(x / step).astype(np.int64), step
+
+
 def _quantise(attributes: _Attributes, x: np.ndarray) -> list[np.ndarray]:
-    step = np.maximum(np.abs(x).max(axis=1, keepdims=True), _LEAST) / np.float32(127)
-    if not np.isfinite(step).all():
+    if not np.isfinite(x).all():
         raise InputError("activations are not finite: the network's weights are damaged")
-    return [np.rint(x / step).astype(np.int8), step]
+    codes, step = quantise_rows(x)
+    return [codes.astype(np.int8), step]
+
+
+def offset(codes: np.ndarray, minimums: np.ndarray, group: int) -> np.ndarray:
+    """What minimums [N, groups] add to ``O`` [M, N] for codes [M, K], float32."""
+    starts = np.arange(0, codes.shape[1], group)
+    sums = np.add.reduceat(codes.astype(np.int64), starts, axis=1).astype(np.float32)
+    return sums @ minimums.T
 
 
 def _offset(attributes: _Attributes, y, codes, minimums, *order) -> list[np.ndarray]:
-    wide = codes.astype(np.int64)[:, order[0]] if order else codes.astype(np.int64)
-    starts = np.arange(0, wide.shape[1], int(attributes["group"]))
-    sums = np.add.reduceat(wide, starts, axis=1).astype(np.float32)
-    return [y + sums @ minimums.T]
+    ordered = codes[:, order[0]] if order else codes
+    return [y + offset(ordered, minimums, int(attributes["group"]))]
 
 
 def _rescale(attributes: _Attributes, y: np.ndarray, scale: np.ndarray, *bias) -> list[np.ndarray]:

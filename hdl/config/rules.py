@@ -218,6 +218,11 @@ def _core_rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
         yield (sizes[name] < size, f"a core needs {name} = {size} or more, not {sizes[name]}")
 
 
+def is_core(config: "CoreConfig") -> bool:
+    """Whether a core can be built from a configuration, or a tile alone."""
+    return not any(broken for broken, _ in _core_rules(config))
+
+
 def check_core(config: "CoreConfig") -> None:
     """Refuse a configuration that no core can be built from.
 

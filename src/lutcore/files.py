@@ -45,11 +45,18 @@ def example(name: str) -> Path:
     InputError
         There is none of that name.
     """
-    path = Path(str(importlib.resources.files("lutcore.examples").joinpath(name)))
-    if not path.is_file():
-        there = ", ".join(sorted(p.name for p in path.parent.iterdir() if p.suffix != ".py"))
-        raise InputError(f"no example {name!r}; there are: {there}")
-    return path
+    for path in examples():
+        if path.name == name:
+            return path
+    there = ", ".join(path.name for path in examples())
+    raise InputError(f"no example {name!r}; there are: {there}")
+
+
+def examples() -> list[Path]:
+    """All files of the examples but the package's own ``__init__``."""
+    folder = Path(str(importlib.resources.files("lutcore.examples")))
+    found = (path for path in folder.iterdir() if path.is_file())
+    return sorted(path for path in found if path.stem != "__init__")
 
 
 def fill_table(document: str, name: str, table: str) -> str:

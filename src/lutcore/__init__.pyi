@@ -1,0 +1,14 @@
+from .compiler.importers.checkpoint import open_checkpoint as open_checkpoint
+from .compiler.lowering.network import compile_network as compile_network
+from .compiler.weights.pack import pack as pack
+from .compiler.weights.tensor import QuantTensor as QuantTensor
+from .errors import InputError as InputError
+from .errors import ToolError as ToolError
+from .gen.asic.synth import synthesise as synthesise
+from .gen.emit.generate import generate as generate
+from .gen.energy.energy import energy as energy
+from .gen.run.tile import simulate as simulate
+from .hdl.config.core import CoreConfig as CoreConfig
+from .hdl.config.presets import preset as preset
+from .products import matmul as matmul
+from .version import __version__ as __version__
