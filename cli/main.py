@@ -23,6 +23,7 @@ from lutcore.cli.shared import (
     say,
 )
 from lutcore.errors import InputError, ToolError
+from lutcore.gen.asic.liberty import library_path
 from lutcore.gen.luts.families import FAMILIES
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, load_config
@@ -193,7 +194,12 @@ def synth(
     target: Annotated[str, typer.Option(help=f"asic, {', '.join(FAMILIES)}.")] = "asic",
     liberty: Annotated[
         list[Path] | None,
-        typer.Option(help="Liberty file, plain or .gz, repeatable; default a neutral library."),
+        typer.Option(
+            parser=library_path,
+            metavar="FILE",
+            help="Liberty library, plain or .gz, of several files repeatable; "
+            "demo: a small synthetic one, for trying; default a neutral one without timing.",
+        ),
     ] = None,
     period: Annotated[
         float | None, typer.Option(help="Clock period in ns to meet; needs OpenSTA (sta).")

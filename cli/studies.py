@@ -13,13 +13,20 @@ from rich.table import Table
 
 from lutcore.cli.shared import ERR, OUT, AsJson, print_json, say
 from lutcore.errors import InputError
+from lutcore.gen.asic.liberty import library_path
 
 #: What the commands need besides the package's own dependencies.
 _EXTRA = ("matplotlib", "jinja2", "distributed", "optuna")
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of results.")]
 Liberty = Annotated[
-    Path | None, typer.Option(help="Liberty library, plain or .gz; default a neutral one.")
+    Path | None,
+    typer.Option(
+        parser=library_path,
+        metavar="FILE",
+        help="Liberty library, plain or .gz; demo: a small synthetic one, for trying; "
+        "default a neutral one without timing.",
+    ),
 ]
 Period = Annotated[
     float | None,
@@ -232,11 +239,16 @@ def _end(failed: list[str]) -> None:
         raise typer.Exit(1)
 
 
+def _title(found: Mapping[str, Any]) -> str:
+    library = found["settings"]["liberty"]
+    return f"{found['title']}, on {library}" if library else found["title"]
+
+
 def _show_findings(found: Mapping[str, Any]) -> None:
     from lutcore.gen.experiments.report import number
     from lutcore.gen.experiments.results import counted
 
-    table = Table(title=found["title"], title_justify="left")
+    table = Table(title=_title(found), title_justify="left")
     for heading in ("comparison", "here", "published", "note"):
         right = heading in ("here", "published")
         table.add_column(heading, justify="right" if right else "left")
@@ -251,7 +263,7 @@ def _show_front(found: Mapping[str, Any]) -> None:
     from lutcore.gen.experiments.report import HEADINGS, number
     from lutcore.gen.experiments.results import counted
 
-    table = Table(title=f"{found['title']}: front", title_justify="left")
+    table = Table(title=f"{_title(found)}: front", title_justify="left")
     for column in found["columns"]:
         table.add_column(HEADINGS.get(column, (column, ""))[0])
     for row in found["rows"]:

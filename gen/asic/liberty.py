@@ -11,6 +11,11 @@ from pathlib import Path
 
 from lutcore.errors import InputError
 
+#: The word that stands for :data:`DEMO_CELLS` where a Liberty file is asked for.
+DEMO = Path("demo")
+#: A small synthetic library, for tests and for trying the commands.
+DEMO_CELLS = Path(__file__).with_name("demo.lib")
+
 #: Functions that are looked for, as truth tables (see :func:`truth_table`).
 INVERTER, NAND2, NOR2 = 0b01, 0b0111, 0b0001
 PARITY3, MAJORITY3 = 0b10010110, 0b11101000
@@ -169,14 +174,32 @@ class Library:
         return tuple(sorted(found, key=lambda cell: (cell.max_load, cell.area)))
 
 
+def library_path(text: str, folder: Path = Path()) -> Path:
+    """Path of a Liberty file as a user wrote it, in ``folder`` unless it is absolute.
+
+    ``demo`` is :data:`DEMO`; a file of that name is ``./demo``, which needs its folder's name to
+    stay apart from the word.
+    """
+    path = folder / text
+    if text == str(DEMO):
+        return DEMO
+    return path.absolute() if path == DEMO else path
+
+
+def library_name(path: Path) -> str:
+    """What reports call a library: its file's name, and that it is synthetic if it is."""
+    return f"{DEMO_CELLS.name} (synthetic)" if path in (DEMO, DEMO_CELLS) else path.name
+
+
 def read_bytes(path: Path) -> bytes:
-    """Content of a Liberty file, decompressed.
+    """Content of a Liberty file, decompressed; of :data:`DEMO_CELLS` for the path :data:`DEMO`.
 
     Raises
     ------
     InputError
         The file cannot be read, or its gzip data are damaged.
     """
+    path = DEMO_CELLS if path == DEMO else path
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.asic.liberty import Library, parse, read_bytes
+from lutcore.gen.asic.liberty import Library, library_name, parse, read_bytes
 from lutcore.gen.asic.mapping import Mapped, map_rtlil, tool_versions
 from lutcore.gen.emit.rtl import design_rtlil
 from lutcore.gen.tools.hierarchy import BLOCKS, core, count_cells, walk
@@ -21,7 +21,8 @@ from lutcore.hdl.config.core import CoreConfig
 
 #: The library that is used where none is given.
 NEUTRAL_CELLS = Path(__file__).with_name("cells.lib")
-_NEUTRAL_NAME = "lutcore_gate_equivalents"
+#: Libraries of our own, by the names that they give themselves: their areas have no unit.
+_UNITLESS = ("lutcore_gate_equivalents", "lutcore_demo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +38,13 @@ class AreaReport:
     target : str
         ``asic``.
     liberty : str
-        File name of the library.
+        File name of the library, and that it is synthetic if it is.
     blocks : dict
         Block -> gate equivalents of all its instances, by their sum the whole: the children of the
         tile, ``columns`` all N weight columns, ``tile`` what remains: issue control, and the gates
         that choose the columns that drain.
     area_um2 : float or None
-        Cell area in the library's unit; None with the neutral library.
+        Cell area in the library's unit; None with the neutral library and the synthetic one.
     gate_equivalents : float
         Cell area over that of the library's smallest 2-input NAND.
     sequential_gate_equivalents : float
@@ -94,7 +95,7 @@ class AreaReport:
 
 def synthesise(
     config: CoreConfig,
-    liberty: Path | Sequence[Path] | None = None,
+    liberty: Path | str | Sequence[Path] | None = None,
     *,
     period: float | None = None,
     use_cache: bool = True,
@@ -106,8 +107,9 @@ def synthesise(
     Parameters
     ----------
     config : CoreConfig
-    liberty : Path or sequence of Path, optional
-        Liberty files of one library, plain or gzip; default :data:`NEUTRAL_CELLS`.
+    liberty : Path, str or sequence of Path, optional
+        Liberty files of one library, plain or gzip; default :data:`NEUTRAL_CELLS`;
+        :data:`~lutcore.gen.asic.liberty.DEMO` for the synthetic one.
     period : float, optional
         Clock period in ns to meet (:mod:`lutcore.gen.asic.mapping`); without it, or without
         OpenSTA, time does not count and nothing is buffered or sized.
@@ -144,9 +146,9 @@ def synthesise(
         design=config.name,
         config=config.to_dict(),
         target="asic",
-        liberty=where if liberty is None else ", ".join(path.name for path in _paths(liberty)),
+        liberty=", ".join(map(library_name, _paths(liberty))),
         blocks={block: areas[block] / gate for block in order if block in areas},
-        area_um2=None if library.name == _NEUTRAL_NAME else sum(areas.values()),
+        area_um2=None if library.name in _UNITLESS else sum(areas.values()),
         gate_equivalents=sum(areas.values()) / gate,
         sequential_gate_equivalents=sequential / gate,
         cells=counts.total(),
@@ -162,7 +164,7 @@ def synthesise(
 
 def netlist(
     config: CoreConfig,
-    liberty: Path | Sequence[Path] | None = None,
+    liberty: Path | str | Sequence[Path] | None = None,
     *,
     period: float | None = None,
 ) -> str:
@@ -174,14 +176,14 @@ def netlist(
     return _mapped(config, library, contents, where, period)[0].netlist
 
 
-def _paths(liberty: Path | Sequence[Path] | None) -> list[Path]:
+def _paths(liberty: Path | str | Sequence[Path] | None) -> list[Path]:
     if liberty is None:
         return [NEUTRAL_CELLS]
-    return [liberty] if isinstance(liberty, Path) else list(liberty)
+    return [Path(liberty)] if isinstance(liberty, (str, Path)) else list(liberty)
 
 
 def read_library(
-    liberty: Path | Sequence[Path] | None,
+    liberty: Path | str | Sequence[Path] | None,
 ) -> tuple[Library, dict[str, bytes], str]:
     """The library, its files' text by a plain name, and its name in messages."""
     paths = _paths(liberty)

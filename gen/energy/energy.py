@@ -123,7 +123,7 @@ class EnergyReport:
 
 def energy(
     config: CoreConfig,
-    liberty: Path | Sequence[Path] | None,
+    liberty: Path | str | Sequence[Path] | None,
     *,
     period: float = 1.0,
     stimulus: str = "random",
@@ -140,7 +140,7 @@ def energy(
     Parameters
     ----------
     config : CoreConfig
-    liberty : Path or sequence of Path
+    liberty : Path, str or sequence of Path
         Liberty files with power data, plain or gzip.
     period : float
         Clock period in ns.
@@ -211,7 +211,7 @@ def energy(
     )
 
 
-def _libraries(liberty: Path | Sequence[Path] | None) -> tuple[list[bytes], str]:
+def _libraries(liberty: Path | str | Sequence[Path] | None) -> tuple[list[bytes], str]:
     """Content of the Liberty files and their name, refused where they can have no power data."""
     if liberty is None:
         raise InputError("energy needs a library with power data: give a Liberty file")

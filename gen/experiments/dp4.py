@@ -33,6 +33,7 @@ from lutcore import cache
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.asic.buffering import use_inverted_outputs
 from lutcore.gen.asic.closing import Closing
+from lutcore.gen.asic.liberty import library_name, library_path
 from lutcore.gen.asic.mapping import tool_versions
 from lutcore.gen.asic.synth import read_library, synthesise
 from lutcore.gen.experiments.accuracy import relative_error
@@ -295,7 +296,7 @@ class _Flow:
 
     def __init__(self, liberty: Path | None, period: float | None, use_cache: bool):
         self.library, self._contents, where = read_library(liberty)
-        self.where = liberty.name if liberty else where
+        self.where = library_name(liberty) if liberty else where
         self.liberty, self.period, self.use_cache = liberty, period, use_cache
 
     def map(self, component: wiring.Component, name: str) -> _Mapped:
@@ -391,7 +392,8 @@ def rms_error(kind: str, config: Mapping[str, Any]) -> float:
 
 def table(reports: Mapping[str, Mapping[str, Any]], errors: Mapping[str, float]) -> Table:
     """Units side by side; ratios only between those that met the period."""
-    shown = Table(title="Four products a cycle, FP16 activations")
+    library = next(iter(reports.values()))["liberty"]
+    shown = Table(title=f"Four products a cycle, FP16 activations, on {library}")
     for heading in ("unit", "GE", "slack, ns", "stages", "RMS error", *KINDS):
         shown.add_column(heading, justify="left" if heading == "unit" else "right", no_wrap=True)
     for kind, report in reports.items():
@@ -418,7 +420,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="lutcore.gen.experiments.dp4", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("--liberty", type=Path, help="Liberty file; default the neutral library")
+    parser.add_argument(
+        "--liberty",
+        type=library_path,
+        help="Liberty library, plain or .gz; demo: a small synthetic one, for trying; default a "
+        "neutral one without timing",
+    )
     parser.add_argument("--period", type=float, default=1.0, help="clock period in ns")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
     options = parser.parse_args(arguments)

@@ -14,7 +14,7 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.asic.liberty import parse, read_bytes
+from lutcore.gen.asic.liberty import library_name, parse, read_bytes
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, synthesise
 from lutcore.gen.luts import families as fpga_families
 from lutcore.gen.tools.hierarchy import core
@@ -122,7 +122,7 @@ class Point:
             "measure": self.measure,
             "config": self.config.to_dict(),
             "weight_bits": self.bits,
-            "liberty": self.liberty.name if self.liberty else None,
+            "liberty": library_name(self.liberty) if self.liberty else None,
             "period_ns": self.period,
         }
 

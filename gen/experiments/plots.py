@@ -31,7 +31,10 @@ def draw(found: Mapping[str, Any]) -> dict[str, bytes]:
         if not shown:
             continue
         with fixed_style():
-            images |= saved(_figure(plot, shown), f"{found['name']}-{plot['name']}")
+            figure = _figure(plot, shown)
+            if library := found["settings"]["liberty"]:
+                figure.suptitle(library, fontsize=7)
+            images |= saved(figure, f"{found['name']}-{plot['name']}")
     return images
 
 

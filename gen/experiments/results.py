@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lutcore.gen.asic.liberty import library_name
 from lutcore.gen.experiments.compare import counts, status
 from lutcore.gen.experiments.measure import FAMILIES
 from lutcore.gen.experiments.points import Finding, Plot, Row, Settings, Study
@@ -110,7 +111,7 @@ def result(
         "method": method,
         "command": command,
         "settings": {
-            "liberty": settings.liberty.name if settings.liberty else None,
+            "liberty": library_name(settings.liberty) if settings.liberty else None,
             "period_ns": settings.period,
             "reduced": settings.reduced,
             "points_of_each": settings.most,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lutcore.errors import InputError
+from lutcore.gen.asic.liberty import library_path
 from lutcore.gen.experiments.measure import FAMILIES, Point, available, ops_per_cycle
 from lutcore.hdl.config.core import CoreConfig
 
@@ -224,7 +225,7 @@ def _space(
     if not available(asked):
         raise InputError(f"[measure] target = {target!r}: this installation cannot measure that")
     if liberty is None and "liberty" in measure:
-        liberty = folder / str(measure["liberty"])
+        liberty = library_path(str(measure["liberty"]), folder)
     period = measure.get("period") if period is None else period
     if period is not None and not (_is_number(period) and period > 0):
         raise InputError(f"[measure] period must be a positive number of ns, not {period!r}")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,21 @@ def test_areas_without_timing_are_listed_but_not_compared(space, tmp_path):
     assert all(row["core_ge"] > 0 for row in found["rows"])
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"points", "space.csv", "space.html", "space.json"}
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+def test_an_exploration_on_the_synthetic_library(space, tmp_path):
+    """Areas with closed timing are compared; whatever shows them says what they are of."""
+    options = ("--liberty", "demo", "--period", 3, "-o", tmp_path / "out")
+    result = lutcore("explore", space(), *options)
+    assert result.returncode == 0, result.stderr
+    assert "Exploration of space.toml, on demo.lib (synthetic)" in result.stdout
+    assert "3 points, 3 compared" in result.stdout
+    found = json.loads((tmp_path / "out" / "space.json").read_text())
+    assert {row["liberty"] for row in found["rows"]} == {"demo.lib (synthetic)"}
+    assert all("--liberty demo --period 3.0" in row["command"] for row in found["rows"])
+    for name in ("space.html", "space-front.svg"):
+        assert "demo.lib (synthetic)" in (tmp_path / "out" / name).read_text()
 
 
 def test_an_exploration_of_an_fpga(space, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 
 from lutcore.errors import InputError
 from lutcore.gen.asic import mapping, synth
-from lutcore.gen.asic.liberty import MAJORITY3, NAND2, PARITY3, parse, truth_table
+from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS, MAJORITY3, NAND2, PARITY3, parse, truth_table
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, netlist, synthesise
 from lutcore.gen.run.tile import random_activations
 from lutcore.gen.tools.opensta import Session, run_sta
@@ -22,14 +22,9 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import Stalls, tile_job
 
 TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")
-LIBRARIES = Path(__file__).resolve().parents[4] / "shared" / "liberty"
 CELLS = NEUTRAL_CELLS.read_text()
 DFF_AREA = 6.0
-TIMED = LIBRARIES / "nangate45_typ.lib.gz"
 needs_opensta = pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
-needs_library = pytest.mark.skipif(
-    not TIMED.exists(), reason="no standard-cell library for measuring here"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -242,20 +237,37 @@ def test_design_named_like_a_cell():
         synthesise(TINY.replace(name="FA"))
 
 
-@pytest.mark.parametrize(
-    "name, gate, adder",
-    [("nangate45_typ", 0.798, "FA_X1"), ("sky130hd_tt", 3.7536, "sky130_fd_sc_hd__fa_1")],
-)
-def test_real_library(name, gate, adder):
-    path = LIBRARIES / f"{name}.lib.gz"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not beside the repository")
+def foreign(text: str) -> str:
+    """The demonstration library as others write theirs: names, quotes, operators, units, areas."""
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL).replace("lutcore_demo", "foreign")
+    text = re.sub(r"\bcell \((\w+)\)", r'cell ("foreign_sc__\1")', text)
+    text = re.sub(r"\bpin \((\w+)\)", r'pin ("\1")', text)
+    text = re.sub(r"\b(direction|timing_sense|timing_type) : (\w+)", r'\1 : "\2"', text)
+    text = re.sub(r'function : "!(\(.*\))"', 'function : "\\1\'"', text)
+    text = text.replace(" & ", "*").replace(" | ", "+").replace("(1, ff)", '(1.0000000000, "pf")')
+    text = re.sub(r"\barea : ([\d.]+)", lambda found: f"area : {1.25 * float(found[1])}", text)
+    text = re.sub(
+        r"capacitance : ([\d.]+)", lambda found: f"capacitance : {float(found[1]) / 1e3:.7f}", text
+    )
+    return text.replace('"0, 32, 128"', '"0.0, 0.032, 0.128"')
+
+
+@pytest.mark.parametrize("notation", ["own", "foreign"])
+def test_library_with_strengths(notation, tmp_path):
+    """Of several strengths the weakest counts; area has a unit unless the library is ours."""
+    path, scale, name = DEMO, 2.0, ""
+    if notation == "foreign":
+        path, scale, name = tmp_path / "foreign.lib.gz", 2.5, "foreign_sc__"
+        path.write_bytes(gzip.compress(foreign(DEMO_CELLS.read_text()).encode()))
     report = synthesise(TINY, path)
-    assert report.liberty == path.name
-    assert report.area_um2 is not None
-    assert math.isclose(report.area_um2, gate * report.gate_equivalents)
+    if notation == "own":
+        assert (report.liberty, report.area_um2) == ("demo.lib (synthetic)", None)
+    else:
+        assert report.liberty == "foreign.lib.gz" and report.area_um2 is not None
+        assert math.isclose(report.area_um2, scale * report.gate_equivalents)
     assert math.isclose(sum(report.blocks.values()), report.gate_equivalents)
-    assert f" {adder} " in netlist(TINY, path)
+    assert report.sequential_gate_equivalents == flip_flops(TINY) * DFF_AREA
+    assert f" {name}FA_X1 " in netlist(TINY, path)
     assert 0.5 < report.gate_equivalents / synthesise(TINY).gate_equivalents < 1.5
 
 
@@ -281,20 +293,27 @@ def test_period_needs_a_library_with_delays():
 
 
 @needs_opensta
-@needs_library
 class TestTimed:
-    CONFIG = TINY.replace(group_size=32, zero_points="external")
+    CONFIG = TINY.replace(n=1, k=2, lookups=2, group_size=32, zero_points="external")
 
     def test_a_met_period_costs_area(self):
-        slow, fast = (synthesise(self.CONFIG, TIMED, period=p) for p in (2.0, 1.2))
+        slow, fast = (synthesise(self.CONFIG, DEMO, period=p) for p in (2.0, 1.2))
         assert slow.slack_ns is not None and slow.slack_ns >= 0
         assert fast.slack_ns is not None and fast.slack_ns >= 0
         assert slow.gate_equivalents < fast.gate_equivalents
         assert fast.block_slack_ns["columns"] >= fast.slack_ns
         assert fast.path
 
+    def test_units_of_time_and_load_are_the_librarys(self, tmp_path):
+        path = tmp_path / "foreign.lib"
+        path.write_text(foreign(DEMO_CELLS.read_text()))
+        own, other = (synthesise(self.CONFIG, p, period=2.0) for p in (DEMO, path))
+        assert other.slack_ns == own.slack_ns
+        assert other.gate_equivalents == own.gate_equivalents
+        assert other.path == [re.sub(r"(\S+)$", r"foreign_sc__\1", stage) for stage in own.path]
+
     def test_an_impossible_period_is_not_met(self):
-        report = synthesise(self.CONFIG, TIMED, period=0.1)
+        report = synthesise(self.CONFIG, DEMO, period=0.1)
         assert report.slack_ns is not None and report.slack_ns < 0
 
 
@@ -358,15 +377,16 @@ def test_netlist_computes(config, make_tensor, run_tile, monkeypatch):
 
 
 @needs_opensta
-@needs_library
 def test_timed_netlist_computes(make_tensor, run_tile, monkeypatch):
     """So do gates that were buffered and sized, carries that take gates, inverted outputs."""
     config = TINY.replace(n=2, k=2, lookups=2, table_form="subset", plane_order="descending")
-    config = config.replace(max_weight_bits=2, group_size=32)
-    report, gates = (call(config, TIMED, period=1.0) for call in (synthesise, netlist))
-    assert report.slack_ns is not None
-    assert report.gate_equivalents > synthesise(config, TIMED).gate_equivalents
-    cells = gzip.decompress(TIMED.read_bytes())
+    config = config.replace(max_weight_bits=2, group_size=32, zero_points="external")
+    report, gates = synthesise(config, DEMO, period=1.2), netlist(config, DEMO, period=1.2)
+    assert report.slack_ns is not None and report.slack_ns >= 0
+    assert report.gate_equivalents > synthesise(config, DEMO).gate_equivalents
+    assert re.search(r" BUF_X\d ", gates) and re.search(r" (?!BUF)\w+_X[24] ", gates)
+    assert gates.count(" FA_X1 ") < netlist(config, DEMO).count(" FA_X1 ")
+    cells = DEMO_CELLS.read_bytes()
     check_netlist(config, gates, cells, make_tensor, run_tile, monkeypatch)
 
 

@@ -13,10 +13,10 @@ from lutcore.errors import ToolError
 from lutcore.gen.asic.closing import Closing
 from lutcore.gen.asic.delays import Table, Tables
 from lutcore.gen.asic.flat import Flat
-from lutcore.gen.asic.liberty import parse
+from lutcore.gen.asic.liberty import DEMO_CELLS, parse
 from lutcore.gen.asic.sizing import Sizer
 from lutcore.gen.asic.timing import Timing
-from lutcore.gen.tools.netlist import Json, new_cell
+from lutcore.gen.tools.netlist import Bit, Json, new_cell
 
 #: Load of a wire by sinks: 0.5 for the first, 1 for each further one.
 _WIRES = """
@@ -103,6 +103,7 @@ def _liberty(wires: bool) -> bytes:
 
 
 LIBRARY = parse(_liberty(False), "small")
+DEMO = parse(DEMO_CELLS.read_bytes(), "demo")
 WIRED = parse(_liberty(True), "small")
 
 
@@ -331,6 +332,39 @@ def test_opensta_agrees(wires: bool, seed: int):
     assert found.slacks == {"top": found.slack}
     sized = closing.size(design, timing)
     assert sized.slack == pytest.approx(5.0 - timing.need.max(), abs=2e-4)
+
+
+def _many_kinds(seed: int) -> Json:
+    """Random gates of every kind of the demonstration library between flip-flops."""
+    choose = random.Random(seed)
+    gates = [cell for cell in DEMO.cells.values() if cell.tables and cell.name.endswith("_X1")]
+    cells: dict[str, Json] = {}
+    for i in range(4):
+        cells[f"s{i}"] = new_cell("DFF_X1", {"CK": 2, "D": i + 3}, {"Q": i + 10, "QN": i + 20})
+    nets: list[Bit] = [*range(10, 14), *range(20, 24)]
+    for i, gate in enumerate(choose.sample(gates * 5, 5 * len(gates))):
+        outputs: dict[str, Bit] = {pin: 100 + 2 * i + bit for bit, pin in enumerate(gate.outputs)}
+        cells[f"g{i}"] = new_cell(
+            gate.name, {pin: choose.choice(nets[-12:]) for pin in gate.inputs}, outputs
+        )
+        nets += outputs.values()
+    for i, net in enumerate(nets[-8:]):
+        cells[f"e{i}"] = new_cell(f"DFF_X{1 + i % 2}", {"CK": 2, "D": net}, {"Q": 400 + i})
+    return _module(_ports(clk=2), **cells)
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+@pytest.mark.parametrize("seed", range(3))
+def test_opensta_agrees_on_every_kind_of_cell(seed: int):
+    design: Json = {"modules": {"top": _many_kinds(seed)}}
+    closing = Closing(DEMO, {"demo.lib": DEMO_CELLS.read_bytes()}, "top", 5.0)
+    timing = closing.timing(design)
+    assert closing.check(design).slack == pytest.approx(5.0 - timing.need.max(), abs=2e-4)
+    period = round(0.95 * float(timing.need.max()), 3)
+    closing = Closing(DEMO, {"demo.lib": DEMO_CELLS.read_bytes()}, "top", period)
+    sized = closing.size(design, timing)
+    assert timing.strength.any()
+    assert sized.slack == pytest.approx(period - timing.need.max(), abs=2e-4)
 
 
 @pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
