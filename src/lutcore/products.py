@@ -188,7 +188,10 @@ def _check_place(config: CoreConfig, on: str) -> None:
 
 def _matrix(name: str, values: Any) -> np.ndarray:
     """A matrix of int64, uint64 or float64, whatever number type it came in."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise InputError(f"{name} must be a matrix: its rows differ in length") from None
     kind = array.dtype.kind
     if kind == "V":  # the small types of ml_dtypes
         kind = "i" if "int" in array.dtype.name else "f"
@@ -251,6 +254,8 @@ def _weights(config: CoreConfig, W: Any, k: int, bits: int | None, group: int | 
         made = _Weights(W)
     else:
         values = _matrix("W", W)
+        if bits is not None and bits < 1:
+            raise InputError(f"bits must be 1..{most}, not {bits}")
         if bits is not None and bits > most:
             raise InputError(
                 f"bits={bits}: {config.name} takes {most} at most: give fewer, or a configuration "
@@ -323,8 +328,6 @@ def _coded(config: CoreConfig, values: np.ndarray, bits: int | None, group: int 
             f"{other}, or floats to have W rounded"
         )
     width = 2 if ternary else needed if bits is None else bits
-    if width < 1:
-        raise InputError(f"bits must be 1..{config.max_weight_bits}, not {bits}")
     zero, rest = divmod(-low, factor)
     if rest or not 0 <= zero <= 1 << width:
         zero = 0
@@ -365,8 +368,9 @@ def _on_tile(
     on: str,
     port: str,
 ) -> _Found:
-    check_activations(config, activations, weights.tensor.shape[1])
     tensor = weights.tensor
+    check_activations(config, activations, tensor.shape[1])
+    packed = pack(config, tensor)
     if on == "golden":
         if whole:
             products = integer_products(activations, tensor).sum(axis=2)
@@ -377,8 +381,9 @@ def _on_tile(
         raise InputError(f"{config.name} did not return all results: {report.problems[0]}")
     values = report.values
     if whole:
-        parts = run_products(config, report.results, pack(config, tensor))
-        values = _whole(weights, sum(products for products, _ in parts), activations)
+        runs = run_products(config, report.results, packed)
+        products = np.sum([products for products, _ in runs], axis=0)
+        values = _whole(weights, products, activations)
     return values, report.cycles, report.checked, report.mismatches
 
 
