@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types presets floats campaign fuzz bench bitstream study docs check-tools clean
+.PHONY: help demo test check lint types wheel presets floats campaign fuzz bench bitstream study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,9 +21,15 @@ lint: $(READY)  ## ruff: rules and format; floors and rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/ruff check --quiet --target-version py313 --extend-ignore UP .
 
-types: $(READY)  ## pyright
+types: $(READY)  ## pyright, as Python 3.11 and 3.13 see the code
 	$(BIN)/pyright
+	$(BIN)/pyright --pythonversion 3.13
+
+check: lint $(READY)  ## the inner loop, 3 minutes: lint, types, and the fast tests
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not slow"
 
 presets: $(READY)  ## simulate every preset at full size, minutes
 	$(BIN)/python -m lutcore.gen.campaigns.presets
@@ -50,12 +56,15 @@ STUDY_FLAGS = $(if $(LIBERTY),--liberty $(LIBERTY)) $(if $(PERIOD),--period $(PE
 study: $(READY)  ## the paper's figures, a reduced set: make study LIBERTY=cells.lib.gz PERIOD=1.0
 	$(BIN)/lutcore study all --reduced --jobs $(JOBS) -o build/studies $(STUDY_FLAGS)
 
+wheel: $(READY)  ## build the wheel, install it elsewhere, and run its commands there
+	.ci/wheel
+
 docs: $(READY)  ## build the manual into docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 	@echo "docs/_build/index.html"
 
 clean:  ## remove .venv and everything built
-	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Fails before anything is installed, with the remedy.

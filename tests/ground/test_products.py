@@ -97,7 +97,10 @@ def judge(name: str, A: np.ndarray, W: np.ndarray, bits: int | None, group: int 
     if config.integer_results and W.dtype.kind not in "iu":  # what rounding leaves is exact
         ternary = config.weight_coding == "ternary"
         rounding = Rounding(bits or 8, group or 32, ternary)
-        near = rounded_activations(A, config)[0] @ rounding.apply("W", np.float32(w)).dequantise().T
+        near = (
+            rounded_activations(A, config)[0]
+            @ rounding.apply("W", w.astype(np.float32)).dequantise().T
+        )
         scale = np.abs(a).max() * np.abs(w).max() * k
         np.testing.assert_allclose(values, near, rtol=1e-5, atol=2e-6 * scale)
     bound = np.abs(a) @ w_loss.T + a_loss @ (np.abs(w) + w_loss).T
