@@ -76,7 +76,12 @@ def dot(graph: Graph) -> str:
 
 
 def svg(graph: Graph) -> str:
-    """A drawing, by Graphviz.
+    """A drawing of a graph; as :func:`rendered`."""
+    return rendered(dot(graph))
+
+
+def rendered(text: str) -> str:
+    """A drawing, as SVG, of what the DOT language says, by Graphviz.
 
     Raises
     ------
@@ -91,7 +96,7 @@ def svg(graph: Graph) -> str:
     )  # fmt: skip
     if tool is None:
         raise ToolError("Graphviz is missing: pip install graphviz-pure")
-    run = subprocess.run([tool, "-Tsvg"], input=dot(graph), capture_output=True, text=True)
+    run = subprocess.run([tool, "-Tsvg"], input=text, capture_output=True, text=True)
     if run.returncode:
         raise ToolError(f"{tool} failed: {run.stderr.strip()[:200]}")
     return run.stdout
