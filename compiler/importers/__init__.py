@@ -1,1 +1,4 @@
-"""Readers of checkpoints: each decodes the tensors of one container into quantised tensors."""
+"""Checkpoints of every kind, read strictly: GGUF, GPTQ, AWQ, BitNet, MXFP4.
+
+The first step of the data's way.
+"""

@@ -1,1 +1,4 @@
-"""What becomes hardware around a core on a board."""
+"""What a board has around a core or a tile: link, memories, clock.
+
+Between the serial line and the core's buses.
+"""

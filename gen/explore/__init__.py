@@ -1,1 +1,4 @@
-"""Design-space exploration: spaces, an analytical model that prunes them, search, fronts."""
+"""Search of a design space for the configurations that no other one beats.
+
+Beside the studies: the same measured points, chosen by a model.
+"""

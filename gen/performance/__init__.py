@@ -1,1 +1,4 @@
-"""Cycles, bytes and energy of whole models, from the shapes of their layers."""
+"""Time, bytes and energy of whole models on systems of cores, without running them.
+
+Beside the data's way: the cycle model, applied to shapes.
+"""

@@ -1,1 +1,4 @@
-"""The paper's figures and tables, measured again: points, their comparison, plots and reports."""
+"""The paper's figures and tables, one file each.
+
+At the end: measured points, compared with the paper's.
+"""

@@ -1,4 +1,4 @@
 """What a core is: the configuration, its rules, number formats, forms of tables, presets.
 
-Everything else reads it; it reads nothing.
+Everything else reads it; it reads nothing but the errors.
 """
