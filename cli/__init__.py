@@ -1,1 +1,4 @@
-"""The command line: parse, call, print."""
+"""The command ``lutcore``: parse, call, print.
+
+Above everything: it computes nothing itself.
+"""

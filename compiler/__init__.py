@@ -1,1 +1,4 @@
-"""From a quantised checkpoint to what the core reads: import, reinterpretation, packing."""
+"""From a quantised checkpoint to what a core reads: import, packing, schedules, programs.
+
+The way's first half: checkpoint -> planes -> program.
+"""

@@ -1,1 +1,4 @@
-"""Boards: a core with memory behind a serial link, the host's driver, a virtual board."""
+"""Boards: a core or a tile behind a serial link, bitstreams, the host's driver.
+
+The way's end on an FPGA, real or simulated.
+"""

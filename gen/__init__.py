@@ -1,1 +1,4 @@
-"""From a configuration to files and figures: Verilog, metadata, FuseSoC core, synthesis."""
+"""From a configuration to files and figures: Verilog, areas, energies, runs, studies.
+
+Where compiler, hardware and models meet.
+"""

@@ -1,1 +1,4 @@
-"""What becomes hardware: configuration, tables, lookup, accumulation, tile (Amaranth)."""
+"""What becomes hardware, in Amaranth: configuration, tables, lookup, accumulation, tile, core.
+
+The lowest floor of the data's way: everything above is made for it.
+"""

@@ -1,1 +1,4 @@
-"""Golden model, cocotb benches and the regression runner."""
+"""Golden and ISA models, simulations, benches, proofs.
+
+Beside the whole way: each of its results is held against a model that shares nothing with it.
+"""

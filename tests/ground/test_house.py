@@ -62,7 +62,7 @@ def test_every_room_says_what_it_is_for():
     for path, text in TEXTS.items():
         if path.name == "__init__.py" and path.parts[len(ROOT.parts)] in ROOMS:
             docstring = text.split('"""')[1].strip()
-            assert docstring.endswith("."), path
+            assert re.fullmatch(r"[^\n]+[.]\n\n[^\n]+[.]", docstring), path
 
 
 def test_nothing_else_is_installed_at_the_top():
