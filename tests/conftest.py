@@ -15,7 +15,8 @@ from lutcore.gen.run.tile import random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.samples.cores import SMALL_CORES
 from lutcore.verif.sim.job import TileJob
-from lutcore.verif.sim.simulator import build, run_jobs
+from lutcore.verif.sim.play import run_jobs
+from lutcore.verif.sim.simulator import build
 
 #: Why a test may be skipped where ``LUTCORE_NO_SKIP`` is set, as in CI; other skips fail there.
 MAY_BE_SKIPPED = ("PyTorch comes with the extra 'train'",)

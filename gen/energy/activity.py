@@ -16,7 +16,8 @@ from lutcore.gen.tools.hierarchy import block_below
 from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import TileJob
-from lutcore.verif.sim.simulator import build, run_jobs
+from lutcore.verif.sim.play import run_jobs
+from lutcore.verif.sim.simulator import build
 
 #: Slices of a job before counting starts: the pipeline is full and results drain.
 WARM_UP = 32

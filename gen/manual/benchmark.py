@@ -37,7 +37,8 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config, preset
 from lutcore.verif.sim.core import Conditions
 from lutcore.verif.sim.job import tile_job
-from lutcore.verif.sim.simulator import build, run_jobs
+from lutcore.verif.sim.play import run_jobs
+from lutcore.verif.sim.simulator import build
 
 
 def _seconds(call: Callable[[], object], runs: int) -> float:

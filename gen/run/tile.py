@@ -23,7 +23,8 @@ from lutcore.verif.sim.job import (
     received_results,
     tile_job,
 )
-from lutcore.verif.sim.simulator import build, check_simulator, run_jobs
+from lutcore.verif.sim.play import run_jobs
+from lutcore.verif.sim.simulator import build, check_simulator
 
 
 @dataclass(frozen=True)

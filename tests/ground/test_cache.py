@@ -40,6 +40,8 @@ FLOWS = {
     },
     "lutcore.fpga.flow.netlist": {"gen/luts/families.py", "fpga/boards/boards.py"},
     "lutcore.fpga.flow.place": {"fpga/flow/tools.py"},
+    "lutcore.verif.sim.simulator": {"cache.py", "errors.py"},
+    "lutcore.verif.sim.native": {"verif/sim/simulator.py"},
 }
 
 

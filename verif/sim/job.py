@@ -357,7 +357,7 @@ def received_results(
     Parameters
     ----------
     fields : dict of str to int64 [beats, ...]
-        Of :func:`~lutcore.verif.sim.simulator.run_jobs`; all beats must have come.
+        Of :func:`~lutcore.verif.sim.play.run_jobs`; all beats must have come.
     """
     layout, _, _ = _layout(config, activations, tensor, order, 0)
     found = layout.collect(fields)

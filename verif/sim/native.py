@@ -51,7 +51,7 @@ def build_native(
     compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
     tools = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
     recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *tools]
-    folder = cache.folder() / "native" / cache.digest(*recipe)
+    folder = cache.folder() / "native" / cache.key(__name__, *recipe)
     folder.parent.mkdir(parents=True, exist_ok=True)
     program = folder / top
     with FileLock(f"{folder}.lock"):
@@ -83,7 +83,7 @@ def _includes(root: str) -> list[str]:
 
 def _runtime(root: str) -> list[str]:
     """Object files of Verilator's own runtime, compiled once for all designs."""
-    folder = cache.folder() / "native" / f"runtime-{cache.digest(root, *tool_versions())}"
+    folder = cache.folder() / "native" / f"runtime-{cache.key(__name__, root, *tool_versions())}"
     objects = [folder / f"{part}.o" for part in ("verilated", "verilated_threads")]
     with FileLock(f"{folder}.lock"):
         folder.mkdir(exist_ok=True)

@@ -7,7 +7,8 @@ from lutcore.gen.emit.rtl import verilog
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.samples.programs import MEMORY, memory_image, random_program
 from lutcore.verif.sim.axi_jobs import BENCH, STREAM_BENCH, TOP, HostJob, identified_core
-from lutcore.verif.sim.simulator import build, run_jobs
+from lutcore.verif.sim.play import run_jobs
+from lutcore.verif.sim.simulator import build
 
 STORE = "store.fp32 mem=r0 local=r1 rows=1 columns=4 pitch=0\nhalt"
 LOAD = "load.act mem=r0 local=r1 rows=1 bytes=64 pitch=0\nhalt"

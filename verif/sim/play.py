@@ -1,0 +1,106 @@
+"""Plays jobs into built simulations, in a cocotb bench, and returns its verdicts."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
+
+from lutcore.errors import InputError, ToolError
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.sim.simulator import Build, environment, log_tail
+
+#: The module with the cocotb test of a tile.
+TILE_BENCH = "lutcore.verif.bench.tile"
+
+
+class Job(Protocol):
+    """What a bench plays: a file of it."""
+
+    def save(self, path: Path) -> None:
+        """Write to an ``.npz`` file."""
+
+
+def run_jobs(
+    built: Build,
+    config: CoreConfig,
+    jobs: Sequence[Job],
+    waves_to: Path | None = None,
+    bench: str = TILE_BENCH,
+    received: bool = False,
+) -> list[dict[str, Any]]:
+    """Play jobs into a built design and return a verdict for each
+    (:func:`lutcore.verif.bench.tile.play`).
+
+    Mismatches are reported in the verdicts, not raised. ``bench`` is the module with the test. With
+    ``received`` a verdict has what the tile sent: field -> int64 [beats, ...].
+
+    Raises
+    ------
+    ToolError
+        The simulation itself did not complete.
+    """
+    with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
+        folder = Path(scratch)
+        paths = []
+        for i, job in enumerate(jobs):
+            paths.append(str(folder / f"job_{i}.npz"))
+            job.save(Path(paths[-1]))
+        plan, verdicts = folder / "plan.json", folder / "verdicts.json"
+        facts: dict[str, Any] = {"config": config.to_dict(), "jobs": paths}
+        if received:
+            facts["received"] = [f"{path}.received.npz" for path in paths]
+        plan.write_text(json.dumps(facts))
+        results, log = folder / "results.xml", folder / "run.log"
+        variables = {
+            "LUTCORE_JOBS": str(plan),
+            "LUTCORE_VERDICTS": str(verdicts),
+            "COCOTB_RESULTS_FILE": str(results),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+        failure: BaseException | None = None
+        try:
+            with environment({}):
+                get_runner(built.simulator).test(
+                    test_module=bench,
+                    hdl_toplevel=built.top,
+                    hdl_toplevel_lang="verilog",
+                    build_dir=built.folder,
+                    test_dir=folder,
+                    results_xml=str(results),
+                    extra_env=variables,
+                    waves=built.waves is not None,
+                    plusargs=["+verilator+rand+reset+2"] if built.simulator == "verilator" else [],
+                    log_file=log,
+                )
+        except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
+            failure = error
+        if waves_to is not None:
+            for dump in [*folder.glob("dump.*"), *built.folder.glob(f"{built.top}.fst")]:
+                _copy(dump, waves_to)
+        if not verdicts.exists() or not results.exists():
+            raise ToolError(f"{built.simulator} did not finish: {log_tail(log)}") from failure
+        found = json.loads(verdicts.read_text())
+        tests, failed = get_results(results)
+        agrees = bool(failed) == any(v["mismatches"] for v in found)
+        if tests != 1 or len(found) != len(jobs) or not agrees:
+            raise ToolError(f"{built.simulator} gave no clear verdict: {log_tail(log)}")
+        for verdict, path in zip(found, facts.get("received", ()), strict=False):
+            with np.load(path) as fields:
+                verdict["received"] = dict(fields)
+        return found
+
+
+def _copy(dump: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(dump, target)
+    except OSError as error:
+        raise InputError(f"cannot write waveform {target}: {error.strerror}") from error
