@@ -65,9 +65,12 @@ def sources_digest(*modules: str) -> str:
         if path in sources:
             continue
         sources[path] = path.read_bytes()
-        imported, members = _imports(sources[path])
-        waiting += map(_source, imported)
-        waiting += filter(None, map(_find, members))
+        for module, names in _imports(sources[path]):
+            source = _source(module)
+            waiting.append(source)
+            if source.name == "__init__.py":  # our packages hold modules, and nothing else
+                waiting += [_source(f"{module}.{name}") for name in names]
+        waiting = [found for found in waiting if found != _ROOT / "__init__.py"]
         # Packages on the way to a module run before it.
         waiting += [folder / "__init__.py" for folder in path.parents if _ROOT in folder.parents]
     listed = sorted((str(path.relative_to(_ROOT)), text) for path, text in sources.items())
@@ -92,23 +95,18 @@ def _find(module: str) -> Path | None:
 
 
 @functools.cache
-def _imports(text: bytes) -> tuple[list[str], list[str]]:
-    """Modules of ours that a source imports, and members of them that may be modules too."""
-    modules: list[str] = []
-    members: list[str] = []
+def _imports(text: bytes) -> list[tuple[str, list[str]]]:
+    """Modules of ours that a source imports, each with the names that it takes from there."""
+    found: list[tuple[str, list[str]]] = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            modules += [alias.name for alias in node.names]
+            found += [(alias.name, []) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             if node.level or not node.module:
                 raise ValueError(f"relative import in line {node.lineno}: name the module in full")
-            modules.append(node.module)
-            members += [f"{node.module}.{alias.name}" for alias in node.names]
-    ours = f"{__name__.partition('.')[0]}."
-    return (
-        [name for name in modules if name.startswith(ours)],
-        [name for name in members if name.startswith(ours)],
-    )
+            found.append((node.module, [alias.name for alias in node.names]))
+    ours = __name__.partition(".")[0]
+    return [(module, names) for module, names in found if module.partition(".")[0] == ours]
 
 
 def entry(kind: str, name: str) -> Path:
