@@ -9,9 +9,7 @@ from typing import Any
 from lutcore.compiler.schedule.engine_times import ComputeTimes, LoadTimes, Memory, StoreTimes
 from lutcore.compiler.schedule.timeline import Timeline
 from lutcore.errors import InputError
-from lutcore.hdl.bus.axi import PAGE_BITS
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.core.sequencer import QUIET
 from lutcore.hdl.isa.lmma import (
     ADDRESS_BITS,
     BY_OPCODE,
@@ -24,6 +22,7 @@ from lutcore.hdl.isa.lmma import (
     WAITS,
     Queue,
 )
+from lutcore.hdl.isa.pace import PAGE_BITS, QUIET
 
 #: Cycles of an instruction in the sequencer: read, execute.
 _PACE = 2

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 from lutcore.compiler.schedule.timeline import Timeline
 from lutcore.errors import InputError
-from lutcore.hdl.bus.axi import MOST_BEATS, PAGE_BITS
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.core.compute import AHEAD
-from lutcore.hdl.core.epilogue import latency
-from lutcore.hdl.core.load import PENDING
-from lutcore.hdl.core.store import OUTSTANDING, WORDS
 from lutcore.hdl.isa.lmma import OUTPUTS
+from lutcore.hdl.isa.pace import (
+    AHEAD,
+    MOST_BEATS,
+    OUTSTANDING,
+    PAGE_BITS,
+    PENDING,
+    WORDS,
+    epilogue_cycles,
+)
 
 _PAGE = 1 << PAGE_BITS
 #: What can be seen of a register's or queue's new value: the next cycle.
@@ -165,7 +169,7 @@ class ComputeTimes(Timeline):
     def __init__(self, config: CoreConfig, counts: Counter[str], free_tables: bool):
         super().__init__(counts=counts)
         self._config, self._free_tables = config, free_tables
-        self._latency = latency(config)
+        self._latency = epilogue_cycles(config)
         stages = 1 + config.aligned + (config.table == "int8")
         # An lmma was taken: by the feeder of activations, that of slices, the epilogue.
         self._fed, self._walked, self._tasked = (self.last(AHEAD) for _ in range(3))

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In
 
 from lutcore.errors import InputError
 from lutcore.fpga.gateware.memory import SharedMemory, store_signature
-from lutcore.hdl.bus.axi import PAGE_BITS
+from lutcore.hdl.isa.pace import PAGE_BITS
 
 
 def check_memory(size: int) -> None:

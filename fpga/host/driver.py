@@ -30,9 +30,9 @@ from lutcore.fpga.link.protocol import (
     facts,
 )
 from lutcore.gen.run.program import Run
-from lutcore.hdl.bus.axi import PAGE_BITS
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import Cause
+from lutcore.hdl.isa.pace import PAGE_BITS
 from lutcore.hdl.isa.registers import COUNTERS, REGISTERS, constants
 from lutcore.verif.isa.model import State
 

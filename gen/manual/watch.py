@@ -13,8 +13,8 @@ from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
 
 from lutcore.compiler.program.program import Program
-from lutcore.hdl.bus.axi import PAGE_BITS
 from lutcore.hdl.core.core import Core
+from lutcore.hdl.isa.pace import PAGE_BITS
 
 
 def watch(program: Program, **ports: str) -> tuple[np.ndarray, list[dict[str, Any]]]:

@@ -5,10 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from lutcore.hdl.isa.lmma import ADDRESS_BITS
-
-#: Bursts end at multiples of this many bytes, as AXI asks, and have 256 beats at most.
-PAGE_BITS = 12
-MOST_BEATS = 256
+from lutcore.hdl.isa.pace import MOST_BEATS, PAGE_BITS
 
 
 def axi4_signature(bits: int) -> wiring.Signature:

@@ -9,12 +9,10 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.core.epilogue import OPTIONS, Epilogue, sum_members
 from lutcore.hdl.isa.limits import Units
 from lutcore.hdl.isa.lmma import ADDRESS_BITS
+from lutcore.hdl.isa.pace import AHEAD
 from lutcore.hdl.parts.pieces import forward, parts
 from lutcore.hdl.tile.frontend import activations_layout
 from lutcore.hdl.tile.tile import Tile, weights_layout
-
-#: ``lmma`` whose tables are built while earlier ones are computed.
-AHEAD = 2
 
 
 def lmma_layout() -> data.StructLayout:

@@ -6,9 +6,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.bus.axi import PAGE_BITS, lite_signature
+from lutcore.hdl.bus.axi import lite_signature
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
+from lutcore.hdl.isa.pace import PAGE_BITS
 from lutcore.hdl.isa.registers import ADDRESS_WIDTH, COUNTERS, REGISTERS, constants
 
 #: Reads and writes outside of the table are answered so.

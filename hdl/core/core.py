@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect
 
-from lutcore.hdl.bus.axi import PAGE_BITS, read_members, write_members
+from lutcore.hdl.bus.axi import read_members, write_members
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.core.buffers import SumBuffer, make_buffer
@@ -23,6 +23,7 @@ from lutcore.hdl.isa.lmma import (
     Cause,
     Queue,
 )
+from lutcore.hdl.isa.pace import PAGE_BITS
 from lutcore.hdl.isa.registers import COUNTERS
 
 

@@ -12,19 +12,11 @@ from lutcore.hdl.floats.convert import FloatConverter
 from lutcore.hdl.floats.multiply import FloatMultiplier
 from lutcore.hdl.isa.limits import Units
 from lutcore.hdl.isa.lmma import ADDRESS_BITS
+from lutcore.hdl.isa.pace import ADDED, SCALED, epilogue_cycles, product_cycles
 from lutcore.hdl.parts.pieces import delayed
 from lutcore.hdl.parts.sharing import add_shared
 from lutcore.hdl.tile.blocks import scale_layout
 from lutcore.hdl.tile.drain import lanes, results_layout
-
-#: Cycles from P and its scale to the new sum; the old one must be there for the addition.
-_SCALED, _ADDED = 2, 3
-
-
-def latency(config: CoreConfig) -> int:
-    """Cycles from a result beat being taken to its sums being written."""
-    return 1 + product_kind(config).CYCLES + _SCALED + _ADDED
-
 
 #: How an ``lmma`` adds: fields and their bits.
 OPTIONS = {
@@ -55,7 +47,7 @@ class EpilogueLane(wiring.Component):
         ``zero`` is z'' rather than the record's; add P as it is; add to ``old``. They, and
         ``half``, stay as they are while an ``lmma`` is under way.
     sum : Out
-        ``latency(config) - 1`` cycles after ``dot``.
+        ``epilogue_cycles(config) - 1`` cycles after ``dot``.
     """
 
     def __init__(self, config: CoreConfig):
@@ -91,31 +83,29 @@ class EpilogueLane(wiring.Component):
         halved = Cat(whole[:23], (whole[23:31] - usual)[:8], whole[31])
         m.d.sync += scale.eq(Mux(self.half, halved, self.record))
         powers = config.power_range if config.block_scaled else None
-        m.submodules.multiplier = multiplier = FloatMultiplier(
-            FP32, pipeline=_SCALED, powers=powers
-        )
-        m.submodules.adder = adder = FloatAdder(FP32, pipeline=_ADDED)
+        m.submodules.multiplier = multiplier = FloatMultiplier(FP32, pipeline=SCALED, powers=powers)
+        m.submodules.adder = adder = FloatAdder(FP32, pipeline=ADDED)
         # Adding -0 changes nothing.
         empty = Const(FP32.sign_mask, 32)
         m.d.comb += [
             run_product.dot.eq(self.dot),
             run_product.row_sum.eq(self.row_sum),
             run_product.zero.eq(Mux(self.fixed_zero, self.zero, self.record[16:])),
-            multiplier.b.eq(delayed(m, scale, kind.CYCLES - 1, "scale")),
+            multiplier.b.eq(delayed(m, scale, product_cycles(config) - 1, "scale")),
             adder.a.eq(multiplier.result),
             adder.b.eq(Mux(self.accumulate, self.old, empty)),
         ]
         product: Value = run_product.product
         if config.block_scaled:
-            invalid = delayed(m, self.invalid, kind.CYCLES, "invalid")
+            invalid = delayed(m, self.invalid, product_cycles(config), "invalid")
             product = Mux(invalid, FP32.quiet_nan, product)
-            m.d.comb += multiplier.power.eq(delayed(m, self.power, kind.CYCLES, "power"))
+            m.d.comb += multiplier.power.eq(delayed(m, self.power, product_cycles(config), "power"))
         m.d.comb += [multiplier.a.eq(product), self.sum.eq(adder.result)]
         if config.integer_results:
-            late = delayed(m, run_product.low, kind.CYCLES - 1 + _SCALED, "low")
+            late = delayed(m, run_product.low, product_cycles(config) - 1 + SCALED, "low")
             total = Signal(32)
             m.d.comb += total.eq(late + Mux(self.accumulate, self.old, 0))
-            whole_sum = delayed(m, total, _ADDED, "total")
+            whole_sum = delayed(m, total, ADDED, "total")
             m.d.comb += self.sum.eq(Mux(self.integer, whole_sum, adder.result))
         return m
 
@@ -176,7 +166,7 @@ class Epilogue(wiring.Component):
         """Addresses run ahead of a pipeline that never stops."""
         m = Module()
         units = Units.of(self._config)
-        cycles = latency(self._config)
+        cycles = epilogue_cycles(self._config)
         task = Signal(task_layout())
         active = Signal()
         last = Signal()
@@ -232,7 +222,7 @@ class Epilogue(wiring.Component):
         done = delayed(m, last, cycles, "done", reset=True)
         m.d.comb += [
             self.idle.eq(~active & ~Cat(*valid[1:]).any()),
-            self.read_address.eq(delayed(m, acc, cycles - _ADDED - 1, "old_address")),
+            self.read_address.eq(delayed(m, acc, cycles - ADDED - 1, "old_address")),
             self.write_address.eq(delayed(m, acc, cycles, "address")),
             self.write_enable.eq(valid[cycles]),
             self.signal_load.eq(done & task.signal_load),

@@ -5,13 +5,11 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.bus.axi import PAGE_BITS, RowBursts, read_members
+from lutcore.hdl.bus.axi import RowBursts, read_members
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
+from lutcore.hdl.isa.pace import PAGE_BITS, PENDING
 from lutcore.hdl.parts.pieces import parts
-
-#: Loads whose data is still to come while the next one's addresses go out.
-PENDING = 4
 
 
 class Target(enum.Enum, shape=2):

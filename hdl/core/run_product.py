@@ -10,6 +10,7 @@ from lutcore.hdl.floats.add import FloatAdder
 from lutcore.hdl.floats.convert import IntegerToFloat
 from lutcore.hdl.floats.multiply import FloatMultiplier
 from lutcore.hdl.floats.numbers import negate
+from lutcore.hdl.isa.pace import FLOAT_PRODUCT, INTEGER_PRODUCT
 from lutcore.hdl.parts.pieces import delayed
 
 
@@ -31,12 +32,10 @@ class IntegerProduct(wiring.Component):
     dot, row_sum, zero : In
         D, R and z'', signed.
     product : Out
-        ``CYCLES`` later.
+        :data:`~lutcore.hdl.isa.pace.INTEGER_PRODUCT` cycles later.
     low : Out
         The low 32 bits of P, a cycle later.
     """
-
-    CYCLES = 2
 
     def __init__(self, config: CoreConfig):
         self._scale = config.form.scale
@@ -49,7 +48,9 @@ class IntegerProduct(wiring.Component):
         value = self._scale * self.dot.as_signed() - correction
         exact = Signal(value.shape(), reset_less=True)
         m.d.sync += exact.eq(value)
-        m.submodules.to_float = to_float = IntegerToFloat(len(exact), FP32, pipeline=1)
+        m.submodules.to_float = to_float = IntegerToFloat(
+            len(exact), FP32, pipeline=INTEGER_PRODUCT - 1
+        )
         m.d.comb += [
             to_float.a.eq(exact),
             self.product.eq(to_float.result),
@@ -70,10 +71,8 @@ class FloatProduct(wiring.Component):
     zero : In
         z'', signed.
     product : Out
-        ``CYCLES`` later.
+        :data:`~lutcore.hdl.isa.pace.FLOAT_PRODUCT` cycles later.
     """
-
-    CYCLES = 6
 
     def __init__(self, config: CoreConfig):
         assert config.form.scale == 1
@@ -82,15 +81,16 @@ class FloatProduct(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Convert z'' in one cycle, multiply in two, add in three."""
         m = Module()
+        before = FLOAT_PRODUCT - 3
         m.submodules.to_float = to_float = IntegerToFloat(len(self.zero), FP32)
-        m.submodules.multiplier = multiplier = FloatMultiplier(FP32, pipeline=2)
+        m.submodules.multiplier = multiplier = FloatMultiplier(FP32, pipeline=before - 1)
         m.submodules.adder = adder = FloatAdder(FP32, pipeline=3)
-        none = delayed(m, self.zero == 0, 3, "none")
+        none = delayed(m, self.zero == 0, before, "none")
         m.d.comb += [
             to_float.a.eq(self.zero),
             multiplier.a.eq(delayed(m, to_float.result, 1, "factor")),
             multiplier.b.eq(delayed(m, self.row_sum, 1, "row_sum")),
-            adder.a.eq(delayed(m, self.dot, 3, "dot")),
+            adder.a.eq(delayed(m, self.dot, before, "dot")),
             # Adding -0 changes nothing.
             adder.b.eq(Mux(none, FP32.sign_mask, negate(multiplier.result))),
             self.product.eq(adder.result),

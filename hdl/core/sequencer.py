@@ -19,9 +19,7 @@ from lutcore.hdl.isa.lmma import (
     Cause,
     Queue,
 )
-
-#: Cycles of standstill after which nothing can come any more: all handshakes take fewer.
-QUIET = 8
+from lutcore.hdl.isa.pace import QUIET
 
 
 class State(enum.Enum, shape=3):

@@ -5,18 +5,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.bus.axi import PAGE_BITS, RowBursts, write_members
+from lutcore.hdl.bus.axi import RowBursts, write_members
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import BF16, FP16, FP32
 from lutcore.hdl.core.load import fault_signature
 from lutcore.hdl.floats.convert import FloatConverter
 from lutcore.hdl.isa.limits import Units
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, OUTPUTS, Cause
+from lutcore.hdl.isa.pace import OUTSTANDING, PAGE_BITS, WORDS
 from lutcore.hdl.parts.pieces import parts
-
-#: Bursts under way at a time, and words that wait for the bus.
-OUTSTANDING = 8
-WORDS = 4
 
 _HALVES = {OUTPUTS.index("fp16"): FP16, OUTPUTS.index("bf16"): BF16}
 

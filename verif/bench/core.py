@@ -14,9 +14,9 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from lutcore.hdl.bus.axi import PAGE_BITS
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import ADDRESS_BITS
+from lutcore.hdl.isa.pace import PAGE_BITS
 from lutcore.verif.bench.streams import ProtocolError, StreamDriver, StreamMonitor
 
 #: Cycles without an end after which a job is given up.

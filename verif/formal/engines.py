@@ -10,12 +10,13 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, connect
 
-from lutcore.hdl.bus.axi import PAGE_BITS, AxiMaster, read_members, write_members
+from lutcore.hdl.bus.axi import AxiMaster, read_members, write_members
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.core.load import LoadEngine, Target, load_layout
 from lutcore.hdl.core.store import StoreEngine, store_layout
 from lutcore.hdl.isa.limits import Units
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, OUTPUTS
+from lutcore.hdl.isa.pace import PAGE_BITS
 from lutcore.verif.samples.cores import SMALL_CORES
 
 #: Few columns and a narrow bus keep the solver fast.

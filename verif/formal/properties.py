@@ -23,10 +23,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from lutcore.errors import InputError, ToolError
-from lutcore.hdl.bus.axi import PAGE_BITS, RowBursts, lite_signature, transfer_layout
+from lutcore.hdl.bus.axi import RowBursts, lite_signature, transfer_layout
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.core.control import Control
 from lutcore.hdl.isa.lmma import ADDRESS_BITS
+from lutcore.hdl.isa.pace import PAGE_BITS
 from lutcore.hdl.isa.registers import ADDRESS_WIDTH
 from lutcore.verif.formal.engines import LoadProperties, StoreProperties, stays
 
