@@ -7,11 +7,8 @@ import ml_dtypes
 import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.config.formats import FP32
 from lutcore.hdl.config.forms import TERNARY_K
-from lutcore.verif.golden.blocks import align, rounded, table_shift
-from lutcore.verif.golden.floats import entry_sum, tree_sum, widened
-from lutcore.verif.golden.formats import bits_type, convert, encode, number_type
+from lutcore.verif.isa.numbers import TYPES, aligned, byte_shifts, entry_sum, pair_sum, to_bytes
 
 _QUIET_NAN = 0x7FC00000
 
@@ -130,14 +127,11 @@ def _float_products(
     config: CoreConfig, rows: np.ndarray, index: np.ndarray, zeros: np.ndarray
 ) -> np.ndarray:
     """P in FP32, each operation rounded, planes from the highest and steps ascending."""
-    source, target = config.float_format, config.table_format
     steps, planes = index.shape[1], index.shape[3]
-    table = convert(rows.view(bits_type(source)), source, target)
+    target = TYPES[config.table_format.name]
+    table = rows.view(TYPES[config.activation]).astype(target)
     grouped = table.reshape(len(rows), steps, config.tables, 1, config.k)
-    factors = _factors(config.k)
-    shape = (*grouped.shape[:3], *factors.shape)
-    patterns = entry_sum(np.broadcast_to(grouped, shape), np.broadcast_to(factors, shape), target)
-    entries = widened(patterns, target)
+    entries = entry_sum(grouped * _factors(config.k).astype(target)).astype(np.float32)
     signs, places = _entries(index)
     dots = np.zeros((len(rows), len(index)), np.float32)
     sums = np.zeros((len(rows), 1), np.float32)
@@ -146,9 +140,9 @@ def _float_products(
         dots = dots + dots
         for step in range(steps):
             found = entries[:, step][:, every, places[:, step, :, plane]]
-            dots = dots + tree_sum(found * signs[:, step, :, plane].astype(np.float32))
+            dots = dots + pair_sum(found * signs[:, step, :, plane].astype(np.float32))
     for step in range(steps):
-        sums[:, 0] = sums[:, 0] + tree_sum(entries[:, step, :, -1])
+        sums[:, 0] = sums[:, 0] + pair_sum(entries[:, step, :, -1])
     return np.where(zeros == 0, dots, dots - zeros.astype(np.float32) * sums)
 
 
@@ -161,9 +155,9 @@ def _rounded_sums(
     """
     index = _indices(config, slices)
     k, planes = config.k, index.shape[3]
-    shifts = table_shift(values, k)
+    shifts = byte_shifts(values, k)
     grouped = values.reshape(len(values), -1, k)
-    entries = rounded(grouped @ _factors(k).T, shifts)
+    entries = to_bytes(grouped @ _factors(k).T, shifts)
     top, entry = (part.reshape(len(index), -1, planes) for part in _entries(index))
     counts = np.zeros((*entry.shape[:2], 1 << k - 1))
     for plane in range(planes):
@@ -173,7 +167,7 @@ def _rounded_sums(
         )
         np.put_along_axis(counts, where, weight, axis=2)
     dots = entries.reshape(len(values), -1).astype(np.float64) @ counts.reshape(len(index), -1).T
-    return dots.astype(np.int64), rounded(grouped.sum(axis=2), shifts).sum(axis=1), shifts
+    return dots.astype(np.int64), to_bytes(grouped.sum(axis=2), shifts).sum(axis=1), shifts
 
 
 def run_products(
@@ -207,9 +201,8 @@ def run_products(
         with np.errstate(all="ignore"):
             return RunProducts(_float_products(config, rows, index, zeros), powers, invalid)
     if config.is_float:
-        floats = rows.view(number_type(config.float_format))
-        with np.errstate(invalid="ignore"):  # signalling NaN
-            values, powers, invalid = align(floats, config)
+        patterns = rows.view(f"<u{config.activation_bits // 8}")
+        values, powers, invalid = aligned(patterns, config)
     else:
         values = rows.view(f"<i{config.activation_bits // 8}").astype(np.int64)
     if config.table == "int8":
@@ -227,7 +220,7 @@ def scaled(products: RunProducts, scales: np.ndarray) -> np.ndarray:
         total = values * scales
     else:
         wide = values.astype(np.float64) * scales.astype(np.float64)
-        total = encode(np.ldexp(wide, products.powers[:, None]), FP32).view(np.float32)
+        total = np.ldexp(wide, products.powers[:, None]).astype(np.float32)
     if not products.invalid.any():
         return total
     return np.where(products.invalid[:, None], np.float32(np.nan), total)
