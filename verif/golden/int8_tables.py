@@ -1,9 +1,8 @@
 """Products with eight-bit tables at the speed of a matrix product.
 
-``lutcore.verif.golden.blocks`` states the arithmetic, table by table; here the tables of a row
-become one long vector of entries, and the weights a matrix that counts how often each entry is
-read, with its sign and its plane's power of two. One product of the two is the same sum (tests hold
-it to that).
+:mod:`lutcore.verif.golden.blocks` has the arithmetic of a table. Here the tables of a row become one
+long vector of entries, and the weights a matrix that counts how often each entry is read, with its
+sign and its plane's power of two. One product of the two is the same sum (tests hold it to that).
 """
 
 import itertools
@@ -14,6 +13,7 @@ from lutcore.compiler.importers.checkpoint import Checkpoint
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.golden.blocks import rounded, table_shift
 
 
 def entries(codes: np.ndarray, k: int, block: int) -> np.ndarray:
@@ -25,14 +25,11 @@ def entries(codes: np.ndarray, k: int, block: int) -> np.ndarray:
     block : int
         Activations that share one shift: the least one for which all their tables fit 127.
     """
-    m = len(codes)
-    values = codes.astype(np.float32).reshape(m, -1, block // k, k)
-    signs = _signs(k).astype(np.float32)
-    sums = values @ signs.T
-    largest = np.abs(values).sum(axis=3).max(axis=2)
-    shift = np.maximum(np.ceil(np.log2(np.maximum(largest, 1) / 127)), 0)
-    unit = np.exp2(shift).astype(np.float32)[:, :, None, None]
-    return (np.rint(sums / unit) * unit).reshape(m, -1)
+    values = codes.astype(np.int64).reshape(-1, block)
+    shifts = table_shift(values, k)
+    sums = values.reshape(len(values), -1, k) @ _signs(k).T
+    tables = rounded(sums, shifts) << shifts[:, None, None]
+    return tables.reshape(len(codes), -1).astype(np.float32)
 
 
 def reads(tensor: QuantTensor, k: int) -> np.ndarray:
