@@ -1,14 +1,11 @@
 """Graphs as text, and as drawings."""
 
-import shutil
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
+from lutcore import tools
 from lutcore.compiler.graph.ir import Graph, Node
 from lutcore.compiler.graph.ops import OPS
-from lutcore.errors import ToolError
+from lutcore.errors import InputError
 
 _COLOURS = {"core": "#cfe8d5", "both": "#e3efd0", "host": "#ececec"}
 
@@ -85,18 +82,12 @@ def rendered(text: str) -> str:
 
     Raises
     ------
+    InputError
+        It is not installed.
     ToolError
-        It is not installed, or failed.
+        It failed.
     """
-    beside = str(Path(sys.executable).parent)
-    tool = next(
-        (found for name in ("graphviz-pure", "dot") for path in (beside, None)
-         if (found := shutil.which(name, path=path))),
-        None,
-    )  # fmt: skip
+    tool = tools.find("graphviz-pure", beside=True) or tools.find("dot")
     if tool is None:
-        raise ToolError("Graphviz is missing: pip install graphviz-pure")
-    run = subprocess.run([tool, "-Tsvg"], input=text, capture_output=True, text=True)
-    if run.returncode:
-        raise ToolError(f"{tool} failed: {run.stderr.strip()[:200]}")
-    return run.stdout
+        raise InputError("Graphviz is missing: pip install graphviz-pure")
+    return tools.run("Graphviz", [tool, "-Tsvg"], text=text).out

@@ -1,14 +1,13 @@
 """Place and route, and packing: nextpnr and the packer of each family."""
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lutcore.errors import ToolError
+from lutcore import tools
 from lutcore.fpga.boards.boards import Board, Pin
 from lutcore.fpga.flow.tools import (
     ECPPACK,
@@ -22,6 +21,10 @@ from lutcore.fpga.flow.tools import (
     Tool,
     command,
 )
+
+#: Seconds after which place and route is given up: the WebAssembly router takes an hour for 50,000
+#: LUTs.
+LIMIT = 4 * 3600
 
 #: Told about each line that a tool says.
 Progress = Callable[[str], None]
@@ -123,43 +126,6 @@ FLOWS: dict[str, Flow] = {
 }
 
 
-def run_tool(
-    arguments: list[str],
-    folder: Path,
-    name: str,
-    progress: Progress | None = None,
-) -> None:
-    """Run a tool in a folder.
-
-    Raises
-    ------
-    ToolError
-        It failed; with the last things that it said.
-    """
-    said: list[str] = []
-    with subprocess.Popen(
-        arguments,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                said.append(line.rstrip())
-                if progress:
-                    progress(said[-1])
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode:
-        wrong = [line for line in said if "ERROR" in line] or [line for line in said if line][-2:]
-        raise ToolError(f"{name} failed: {' '.join(wrong[:2]) or 'no output'}")
-
-
 @dataclass(frozen=True)
 class Placed:
     """A placed and routed design.
@@ -203,11 +169,12 @@ def place_and_route(
         (folder / "pins.txt").write_text(flow.constraints(pins))
         options = ["--json", "netlist.json", "--report", "report.json", "--seed", str(seed)]
         options += ["--freq", f"{clock:g}", "--timing-allow-fail"]
-        run_tool(
-            [*start, *board.device, *options, *flow.place_options],
-            folder,
+        tools.run(
             flow.place.program,
-            progress,
+            [*start, *board.device, *options, *flow.place_options],
+            folder=folder,
+            limit=LIMIT,
+            says=progress or (lambda line: None),
         )
         report = json.loads((folder / "report.json").read_text())
         return Placed((folder / "placed.txt").read_text(), report)
@@ -220,5 +187,7 @@ def pack(board: Board, placed: str, *, native: bool = False) -> bytes:
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         folder = Path(scratch)
         (folder / "placed.txt").write_text(placed)
-        run_tool([*start, *board.pack, *flow.pack_options], folder, flow.pack.program)
+        tools.run(
+            flow.pack.program, [*start, *board.pack, *flow.pack_options], folder=folder, limit=LIMIT
+        )
         return (folder / "packed").read_bytes()

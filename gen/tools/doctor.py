@@ -1,12 +1,10 @@
 """Which tools are here, at which version, and how to get those that are missing."""
 
 import importlib.metadata
-import re
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 
+from lutcore import tools
 from lutcore.verif.sim.simulator import wave_format
 
 
@@ -50,21 +48,8 @@ _PACKAGES = (
 
 
 def _program_version(name: str, arguments: tuple[str, ...]) -> str | None:
-    if shutil.which(name) is None:
-        return None
-    try:
-        result = subprocess.run(
-            [name, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "present, does not answer"
-    found = re.search(r"\d+\.\d+[\w.]*", result.stdout + result.stderr)
-    return found.group() if found else "present"
+    found = tools.find(name)
+    return found and (tools.version(found, *arguments) or "present, does not say")
 
 
 def _package_version(name: str) -> str | None:
@@ -77,16 +62,16 @@ def _package_version(name: str) -> str | None:
 def examine() -> list[Tool]:
     """Look for every tool that some command uses."""
     python = ".".join(map(str, sys.version_info[:3]))
-    tools = [Tool("python", "runs everything", True, python, "Python 3.11 or newer")]
-    tools += [
+    found = [Tool("python", "runs everything", True, python, "Python 3.11 or newer")]
+    found += [
         Tool(name, purpose, required, _program_version(name, arguments), remedy)
         for name, purpose, required, arguments, remedy in _PROGRAMS
     ]
-    tools += [
+    found += [
         Tool(name, purpose, required, _package_version(name), f"pip install {name}")
         for name, purpose, required in _PACKAGES
     ]
-    fst = "found" if shutil.which("g++") and wave_format() == "fst" else None
+    fst = "found" if tools.find("g++") and wave_format() == "fst" else None
     purpose = "FST waveforms (VCD without)"
-    tools.append(Tool("lz4.h", purpose, False, fst, "apt-get install liblz4-dev"))
-    return tools
+    found.append(Tool("lz4.h", purpose, False, fst, "apt-get install liblz4-dev"))
+    return found

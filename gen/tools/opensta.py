@@ -1,16 +1,13 @@
 """OpenSTA: static timing and power of a mapped netlist, where the program ``sta`` is installed."""
 
 import contextlib
-import functools
-import os
 import re
-import shutil
-import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lutcore import tools
 from lutcore.errors import InputError, ToolError
 
 _STAGE = re.compile(r"^ *([\d.]+) +[\d.]+ [v^] (\S+) \((\w+)\)$", re.MULTILINE)
@@ -21,20 +18,18 @@ _ENDS = "report_checks -format end -digits 4 -group_count 1000000"
 LIMIT = 600
 #: What a session prints when it is done with a question.
 _DONE = "@done@"
-_GIVEN_UP = "OpenSTA was given up after {:g} seconds"
+_GIVEN_UP = "OpenSTA was given up after {:g} s"
 _REMEDY = "apt-get install opensta (or your system's package of it), or set LUTCORE_STA"
 
 
 def sta_command() -> str | None:
     """The program: the one that ``LUTCORE_STA`` names, else ``sta`` on the path, else None."""
-    return shutil.which(os.environ.get("LUTCORE_STA") or "sta")
+    return tools.find("sta", variable="LUTCORE_STA")
 
 
-@functools.lru_cache
 def sta_version(command: str) -> str:
     """Its version, as it prints it."""
-    result = subprocess.run([command, "-version"], capture_output=True, text=True, check=False)
-    return (result.stdout.split() or ["unknown"])[0]
+    return tools.version(command, "-version") or "unknown"
 
 
 def _needed() -> str:
@@ -61,24 +56,13 @@ def run_sta(
         folder = Path(scratch)
         for name, data in {**files, "run.tcl": script.encode()}.items():
             (folder / name).write_bytes(data)
-        try:
-            result = subprocess.run(
-                [command, "-no_init", "-no_splash", "-exit", "run.tcl"],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=limit,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ToolError(_GIVEN_UP.format(limit)) from error
-        printed = result.stdout + result.stderr
+        start = [command, "-no_init", "-no_splash", "-exit", "run.tcl"]
+        done = tools.run("OpenSTA", start, folder=folder, limit=limit, check=False)
+        printed = done.out + done.err
         wrong = [line for line in printed.splitlines() if line.startswith("Error")]
         missing = [name for name in outputs if not (folder / name).exists()]
-        if result.returncode or wrong or missing:
-            said = " ".join(wrong[:2]) or " ".join(printed.splitlines()[-3:]) or "no output"
-            raise ToolError(f"OpenSTA failed: {said}")
+        if done.status or wrong or missing:
+            raise tools.failure("OpenSTA", done, "\n".join(wrong))
         return printed, {name: (folder / name).read_text() for name in outputs}
 
 
@@ -92,15 +76,7 @@ class Session:
         self._folder = tempfile.TemporaryDirectory(prefix="lutcore-")
         for name, data in files.items():
             (Path(self._folder.name) / name).write_bytes(data)
-        self._process = subprocess.Popen(
-            [command, "-no_init", "-no_splash"],
-            cwd=self._folder.name,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+        self._process = tools.start([command, "-no_init", "-no_splash"], folder=self._folder.name)
         try:
             self.ask(script)
         except ToolError:
@@ -123,7 +99,7 @@ class Session:
 
     def _give_up(self) -> None:
         self._given_up = True
-        self._process.kill()
+        tools.end(self._process)
 
     def ask(self, script: str) -> str:
         """Run Tcl; returns what it printed.

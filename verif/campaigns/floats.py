@@ -12,7 +12,6 @@ happen: uniform bit patterns of FP32 hardly ever meet within one another's preci
 
 import argparse
 import itertools
-import os
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from lutcore import tools
 from lutcore.errors import InputError, ToolError
 from lutcore.hdl.config.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
 from lutcore.hdl.floats.add import FloatAdder
@@ -39,7 +39,7 @@ from lutcore.hdl.floats.convert import FloatConverter, IntegerToFloat
 from lutcore.hdl.floats.multiply import FloatMultiplier
 from lutcore.hdl.floats.numbers import double
 from lutcore.verif.golden import formats as reference
-from lutcore.verif.sim.native import build_native, run_tool
+from lutcore.verif.sim.native import build_native
 
 _HARNESS = Path(__file__).with_name("float_harness.cpp")
 #: Operand sets that are in memory at a time.
@@ -206,7 +206,7 @@ def evaluate(program: Path, unit: Unit, *operands: NDArray) -> NDArray[np.uint32
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         inputs, outputs = Path(scratch) / "operands", Path(scratch) / "results"
         sets.astype(unit.word).tofile(inputs)
-        run_tool([str(program), str(inputs), str(outputs)], dict(os.environ))
+        tools.run("the harness", [str(program), str(inputs), str(outputs)])
         results = np.fromfile(outputs, np.uint32)
     if len(results) != len(sets):
         raise ToolError(f"{unit.name} gave {len(results)} results for {len(sets)} operands")

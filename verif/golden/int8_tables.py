@@ -1,8 +1,9 @@
 """Products with eight-bit tables at the speed of a matrix product.
 
-:mod:`lutcore.verif.golden.blocks` has the arithmetic of a table. Here the tables of a row become one
-long vector of entries, and the weights a matrix that counts how often each entry is read, with its
-sign and its plane's power of two. One product of the two is the same sum (tests hold it to that).
+:mod:`lutcore.verif.golden.blocks` has the arithmetic of a table. Here the tables of a row become
+one long vector of entries, and the weights a matrix that counts how often each entry is read, with
+its sign and its plane's power of two. One product of the two is the same sum (tests hold it to
+that).
 """
 
 import itertools

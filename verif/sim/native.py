@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
-from lutcore import cache
-from lutcore.errors import InputError, ToolError
+from lutcore import cache, tools
 from lutcore.verif.sim.simulator import tool_versions, verilator_environment
 
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
@@ -45,12 +43,11 @@ def build_native(
         The build failed.
     """
     environment = os.environ | verilator_environment()
-    if not shutil.which("g++"):
-        raise InputError("g++ is missing, Verilator needs it: apt-get install g++")
+    tools.need("g++", "Verilator needs it: apt-get install g++")
     headers = headers or {}
     compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
-    tools = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
-    recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *tools]
+    flow = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
+    recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *flow]
     folder = cache.folder() / "native" / cache.key(__name__, *recipe)
     folder.parent.mkdir(parents=True, exist_ok=True)
     program = folder / top
@@ -63,8 +60,10 @@ def build_native(
             for name, text in headers.items():
                 (folder / name).write_text(text)
             flags = [*_VERILATOR_FLAGS, *options, "--prefix", f"V{top}", "--top-module", top]
-            run_tool(["verilator", *flags, "--Mdir", str(folder), str(source)], environment)
-            root = run_tool(["verilator", "--getenv", "VERILATOR_ROOT"], environment).strip()
+            verilator = ["verilator", *flags, "--Mdir", str(folder), str(source)]
+            tools.run("Verilator", verilator, environment=environment)
+            ask = ["verilator", "--getenv", "VERILATOR_ROOT"]
+            root = tools.run("Verilator", ask, environment=environment).out.strip()
             includes = [f"-I{folder}", *_includes(root)]
             # One translation unit: most of the time goes into reading Verilator's headers.
             parts = [*sorted(folder.glob(f"V{top}*.cpp")), harness]
@@ -72,7 +71,8 @@ def build_native(
             everything.write_text("".join(f'#include "{part}"\n' for part in parts))
             macros = [f"-D{definition}" for definition in definitions]
             command = ["g++", *compiler, *macros, *includes, "-o", str(program)]
-            run_tool([*command, str(everything), *_runtime(root), "-pthread"], environment)
+            command += [str(everything), *_runtime(root), "-pthread"]
+            tools.run("g++", command, environment=environment)
             (folder / "done").touch()
     return program
 
@@ -92,17 +92,6 @@ def _runtime(root: str) -> list[str]:
                 source = f"{root}/include/{target.stem}.cpp"
                 partial_target = target.with_suffix(".partial")
                 options = [_STANDARD, "-O1", *_includes(root), "-c", source]
-                run_tool(["g++", *options, "-o", str(partial_target)], dict(os.environ))
+                tools.run("g++", ["g++", *options, "-o", str(partial_target)])
                 partial_target.rename(target)
     return [str(target) for target in objects]
-
-
-def run_tool(command: Sequence[str], environment: dict[str, str]) -> str:
-    """What a command prints; a :class:`ToolError` with the end of its output if it fails."""
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, errors="replace", check=False
-    )
-    if done.returncode:
-        lines = (done.stderr or done.stdout).splitlines()[-15:]
-        raise ToolError(f"{Path(command[0]).name} failed: " + "\n".join(lines))
-    return done.stdout

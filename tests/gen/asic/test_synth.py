@@ -344,10 +344,10 @@ def test_failure_of_yosys_is_told():
 
 @needs_opensta
 def test_opensta_that_does_not_end_is_given_up():
-    with pytest.raises(synth.ToolError, match=r"OpenSTA was given up after 0\.2 seconds"):
+    with pytest.raises(synth.ToolError, match=r"OpenSTA was given up after 0\.2 s"):
         run_sta("after 5000", {}, limit=0.2)
     with (
-        pytest.raises(synth.ToolError, match=r"OpenSTA was given up after 0\.2 seconds"),
+        pytest.raises(synth.ToolError, match=r"OpenSTA was given up after 0\.2 s"),
         Session({}, "after 5000", limit=0.2),
     ):
         pass
