@@ -33,7 +33,7 @@ _DEPTHS = (float("inf"), 7.0, 6.0, 4.0, 2.0)
 _SIZABLE, _HOPELESS = 0.15, 0.4
 
 #: ABC: least area without more levels; complex gates are found by ``&nf``.
-_ABC = "strash; ifraig; scorr; drw -l; drf -l; &get -n; &nf; &put\n"
+AREA_SCRIPT = "strash; ifraig; scorr; drw -l; drf -l; &get -n; &nf; &put\n"
 
 #: Carry chains of full adders for what :mod:`lutcore.gen.asic.compressor` leaves: products and
 #: comparisons. Bits with a constant input, of a mere sign extension or with a carry that nobody
@@ -196,7 +196,10 @@ class _Flow:
             "rename -enumerate -pattern _%_",
             "write_json mapped.json",
         ]
-        files = self._files | {"c.json": json.dumps(design).encode(), "abc.script": _ABC.encode()}
+        files = self._files | {
+            "c.json": json.dumps(design).encode(),
+            "abc.script": AREA_SCRIPT.encode(),
+        }
         mapped = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
         modules = mapped["modules"]
         mapped["modules"] = {n: m for n, m in modules.items() if n not in self._library.cells}

@@ -34,7 +34,7 @@ from lutcore.errors import InputError, ToolError
 from lutcore.gen.asic.buffering import use_inverted_outputs
 from lutcore.gen.asic.closing import Closing
 from lutcore.gen.asic.liberty import library_name, library_path
-from lutcore.gen.asic.mapping import tool_versions
+from lutcore.gen.asic.mapping import AREA_SCRIPT, tool_versions
 from lutcore.gen.asic.synth import read_library, synthesise
 from lutcore.gen.experiments.accuracy import relative_error
 from lutcore.gen.run.tile import as_format, random_tensor
@@ -337,8 +337,10 @@ class _Flow:
 
     def _gates(self, text: str, top: str, tight: float) -> Json:
         libraries = " ".join(f"-liberty {name}" for name in self._contents)
-        picoseconds = 1000 * (self.period or 1e6)
-        abc = _ABC.format(loose=_LOOSE * picoseconds, tight=tight * picoseconds)
+        picoseconds = 1000 * (self.period or 0.0)
+        abc = AREA_SCRIPT
+        if self.period:
+            abc = _ABC.format(loose=_LOOSE * picoseconds, tight=tight * picoseconds)
         script = [
             "read_rtlil design.il",
             f"synth -flatten -top {top} -noabc",

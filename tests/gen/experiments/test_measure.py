@@ -257,3 +257,10 @@ def test_units_of_their_own_are_points_too(slack, is_closed, monkeypatch):
     assert (found["design"], found["ge_per_op"]) == ("dp4-fused", 2000.0)
     assert (found["unit_ge"], found["precompute_ge"]) == (6000.0, 2000.0)
     assert (found["closed"], found["pipeline"]) == (is_closed, 7)
+
+
+def test_a_unit_has_an_area_without_a_library():
+    """The recipe for speed needs delays, which the neutral library has not."""
+    found = measure(Point(config=TINY, measure="dp4", unit="lut-aligned"))
+    assert 300 < found["area_ge"] < 3000
+    assert (found["closed"], found["slack_ns"], found["error"]) == (None, None, None)
