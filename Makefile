@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types wheel presets floats campaign fuzz bench bitstream study docs check-tools clean
+.PHONY: help demo test check lint types test-latest wheel presets floats campaign fuzz bench bitstream study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,11 @@ STUDY_FLAGS = $(if $(LIBERTY),--liberty $(LIBERTY)) $(if $(PERIOD),--period $(PE
 study: $(READY)  ## the paper's figures, a reduced set: make study LIBERTY=cells.lib.gz PERIOD=1.0
 	$(BIN)/lutcore study all --reduced --jobs $(JOBS) -o build/studies $(STUDY_FLAGS)
 
+test-latest:  ## all tests with the newest versions that pyproject.toml allows; not part of CI
+	$(PYTHON) -m venv $(VENV)-latest
+	$(VENV)-latest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs,study,fpga]'
+	$(VENV)-latest/bin/python -m pytest -n $(JOBS) --dist worksteal
+
 wheel: $(READY)  ## build the wheel, install it elsewhere, and run its commands there
 	.ci/wheel
 
@@ -64,7 +69,7 @@ docs: $(READY)  ## build the manual into docs/_build
 	@echo "docs/_build/index.html"
 
 clean:  ## remove .venv and everything built
-	rm -rf $(VENV) build dist docs/_build .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf $(VENV) $(VENV)-latest build dist docs/_build .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Fails before anything is installed, with the remedy.
