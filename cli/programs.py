@@ -152,11 +152,12 @@ def run(
 
     from lutcore.compiler.program.program import Program
     from lutcore.fpga.host.run import run_on_board
-    from lutcore.gen.run.program import TARGETS, compare
+    from lutcore.gen.run.machines import MACHINES
+    from lutcore.gen.run.program import compare
     from lutcore.verif.sim.core import Conditions
 
-    if on not in (*TARGETS, "board"):
-        raise InputError(f"--on must be one of {', '.join(TARGETS)}, board, not {on!r}")
+    if on not in (*MACHINES, "board"):
+        raise InputError(f"--on must be one of {', '.join(MACHINES)}, board, not {on!r}")
     loaded = Program.load(program)
     with ERR.status(f"running {program.name} on {on}"):
         if port is not None:

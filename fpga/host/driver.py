@@ -29,7 +29,7 @@ from lutcore.fpga.link.protocol import (
     Request,
     facts,
 )
-from lutcore.gen.run.program import Run
+from lutcore.gen.run.program import Run, run
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.hdl.isa.pace import PAGE_BITS
@@ -221,17 +221,7 @@ class Device:
                 f"the program takes {image.size} bytes of memory, the board has {self.memory}: "
                 f"use fewer rows, or a part of the tensor"
             )
-        image = np.pad(image, (0, -image.size % WORD_BYTES))
-        self.write(0, image.tobytes())
-        began = time.perf_counter()
-        state, counters = self.execute(program.address, len(program.words), timeout)
-        seconds = time.perf_counter() - began
-        output = program.output
-        low = output.address // WORD_BYTES * WORD_BYTES
-        size = -(-(output.address + output.rows * output.pitch - low) // WORD_BYTES) * WORD_BYTES
-        size = min(size, image.size - low)
-        image[low : low + size] = np.frombuffer(self.read(low, size), np.uint8)
-        return Run(state, counters, output.read(image), seconds, image[: program.memory.size])
+        return run(program, BoardMachine(self, timeout), whole=False)
 
     def execute(
         self, address: int, length: int, timeout: float = 600.0
@@ -294,12 +284,12 @@ class Device:
         """
         if not is_core(self.config):
             return tile_matmul(self, tensor, activations)
-        run = self.run(gemm(self.config, tensor, activations))
-        if run.state.cause:
+        found = self.run(gemm(self.config, tensor, activations))
+        if found.state.cause:
             raise ToolError(
-                f"the core ended with fault {run.state.cause.name} at {run.state.address:#x}"
+                f"the core ended with fault {found.state.cause.name} at {found.state.address:#x}"
             )
-        return run.output.view(np.float32)
+        return found.output.view(np.float32)
 
     def close(self) -> None:
         """Close the port, and end a simulation that :meth:`open` began."""
@@ -310,6 +300,40 @@ class Device:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+class BoardMachine:
+    """A board as the machine that programs and networks run on
+    (:class:`lutcore.gen.run.machines.Machine`).
+
+    Parameters
+    ----------
+    device : Device
+    timeout : float
+        Seconds that a program may take.
+    """
+
+    def __init__(self, device: Device, timeout: float = 600.0):
+        self._device, self._timeout = device, timeout
+
+    def write(self, address: int, content: np.ndarray) -> None:
+        """Write bytes; what follows them in their last word becomes 0."""
+        self._device.write(address, np.pad(content, (0, -content.size % WORD_BYTES)).tobytes())
+
+    def read(self, address: int, size: int) -> np.ndarray:
+        """Read bytes, uint8."""
+        low = address // WORD_BYTES * WORD_BYTES
+        high = -(-(address + size) // WORD_BYTES) * WORD_BYTES
+        words = np.frombuffer(self._device.read(low, high - low), np.uint8)
+        return words[address - low :][:size]
+
+    def execute(self, address: int, length: int) -> tuple[State, dict[str, int]]:
+        """Run the program there; its state and performance counters."""
+        return self._device.execute(address, length, self._timeout)
+
+    def close(self) -> None:
+        """Close the port."""
+        self._device.close()
 
 
 def read_metadata(path: Path) -> tuple[CoreConfig, int]:

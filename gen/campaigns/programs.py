@@ -17,7 +17,7 @@ from rich.table import Table
 
 from lutcore.compiler.program.assembler import to_bytes
 from lutcore.errors import ToolError
-from lutcore.gen.run.program import simulation
+from lutcore.gen.run.machines import simulation
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.isa.model import IsaModel

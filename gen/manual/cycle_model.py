@@ -20,7 +20,7 @@ from lutcore.compiler.schedule.cycles import Cycles, cycles
 from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.compiler.schedule.search import search, shape_problem
 from lutcore.files import fill_table
-from lutcore.gen.run.program import simulation
+from lutcore.gen.run.machines import simulation
 from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config

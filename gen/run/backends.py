@@ -1,5 +1,7 @@
 """Who multiplies by the matrices of a compiled network: the golden model, the ISA model, or RTL."""
 
+import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -7,12 +9,9 @@ import numpy as np
 from lutcore.compiler.lowering.container import Container, Layer
 from lutcore.compiler.program.activations import activation_image
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.emit.registers import c_header
-from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.run.machines import MACHINES, Machine, open_machine
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.golden.linear import GoldenLinear
-from lutcore.verif.isa.model import IsaModel, State
-from lutcore.verif.sim.core import CoreSimulation
 
 
 class Backend(Protocol):
@@ -52,76 +51,6 @@ class GoldenBackend:
 
     def close(self) -> None:
         """Nothing."""
-
-
-class Machine(Protocol):
-    """A core with a memory that stays."""
-
-    def write(self, address: int, content: np.ndarray) -> None:
-        """Write bytes."""
-        ...
-
-    def read(self, address: int, size: int) -> np.ndarray:
-        """Read bytes, uint8."""
-        ...
-
-    def execute(self, address: int, length: int) -> tuple[State, dict[str, int]]:
-        """Run the program there; its state and performance counters."""
-        ...
-
-    def close(self) -> None:
-        """End it."""
-        ...
-
-
-class IsaMachine:
-    """The ISA model."""
-
-    def __init__(self, container: Container):
-        self._memory = np.zeros(container.memory, np.uint8)
-        self._model = IsaModel(container.config, self._memory)
-
-    def write(self, address: int, content: np.ndarray) -> None:
-        """Write bytes."""
-        self._memory[address : address + content.size] = content
-
-    def read(self, address: int, size: int) -> np.ndarray:
-        """Read bytes."""
-        return self._memory[address : address + size]
-
-    def execute(self, address: int, length: int) -> tuple[State, dict[str, int]]:
-        """Run a program."""
-        return self._model.run(address, length), {}
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class RtlMachine:
-    """The generated Verilog, simulated."""
-
-    def __init__(self, container: Container):
-        config = container.config.replace(name="core")
-        self._core = CoreSimulation(config, verilog(config, "axi"), c_header())
-        self._core.resize(container.memory)
-
-    def write(self, address: int, content: np.ndarray) -> None:
-        """Write bytes."""
-        self._core.write(address, content)
-
-    def read(self, address: int, size: int) -> np.ndarray:
-        """Read bytes."""
-        return self._core.read(address, size)
-
-    def execute(self, address: int, length: int) -> tuple[State, dict[str, int]]:
-        """Run a program."""
-        outcome = self._core.execute(address, length)
-        outcome.check()
-        return outcome.state, outcome.counters
-
-    def close(self) -> None:
-        """End the simulation."""
-        self._core.close()
 
 
 class CoreBackend:
@@ -209,10 +138,13 @@ class CheckedBackend:
         self._backend.close()
 
 
-_BACKENDS = {
+def _on_machine(name: str, container: Container) -> CoreBackend:
+    return CoreBackend(container, open_machine(name, container.config, container.memory))
+
+
+_BACKENDS: dict[str, Callable[[Container], Backend]] = {
     "golden": GoldenBackend,
-    "isa": lambda container: CoreBackend(container, IsaMachine(container)),
-    "rtl": lambda container: CoreBackend(container, RtlMachine(container)),
+    **{name: functools.partial(_on_machine, name) for name in MACHINES},
 }
 #: What networks run on.
 BACKENDS = tuple(_BACKENDS)

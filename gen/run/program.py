@@ -1,4 +1,4 @@
-"""Programs on the ISA model or on RTL."""
+"""Programs on machines."""
 
 import time
 from dataclasses import dataclass, replace
@@ -7,15 +7,9 @@ from typing import Any
 import numpy as np
 
 from lutcore.compiler.program.program import Program
-from lutcore.errors import InputError
-from lutcore.gen.emit.registers import c_header
-from lutcore.gen.emit.rtl import verilog
-from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.isa.model import IsaModel, State
-from lutcore.verif.sim.core import Conditions, CoreSimulation
-
-#: What a program can run on.
-TARGETS = ("isa", "rtl")
+from lutcore.gen.run.machines import IsaMachine, Machine, open_machine
+from lutcore.verif.isa.model import State
+from lutcore.verif.sim.core import Conditions
 
 
 @dataclass(frozen=True)
@@ -55,49 +49,52 @@ class Run:
         return facts
 
 
-def simulation(config: CoreConfig) -> CoreSimulation:
-    """A core's RTL, compiled."""
-    return CoreSimulation(config, verilog(config.replace(name="core"), "axi"), c_header())
+def run(program: Program, machine: Machine, *, whole: bool = True) -> Run:
+    """Run a program on a machine whose memory it has for itself.
+
+    Parameters
+    ----------
+    whole : bool
+        Read all memory back; otherwise only the result, the rest is as it was written.
+
+    Raises
+    ------
+    ToolError
+        The machine failed, or did not come to an end.
+    """
+    memory = program.image()
+    machine.write(0, memory)
+    began = time.perf_counter()
+    state, counters = machine.execute(program.address, len(program.words))
+    seconds = time.perf_counter() - began
+    output = program.output
+    low, size = (0, memory.size) if whole else (output.address, output.rows * output.pitch)
+    size = min(size, memory.size - low)
+    memory[low : low + size] = machine.read(low, size)
+    return Run(state, counters, output.read(memory), seconds, memory)
 
 
-def run(program: Program, on: str, conditions: Conditions | None = None) -> Run:
-    """Run a program.
+def compare(program: Program, on: str, conditions: Conditions | None = None) -> Run:
+    """Run a program on a machine by name; not the ISA model, it is held against that.
 
     Raises
     ------
     InputError
-        ``on`` is none of :data:`TARGETS`.
+        There is no such machine.
     ToolError
-        The RTL broke a rule of the bus, or did not come to an end.
+        The machine failed, or did not come to an end.
     """
-    if on not in TARGETS:
-        raise InputError(f"--on must be one of {', '.join(TARGETS)}, not {on!r}")
-    memory = program.image()
-    length = len(program.words)
-    if on == "isa":
-        began = time.perf_counter()
-        state = IsaModel(program.config, memory).run(program.address, length)
-        counters: dict[str, int] = {}
-    else:
-        core = simulation(program.config)
-        began = time.perf_counter()
-        outcome = core.run(memory, program.address, length, conditions)
-        core.close()
-        outcome.check()
-        state, counters = outcome.state, outcome.counters
-    seconds = time.perf_counter() - began
-    return Run(state, counters, program.output.read(memory), seconds, memory)
-
-
-def compare(program: Program, on: str, conditions: Conditions | None = None) -> Run:
-    """As :func:`run`, and on RTL with all memory and state held against the ISA model."""
-    found = run(program, on, conditions)
+    machine = open_machine(on, program.config, program.image().size, conditions)
+    try:
+        found = run(program, machine)
+    finally:
+        machine.close()
     return found if on == "isa" else against_model(program, found)
 
 
 def against_model(program: Program, found: Run) -> Run:
     """``found`` with the number of its mismatches: memory and state against the ISA model."""
-    model = run(program, "isa")
+    model = run(program, IsaMachine(program.config, program.image().size))
     differs = int((found.memory != model.memory).sum())
     differs += sum(vars(found.state)[k] != v for k, v in vars(model.state).items())
     return replace(found, mismatches=differs)

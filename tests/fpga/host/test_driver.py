@@ -19,7 +19,7 @@ from lutcore.compiler.weights.quantise import Rounding
 from lutcore.errors import InputError, ToolError
 from lutcore.fpga.host.driver import Device
 from lutcore.fpga.host.link_rates import LEAST, upload_share
-from lutcore.fpga.host.run import BoardMachine, board_backend, run_on_board
+from lutcore.fpga.host.run import board_backend, check_memory, run_on_board
 from lutcore.fpga.host.virtual import LineFaults, VirtualBoard
 from lutcore.fpga.link.protocol import REGISTERS_BASE, RESULTS_BASE
 from lutcore.gen.run.backends import CheckedBackend
@@ -260,7 +260,7 @@ def test_a_network_that_is_too_big_is_refused_before_anything_is_sent(device):
     )
     sent = device.sent
     with pytest.raises(InputError, match="takes 2097152 bytes of memory, the board has 1048576"):
-        BoardMachine(container, device)
+        check_memory(container, device)
     assert device.sent == sent
 
 

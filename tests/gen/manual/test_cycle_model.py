@@ -14,7 +14,7 @@ from lutcore.compiler.program.cuts import blockings
 from lutcore.compiler.schedule.cycles import cycles
 from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.gen.manual.cycle_model import CASES
-from lutcore.gen.run.program import simulation
+from lutcore.gen.run.machines import simulation
 from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.samples.programs import memory_image, random_program

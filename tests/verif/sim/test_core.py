@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.program.assembler import assemble, to_bytes
-from lutcore.gen.run.program import simulation
+from lutcore.gen.run.machines import simulation
 from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.limits import built_values
