@@ -5,15 +5,17 @@ import importlib.util
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from lutcore.cli.shared import ERR, OUT, AsJson, print_json, say
 from lutcore.errors import InputError
 from lutcore.gen.asic.liberty import library_path
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 #: What the commands need besides the package's own dependencies.
 _EXTRA = ("matplotlib", "jinja2", "distributed", "optuna")
@@ -187,7 +189,15 @@ def _warn(text: str) -> None:
     say(text, "yellow")
 
 
-def _progress() -> Progress:
+def _progress() -> "Progress":
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(
         *columns,
@@ -198,7 +208,7 @@ def _progress() -> Progress:
     )
 
 
-def _advance(progress: Progress, task: Any, record: Mapping[str, Any]) -> None:
+def _advance(progress: "Progress", task: Any, record: Mapping[str, Any]) -> None:
     progress.advance(task)
     if record.get("error"):
         _warn(f"{record.get('design') or record['config']['name']}: {record['error']}")

@@ -61,8 +61,14 @@ def _records(packed: PackedWeights, tensor: QuantTensor, scales: str, n: int) ->
     return np.pad(records, ((0, -len(records) % n), (0, 0))).T
 
 
-def _record_format(packed: PackedWeights, tensor: QuantTensor) -> str:
-    """The smallest records that hold a tensor's scales and zero points exactly."""
+def record_format(packed: PackedWeights, tensor: QuantTensor) -> str:
+    """The smallest records that hold a tensor's scales and zero points exactly.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
     with np.errstate(over="ignore"):
         exact = (tensor.scales.astype(np.float16).astype(np.float32) == tensor.scales).all()
     if (packed.zero_points == packed.zero_points.flat[0]).all():
@@ -230,7 +236,7 @@ def plan(
     # Sums of runs are FP32: only whole-number results limit K.
     deep = max(config.max_k, tensor.shape[1]) if output != "int32" else config.max_k
     packed = pack(config.replace(max_k=deep), tensor)
-    scales = _record_format(packed, tensor)
+    scales = record_format(packed, tensor)
     n, k = tensor.shape
     grids = (packed.scales, packed.zero_points)
     shared = all((grid == grid[:, :1]).all() for grid in grids)

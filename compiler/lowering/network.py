@@ -16,7 +16,7 @@ from lutcore.compiler.weights.quantise import Rounding
 from lutcore.compiler.weights.stored import StoredTensor
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.isa.lmma import BYTES
 
@@ -116,6 +116,7 @@ def compile_network(
         Core or network are not possible, and why. A matrix that the core does not take is no error:
         the host multiplies by it, and the container says so.
     """
+    check_config(config)
     check_core(config)
     if config.activation != "int8":
         raise InputError(

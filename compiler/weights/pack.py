@@ -11,7 +11,7 @@ import numpy as np
 
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.config.forms import TERNARY_K
 
 
@@ -200,6 +200,9 @@ def pack(config: CoreConfig, tensor: QuantTensor) -> PackedWeights:
     InputError
         The tensor has more bits or a longer K than the configuration was built for.
     """
+    check_config(config)
+    if not isinstance(tensor, QuantTensor):
+        raise InputError(f"tensor must be a QuantTensor, not {type(tensor).__name__}")
     n, k = tensor.shape
     where = f"tensor {tensor.name!r}"
     check_size(config, tensor.name, tensor.bits, k)

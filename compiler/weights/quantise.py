@@ -43,23 +43,24 @@ class Rounding:
         Raises
         ------
         InputError
-            A group's range is beyond FP16.
+            The greatest scale is beyond FP16's normal numbers, or beneath them.
         """
+        size = min(self.group_size, weights.shape[1])
+        if self.bits == 1:
+            return self._signs(name, weights, size)
         n, k = weights.shape
-        groups = -(-k // self.group_size)
-        padded = np.pad(weights, ((0, 0), (0, groups * self.group_size - k)), mode="edge")
-        parts = padded.reshape(n, groups, self.group_size)
+        groups = -(-k // size)
+        padded = np.pad(weights, ((0, 0), (0, groups * size - k)), mode="edge")
+        parts = padded.reshape(n, groups, size)
         most = 2 if self.ternary else (1 << self.bits) - 1
         low = np.minimum(parts.min(axis=2, keepdims=True), 0)
         high = np.maximum(parts.max(axis=2, keepdims=True), 0)
+        _check_widest(name, float((high - low).max()) / most)
         best = [np.zeros(0)] * 3
         least = np.full(low.shape, np.inf, np.float32)
         for share in _SHARES:
-            with np.errstate(over="ignore"):
-                scale = ((high - low) * np.float32(share / most)).astype(np.float16)
+            scale = ((high - low) * np.float32(share / most)).astype(np.float16)
             scale = np.where(scale == 0, np.float16(1), scale).astype(np.float32)
-            if not np.isfinite(scale).all():
-                raise InputError(f"tensor {name!r}: its values are beyond FP16 scales")
             zero = np.clip(np.rint(-low * np.float32(share) / scale), 0, most + 1)
             codes = np.clip(np.rint(parts / scale) + zero, 0, most)
             error = np.square(parts - scale * (codes - zero)).sum(axis=2, keepdims=True)
@@ -78,5 +79,33 @@ class Rounding:
             scales=scale[..., 0],
             zero_points=zero[..., 0].astype(np.int16),
             minimums=None,
-            group_size=self.group_size,
+            group_size=size,
         )
+
+    def _signs(self, name: str, weights: np.ndarray, size: int) -> QuantTensor:
+        """One bit: signs times the group's mean magnitude, which leaves the least squared error."""
+        k = weights.shape[1]
+        starts = np.arange(0, k, size)
+        counts = np.diff([*starts, k]).astype(np.float32)
+        scales = 2 * np.add.reduceat(np.abs(weights), starts, axis=1) / counts
+        _check_widest(name, float(scales.max()))
+        scales = scales.astype(np.float16).astype(np.float32)
+        return QuantTensor(
+            name=name,
+            kind="W1",
+            bits=1,
+            codes=(weights >= 0).astype(np.uint8),
+            scales=scales,
+            zero_points=np.zeros(scales.shape, np.int16),
+            minimums=scales / np.float32(-2),
+            group_size=size,
+        )
+
+
+def _check_widest(name: str, scale: float) -> None:
+    """Refuse a tensor whose greatest scale is no normal FP16 number: it would lose its values."""
+    low, high = 2.0**-14, 65504.0
+    if scale > high:
+        raise InputError(f"tensor {name!r}: its values are beyond FP16 scales: scale it down")
+    if 0 < scale < low:
+        raise InputError(f"tensor {name!r}: its values are beneath FP16 scales: scale it up")

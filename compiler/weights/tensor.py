@@ -56,6 +56,18 @@ class QuantTensor:
 
     def __post_init__(self) -> None:
         where = f"tensor {self.name!r}"
+        types = {"codes": np.uint8, "scales": np.float32, "zero_points": np.int16}
+        if self.minimums is not None:
+            types["minimums"] = np.float32
+        for field, wanted in types.items():
+            values = getattr(self, field)
+            if not isinstance(values, np.ndarray) or values.dtype != wanted:
+                found = getattr(values, "dtype", type(values).__name__)
+                raise InputError(f"{where}: {field} must be {wanted.__name__} arrays, not {found}")
+        for field in ("bits", "group_size"):
+            number = getattr(self, field)
+            if isinstance(number, bool) or not isinstance(number, int):
+                raise InputError(f"{where}: {field} must be an integer, not {number!r}")
         if not 1 <= self.bits <= 8:
             raise InputError(f"{where}: codes must have 1..8 bits, not {self.bits!r}")
         if self.codes.ndim != 2 or self.codes.dtype != np.uint8 or 0 in self.codes.shape:

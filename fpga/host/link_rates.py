@@ -2,6 +2,7 @@
 lutcore.fpga.host.link_rates``.
 """
 
+import argparse
 import time
 
 import numpy as np
@@ -125,6 +126,7 @@ def faulty_line(frames: int = 10_000, faults: float = 0.01, seed: int = 1) -> di
 
 def main() -> None:
     """Print the figures."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for title, measure in (("", weight_upload), ("a byte in a hundred damaged, ", faulty_line)):
         for name, value in measure().items():
             print(f"{title}{name}: {value:,.4g}", flush=True)

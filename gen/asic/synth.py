@@ -17,7 +17,7 @@ from lutcore.gen.asic.mapping import Mapped, map_rtlil, tool_versions
 from lutcore.gen.emit.rtl import design_rtlil
 from lutcore.gen.tools.hierarchy import BLOCKS, core, count_cells, walk
 from lutcore.gen.tools.opensta import sta_command
-from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.core import CoreConfig, check_config
 
 #: The library that is used where none is given.
 NEUTRAL_CELLS = Path(__file__).with_name("cells.lib")
@@ -123,6 +123,7 @@ def synthesise(
     ToolError
         It failed.
     """
+    check_config(config)
     library, contents, where = read_library(liberty)
     mapped, versions = _mapped(config, library, contents, where, period, use_cache)
     counts = count_cells(mapped.modules, config.name)

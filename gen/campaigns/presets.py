@@ -1,5 +1,6 @@
 """Simulates every preset at its full size against the golden model: ``make presets``."""
 
+import argparse
 import sys
 
 import numpy as np
@@ -31,6 +32,7 @@ def run(config: CoreConfig, seed: int = 0) -> SimulationReport:
 
 def main() -> int:
     """Print a line a preset; returns the exit status."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     table = Table(title="Presets against the golden model", title_justify="left")
     for heading in ("preset", "M x N x K", "cycles", "checked", "wrong", "seconds"):
         table.add_column(heading, justify="left" if heading == "preset" else "right")

@@ -14,7 +14,7 @@ from lutcore.errors import InputError
 from lutcore.files import write_files
 from lutcore.gen.emit.registers import c_header, python_module, system_rdl
 from lutcore.gen.emit.rtl import TOPS, verilog
-from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.core.axi_core import axi_core_signature
 from lutcore.hdl.core.core import core_signature
 from lutcore.hdl.isa.lmma import VERSION
@@ -183,6 +183,7 @@ def generate(config: CoreConfig, folder: Path, top: str = "tile") -> list[Path]:
         There is no such top, no core can be built from the configuration, or the folder cannot be
         written; nothing is left behind.
     """
+    check_config(config)
     if top not in TOPS:
         raise InputError(f"--top must be one of {', '.join(TOPS)}, not {top!r}")
     text = verilog(config, top)

@@ -30,7 +30,7 @@ from lutcore.gen.run.tile import load_activations, random_activations, random_te
 from lutcore.gen.tools.hierarchy import BLOCKS, core
 from lutcore.gen.tools.opensta import sta_command, sta_version
 from lutcore.gen.tools.yosys import yosys_command
-from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.verif.sim.job import TileJob, tile_job
 
 STIMULI = ("random", "example")
@@ -161,6 +161,7 @@ def energy(
     ToolError
         A tool failed, or a result of the netlist is wrong.
     """
+    check_config(config)
     start = time.perf_counter()
     bits = config.max_weight_bits if weight_bits is None else weight_bits
     if not 1 <= bits <= config.max_weight_bits:

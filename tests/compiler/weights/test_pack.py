@@ -92,10 +92,16 @@ def test_zero_points_of_columns_need_a_tile_that_takes_them(make_tensor):
     ("field", "value", "message"),
     [
         ("codes", np.full((2, 8), 9, np.uint8), "codes must fit 3 bits, not 9"),
-        ("codes", np.zeros((2, 8), np.int8), "codes must be a non-empty uint8 matrix"),
+        ("codes", np.zeros((2, 8), np.int8), "codes must be uint8 arrays, not int8"),
         ("scales", np.full((2, 2), np.inf, np.float32), "scales must be finite, not inf at row 0"),
         ("scales", np.ones((2, 3), np.float32), r"scales must have shape \[2, 2\], not \[2, 3\]"),
         ("zero_points", np.full((2, 2), 9, np.int16), r"zero points must be in 0\.\.8, not 9"),
+        ("codes", np.zeros((0, 8), np.uint8), "codes must be a non-empty uint8 matrix"),
+        ("scales", np.ones((2, 2)), "scales must be float32 arrays, not float64"),
+        ("zero_points", np.ones((2, 2)), "zero_points must be int16 arrays, not float64"),
+        ("zero_points", [[1, 1]] * 2, "zero_points must be int16 arrays, not list"),
+        ("bits", 2.0, "bits must be an integer, not 2.0"),
+        ("group_size", True, "group_size must be an integer, not True"),
         ("bits", 0, "codes must have 1..8 bits, not 0"),
     ],
 )
