@@ -29,6 +29,7 @@ def test_help_names_every_command():
         assert command in result.stdout
 
 
+@pytest.mark.slow
 def test_generate_writes_and_reports(tmp_path):
     result = lutcore("generate", "w2a8", *SMALL, "-o", tmp_path / "out", "--json")
     assert result.returncode == 0, result.stderr
@@ -42,6 +43,7 @@ def test_generate_writes_and_reports(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_simulate_json_has_the_documented_keys():
     result = lutcore(
         "simulate", "w2a8", *SMALL, "--shape", "2,5,70", "--seed", 3, "--stall", 0.2, "--json"
@@ -55,6 +57,7 @@ def test_simulate_json_has_the_documented_keys():
     assert facts["cycles"] >= facts["slices"] > 0
 
 
+@pytest.mark.slow
 def test_simulate_table_and_waveform(tmp_path):
     arguments = ("--model", MODEL, "--tensor", "blk.0.ffn_down.weight", "--rows", 1)
     result = lutcore(
@@ -71,6 +74,7 @@ def test_simulate_table_and_waveform(tmp_path):
     assert waves.suffix in (".vcd", ".fst") and waves.stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_mismatch_exits_1(monkeypatch, capsys):
     """With a broken RTL the command itself fails."""
     import lutcore.gen.run.tile
@@ -86,6 +90,7 @@ def test_a_mismatch_exits_1(monkeypatch, capsys):
     assert "mismatch: beat" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -167,6 +172,7 @@ def program(tmp_path_factory, small_cores):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", ["isa", "rtl"])
 def test_run_executes_a_program(program, on, tmp_path):
     result = lutcore("run", program, "--on", on, "--json", "-o", tmp_path / "out.npy")
@@ -261,6 +267,7 @@ def test_run_on_no_board(program, arguments, message):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_run_on_a_simulated_board(program):
     result = lutcore("run", program, "--on", "board", "--port", "sim", "--json")
     assert result.returncode == 0, result.stderr

@@ -46,6 +46,7 @@ def test_what_perplexity_needs_is_said(model, tmp_path):
         assert message in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_generate_text_is_the_same_on_golden_and_isa(model):
     found = {}
     for on in ("golden", "isa"):
@@ -58,6 +59,7 @@ def test_generate_text_is_the_same_on_golden_and_isa(model):
     assert found["golden"]["tokens a second"] > 0
 
 
+@pytest.mark.slow
 def test_chat_answers_every_line_until_an_empty_one(model):
     result = lutcore("chat", model, "--tokens", 3, said="And God\nsaid\n\nnot read\n")
     assert result.returncode == 0, result.stderr
@@ -66,6 +68,7 @@ def test_chat_answers_every_line_until_an_empty_one(model):
     assert again.stdout == result.stdout  # the end of input ends it too
 
 
+@pytest.mark.slow
 def test_what_generate_text_needs_is_said(model):
     for arguments, message in (
         (("--on", "paper"), "--on must be one of golden, isa, rtl"),

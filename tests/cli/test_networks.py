@@ -57,6 +57,7 @@ def test_disasm_prints_the_program_of_each_matrix(compiled):
     assert one.startswith("# output.weight: N 256, K 256, for 1 rows") and one in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

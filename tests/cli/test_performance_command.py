@@ -12,6 +12,7 @@ def lutcore(*arguments):
     return subprocess.run(words, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_network_is_modelled(tmp_path):
     words = ["bitnet-3b", "--group", 0, "--bandwidth", 8, "-o", tmp_path / "out"]
     result = lutcore("performance", *words, "--json")

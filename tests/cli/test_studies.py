@@ -13,6 +13,8 @@ import pytest
 
 from lutcore.gen.asic.synth import NEUTRAL_CELLS
 
+pytestmark = pytest.mark.slow
+
 SPACE = """
 [measure]
 target = "TARGET"

@@ -13,6 +13,8 @@ from lutcore.hdl.config.presets import preset
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.isa.model import IsaModel
 
+pytestmark = pytest.mark.slow
+
 CONFIG = preset("edge").replace(n=8, result_columns=2, group_size=32)
 
 

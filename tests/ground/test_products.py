@@ -154,6 +154,7 @@ TILE = preset("w2a8").replace(name="tile", n=4, max_k=256)
 CORE = SMALL_CORES["w4a8"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["w4a8", "ternary", "int8-tables", "fp16", "fp16-exact"])
 def test_a_core_in_rtl_is_golden(name):
     rng = np.random.default_rng(3)
@@ -165,6 +166,7 @@ def test_a_core_in_rtl_is_golden(name):
     assert found.report.cycles and found.report.cycles > 40
 
 
+@pytest.mark.slow
 def test_whole_numbers_on_every_place_are_numpy():
     rng = np.random.default_rng(4)
     A, W = rng.integers(-128, 128, (5, 60)), rng.integers(-8, 8, (9, 60))
@@ -175,6 +177,7 @@ def test_whole_numbers_on_every_place_are_numpy():
         assert (result.report.cycles is not None) == (on in ("rtl", "board"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", ["w2a8", "w4-fp16", "w2a8-int8-tables", "w2-fp16-exact"])
 def test_a_tile_in_rtl_is_golden(tile):
     rng = np.random.default_rng(5)

@@ -27,6 +27,8 @@ from lutcore.gen.emit.rtl import component_rtlil
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset
 
+pytestmark = pytest.mark.slow
+
 BOARD = BOARDS["icebreaker"]
 #: Three units, so that it is built in seconds; tests that build it share the cache.
 SMALLEST = preset("board-tile").replace(n=3, lookups=1, max_weight_bits=1, plane_order="any")

@@ -25,6 +25,8 @@ from lutcore.verif.golden.integers import mpgemm
 from lutcore.verif.samples.cores import SMALL_CORES
 from lutcore.verif.sim.native import build_native
 
+pytestmark = pytest.mark.slow
+
 #: Nearly the fastest that the chip takes, where every time is several cycles, with CAS latency 3.
 FAST = SdramTiming.at(SDRAM_16M_16, 133)
 SLOW = SdramTiming.at(SDRAM_16M_16, 15)

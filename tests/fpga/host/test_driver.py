@@ -32,6 +32,8 @@ from lutcore.verif.golden.integers import mpgemm
 from lutcore.verif.samples.cores import SMALL_CORES
 from lutcore.verif.samples.networks import bert
 
+pytestmark = pytest.mark.slow
+
 CONFIG = SMALL_CORES["w4a8"]
 #: A byte in a hundred is lost, doubled or changed.
 FAULTY = LineFaults(drop=0.0033, duplicate=0.0033, flip=0.0034, seed=7)

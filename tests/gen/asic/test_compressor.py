@@ -106,6 +106,7 @@ def _value(term: tuple[list, bool, bool], values: dict) -> int:
     return -number if negated else number
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     first=_sums(),

@@ -22,6 +22,8 @@ from lutcore.gen.tools.opensta import run_sta
 from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
 
+pytestmark = pytest.mark.slow
+
 TEXT = DEMO_CELLS.read_text()
 LIBRARY = parse(DEMO_CELLS.read_bytes(), "demo")
 TINY = CoreConfig(m=1, n=1, k=2, max_weight_bits=1, max_k=256, zero_points="external")

@@ -21,6 +21,8 @@ from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import Stalls, tile_job
 
+pytestmark = pytest.mark.slow
+
 TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")
 CELLS = NEUTRAL_CELLS.read_text()
 DFF_AREA = 6.0

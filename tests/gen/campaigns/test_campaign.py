@@ -7,6 +7,8 @@ import pytest
 from lutcore.gen.campaigns import programs as campaign
 from lutcore.verif.samples.cores import SMALL_CORES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", SMALL_CORES)
 def test_a_slice_of_the_campaign(name):

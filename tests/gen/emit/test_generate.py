@@ -19,6 +19,7 @@ from lutcore.hdl.isa.registers import REGISTERS
 from lutcore.verif.sim.simulator import verilator_root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "top"),
     [
@@ -45,6 +46,7 @@ def test_presets_lint_clean(name, top, tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_every_waiver_has_a_reason_and_is_needed(tmp_path):
     generate(PRESETS["w2a8"], tmp_path)
     text = (tmp_path / "w2a8.vlt").read_text()
@@ -52,6 +54,7 @@ def test_every_waiver_has_a_reason_and_is_needed(tmp_path):
         assert f"// {reason}\nlint_off -rule {rule}" in text
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process(tmp_path):
     generate(PRESETS["ternary-a8"], tmp_path / "a")
     script = (
@@ -82,6 +85,7 @@ def test_no_paths_and_readable_names():
         assert re.search(rf"^  \w+ {instance} \($", text, re.MULTILINE), instance
 
 
+@pytest.mark.slow
 def test_identical_columns_are_one_module():
     """Verilog grows with the number of instances, not with their contents."""
     modules = [

@@ -45,6 +45,7 @@ def test_operations_a_cycle(fields, bits, expected):
     assert ops_per_cycle(config, bits) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "bits", "stalls"),
     [

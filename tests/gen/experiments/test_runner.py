@@ -101,6 +101,7 @@ def leave_marks(point: Point) -> dict:
     return finished(point)
 
 
+@pytest.mark.slow
 def test_killed_workers_lose_and_repeat_nothing(tmp_path, monkeypatch):
     """One point kills its worker once, another always; all others are measured once."""
     monkeypatch.setenv("LUTCORE_MARKS", str(tmp_path))

@@ -21,6 +21,8 @@ from lutcore.gen.explore.space import Space, load_space
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import PRESETS
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = example("space.toml")
 
 SPACE = """

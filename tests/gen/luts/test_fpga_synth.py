@@ -10,6 +10,8 @@ from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import Stalls, tile_job
 
+pytestmark = pytest.mark.slow
+
 TINY = CoreConfig(
     m=1, n=2, k=2, max_weight_bits=1, group_size=32, table_form="subset", zero_points="external"
 )

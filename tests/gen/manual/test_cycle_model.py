@@ -20,6 +20,8 @@ from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.samples.programs import memory_image, random_program
 from lutcore.verif.sim.core import Conditions
 
+pytestmark = pytest.mark.slow
+
 #: Small core (those that the core's own tests build), M, N, K, bits, group, latency, output.
 LAYERS = [
     ("w4a8", 5, 40, 100, 4, 32, 20, "fp32"),

@@ -15,6 +15,8 @@ from lutcore.hdl.config.formats import FP16, FP32
 from lutcore.verif.campaigns.floats import Unit, boundary_values, build, evaluate, random_operands
 from lutcore.verif.golden import dp4 as reference
 
+pytestmark = pytest.mark.slow
+
 CASES = 100_000
 
 

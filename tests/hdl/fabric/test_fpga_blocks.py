@@ -16,6 +16,8 @@ from lutcore.hdl.fabric.parities import entry_bits
 from lutcore.hdl.fabric.table_writer import TableWriter
 from lutcore.hdl.parts.sharing import SharedModules
 
+pytestmark = pytest.mark.slow
+
 LUTRAM = CoreConfig(
     **{"table_storage": "lutram", "passes": 39, "n": 2, "lookups": 2, "max_weight_bits": 1},
     **{"group_size": 64, "zero_points": "external"},

@@ -21,6 +21,8 @@ from lutcore.hdl.floats.multiply import FloatMultiplier
 from lutcore.verif.campaigns import floats as float_campaign
 from lutcore.verif.golden import formats as float_reference
 
+pytestmark = pytest.mark.slow
+
 SLICE = [
     "add fp8-e4m3",
     "add fp8-e5m2",

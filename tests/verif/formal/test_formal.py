@@ -5,6 +5,8 @@ import pytest
 from lutcore.verif.formal import engines as formal_engines
 from lutcore.verif.formal import properties as formal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", formal.PROOFS)
 def test_properties_hold(name):

@@ -10,6 +10,8 @@ from lutcore.verif.sim.axi_jobs import BENCH, STREAM_BENCH, TOP, HostJob, identi
 from lutcore.verif.sim.play import run_jobs
 from lutcore.verif.sim.simulator import build
 
+pytestmark = pytest.mark.slow
+
 STORE = "store.fp32 mem=r0 local=r1 rows=1 columns=4 pitch=0\nhalt"
 LOAD = "load.act mem=r0 local=r1 rows=1 bytes=64 pitch=0\nhalt"
 #: Cause -> a program that ends with it; the window is the memory and a page.

@@ -11,6 +11,8 @@ from lutcore.verif.golden import integers as golden
 from lutcore.verif.golden.outputs import error_bound, outputs
 from lutcore.verif.sim.job import tile_job
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def problem(make_tensor):

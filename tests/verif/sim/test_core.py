@@ -18,6 +18,8 @@ from lutcore.verif.isa.model import IsaModel
 from lutcore.verif.samples.programs import MEMORY, RESULTS, memory_image, random_program
 from lutcore.verif.sim.core import Conditions, CoreSimulation, Outcome
 
+pytestmark = pytest.mark.slow
+
 WATCHDOG = 200_000
 
 

@@ -12,6 +12,8 @@ from lutcore.hdl.config.formats import FORMATS
 from lutcore.verif.golden.formats import number_type
 from lutcore.verif.sim.job import PLANE_ORDERS, Stalls, tile_job
 
+pytestmark = pytest.mark.slow
+
 BUSY = Stalls(activations=0.2, weights=0.2, zero_points=0.3, results=0.3)
 ENGINES = ("lut", "mac", "add", "conventional-lut")
 EXACT = {"float_mode": "exact", "zero_points": "external"}

@@ -10,6 +10,8 @@ from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import Stalls, tile_job
 
+pytestmark = pytest.mark.slow
+
 CONFIG = CoreConfig(name="faulty", m=2, n=4, k=4, max_k=256, result_columns=2, zero_points="column")
 
 

@@ -5,6 +5,8 @@ import pytest
 from lutcore.gen.campaigns.presets import run
 from lutcore.hdl.config.presets import PRESETS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["ternary-a8", "w2a8-buffered", "w4-fp8", "mac-fp8", "dense-w2a8"])
 def test_preset_runs(name):

@@ -10,6 +10,8 @@ from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import PLANE_ORDERS, Stalls, tile_job
 
+pytestmark = pytest.mark.slow
+
 BUSY = Stalls(activations=0.2, weights=0.2, zero_points=0.3, results=0.3)
 SLOW_RESULTS = Stalls(results=0.9)
 SLOW_INPUTS = Stalls(activations=0.6, weights=0.1, zero_points=0.6)
