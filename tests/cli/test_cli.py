@@ -124,6 +124,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_bad_activation_files_are_named(tmp_path):
     np.save(tmp_path / "wide.npy", np.full((1, 1536), 300))
     (tmp_path / "junk.npy").write_bytes(b"junk")
@@ -151,7 +152,7 @@ def test_doctor_reports_a_missing_tool(monkeypatch, capsys):
     from lutcore.cli import main
     from lutcore.gen.tools import doctor
 
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    monkeypatch.setattr(doctor.tools, "find", lambda name: None)
     monkeypatch.setattr(sys, "argv", ["lutcore", "doctor"])
     with pytest.raises(SystemExit) as stop:
         main.main()
@@ -186,6 +187,7 @@ def test_run_executes_a_program(program, on, tmp_path):
     assert found.shape == (3, 24) and found.any()
 
 
+@pytest.mark.slow
 def test_compile_writes_a_program_of_a_real_tensor(tmp_path):
     path = tmp_path / "layer.npz"
     made = lutcore(
@@ -208,6 +210,7 @@ def test_compile_writes_a_program_of_a_real_tensor(tmp_path):
     assert json.loads(result.stdout)["cause"] == "NONE"
 
 
+@pytest.mark.slow
 def test_compile_explains_its_choice(tmp_path):
     path = tmp_path / "layer.npz"
     words = ["--tensor", "blk.0.ffn_up.weight", "--rows", 8, "-o", path, "--json", "--explain"]

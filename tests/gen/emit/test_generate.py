@@ -162,6 +162,7 @@ def test_nothing_is_half_written(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_core_comes_with_its_registers(tmp_path):
     """Header, module and SystemRDL give the same offsets, the metadata the Verilog's ports."""
     generate(preset("edge"), tmp_path, "axi")
@@ -181,6 +182,7 @@ def test_a_core_comes_with_its_registers(tmp_path):
         assert module[name.upper()] == offset
 
 
+@pytest.mark.slow
 def test_a_core_between_streams_says_what_its_payloads_hold(tmp_path):
     generate(preset("edge"), tmp_path, "core")
     names = {path.name for path in tmp_path.iterdir()}

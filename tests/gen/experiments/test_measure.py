@@ -260,6 +260,7 @@ def test_units_of_their_own_are_points_too(slack, is_closed, monkeypatch):
     assert (found["closed"], found["pipeline"]) == (is_closed, 7)
 
 
+@pytest.mark.slow
 def test_a_unit_has_an_area_without_a_library():
     """The recipe for speed needs delays, which the neutral library has not."""
     found = measure(Point(config=TINY, measure="dp4", unit="lut-aligned"))

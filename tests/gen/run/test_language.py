@@ -95,6 +95,7 @@ def test_characters_appear_when_they_are_whole():
     assert parts == ["n", "", "é", "�", "", "", "�"]
 
 
+@pytest.mark.slow
 def test_all_backends_write_the_same_text(tmp_path, small_cores):
     shape = ModelShape(layers=1, hidden=256, context=32)
     path = ternary_model(tmp_path, shape).path
