@@ -1,15 +1,17 @@
 """Commands about boards: bitstreams."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from lutcore.cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
 from lutcore.fpga.boards.boards import BOARDS, Board
 from lutcore.hdl.config.core import CoreConfig
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _KINDS = ("lut", "ff", "carry", "lutram", "bram", "spram", "dsp")
 
@@ -17,7 +19,7 @@ _KINDS = ("lut", "ff", "carry", "lutram", "bram", "spram", "dsp")
 class _Stages:
     """A line for synthesis and for each seed, with what the tool said last."""
 
-    def __init__(self, progress: Progress):
+    def __init__(self, progress: "Progress"):
         self._progress = progress
         self._lines: dict[int, Any] = {}
 
@@ -72,6 +74,8 @@ def bitstream(
     if target.family not in FLOWS:
         _project(core, target, output, freq, as_json)
         return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, TextColumn("{task.fields[said]}"), console=ERR, transient=True) as bar:
         built = build(

@@ -18,12 +18,12 @@ from lutcore.cli.shared import (
     AsJson,
     GptqVersion,
     Overrides,
+    library,
     print_facts,
     print_json,
     say,
 )
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.asic.liberty import library_path
 from lutcore.gen.luts.families import FAMILIES
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, load_config
@@ -195,7 +195,7 @@ def synth(
     liberty: Annotated[
         list[Path] | None,
         typer.Option(
-            parser=library_path,
+            parser=library,
             metavar="FILE",
             help="Liberty library, plain or .gz, of several files repeatable; "
             "demo: a small synthetic one, for trying; default a neutral one without timing.",

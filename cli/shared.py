@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,13 @@ GptqVersion = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def library(text: str) -> "Path":
+    """A Liberty file as a user wrote it; its reader is loaded where there is one."""
+    from lutcore.gen.asic.liberty import library_path
+
+    return library_path(text)
 
 
 def say(text: str, style: str) -> None:

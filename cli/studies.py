@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from lutcore.cli.shared import ERR, OUT, AsJson, print_json, say
+from lutcore.cli.shared import ERR, OUT, AsJson, library, print_json, say
 from lutcore.errors import InputError
-from lutcore.gen.asic.liberty import library_path
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -24,7 +23,7 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of results.
 Liberty = Annotated[
     Path | None,
     typer.Option(
-        parser=library_path,
+        parser=library,
         metavar="FILE",
         help="Liberty library, plain or .gz; demo: a small synthetic one, for trying; "
         "default a neutral one without timing.",
