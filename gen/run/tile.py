@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
-from lutcore.compiler.weights.pack import pack
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import verilog
@@ -192,8 +191,8 @@ def simulate(
     results = values = None
     if verdict["beats"] == len(job.expected["last"]):
         plain, ordered = tensor.without_order(activations)
-        results = received_results(config, ordered, plain, verdict["received"], order)
-        values = combine(config, results, pack(config, plain), plain)
+        results, packed = received_results(config, ordered, plain, verdict["received"], order)
+        values = combine(config, results, packed, plain)
     return SimulationReport(
         design=config.name,
         config=config.to_dict(),

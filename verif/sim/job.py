@@ -351,8 +351,8 @@ def received_results(
     tensor: QuantTensor,
     fields: dict[str, np.ndarray],
     order: str | None = None,
-) -> RunResults:
-    """What the tile sent for a job of :func:`tile_job`, run by run.
+) -> tuple[RunResults, PackedWeights]:
+    """What the tile sent for a job of :func:`tile_job`, run by run, and the weights that it had.
 
     Parameters
     ----------
@@ -362,7 +362,8 @@ def received_results(
     layout, _, _ = _layout(config, activations, tensor, order, 0)
     found = layout.collect(fields)
     m = len(activations)
-    return RunResults(found.dots[:m], found.sums[:m], found.exponents[:m], found.invalid[:m])
+    results = RunResults(found.dots[:m], found.sums[:m], found.exponents[:m], found.invalid[:m])
+    return results, layout.packed
 
 
 @dataclass(frozen=True, eq=False)
