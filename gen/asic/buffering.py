@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from lutcore.gen.asic.liberty import INVERTER, Cell, Library
+from lutcore.gen.asic.library import INVERTER, Cell, Library
 from lutcore.gen.tools.netlist import Bit, Json, free_numbers, nets, new_cell
 
 #: Part of a driver's greatest load, at its strongest variant, that a net may have.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lutcore.gen.asic.flat import Flat
-from lutcore.gen.asic.liberty import Library
+from lutcore.gen.asic.library import Library
 from lutcore.gen.asic.sizing import Sizer
 from lutcore.gen.asic.timing import Timing
 from lutcore.gen.tools.netlist import Json

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lutcore.gen.asic.liberty import PARITY3, Cell
+from lutcore.gen.asic.library import PARITY3, Cell
 from lutcore.gen.asic.prefix import add_columns
 from lutcore.gen.tools.netlist import Bit, Json, free_numbers, new_cell
 

@@ -1,12 +1,12 @@
 """Delays of standard cells: the tables of a Liberty file, read at many points at once."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lutcore.gen.asic.liberty import Cell, Group, Library
+from lutcore.gen.asic.liberty import Group, lookup_table, numbers
+from lutcore.gen.asic.library import Cell, Library
 
 #: Edges of a signal, by index.
 EDGES = ("rise", "fall")
@@ -18,7 +18,6 @@ _SOURCE_EDGES = {"positive_unate": ((0,), (1,)), "negative_unate": ((1,), (0,))}
 _BOTH = ((0, 1), (0, 1))
 #: Timing types of arcs through a cell -> the output edges they tell of.
 _THROUGH = {"combinational": (0, 1), "combinational_rise": (0,), "combinational_fall": (1,)}
-_NUMBER = re.compile(r"[-+.\deE]+")
 _CLOCKED = "rising_edge"
 _SETUP = "setup_rising"
 #: Names of the axis of what arrives: of the other, the load or the clock, there are more.
@@ -128,22 +127,13 @@ class CellDelays:
 
     def _table(self, group: Group, kind: str) -> Table | None:
         for found in group.of(kind):
-            template = self._templates.get(found.name)
-            values = np.array(list(_numbers(_list(found, "values"))))
-            axes = {}
-            for axis in ("1", "2"):
-                index = _list(found, f"index_{axis}") or _list(template, f"index_{axis}")
-                if points := list(_numbers(index)):
-                    name = template.values.get(f"variable_{axis}", _ARRIVING[0]) if template else ""
-                    axes[name] = np.array(points)
-            values = values.reshape([len(points) for points in axes.values()])
-            names = list(axes)
-            x = next((name for name in names if name in _ARRIVING), None)
-            y = next((name for name in names if name != x), None)
-            if x and y and names[0] == y:
+            axes, values = lookup_table(found, self._templates)
+            x = next((name for name in axes if name in _ARRIVING), "")
+            y = next((name for name in axes if name != x), "")
+            if x and y and next(iter(axes)) == y:
                 values = values.T
-            values = values.reshape(len(axes[x]) if x else 1, len(axes[y]) if y else 1)
-            return _wide(axes[x] if x else np.zeros(1), axes[y] if y else np.zeros(1), values)
+            columns, rows = (axes.get(name, np.zeros(1)) for name in (x, y))
+            return _wide(columns, rows, values.reshape(len(columns), len(rows)))
         return None
 
 
@@ -156,20 +146,10 @@ def _wide(x: np.ndarray, y: np.ndarray, values: np.ndarray) -> Table:
     return Table(x, y, values)
 
 
-def _list(group: Group | None, name: str) -> str:
-    return group.lists.get(name, [""])[0] if group else ""
-
-
-def _numbers(text: str) -> Iterator[float]:
-    return (
-        float(word) for word in text.replace('"', " ").replace("\\", " ").replace(",", " ").split()
-    )
-
-
 def pin_loads(cell: Cell, pin: str) -> tuple[float, float]:
     """Load of an input pin when it rises and when it falls, in the library's unit."""
-    values, plain = cell.pins[pin].values, cell.capacitance[pin]
-    rise, fall = (float(values.get(f"{edge}_capacitance", plain)) for edge in EDGES)
+    plain = cell.capacitance[pin]
+    rise, fall = (cell.pins[pin].number(f"{edge}_capacitance", plain) for edge in EDGES)
     return rise, fall
 
 
@@ -178,13 +158,9 @@ def wire_loads(library: Library, fanout: np.ndarray) -> np.ndarray:
     model = library.wire_load
     if model is None:
         return np.zeros(len(fanout))
-    lengths = {
-        int(sinks): length
-        for sinks, length in (tuple(_numbers(text)) for text in model.lists["fanout_length"])
-    }
+    lengths = {int(sinks): length for sinks, length in map(numbers, model.lists["fanout_length"])}
     points = sorted(lengths)
     last = points[-1]
     length = np.interp(fanout, [0, *points], [0, *(lengths[point] for point in points)])
-    slope = float(model.values.get("slope", 0))
-    length += np.maximum(fanout - last, 0) * slope
-    return length * float(model.values.get("capacitance", 0))
+    length += np.maximum(fanout - last, 0) * model.number("slope")
+    return length * model.number("capacitance")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lutcore.gen.asic.liberty import Library
+from lutcore.gen.asic.library import Library
 from lutcore.gen.tools.netlist import Bit, Json
 
 #: Net of the clock.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from lutcore.gen.asic.buffering import Buffering, use_inverted_outputs
 from lutcore.gen.asic.closing import Closing, verilog
 from lutcore.gen.asic.compressor import Adders, compress
-from lutcore.gen.asic.liberty import PARITY3, Cell, Library
+from lutcore.gen.asic.library import PARITY3, Cell, Library
 from lutcore.gen.asic.prefix import prefix_gates
 from lutcore.gen.tools.netlist import Json, bypass
 from lutcore.gen.tools.opensta import sta_command, sta_version

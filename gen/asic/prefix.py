@@ -7,7 +7,7 @@ INVERT of true spans, OR-AND-INVERT of inverted ones.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lutcore.gen.asic.liberty import AOI21, INVERTER, NAND2, NOR2, OAI21, Cell, Library
+from lutcore.gen.asic.library import AOI21, INVERTER, NAND2, NOR2, OAI21, Cell, Library
 from lutcore.gen.tools.netlist import Bit
 
 #: Gates of a prefix tree: name -> inputs and truth table.

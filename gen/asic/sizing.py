@@ -7,7 +7,7 @@ broad front of paths moves together. What is stronger than it need be is then ex
 
 import numpy as np
 
-from lutcore.gen.asic.liberty import Library
+from lutcore.gen.asic.library import Library
 from lutcore.gen.asic.timing import Timing
 
 #: Cells exchanged at a time.

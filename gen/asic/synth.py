@@ -12,7 +12,8 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.asic.liberty import Library, library_name, parse, read_bytes
+from lutcore.gen.asic.liberty import library_name, read_bytes
+from lutcore.gen.asic.library import Library, parse
 from lutcore.gen.asic.mapping import Mapped, map_rtlil, tool_versions
 from lutcore.gen.emit.rtl import design_rtlil
 from lutcore.gen.tools.hierarchy import BLOCKS, core, count_cells, walk

@@ -15,7 +15,7 @@ import numpy as np
 from lutcore.errors import ToolError
 from lutcore.gen.asic.delays import CellDelays, Table, Tables, pin_loads, wire_loads
 from lutcore.gen.asic.flat import CLOCK, Flat, Place
-from lutcore.gen.asic.liberty import Library
+from lutcore.gen.asic.library import Library
 from lutcore.gen.tools.netlist import Json
 
 #: Arrival of what no clock edge starts.

@@ -7,19 +7,15 @@ astray (:func:`power_library`), and must first weigh a known case right (:func:`
 """
 
 import functools
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from lutcore.errors import InputError, ToolError
+from lutcore.gen.asic.liberty import Group, library_group, lookup_table, numbers, remainder
 from lutcore.gen.tools.opensta import run_sta, sta_command, sta_version
 
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_BRACE = re.compile(r'(?:\bcell\s*\(\s*"?([^")\s]+)"?\s*\)\s*)?\{|\}')
-_STATEMENT = re.compile(r'(\})|(\w+)\s*(?:\(([^()]*)\)\s*(\{)?|:\s*("[^"]*"|[^;}\n]*))')
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _LOADS = "total_output_net_capacitance"
 _TEMPLATE = "lutcore_load"
 
@@ -31,76 +27,19 @@ CLOCK = "lutcore_clock"
 _CLOCK_PIN = f"  pin ({CLOCK}) {{ direction : input; capacitance : 0; }}"
 
 
-@dataclass
-class _Group:
-    """``kind (name) { attributes and groups }``; several values of an attribute: the last."""
-
-    kind: str
-    name: str
-    attributes: dict[str, str] = field(default_factory=dict)
-    groups: list["_Group"] = field(default_factory=list)
-
-    def of(self, *kinds: str) -> Iterator["_Group"]:
-        return (group for group in self.groups if group.kind in kinds)
-
-
-def _parse(text: str) -> _Group:
-    stack = [_Group("", "")]
-    for end, kind, arguments, opens, value in _STATEMENT.findall(text):
-        if end:
-            if len(stack) > 1:
-                stack.pop()
-        elif opens:
-            stack[-1].groups.append(_Group(kind, arguments.strip(' \t\n"')))
-            stack.append(stack[-1].groups[-1])
-        else:
-            stack[-1].attributes[kind] = (arguments or value).strip(' \t\r\n"')
-    return stack[0]
-
-
-def _split(text: str) -> tuple[str, dict[str, str]]:
-    """Text of a library without its cells, and that of each cell."""
-    head, cells = [], {}
-    depth = start = kept = 0
-    name = ""
-    for brace in _BRACE.finditer(text):
-        if brace[0] == "}":
-            depth -= 1
-            if depth == 1 and name:
-                cells[name] = text[start : brace.end()]
-                kept, name = brace.end(), ""
-        else:
-            if depth == 1 and brace[1]:
-                head.append(text[kept : brace.start()])
-                start, name = brace.start(), brace[1]
-            depth += 1
-    return "".join([*head, text[kept:]]), cells
-
-
-def _numbers(text: str) -> np.ndarray:
-    return np.array([float(number) for number in _NUMBER.findall(text)])
-
-
 #: Energy of a transition by load: grid, or empty where it is constant, and values.
 _Curve = tuple[np.ndarray, np.ndarray]
 
 
-def _curve(table: _Group, templates: Mapping[str, _Group]) -> _Curve:
+def _curve(power: Group, templates: Mapping[str, Group]) -> _Curve:
     """A power table at a moderate input slew: a third of the way through its grid."""
-    values = _numbers(table.attributes.get("values", "0"))
-    template = templates.get(table.name, _Group("", "")).attributes
-    grids: list[tuple[bool, np.ndarray]] = []
-    for axis in ("1", "2", "3"):
-        if f"variable_{axis}" in template:
-            index = table.attributes.get(f"index_{axis}") or template.get(f"index_{axis}", "0")
-            grids.append((template[f"variable_{axis}"] == _LOADS, _numbers(index)))
-    values = values.reshape([len(grid) for _, grid in grids]) if grids else values[:1]
+    axes, values = lookup_table(power, templates)
     loads = np.array([])
-    for is_load, grid in grids:  # from the first axis on: each is left in the last place or taken
-        if is_load and not len(loads):
-            loads, values = grid, np.moveaxis(values, 0, -1)
+    for variable, points in axes.items():  # the first axis goes: to the last place, or is taken
+        if variable == _LOADS:
+            loads, values = points, np.moveaxis(values, 0, -1)
         else:
-            values = values[len(grid) // 3]
+            values = values[len(points) // 3]
     return loads, np.atleast_1d(values)
 
 
@@ -114,7 +53,7 @@ def _mean(curves: Sequence[_Curve]) -> _Curve:
     return grid, np.mean(spread, axis=0)
 
 
-def _energy(pin: _Group, templates: Mapping[str, _Group]) -> _Curve | None:
+def _energy(pin: Group, templates: Mapping[str, Group]) -> _Curve | None:
     """Energy of one transition of a pin: mean of rise and fall, causes and states; sum of supplies.
 
     None where the pin has no internal power.
@@ -123,9 +62,7 @@ def _energy(pin: _Group, templates: Mapping[str, _Group]) -> _Curve | None:
     for power in pin.of("internal_power"):
         curves = [_curve(g, templates) for g in power.of("rise_power", "fall_power", "power")]
         if curves:
-            supplies.setdefault(power.attributes.get("related_pg_pin", ""), []).append(
-                _mean(curves)
-            )
+            supplies.setdefault(power.values.get("related_pg_pin", ""), []).append(_mean(curves))
     if not supplies:
         return None
     means = [_mean(curves) for curves in supplies.values()]
@@ -137,12 +74,12 @@ def _list(values: Iterable[float]) -> str:
     return ", ".join(f"{value:.9g}" for value in values)
 
 
-def _pin(pin: _Group, cause: str, templates: Mapping[str, _Group]) -> str:
+def _pin(pin: Group, cause: str, templates: Mapping[str, Group]) -> str:
     """One pin of the power library; ``cause`` is an input pin."""
-    lines = [f"direction : {pin.attributes['direction']};"]
-    is_input = pin.attributes["direction"] == "input"
+    lines = [f"direction : {pin.values['direction']};"]
+    is_input = pin.values["direction"] == "input"
     names = ("capacitance", "rise_capacitance", "fall_capacitance")
-    load = next((pin.attributes[name] for name in names if name in pin.attributes), None)
+    load = next((pin.values[name] for name in names if name in pin.values), None)
     if is_input and load:
         lines.append(f"capacitance : {load};")
     energy = _energy(pin, templates)
@@ -158,12 +95,12 @@ def _pin(pin: _Group, cause: str, templates: Mapping[str, _Group]) -> str:
     return f"  pin ({pin.name}) {{ {' '.join(lines)} }}"
 
 
-def _leakage(cell: _Group) -> float | None:
+def _leakage(cell: Group) -> float | None:
     """Leakage of a cell: as stated, else the mean of its states; None where there is none."""
-    stated = _numbers(cell.attributes.get("cell_leakage_power", ""))
+    stated = numbers(cell.values.get("cell_leakage_power", ""))
     if len(stated) and stated[0]:
         return float(stated[0])
-    states = [_numbers(group.attributes.get("value", "")) for group in cell.of("leakage_power")]
+    states = [numbers(group.values.get("value", "")) for group in cell.of("leakage_power")]
     values = [float(state[0]) for state in states if len(state)]
     return sum(values) / len(values) if values else None
 
@@ -186,14 +123,15 @@ def power_library(content: bytes, where: str, wanted: Callable[[str], bool]) -> 
     InputError
         The library lacks power data.
     """
-    head, texts = _split(_COMMENT.sub("", content.decode("latin-1")))
-    root = next(_parse(head).of("library"), _Group("", ""))
+    root = library_group(content, where)
+    head = remainder(content, root, "cell")
     templates = {group.name: group for group in root.of("power_lut_template", "lu_table_template")}
     cells = []
-    for name in filter(wanted, texts):
-        (cell,) = _parse(texts[name]).groups
-        pins = [p for p in cell.of("pin") if p.attributes.get("direction") in ("input", "output")]
-        cause = next((p.name for p in pins if p.attributes["direction"] == "input"), "")
+    for name, cell in {cell.name: cell for cell in root.of("cell")}.items():
+        if not wanted(name):
+            continue
+        pins = [p for p in cell.of("pin") if p.values.get("direction") in ("input", "output")]
+        cause = next((p.name for p in pins if p.values["direction"] == "input"), "")
         try:
             lines = [_pin(pin, cause, templates) for pin in pins]
         except ValueError as error:
@@ -206,8 +144,8 @@ def power_library(content: bytes, where: str, wanted: Callable[[str], bool]) -> 
             raise InputError(f"{where}: cell {name} has no {what}: give a library with power data")
         leaks = f"  cell_leakage_power : {leakage:.9g};"
         cells.append("\n".join([f"cell ({name}) {{", leaks, _CLOCK_PIN, *lines, "}", ""]))
-    voltage = _numbers(root.attributes.get("nom_voltage", ""))
-    stated = "default_operating_conditions" in root.attributes
+    voltage = numbers(root.values.get("nom_voltage", ""))
+    stated = "default_operating_conditions" in root.values
     if not stated and not voltage.any():
         raise InputError(f"{where}: no voltage: give a library with power data")
     added = f'power_lut_template ({_TEMPLATE}) {{ variable_1 : {_LOADS}; index_1 ("0, 1"); }}\n'

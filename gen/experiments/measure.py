@@ -14,7 +14,8 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.asic.liberty import library_name, parse, read_bytes
+from lutcore.gen.asic.liberty import library_name, read_bytes
+from lutcore.gen.asic.library import parse
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, synthesise
 from lutcore.gen.luts import families as fpga_families
 from lutcore.gen.tools.hierarchy import core

@@ -7,7 +7,7 @@ from copy import deepcopy
 import pytest
 
 from lutcore.gen.asic.buffering import use_inverted_outputs
-from lutcore.gen.asic.liberty import parse
+from lutcore.gen.asic.library import parse
 from lutcore.gen.tools.netlist import Bit, Json, new_cell
 
 _GATES = {

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lutcore.gen.asic.compressor import Adders, compress
-from lutcore.gen.asic.liberty import Library, parse
+from lutcore.gen.asic.library import Library, parse
 from lutcore.gen.asic.prefix import prefix_gates
 from lutcore.gen.tools.netlist import Json
 

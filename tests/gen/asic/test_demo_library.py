@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from lutcore.gen.asic.delays import CellDelays
-from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS, library_name, library_path, parse, read_bytes
+from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS, library_name, library_path, read_bytes
+from lutcore.gen.asic.library import parse
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, synthesise
 from lutcore.gen.experiments import dp4
 from lutcore.gen.experiments.measure import Point

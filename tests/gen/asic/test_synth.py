@@ -13,7 +13,8 @@ import pytest
 
 from lutcore.errors import InputError
 from lutcore.gen.asic import mapping, synth
-from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS, MAJORITY3, NAND2, PARITY3, parse, truth_table
+from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS, truth_table
+from lutcore.gen.asic.library import MAJORITY3, NAND2, PARITY3, parse
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, netlist, synthesise
 from lutcore.gen.run.tile import random_activations
 from lutcore.gen.tools.opensta import Session, run_sta

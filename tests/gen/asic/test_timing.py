@@ -13,7 +13,8 @@ from lutcore.errors import ToolError
 from lutcore.gen.asic.closing import Closing
 from lutcore.gen.asic.delays import Table, Tables
 from lutcore.gen.asic.flat import Flat
-from lutcore.gen.asic.liberty import DEMO_CELLS, parse
+from lutcore.gen.asic.liberty import DEMO_CELLS
+from lutcore.gen.asic.library import parse
 from lutcore.gen.asic.sizing import Sizer
 from lutcore.gen.asic.timing import Timing
 from lutcore.gen.tools.netlist import Bit, Json, new_cell
