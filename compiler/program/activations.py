@@ -4,7 +4,8 @@ import ml_dtypes
 import numpy as np
 
 from lutcore.errors import InputError
-from lutcore.hdl.config.core import INTEGERS, CoreConfig
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.formats import INTEGERS
 
 #: Format of activations -> their type in memory.
 TYPES: dict[str, np.dtype] = {

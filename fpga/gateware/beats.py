@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from lutcore.errors import InputError
 from lutcore.fpga.gateware.words import WORD_BUS
-from lutcore.hdl.config.rules import is_power_of_two
+from lutcore.hdl.config.bits import is_power_of_two
 
 WORD_BITS = 32
 

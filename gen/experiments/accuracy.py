@@ -14,7 +14,8 @@ from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.files import example, fill_table
 from lutcore.gen.run.tile import as_format, random_tensor
-from lutcore.hdl.config.core import FLOATS, CoreConfig
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.formats import FLOATS
 from lutcore.verif.golden.outputs import error_bound, outputs
 
 #: Modes of a row of the table: heading, changes of the configuration.

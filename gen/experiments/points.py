@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lutcore.gen.experiments.measure import Point
-from lutcore.hdl.config.core import FLOATS, CoreConfig
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.formats import FLOATS
 
 Row = dict[str, Any]
 

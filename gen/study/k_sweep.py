@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lutcore.gen.experiments.compare import best, comparable
 from lutcore.gen.experiments.paper import BEST_K
 from lutcore.gen.experiments.points import Entry, Finding, Plot, Row, Settings, Study, tile
-from lutcore.hdl.config.core import FLOATS
+from lutcore.hdl.config.formats import FLOATS
 
 #: A multiple of every K, so that no run is ragged and all accumulators are alike.
 _RUN = 60

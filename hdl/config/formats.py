@@ -107,3 +107,9 @@ FP32 = FloatFormat("fp32", 8, 23)
 
 #: Formats by name.
 FORMATS = {format.name: format for format in (FP8_E4M3, FP8_E5M2, FP16, BF16, FP32)}
+
+#: Integer activation formats and their bits.
+INTEGERS = {"int8": 8, "int16": 16}
+
+#: Float activation formats, and the format that exact tables hold their sums in.
+FLOATS = {"fp8-e4m3": "fp16", "fp8-e5m2": "bf16", "fp16": "fp16", "bf16": "bf16"}

@@ -1,13 +1,12 @@
-"""Combinations of fields that make no sense, each with the reason."""
+"""Combinations of fields that make no sense, each rule with its name and the reason."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from lutcore.errors import InputError
+from lutcore.hdl.config.bits import is_power_of_two, power_of_two
 from lutcore.hdl.config.forms import TERNARY_K
-
-if TYPE_CHECKING:
-    from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rates import Rates
 
 #: Most lookup units of one tile; a larger core is made of several tiles.
 MOST_UNITS = 8192
@@ -15,215 +14,307 @@ MOST_UNITS = 8192
 MOST_PORT_BITS = 60_000
 #: Most columns of a core, a power of two that its register of the shape holds.
 MOST_COLUMNS = 2048
+#: Longest run whose results share a scale, in K elements.
+LONGEST_SCALED_RUN = 1024
+#: Most steps of a run whose tables are kept.
+MOST_BUFFERED_STEPS = 1024
 
 
-def rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
-    """Yield whether each rule is broken, and the message then; later rules rely on earlier ones."""
-    ternary, int8 = config.weight_coding == "ternary", config.table == "int8"
-    length = "group_size" if config.group_size else "max_k"
-    yield (
-        config.m * config.n > MOST_UNITS,
-        f"a tile holds at most {MOST_UNITS} units, not m * n = {config.m * config.n}",
-    )
-    yield (
-        config.slice_bits > MOST_PORT_BITS,
-        (
-            f"a slice has at most {MOST_PORT_BITS} bits, not {config.slice_bits}: "
-            f"lower tiles = {config.tiles}, n or lookups"
+@dataclass(frozen=True)
+class Rule:
+    """Something that a configuration must hold.
+
+    Attributes
+    ----------
+    name : str
+        What the rule is about, unique in its table.
+    broken : callable
+        Whether a configuration breaks it, one that holds the rules before it.
+    message : callable
+        What is wrong with a configuration that does, and the remedy.
+    """
+
+    name: str
+    broken: Callable[[Rates], bool]
+    message: Callable[[Rates], str]
+
+
+def _needs(
+    who: Callable[[Rates], str | bool], field: str, *allowed: str | int, why: str = ""
+) -> Rule:
+    """Those whom ``who`` calls by a name need one of some values of a field."""
+    values = " or ".join(map(str, allowed))
+    reason = f" ({why})" if why else ""
+
+    def broken(config: Rates) -> bool:
+        return bool(who(config)) and getattr(config, field) not in allowed
+
+    def message(config: Rates) -> str:
+        return f"{who(config)} needs {field} = {values}{reason}, not {getattr(config, field)}"
+
+    return Rule(f"{field} = {values}", broken, message)
+
+
+def _fabric(config: Rates) -> str | bool:
+    return config.table_storage != "mux" and f"table_storage = {config.table_storage}"
+
+
+def _ternary(config: Rates) -> str | bool:
+    return config.weight_coding == "ternary" and "weight_coding = ternary"
+
+
+def _other_engine(config: Rates) -> bool:
+    return config.engine != "lut"
+
+
+def _mac_precision(config: Rates) -> int:
+    """Bits of the widest weight that the format of the activations holds exactly."""
+    return config.float_format.precision + 1
+
+
+#: Rules of every configuration, in the order of judgement: later ones rely on earlier ones.
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "units of a tile",
+        lambda c: c.m * c.n > MOST_UNITS,
+        lambda c: f"a tile holds at most {MOST_UNITS} units, not m * n = {c.m * c.n}",
+    ),
+    Rule(
+        "bits of a slice",
+        lambda c: c.slice_bits > MOST_PORT_BITS,
+        lambda c: (
+            f"a slice has at most {MOST_PORT_BITS} bits, not {c.slice_bits}: "
+            f"lower tiles = {c.tiles}, n or lookups"
         ),
-    )
-    yield (
-        config.run_length < config.depth,
-        f"{length} must be at least k * lookups = {config.depth}, not {config.run_length}",
-    )
-    yield (
-        config.group_size > config.max_k,
-        f"group_size must be at most max_k = {config.max_k}, not {config.group_size}",
-    )
-    yield (
-        bool(config.result_columns and config.columns % config.result_columns),
-        f"result_columns must divide tiles * n = {config.columns}, not {config.result_columns!r}",
-    )
-    if config.engine != "lut":
-        yield (
-            config.table_form != "symmetric",
-            f"table_form is for engine lut; {config.engine} has its own: leave it out",
-        )
-        yield (ternary, f"weight_coding = ternary needs engine lut, not {config.engine}")
-        yield (int8, f"table = int8 needs engine lut, not {config.engine}")
-        yield (
-            config.precompute != "inline",
-            f"precompute = {config.precompute} needs engine lut: {config.engine} shares no tables",
-        )
-    yield (
-        (config.passes > 1) != (config.table_storage == "lutram"),
-        (
+    ),
+    Rule(
+        "a run of at least one step",
+        lambda c: c.run_length < c.depth,
+        lambda c: (
+            f"{'group_size' if c.group_size else 'max_k'} must be at least "
+            f"k * lookups = {c.depth}, not {c.run_length}"
+        ),
+    ),
+    Rule(
+        "group within a row",
+        lambda c: c.group_size > c.max_k,
+        lambda c: f"group_size must be at most max_k = {c.max_k}, not {c.group_size}",
+    ),
+    Rule(
+        "whole result beats",
+        lambda c: bool(c.result_columns and c.columns % c.result_columns),
+        lambda c: f"result_columns must divide tiles * n = {c.columns}, not {c.result_columns!r}",
+    ),
+    Rule(
+        "tables of other engines",
+        lambda c: _other_engine(c) and c.table_form != "symmetric",
+        lambda c: f"table_form is for engine lut; {c.engine} has its own: leave it out",
+    ),
+    Rule(
+        "ternary weights of other engines",
+        lambda c: _other_engine(c) and c.weight_coding == "ternary",
+        lambda c: f"weight_coding = ternary needs engine lut, not {c.engine}",
+    ),
+    Rule(
+        "rounded tables of other engines",
+        lambda c: _other_engine(c) and c.table == "int8",
+        lambda c: f"table = int8 needs engine lut, not {c.engine}",
+    ),
+    Rule(
+        "precompute of other engines",
+        lambda c: _other_engine(c) and c.precompute != "inline",
+        lambda c: f"precompute = {c.precompute} needs engine lut: {c.engine} shares no tables",
+    ),
+    Rule(
+        "passes with distributed RAM",
+        lambda c: (c.passes > 1) != (c.table_storage == "lutram"),
+        lambda c: (
             "passes is for table_storage = lutram, which takes 2 or more, not "
-            f"passes = {config.passes} with table_storage = {config.table_storage}"
+            f"passes = {c.passes} with table_storage = {c.table_storage}"
         ),
-    )
-    yield (
-        1 < config.passes < config.write_cycles,
-        (
-            f"passes must be at least {config.write_cycles}, the cycles that tables of "
-            f"k = {config.k} take to be written, not {config.passes}"
+    ),
+    Rule(
+        "passes while tables are written",
+        lambda c: 1 < c.passes < c.write_cycles,
+        lambda c: (
+            f"passes must be at least {c.write_cycles}, the cycles that tables of "
+            f"k = {c.k} take to be written, not {c.passes}"
         ),
-    )
-    if config.table_storage != "mux":
-        needs = {
-            "engine": ("lut",),
-            "table_form": ("symmetric",),
-            "weight_coding": ("binary",),
-            "table": ("exact",),
-            "precompute": ("inline",),
-            "pipeline": (0,),
-            "tiles": (1,),
-            "activation": ("int8", "int16"),
-            "k": tuple(range(2, 7)),
-        }
-        for field, allowed in needs.items():
-            value = getattr(config, field)
-            yield (
-                value not in allowed,
-                (
-                    f"table_storage = {config.table_storage} needs {field} = "
-                    f"{' or '.join(map(str, allowed))}, not {value}"
-                ),
-            )
-    if ternary:
-        yield (config.k != TERNARY_K, f"weight_coding = ternary needs k = 3, not {config.k}")
-        yield (
-            config.max_weight_bits != 2,
-            f"weight_coding = ternary needs max_weight_bits = 2, not {config.max_weight_bits}",
-        )
-        yield (int8, "table = int8 needs weight_coding = binary: its rounding is per plane")
-        yield (config.exact_floats, "weight_coding = ternary needs float_mode = aligned")
-    yield (
-        (ternary or int8) and config.table_form != "symmetric",
-        "table = int8 and weight_coding = ternary need table_form = symmetric",
-    )
-    yield (
-        int8 and config.exact_floats,
-        "table = int8 needs integers: set float_mode = aligned",
-    )
-    if config.block_scaled:
-        what = "table = int8" if int8 else "float_mode = aligned"
-        yield (
-            not 0 < config.group_size <= 1024,
-            (
-                f"{what} shares a scale within a run: set group_size to 1024 or less, "
-                f"for example 32, not {config.group_size}"
-            ),
-        )
-    if config.aligned:
-        least = config.float_format.precision + 1
-        yield (
-            config.align_bits < least,
-            (
-                f"align_bits must be at least {least} to hold {config.activation}, "
-                f"not {config.align_bits}"
-            ),
-        )
-    if config.exact_floats:
-        yield (
-            config.table_form != "symmetric",
-            "float_mode = exact needs table_form = symmetric: correcting subset sums rounds",
-        )
-        yield (
-            config.zero_points != "external",
-            "float_mode = exact needs zero_points = external: subtracting them here rounds",
-        )
-        most = config.float_format.precision + 1
-        yield (
-            config.engine == "mac" and config.max_weight_bits > most,
-            (
-                f"engine = mac holds weights in {config.activation}: max_weight_bits must be at "
-                f"most {most}, not {config.max_weight_bits}"
-            ),
-        )
-    yield (
-        config.plane_order != "any" and not config.form.bit_serial,
-        "plane_order is for bit planes, but this core reads whole codes: leave it out",
-    )
-    yield (
-        config.drain_beats * config.m * config.accumulator_bits > MOST_PORT_BITS,
-        (
-            f"result_columns = {config.drain_columns} makes {config.drain_beats} beats of a run, "
+    ),
+    _needs(_fabric, "engine", "lut"),
+    _needs(_fabric, "table_form", "symmetric"),
+    _needs(_fabric, "weight_coding", "binary"),
+    _needs(_fabric, "table", "exact"),
+    _needs(_fabric, "precompute", "inline"),
+    _needs(_fabric, "pipeline", 0),
+    _needs(_fabric, "tiles", 1),
+    _needs(_fabric, "activation", "int8", "int16"),
+    _needs(_fabric, "k", *range(2, 7)),
+    _needs(_ternary, "k", TERNARY_K),
+    _needs(_ternary, "max_weight_bits", 2),
+    Rule(
+        "rounded tables are of planes",
+        lambda c: c.weight_coding == "ternary" and c.table == "int8",
+        lambda c: "table = int8 needs weight_coding = binary: its rounding is per plane",
+    ),
+    Rule(
+        "ternary weights without exact floats",
+        lambda c: c.weight_coding == "ternary" and c.exact_floats,
+        lambda c: "weight_coding = ternary needs float_mode = aligned",
+    ),
+    Rule(
+        "symmetric where signs are used",
+        lambda c: (
+            (c.weight_coding == "ternary" or c.table == "int8") and c.table_form != "symmetric"
+        ),
+        lambda c: "table = int8 and weight_coding = ternary need table_form = symmetric",
+    ),
+    Rule(
+        "rounded tables are of integers",
+        lambda c: c.table == "int8" and c.exact_floats,
+        lambda c: "table = int8 needs integers: set float_mode = aligned",
+    ),
+    Rule(
+        "length of a scaled run",
+        lambda c: c.block_scaled and not 0 < c.group_size <= LONGEST_SCALED_RUN,
+        lambda c: (
+            f"{'table = int8' if c.table == 'int8' else 'float_mode = aligned'} shares a scale "
+            f"within a run: set group_size to {LONGEST_SCALED_RUN} or less, "
+            f"for example 32, not {c.group_size}"
+        ),
+    ),
+    Rule(
+        "bits that aligned floats need",
+        lambda c: c.aligned and c.align_bits < c.float_format.precision + 1,
+        lambda c: (
+            f"align_bits must be at least {c.float_format.precision + 1} to hold {c.activation}, "
+            f"not {c.align_bits}"
+        ),
+    ),
+    Rule(
+        "exact floats are not corrected",
+        lambda c: c.exact_floats and c.table_form != "symmetric",
+        lambda c: "float_mode = exact needs table_form = symmetric: correcting subset sums rounds",
+    ),
+    Rule(
+        "exact floats without zero points",
+        lambda c: c.exact_floats and c.zero_points != "external",
+        lambda c: "float_mode = exact needs zero_points = external: subtracting them here rounds",
+    ),
+    Rule(
+        "weights that multipliers hold",
+        lambda c: c.exact_floats and c.engine == "mac" and c.max_weight_bits > _mac_precision(c),
+        lambda c: (
+            f"engine = mac holds weights in {c.activation}: max_weight_bits must be at "
+            f"most {_mac_precision(c)}, not {c.max_weight_bits}"
+        ),
+    ),
+    Rule(
+        "order of planes",
+        lambda c: c.plane_order != "any" and not c.form.bit_serial,
+        lambda c: "plane_order is for bit planes, but this core reads whole codes: leave it out",
+    ),
+    Rule(
+        "bits of a drain lane",
+        lambda c: c.drain_beats * c.m * c.accumulator_bits > MOST_PORT_BITS,
+        lambda c: (
+            f"result_columns = {c.drain_columns} makes {c.drain_beats} beats of a run, "
             "more than one drain lane holds: set more"
         ),
-    )
-    yield (
-        config.precompute == "buffered" and config.run_steps > 1024,
-        (
-            f"precompute = buffered keeps a run of at most 1024 steps, not {config.run_steps}: "
-            "set group_size"
+    ),
+    Rule(
+        "steps of a buffered run",
+        lambda c: c.precompute == "buffered" and c.run_steps > MOST_BUFFERED_STEPS,
+        lambda c: (
+            f"precompute = buffered keeps a run of at most {MOST_BUFFERED_STEPS} steps, "
+            f"not {c.run_steps}: set group_size"
         ),
+    ),
+)
+
+
+def _core(config: Rates) -> str:
+    return "a core"
+
+
+def _power(field: str) -> Rule:
+    return Rule(
+        f"{field} a power of two",
+        lambda c: not is_power_of_two(getattr(c, field)),
+        lambda c: f"a core needs {field} to be a power of two, not {getattr(c, field)}",
     )
-    yield (
-        config.accumulator_bits > 64 or config.dot_bits > 64,
-        (
-            f"max_k = {config.max_k} needs results of {config.dot_bits} bits; at most 64 fit: "
-            "lower max_k, group_size or max_weight_bits"
+
+
+def _size(field: str, least: Callable[[Rates], int]) -> Rule:
+    return Rule(
+        f"least {field}",
+        lambda c: getattr(c, field) < least(c),
+        lambda c: f"a core needs {field} = {least(c)} or more, not {getattr(c, field)}",
+    )
+
+
+def _bus_bytes(config: Rates) -> int:
+    return config.bus_bits // 8
+
+
+#: Rules of a core around the tile, on top of :data:`RULES`.
+CORE_RULES: tuple[Rule, ...] = (
+    _needs(_core, "engine", "lut", why="it shares tables between columns"),
+    _needs(_core, "precompute", "buffered", why="it builds a run's tables once for all columns"),
+    _needs(_core, "zero_points", "external", why="its epilogue subtracts them"),
+    _power("activation_buffer"),
+    _power("weight_buffer"),
+    _power("scale_buffer"),
+    _power("output_buffer"),
+    _power("program_buffer"),
+    _power("m"),
+    _power("tiles"),
+    _power("n"),
+    _power("bus_bits"),
+    Rule(
+        "a step within a bus word",
+        lambda c: c.depth * c.activation_bits > c.bus_bits,
+        lambda c: (
+            "a core needs k * lookups activations to fit the bus: "
+            f"set bus_bits to {c.depth * c.activation_bits} or more"
         ),
-    )
+    ),
+    Rule(
+        "columns of a core",
+        lambda c: c.columns > MOST_COLUMNS,
+        lambda c: f"a core has at most tiles * n = {MOST_COLUMNS} columns, not {c.columns}",
+    ),
+    Rule(
+        "slices of whole bytes",
+        lambda c: c.slice_bits % 8 > 0,
+        lambda c: f"a core needs slices of whole bytes, not {c.slice_bits} bits: set n",
+    ),
+    _size("activation_buffer", lambda c: c.m * _bus_bytes(c) * 2),
+    _size("weight_buffer", lambda c: max(_bus_bytes(c), power_of_two(c.slice_bits // 8)) * 2),
+    _size("scale_buffer", lambda c: max(_bus_bytes(c), c.drain_columns * 4) * 2),
+    _size("output_buffer", lambda c: c.m * c.drain_columns * 4 * c.drain_beats),
+)
 
 
-def power_of_two(least: int) -> int:
-    """The least power of two that is ``least`` or more."""
-    return 1 << max(least - 1, 0).bit_length()
+def check(config: Rates, rules: Iterable[Rule] = RULES) -> None:
+    """Refuse a configuration that breaks a rule.
+
+    Raises
+    ------
+    InputError
+        (a :class:`ValueError`) naming the field and what is needed.
+    """
+    for rule in rules:
+        if rule.broken(config):
+            raise InputError(rule.message(config))
 
 
-def is_power_of_two(value: int) -> bool:
-    """Whether ``value`` is one."""
-    return value > 0 and not value & (value - 1)
-
-
-def _core_rules(config: "CoreConfig") -> Iterator[tuple[bool, str]]:
-    """As :func:`rules`, for a core around the tile."""
-    for name, value, why in (
-        ("engine", "lut", "it shares tables between columns"),
-        ("precompute", "buffered", "it builds a run's tables once for all columns"),
-        ("zero_points", "external", "its epilogue subtracts them"),
-    ):
-        found = getattr(config, name)
-        yield (found != value, f"a core needs {name} = {value} ({why}), not {found}")
-    names = ("activation", "weight", "scale", "output", "program")
-    sizes = {f"{name}_buffer": getattr(config, f"{name}_buffer") for name in names}
-    shape = {name: getattr(config, name) for name in ("m", "tiles", "n", "bus_bits")}
-    shape |= {"result_columns": config.drain_columns}
-    for name, value in (sizes | shape).items():
-        yield (not is_power_of_two(value), f"a core needs {name} to be a power of two, not {value}")
-    step = config.depth * config.activation_bits
-    yield (
-        step > config.bus_bits,
-        f"a core needs k * lookups activations to fit the bus: set bus_bits to {step} or more",
-    )
-    yield (
-        config.columns > MOST_COLUMNS,
-        f"a core has at most tiles * n = {MOST_COLUMNS} columns, not {config.columns}",
-    )
-    yield (
-        config.slice_bits % 8 > 0,
-        f"a core needs slices of whole bytes, not {config.slice_bits} bits: set n",
-    )
-    words = config.m * config.drain_columns * 4
-    bus = config.bus_bits // 8
-    least = {
-        "activation_buffer": config.m * bus * 2,
-        "weight_buffer": max(bus, power_of_two(config.slice_bits // 8)) * 2,
-        "scale_buffer": max(bus, config.drain_columns * 4) * 2,
-        "output_buffer": words * config.drain_beats,
-    }
-    for name, size in least.items():
-        yield (sizes[name] < size, f"a core needs {name} = {size} or more, not {sizes[name]}")
-
-
-def is_core(config: "CoreConfig") -> bool:
+def is_core(config: Rates) -> bool:
     """Whether a core can be built from a configuration, or a tile alone."""
-    return not any(broken for broken, _ in _core_rules(config))
+    return not any(rule.broken(config) for rule in CORE_RULES)
 
 
-def check_core(config: "CoreConfig") -> None:
+def check_core(config: Rates) -> None:
     """Refuse a configuration that no core can be built from.
 
     Raises
@@ -231,6 +322,4 @@ def check_core(config: "CoreConfig") -> None:
     InputError
         (a :class:`ValueError`) naming the field and what is needed.
     """
-    for broken, message in _core_rules(config):
-        if broken:
-            raise InputError(message)
+    check(config, CORE_RULES)

@@ -5,8 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from lutcore.hdl.config.bits import is_power_of_two, power_of_two
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.config.rules import is_power_of_two, power_of_two
 from lutcore.hdl.parts.pieces import choose
 
 

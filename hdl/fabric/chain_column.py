@@ -4,7 +4,8 @@ from amaranth.hdl import Cat, Elaboratable, EnableInserter, Module, Mux, Signal,
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.config.core import CoreConfig, signed_bits
+from lutcore.hdl.config.bits import signed_bits
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.fabric.parities import entry_bits, levels, parities_layout
 from lutcore.hdl.parts.lookup import tree_sum
 from lutcore.hdl.parts.pieces import choose, delayed

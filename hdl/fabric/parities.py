@@ -4,7 +4,8 @@ from amaranth.hdl import Cat, Elaboratable, EnableInserter, Module, Signal, Valu
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.config.core import CoreConfig, signed_bits
+from lutcore.hdl.config.bits import signed_bits
+from lutcore.hdl.config.core import CoreConfig
 
 
 def entry_bits(config: CoreConfig) -> int:

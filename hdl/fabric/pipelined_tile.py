@@ -14,7 +14,8 @@ from amaranth.hdl import (
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.config.core import CoreConfig, signed_bits
+from lutcore.hdl.config.bits import signed_bits
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.fabric.chain_column import ChainColumn, ChainTables
 from lutcore.hdl.fabric.lutram_column import LutRamColumn
 from lutcore.hdl.fabric.parities import Parities

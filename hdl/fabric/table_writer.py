@@ -15,7 +15,8 @@ from amaranth.hdl import (
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.hdl.config.core import CoreConfig, signed_bits
+from lutcore.hdl.config.bits import signed_bits
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.fabric.carry_chains import add_subtract, offset_value
 from lutcore.hdl.fabric.parities import entry_bits
 from lutcore.hdl.parts.lookup import tree_sum

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from lutcore.hdl.config.bits import is_power_of_two
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.config.rules import is_power_of_two
 from lutcore.hdl.isa.lmma import BUILT, BY_NAME, BY_OPCODE, OPCODE_BITS, Cause, Instruction, Queue
 
 

@@ -2,7 +2,8 @@
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
-from lutcore.hdl.config.core import CoreConfig, signed_bits
+from lutcore.hdl.config.bits import signed_bits
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import FORMATS
 from lutcore.hdl.floats.convert import IntegerToFloat
 from lutcore.hdl.floats.multiply import FloatMultiplier

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lutcore.gen.experiments.accuracy import relative_error
 from lutcore.gen.run.tile import as_format, random_tensor
-from lutcore.hdl.config.core import FLOATS, CoreConfig
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.formats import FLOATS
 from lutcore.verif.golden.blocks import align, int8_products, table_shift
 from lutcore.verif.golden.outputs import error_bound, outputs
 

@@ -7,8 +7,8 @@ import pytest
 
 from lutcore.errors import InputError
 from lutcore.gen.run.tile import as_format, random_activations
-from lutcore.hdl.config.core import FLOATS, INTEGERS, CoreConfig
-from lutcore.hdl.config.formats import FORMATS
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.formats import FLOATS, FORMATS, INTEGERS
 from lutcore.verif.golden.formats import number_type
 from lutcore.verif.sim.job import PLANE_ORDERS, Stalls, tile_job
 
