@@ -1,14 +1,14 @@
 """Timing closure of a mapped netlist: cells are exchanged here, OpenSTA says what came of it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lutcore.gen.asic.flat import Flat
 from lutcore.gen.asic.library import Library
 from lutcore.gen.asic.sizing import Sizer
 from lutcore.gen.asic.timing import Timing
-from lutcore.gen.tools.netlist import Json
+from lutcore.gen.tools.netlist import Json, Netlist
 from lutcore.gen.tools.opensta import Session
 from lutcore.gen.tools.yosys import run_yosys
 
@@ -120,17 +120,9 @@ class Closing:
         ) as session:
             slack, path = session.worst_path()
             ends = session.slacks()
-        modules = dict(_paths(design, self._top))
+        modules = {path: module.name for path, module in Netlist(design, self._top).instances()}
         slacks: dict[str, float] = {}
         for instance, end in ends.items():
             module = modules[instance.rpartition("/")[0]]
             slacks[module] = min(slacks.get(module, float("inf")), end)
         return Closed(netlist, slack, path, slacks)
-
-
-def _paths(design: Json, module: str, path: str = "") -> Iterator[tuple[str, str]]:
-    """Path of each instance of a module, and the module."""
-    yield path, module
-    for name, cell in design["modules"][module]["cells"].items():
-        if cell["type"] in design["modules"]:
-            yield from _paths(design, cell["type"], f"{path}/{name}" if path else name)

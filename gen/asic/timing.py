@@ -14,9 +14,9 @@ import numpy as np
 
 from lutcore.errors import ToolError
 from lutcore.gen.asic.delays import CellDelays, Table, Tables, pin_loads, wire_loads
-from lutcore.gen.asic.flat import CLOCK, Flat, Place
+from lutcore.gen.asic.flat import CLOCK, Flat
 from lutcore.gen.asic.library import Library
-from lutcore.gen.tools.netlist import Json
+from lutcore.gen.tools.netlist import Json, Place
 
 #: Arrival of what no clock edge starts.
 NEVER = -1e6
@@ -135,49 +135,49 @@ class Timing:
         self.counts = flat.counts
         starts = np.array([CLOCK, *(flat.inputs if from_ports else ())])
         self._starts = np.concatenate((2 * starts, 2 * starts + 1))
-        self.kinds = kinds = Kinds(library, {gate.kind for gate in flat.gates})
+        self.kinds = kinds = Kinds(library, {gate.cell for gate in flat.gates})
         index: dict[Place, int] = {}
         arcs, pins, ends = [], [], []
         kind_of: list[str] = []
         for gate in flat.gates:
             place = index.setdefault(gate.place, len(index))
             if place == len(kind_of):
-                kind_of.append(gate.kind)
+                kind_of.append(gate.cell)
             clocks = set()
-            for (source, edge, target, out), slot in kinds.slots[gate.kind].items():
-                if target not in gate.pins or source not in gate.pins:
+            for (source, edge, target, out), slot in kinds.slots[gate.cell].items():
+                if target not in gate.nets or source not in gate.nets:
                     continue
-                clocked = library.cells[gate.kind].flip_flop
-                start = 2 * (CLOCK if clocked else gate.pins[source]) + edge
+                clocked = library.cells[gate.cell].flip_flop
+                start = 2 * (CLOCK if clocked else gate.nets[source]) + edge
                 clocks |= {source} if clocked else set()
-                arcs.append((start, 2 * gate.pins[target] + out, slot, place))
-            for pin, slot in kinds.pin_slots[gate.kind].items():
-                if pin in gate.pins and pin not in clocks:
-                    pins.append((gate.pins[pin], slot, place))
-            for (pin, edge), slot in kinds.setup_slots[gate.kind].items():
-                if pin in gate.pins:
-                    ends.append((2 * gate.pins[pin] + edge, slot, place))
+                arcs.append((start, 2 * gate.nets[target] + out, slot, place))
+            for pin, slot in kinds.pin_slots[gate.cell].items():
+                if pin in gate.nets and pin not in clocks:
+                    pins.append((gate.nets[pin], slot, place))
+            for (pin, edge), slot in kinds.setup_slots[gate.cell].items():
+                if pin in gate.nets:
+                    ends.append((2 * gate.nets[pin] + edge, slot, place))
         self.places = list(index)
         self.family = [kinds.names[kind] for kind in kind_of]
         self.strength = np.array(
             [family.index(kind) for family, kind in zip(self.family, kind_of, strict=True)]
         )
         self.most = np.array([len(family) - 1 for family in self.family])
-        outputs = {gate.place: gate.pins for gate in flat.gates}
+        outputs = {gate.place: gate.nets for gate in flat.gates}
         also = []
         for gate in flat.further:
-            ((pin, net),) = gate.pins.items()
+            ((pin, net),) = gate.nets.items()
             place, own = index[gate.place], outputs[gate.place]
-            pins.append((net, kinds.pin_slots[gate.kind][pin], place))
+            pins.append((net, kinds.pin_slots[gate.cell][pin], place))
             ends += [
                 (2 * net + edge, slot, place)
-                for (end, edge), slot in kinds.setup_slots[gate.kind].items()
+                for (end, edge), slot in kinds.setup_slots[gate.cell].items()
                 if end == pin
             ]
             also += [
                 (2 * net + edge, 2 * own[target] + out, slot, place)
-                for (source, edge, target, out), slot in kinds.slots[gate.kind].items()
-                if source == pin and target in own and not library.cells[gate.kind].flip_flop
+                for (source, edge, target, out), slot in kinds.slots[gate.cell].items()
+                if source == pin and target in own and not library.cells[gate.cell].flip_flop
             ]
         self._nodes = 2 * flat.nets
         self.pin_net, self.pin_slot, self.pin_place = _columns(pins, 3)

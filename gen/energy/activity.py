@@ -1,18 +1,19 @@
 """How often each net of a mapped netlist toggles: gate-level simulation in the tile's own bench."""
 
+import dataclasses
 import functools
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.energy.cell_models import CellModel, cell_model
 from lutcore.gen.tools.hierarchy import block_below
+from lutcore.gen.tools.netlist import Bit, Gate, Module, Netlist
 from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import TileJob
@@ -31,28 +32,6 @@ _RECORD = "dump.activity"
 
 
 @dataclass(frozen=True)
-class Gate:
-    """One instance of a library cell.
-
-    Attributes
-    ----------
-    cell : str
-        Its library cell.
-    origin : tuple of str
-        Module of the design and instance name there: the same for all instances of the module.
-    block : str
-        Block of the design, as in area reports.
-    nets : dict
-        Pin -> net.
-    """
-
-    cell: str
-    origin: tuple[str, str]
-    block: str
-    nets: dict[str, int]
-
-
-@dataclass(frozen=True)
 class Gates:
     """A flat netlist. Nets are numbers; 0 and 1 are the constants.
 
@@ -64,6 +43,8 @@ class Gates:
     inputs : frozenset of str
         Ports that are inputs.
     gates : list of Gate
+    blocks : list of str
+        Block of the design of each, as in area reports.
     models : dict
         Library cell -> :class:`~lutcore.gen.energy.cell_models.CellModel`.
     """
@@ -72,6 +53,7 @@ class Gates:
     ports: dict[str, list[int]]
     inputs: frozenset[str]
     gates: list[Gate]
+    blocks: list[str]
     models: dict[str, CellModel]
 
     @functools.cached_property
@@ -130,36 +112,37 @@ def read_gates(netlist: str, libraries: Sequence[bytes], top: str) -> Gates:
     found = json.loads(run_yosys("\n".join(script), files, ["netlist.json"])["netlist.json"])
     modules = found["modules"]
     library = {name for name, module in modules.items() if "library_cell" in module["attributes"]}
-    flat = _Flattening(modules, library, top)
+    flat = _Flattening(Netlist(found, top, library))
     used = {gate.cell for gate in flat.gates}
     return Gates(
         top=top,
         ports=flat.ports,
-        inputs=frozenset(n for n, p in modules[top]["ports"].items() if p["direction"] == "input"),
+        inputs=flat.inputs,
         gates=flat.gates,
+        blocks=flat.blocks,
         models={name: cell_model(modules[name], name) for name in sorted(used)},
     )
 
 
 class _Flattening:
-    """Instances of library cells below ``top``, on nets that are joined where ports join them."""
+    """Library cells below the top, on nets that are joined where ports join them."""
 
-    def __init__(self, modules: Mapping[str, Any], library: set[str], top: str):
-        self._modules, self._library, self._top = modules, library, top
+    def __init__(self, netlist: Netlist):
+        self._netlist = netlist
         self._parents = [0, 1]
-        local: dict[int, int] = {}
-        ports = {
-            name: [self._net(bit, local) for bit in port["bits"]]
-            for name, port in modules[top]["ports"].items()
-        }
+        self.blocks: list[str] = []
+        top = netlist.modules[netlist.top]
+        local: dict[Bit, int] = {}
+        ports = {name: [self._net(bit, local) for bit in bits] for name, bits in top.ports.items()}
         found = list(self._visit(top, local, "tile"))
+        self.inputs = top.inputs
         self.ports = {name: [self._find(net) for net in nets] for name, nets in ports.items()}
         self.gates = [
-            Gate(cell, origin, block, {pin: self._find(net) for pin, net in nets.items()})
-            for cell, origin, block, nets in found
+            dataclasses.replace(gate, nets={pin: self._find(net) for pin, net in gate.nets.items()})
+            for gate in found
         ]
 
-    def _net(self, bit: int | str, local: dict[int, int]) -> int:
+    def _net(self, bit: Bit, local: dict[Bit, int]) -> int:
         if isinstance(bit, str):
             return int(bit == "1")
         if bit not in local:
@@ -176,22 +159,22 @@ class _Flattening:
         first, second = sorted((self._find(one), self._find(other)))
         self._parents[second] = first
 
-    def _visit(self, module: str, local: dict[int, int], block: str) -> Iterator[tuple]:
-        for name, cell in self._modules[module]["cells"].items():
-            kind, pins = cell["type"], cell["connections"]
-            if kind in self._library:
-                nets = {pin: self._net(bits[0], local) for pin, bits in pins.items() if bits}
-                yield kind, (module, name), block, nets
+    def _visit(self, module: Module, local: dict[Bit, int], block: str) -> Iterator[Gate]:
+        for cell in module.cells:
+            if cell.kind not in self._netlist.modules:
+                nets = {pin: self._net(bits[0], local) for pin, bits in cell.pins.items() if bits}
+                self.blocks.append(block)
+                yield Gate((module.name, cell.name), cell.kind, nets)
                 continue
-            inside: dict[int, int] = {}
-            for pin, bits in pins.items():
-                for bit, inner in zip(bits, self._modules[kind]["ports"][pin]["bits"], strict=True):
-                    net = self._net(bit, local)
-                    if isinstance(inner, str) or inner in inside:
-                        self._join(net, self._net(inner, inside))
-                    else:
-                        inside[inner] = net
-            yield from self._visit(kind, inside, block_below(block, kind, self._top))
+            inside: dict[Bit, int] = {}
+            for bit, inner in self._netlist.joined(cell):
+                net = self._net(bit, local)
+                if isinstance(inner, str) or inner in inside:
+                    self._join(net, self._net(inner, inside))
+                else:
+                    inside[inner] = net
+            below = block_below(block, cell.kind, self._netlist.top)
+            yield from self._visit(self._netlist.modules[cell.kind], inside, below)
 
 
 # Simulation --------------------------------------------------------------------------------------
@@ -217,7 +200,7 @@ class _Bench:
             self._add(port, gates.ports[port])
         rows: dict[tuple[str, str], list[Gate]] = {}
         for gate in gates.gates:
-            rows.setdefault(gate.origin, []).append(gate)
+            rows.setdefault(gate.place, []).append(gate)
         numbered = list(enumerate(rows.values()))
         for i, row in numbered:
             for pin in row[0].nets:

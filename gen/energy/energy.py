@@ -329,11 +329,11 @@ def _measure(
         for net in gates.ports[port]:
             loads.append(Load(SOURCE, {"Y": net}, ("Y",)))
             blocks.append("clock" if port == CLOCK_PORT else "inputs")
-    for gate in gates.gates:
+    for gate, block in zip(gates.gates, gates.blocks, strict=True):
         outputs = tuple(sorted(gates.models[gate.cell].outputs.keys() & gate.nets.keys()))
         loads.append(Load(gate.cell, gate.nets, outputs))
         buffered = bool(outputs) and gate.nets[outputs[0]] in gates.clocks
-        blocks.append("clock" if buffered else gate.block)
+        blocks.append("clock" if buffered else block)
     powers = weigh(loads, libraries, rates, period)
     order = [block for block in (*BLOCKS, *sorted(set(blocks) - set(BLOCKS))) if block in blocks]
     rows = np.array([order.index(block) for block in blocks])

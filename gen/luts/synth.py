@@ -16,7 +16,7 @@ from lutcore.gen.emit.rtl import design_rtlil
 from lutcore.gen.luts.adders import adder_maps
 from lutcore.gen.luts.families import FAMILIES, Family
 from lutcore.gen.tools.hierarchy import count_cells
-from lutcore.gen.tools.netlist import Json
+from lutcore.gen.tools.netlist import Json, Module
 from lutcore.gen.tools.yosys import run_yosys, yosys_command
 from lutcore.hdl.config.core import CoreConfig
 
@@ -206,28 +206,12 @@ def _luts(family: Family, counts: Mapping[tuple[str, str], int]) -> Counter[str]
 
 
 class _Nets:
-    """Who drives and who reads each bit of a mapped module (Yosys JSON)."""
+    """What the nets of a mapped module tell."""
 
-    def __init__(self, family: Family, module: Json):
+    def __init__(self, family: Family, module: Module):
         self._family = family
-        self._cells: list[Json] = list(module["cells"].values())
-        self._driver: dict[int, tuple[str, str]] = {}
-        self._readers: dict[int, Counter[tuple[str, str]]] = {}
-        for cell in self._cells:
-            for port, bits in cell["connections"].items():
-                self._connect(bits, cell["port_directions"][port], (cell["type"], port))
-        for name, port in module["ports"].items():
-            outside = "output" if port["direction"] == "input" else "input"
-            self._connect(port["bits"], outside, ("", name))
-
-    def _connect(self, bits: list, direction: str, pin: tuple[str, str]) -> None:
-        for bit in bits:
-            if not isinstance(bit, int):
-                continue  # a constant
-            if direction == "output":
-                self._driver[bit] = pin
-            else:
-                self._readers.setdefault(bit, Counter())[pin] += 1
+        self._cells = module.cells
+        self._driver, self._readers = module.drivers(), module.readers()
 
     def _drivers(self, bits: list) -> Iterator[tuple[int, tuple[str, str]]]:
         """Bits that are no constants, and what drives them."""
@@ -237,7 +221,7 @@ class _Nets:
 
     def _of(self, kind: str) -> Iterator[Mapping[str, list]]:
         """Connections of each cell of a kind."""
-        return (cell["connections"] for cell in self._cells if _is(cell["type"], kind))
+        return (cell.pins for cell in self._cells if _is(cell.kind, kind))
 
     def lone_flip_flops(self) -> int:
         """Flip-flops whose data come from no LUT; on iCE40, of one that nothing else reads."""
@@ -287,9 +271,9 @@ class _Nets:
 
 def module_cells(family: Family, module: Json) -> dict[str, int]:
     """Cells of a mapped module (Yosys JSON) by type, and what its nets tell."""
-    cells = Counter(cell["type"] for cell in module["cells"].values())
-    nets = _Nets(family, module)
-    return {**cells, _FABRIC: nets.carry_luts(), _LONE: nets.lone_flip_flops()}
+    read = Module("", module)
+    nets = _Nets(family, read)
+    return {**read.counts(), _FABRIC: nets.carry_luts(), _LONE: nets.lone_flip_flops()}
 
 
 def resources(family: Family, cells: Mapping[str, int]) -> dict[str, int]:
