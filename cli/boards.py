@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from lutcore.cli.shared import ERR, OUT, AsJson, Overrides, print_facts, print_json
+from lutcore.cli.options import AsJson, Overrides
+from lutcore.cli.shared import ERR, OUT, print_facts, print_json, print_written
 from lutcore.fpga.boards.boards import BOARDS, Board
 from lutcore.hdl.config.core import CoreConfig
 
@@ -67,17 +68,12 @@ def bitstream(
     from lutcore.fpga.flow.place import FLOWS
     from lutcore.fpga.flow.tools import native_wanted
 
-    target = board_named(board)
-    if block_ram:
-        target = target.on_block_ram()
+    target = board_named(board).on_block_ram() if block_ram else board_named(board)
     core = board_config(target, config, tuple(overrides or ()))
     if target.family not in FLOWS:
         _project(core, target, output, freq, as_json)
         return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, TextColumn("{task.fields[said]}"), console=ERR, transient=True) as bar:
+    with _spinners() as bar:
         built = build(
             core,
             target,
@@ -93,11 +89,18 @@ def bitstream(
         print_json(report.to_dict() | {"files": [str(path) for path in written]})
     else:
         _print(report, target.capacity)
-        for path in written:
-            OUT.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        print_written(*written)
         load = target.load.replace("FILE", str(written[0]))
         OUT.print(f"load it: {load}", highlight=False, soft_wrap=True)
     raise typer.Exit(int(not report.met))
+
+
+def _spinners() -> "Progress":
+    """A line for each tool at work: how long, and what it said last."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    return Progress(*columns, TextColumn("{task.fields[said]}"), console=ERR, transient=True)
 
 
 def _project(
@@ -115,8 +118,7 @@ def _project(
     net = made.netlist
     _print_area(made.name, net.blocks, net.total, net.hierarchy, board.capacity)
     print_facts("not placed and routed", _buffers(net.memories))
-    for path in written:
-        OUT.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    print_written(*written)
     script = written[2].name
     OUT.print(f"next, in {output}: vivado -mode batch -source {script}", soft_wrap=True)
 

@@ -7,7 +7,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from lutcore.cli.shared import ERR, OUT, AsJson, GptqVersion, Overrides, print_facts, print_json
+from lutcore.cli.options import AsJson, GptqVersion, Overrides
+from lutcore.cli.shared import ERR, OUT, print_facts, print_json
 from lutcore.hdl.config.presets import load_config
 
 

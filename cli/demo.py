@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lutcore.cli.shared import ERR, OUT
+from lutcore.cli.shared import ERR, OUT, print_written
 from lutcore.errors import InputError
 from lutcore.files import example, examples
 
@@ -103,7 +103,7 @@ def _copy(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path in examples():
             shutil.copyfile(path, folder / path.name)
-            OUT.print(f"wrote {folder / path.name}", highlight=False, soft_wrap=True)
+            print_written(folder / path.name)
     except OSError as error:
         raise InputError(
             f"cannot write to {folder}: {error.strerror}: choose another folder"

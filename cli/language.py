@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
-from lutcore.cli.shared import ERR, AsJson, Overrides, print_facts, print_json, say
+from lutcore.cli.options import AsJson, Core, Overrides, Seed
+from lutcore.cli.shared import ERR, print_facts, print_json, progress_bar, say
 from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
 
@@ -22,13 +22,9 @@ Network = Annotated[
 On = Annotated[
     str, typer.Option("--on", help="golden: exact products; isa: the model; rtl: Verilator.")
 ]
-Core = Annotated[
-    str, typer.Option(help="Core of a checkpoint's network: a preset's name or a .toml file.")
-]
 Temperature = Annotated[
     float, typer.Option(help="0 takes the likeliest byte, 1 the model's own chances.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the choices.")]
 
 
 @contextmanager
@@ -161,7 +157,7 @@ def perplexity(
     }
     count = len(windows(network, written))
     found = {}
-    with Progress(console=ERR, transient=True) as progress:
+    with progress_bar() as progress:
         for kind, linear in kinds.items():
             task = progress.add_task(kind, total=count)
             found[kind] = perplexity(network, written, linear, lambda: progress.advance(task))  # noqa: B023

@@ -1,19 +1,45 @@
-"""Whole networks: what ``compile``, ``run`` and ``disasm`` do with them."""
+"""The commands ``compile``, ``run`` and ``disasm``: whole networks, each one file."""
 
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
 
-from lutcore.cli.shared import ERR, OUT, print_facts, print_json
+from lutcore.cli import matrix
+from lutcore.cli.options import (
+    AsJson,
+    Baud,
+    Core,
+    GptqVersion,
+    Model,
+    Overrides,
+    Port,
+    Seed,
+    ToArray,
+)
+from lutcore.cli.shared import (
+    ERR,
+    OUT,
+    old_spelling,
+    print_facts,
+    print_json,
+    print_written,
+    progress_bar,
+    write_array,
+)
 from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from lutcore.compiler.graph.ir import Graph
     from lutcore.compiler.importers.checkpoint import Checkpoint
+    from lutcore.compiler.lowering.container import Container
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="What compile wrote.")]
 
 
 def numbers(text: str, option: str) -> list[int]:
@@ -25,96 +51,156 @@ def numbers(text: str, option: str) -> list[int]:
 
 
 def compile_model(
-    checkpoint: "Checkpoint",
-    output: Path,
-    core: str,
-    overrides: list[str] | None,
-    batch: str,
-    bits: int,
-    group: int,
-    dump: Path | None,
-    as_json: bool,
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
+    core: Core = "default",
+    batch: Annotated[
+        str, typer.Option(help="Rows of activations that programs are for, e.g. 1,16.")
+    ] = "",
+    bits: Annotated[
+        int, typer.Option(help="Round float matrices to so many bits.", min=0, max=8)
+    ] = 0,
+    group: Annotated[int, typer.Option(help="Scale group of --bits.", min=1)] = 32,
+    dump: Annotated[
+        Path | None, typer.Option(help="Folder for its graph before and after each pass.")
+    ] = None,
+    gptq_version: GptqVersion = None,
+    tensor: Annotated[str | None, typer.Option(hidden=True)] = None,
+    activations: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    rows: Annotated[int, typer.Option(hidden=True, min=0)] = 0,
+    seed: Annotated[int, typer.Option(hidden=True, min=0)] = 0,
+    result: Annotated[str, typer.Option(hidden=True)] = "fp32",
+    latency: Annotated[int, typer.Option(hidden=True)] = 20,
+    explain: Annotated[bool, typer.Option("--explain", hidden=True)] = False,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Compile a checkpoint's network; write its graphs to ``dump`` if given."""
-    from lutcore.compiler.graph.draw import summary, svg, text
-    from lutcore.compiler.lowering.network import compile_network
+    """Compile a checkpoint's network to one file: its programs, weights and tables of the host."""
+    if tensor is not None:
+        old_spelling("compile --tensor", "matrix compile --tensor")
+        matrix.compile_matrix(
+            model, tensor, output, core, activations, rows, seed, result, latency, explain,
+            gptq_version, overrides, as_json,
+        )  # fmt: skip
+        return
+    if activations is not None or explain:
+        raise InputError("--activations and --explain are for one matrix: lutcore matrix compile")
+    from lutcore.compiler.importers.checkpoint import open_checkpoint
     from lutcore.compiler.weights.quantise import Rounding
-    from lutcore.files import write_files
 
-    config = load_config(core, overrides or ())
-    rows, rounding = numbers(batch, "--batch"), Rounding(bits, group) if bits else None
+    config, counts = load_config(core, overrides or ()), numbers(batch, "--batch")
+    rounding = Rounding(bits, group) if bits else None
     began = time.perf_counter()
-    with Progress(console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+    checkpoint = open_checkpoint(model, gptq_version)
+    container, stages = _compile(checkpoint, config, counts, rounding)
+    container.save(output)
+    if dump is not None:
+        _dump(dump, stages)
+    facts = container.summary() | {
+        "file bytes": output.stat().st_size,
+        "seconds": round(time.perf_counter() - began, 2),
+    }
+    graphs = _summaries(stages)
+    if as_json:
+        print_json(facts | {"graphs": graphs})
+        return
+    _print(f"{model.name} for {config.name}", facts, graphs if dump is not None else {})
+    print_written(output)
+
+
+def _compile(checkpoint: "Checkpoint", config: Any, rows: list[int], rounding: Any) -> Any:
+    from lutcore.compiler.lowering.network import compile_network
+
+    with progress_bar() as bar:
         task = bar.add_task(f"compiling {checkpoint.path.name}")
 
         def progress(name: str, done: int, total: int) -> None:
             bar.update(task, description=name, completed=done, total=total)
 
-        container, stages = compile_network(checkpoint, config, rows, rounding, progress)
-    container.save(output)
-    if dump is not None:
-        files = {}
-        for index, (name, graph) in enumerate(stages.items()):
-            files[f"{index}-{name}.txt"] = text(graph)
-            files[f"{index}-{name}.svg"] = svg(graph)
-        write_files(dump, files)
-    first = next(iter(container.layers.values()))
-    facts: dict[str, Any] = {
-        "architecture": container.facts["architecture"],
-        "matrices on the core": len(container.layers),
-        "their weights": sum(n * k for n, k in (x.shape for x in container.layers.values())),
-        "matrices on the host": container.host,
-        "operators on the host": container.host_operators(),
-        "rows of programs": [entry.rows for entry in first.programs],
-        "memory bytes": container.memory,
-        "file bytes": output.stat().st_size,
-        "seconds": round(time.perf_counter() - began, 2),
-        "graphs": {name: summary(graph) for name, graph in stages.items()},
-    }
+        return compile_network(checkpoint, config, rows, rounding, progress)
+
+
+def _summaries(stages: "dict[str, Graph]") -> dict[str, str]:
+    from lutcore.compiler.graph.draw import summary
+
+    return {name: summary(graph) for name, graph in stages.items()}
+
+
+def _dump(folder: Path, stages: "dict[str, Graph]") -> None:
+    """Write each stage's graph as text and as a picture."""
+    from lutcore.compiler.graph.draw import svg, text
+    from lutcore.files import write_files
+
+    files = {}
+    for index, (name, graph) in enumerate(stages.items()):
+        files[f"{index}-{name}.txt"] = text(graph)
+        files[f"{index}-{name}.svg"] = svg(graph)
+    write_files(folder, files)
+
+
+def _print(title: str, facts: dict[str, Any], graphs: dict[str, str]) -> None:
+    host, operators = facts["matrices on the host"], facts["operators on the host"]
+    print_facts(
+        title,
+        facts
+        | {
+            "operators on the host": ", ".join(f"{n} {name}" for name, n in operators.items()),
+            "matrices on the host": len(host),
+        },
+    )
+    for name, why in host.items():
+        OUT.print(f"on the host: {name}: {why}", highlight=False, soft_wrap=True, markup=False)
+    for name, line in graphs.items():
+        OUT.print(f"{name}: {line}", highlight=False, soft_wrap=True)
+
+
+def run(
+    file: File,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on",
+            help="golden: exact products; isa: the model; rtl: Verilator; board: see --port.",
+        ),
+    ] = "isa",
+    port: Port = None,
+    baud: Baud = 3_000_000,
+    tokens: Annotated[
+        str | None, typer.Option(help="Tokens, e.g. 72,105, or an .npy of them.")
+    ] = None,
+    seed: Seed = 0,
+    output: ToArray = None,
+    stall: Annotated[float, typer.Option(hidden=True, min=0, max=0.95)] = 0.0,
+    latency: Annotated[int, typer.Option(hidden=True, min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Run a compiled network: every matrix on the core, held against the golden model.
+
+    Exit status 1 where a product differs.
+    """
+    from lutcore.compiler.lowering.container import is_container
+
+    matrix.check_port(on, port)
+    if not is_container(file):
+        if tokens is not None:
+            raise InputError("--tokens are for networks: this is the program of one matrix")
+        old_spelling("run PROGRAM", "matrix run PROGRAM")
+        matrix.run_matrix(file, on, port, baud, output, stall, latency, as_json)
+        return
+    result, facts = _run(file, on, port, baud, tokens, seed)
+    if output is not None:
+        write_array(output, result)
     if as_json:
         print_json(facts)
-        return
-    graphs = facts.pop("graphs")
-    facts["operators on the host"] = ", ".join(
-        f"{count} {name}" for name, count in facts["operators on the host"].items()
-    )
-    facts["matrices on the host"] = len(container.host)
-    print_facts(f"{checkpoint.path.name} for {config.name}", facts)
-    for name, why in container.host.items():
-        OUT.print(f"on the host: {name}: {why}", highlight=False, soft_wrap=True, markup=False)
-    if dump is not None:
-        for name, line in graphs.items():
-            OUT.print(f"{name}: {line}", highlight=False, soft_wrap=True)
-    OUT.print(f"wrote {output}", highlight=False, soft_wrap=True)
+    else:
+        print_facts(f"{file.name} on {on}", facts)
+    raise typer.Exit(int(facts.get("mismatches", 0) > 0))
 
 
-def _tokens(text: str | None, most: int, length: int, seed: int):
-    """Tokens of a file, of numbers, or random ones."""
-    import numpy as np
-
-    if text is None:
-        return np.random.default_rng(seed).integers(0, most, length)
-    if not text.endswith(".npy"):
-        return np.array(numbers(text, "--tokens"))
-    try:
-        return np.load(text, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read tokens {text}: {error}") from error
-
-
-def run_model(
-    file: Path,
-    on: str,
-    port: str | None,
-    baud: int,
-    tokens: str | None,
-    seed: int,
-    output: Path | None,
-    as_json: bool,
-) -> None:
-    """Run a compiled network; each product of a core is held against the golden model."""
-    import numpy as np
-
+def _run(
+    file: Path, on: str, port: str | None, baud: int, tokens: str | None, seed: int
+) -> "tuple[np.ndarray, dict[str, Any]]":
+    """The network's result, and what was counted."""
     from lutcore.compiler.lowering.container import Container
     from lutcore.fpga.host.run import board_backend
     from lutcore.gen.run.backends import BACKENDS, CheckedBackend, open_backend
@@ -136,33 +222,49 @@ def run_model(
         with ERR.status(f"running {file.name} on {on}"):
             result = executor.run(values)
         seconds = time.perf_counter() - began
-        facts = {
-            "architecture": container.facts["architecture"],
-            "tokens": len(values),
-            "result": list(result.shape),
-            "seconds": round(seconds, 3),
-        } | checked.facts()
     finally:
         backend.close()
-    if output is not None:
-        try:
-            with output.open("wb") as target:
-                np.save(target, result)
-        except OSError as error:
-            raise InputError(f"cannot write {output}: {error.strerror}") from error
-    if as_json:
-        print_json(facts)
+    facts = {
+        "architecture": container.facts["architecture"],
+        "tokens": len(values),
+        "result": list(result.shape),
+        "seconds": round(seconds, 3),
+    }
+    return result, facts | checked.facts()
+
+
+def _tokens(text: str | None, most: int, length: int, seed: int) -> "np.ndarray":
+    """Tokens of a file, of numbers, or random ones."""
+    import numpy as np
+
+    if text is None:
+        return np.random.default_rng(seed).integers(0, most, length)
+    if not text.endswith(".npy"):
+        return np.array(numbers(text, "--tokens"))
+    try:
+        return np.load(text, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read tokens {text}: {error}") from error
+
+
+def disasm(
+    file: File,
+    layer: Annotated[str | None, typer.Option(help="Of a network: one matrix.")] = None,
+) -> None:
+    """Print the instructions of a program, or of those of a network."""
+    from lutcore.compiler.lowering.container import Container, is_container
+    from lutcore.compiler.program.assembler import disassemble
+    from lutcore.compiler.program.program import Program
+
+    if is_container(file):
+        _disassemble_network(Container.load(file), file, layer)
     else:
-        print_facts(f"{file.name} on {on}", facts)
-    raise typer.Exit(int(facts.get("mismatches", 0) > 0))
+        sys.stdout.write(disassemble(Program.load(file).words))
 
 
-def disassemble_model(file: Path, layer: str | None) -> None:
-    """Print the programs of a compiled network's matrices."""
-    from lutcore.compiler.lowering.container import Container
+def _disassemble_network(container: "Container", file: Path, layer: str | None) -> None:
     from lutcore.compiler.program.assembler import disassemble
 
-    container = Container.load(file)
     if layer is not None and layer not in container.layers:
         raise InputError(f"{file}: no matrix {layer!r}: there are {', '.join(container.layers)}")
     for name, found in container.layers.items():

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from lutcore.cli.shared import ERR, OUT, AsJson, Overrides, print_json
+from lutcore.cli.options import AsJson, Core, Overrides
+from lutcore.cli.shared import ERR, OUT, Column, print_json, print_table
 from lutcore.hdl.config.presets import load_config
 
 
@@ -17,7 +17,7 @@ def performance(
             metavar="MODEL", help="A built-in shape (llama2-7b, ...), a config.json, a checkpoint."
         ),
     ],
-    core: Annotated[str, typer.Option(help="Core: a preset's name or a .toml file.")] = "default",
+    core: Core = "default",
     cores: Annotated[int, typer.Option(help="Cores that share the memory.", min=1)] = 1,
     clock: Annotated[float, typer.Option(metavar="GHZ", help="Clock of cores and bus.")] = 1.0,
     bandwidth: Annotated[float, typer.Option(metavar="GB/S", help="Of the memory.")] = 25.6,
@@ -62,22 +62,29 @@ def performance(
     if as_json:
         print_json(found)
         return
-    table = Table(title=f"{found['model']}, {name}, {system.name}", title_justify="left")
-    for heading in ("operator", "times", "N x K", "cycles", "MB", "ms", "share", "bound"):
-        side: Any = "left" if heading in ("operator", "bound") else "right"
-        table.add_column(heading, justify=side, no_wrap=True)
+    _print(found, f"{found['model']}, {name}, {system.name}", batch * tokens)
+
+
+def _print(found: dict[str, Any], title: str, tokens: int) -> None:
+    rows = []
     for row in found["layers"]:
-        shape = f"{row['n']} x {row['k']}" if row["m"] else ""
-        cycles = f"{row['cycles']:,}" if row["m"] else ""
         seconds = row["seconds"]
-        table.add_row(
-            row["operator"], str(row["count"]), shape, cycles, f"{row['bytes'] / 1e6:,.1f}",
-            f"{1000 * seconds:,.3f}", f"{seconds / found['seconds']:.1%}", row["bound"],
-        )  # fmt: skip
-    OUT.print(table)
-    rate = batch * tokens / found["seconds"]
+        rows.append(
+            (
+                row["operator"],
+                str(row["count"]),
+                f"{row['n']} x {row['k']}" if row["m"] else "",
+                f"{row['cycles']:,}" if row["m"] else "",
+                f"{row['bytes'] / 1e6:,.1f}",
+                f"{1000 * seconds:,.3f}",
+                f"{seconds / found['seconds']:.1%}",
+                row["bound"],
+            )
+        )
+    numbers = ("times", "N x K", "cycles", "MB", "ms", "share")
+    print_table(title, (Column("operator"), *map(Column.number, numbers), Column("bound")), rows)
     energy = found["linear_energy_j"]
     words = [f"{1000 * found['seconds']:,.3f} ms", f"{found['bytes'] / 1e9:.3f} GB"]
-    words += [f"{rate:,.1f} tokens/s"]
+    words += [f"{tokens / found['seconds']:,.1f} tokens/s"]
     words += [f"{energy:.4f} J of products in linear layers"] if energy else []
     OUT.print("; ".join(words), highlight=False)

@@ -1,39 +1,44 @@
-"""What the commands share: consoles, tables, JSON."""
+"""What the commands share: consoles, tables, JSON, arrays that they write."""
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import typer
 from rich.console import Console
 from rich.table import Table
+
+from lutcore.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.progress import Progress
 
 OUT = Console()
 ERR = Console(stderr=True)
 
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")
-]
-GptqVersion = Annotated[
-    int | None,
-    typer.Option(
-        help="How GPTQ's zero points are stored, 1 or 2: overrides the file.", min=1, max=2
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+class Column(NamedTuple):
+    """A table's heading, and on which side its cells stand."""
 
-def library(text: str) -> "Path":
-    """A Liberty file as a user wrote it; its reader is loaded where there is one."""
-    from lutcore.gen.asic.liberty import library_path
+    heading: str
+    side: Literal["left", "right"] = "left"
 
-    return library_path(text)
+    @classmethod
+    def number(cls, heading: str) -> "Column":
+        """Of numbers, which stand right."""
+        return cls(heading, "right")
 
 
 def say(text: str, style: str) -> None:
     """One line of the program's own on standard error."""
     ERR.print(f"lutcore: {text}", style=style, highlight=False, soft_wrap=True, markup=False)
+
+
+def old_spelling(old: str, new: str) -> None:
+    """Warn of a spelling that works one minor version longer."""
+    say(f"'lutcore {old}' is now 'lutcore {new}'; the old form goes with 0.4", "yellow")
 
 
 def print_json(values: Any) -> None:
@@ -47,3 +52,61 @@ def print_facts(title: str, facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         table.add_row(name, str(value))
     OUT.print(table)
+
+
+def print_table(
+    title: str, columns: Sequence[Column], rows: Iterable[Sequence[str] | None]
+) -> None:
+    """Print rows of cells; None draws a line between them."""
+    table = Table(title=title, title_justify="left")
+    for heading, side in columns:
+        table.add_column(heading, justify=side)
+    for row in rows:
+        if row is None:
+            table.add_section()
+        else:
+            table.add_row(*row)
+    OUT.print(table)
+
+
+def print_written(*paths: Path, note: str = "") -> None:
+    """Name the files that were written."""
+    for path in paths:
+        OUT.print(f"wrote {path}{note and f': {note}'}", highlight=False, soft_wrap=True)
+
+
+def write_array(path: Path, array: "np.ndarray") -> None:
+    """Write an array as .npy.
+
+    Raises
+    ------
+    InputError
+        It cannot be written.
+    """
+    import numpy as np
+
+    try:
+        with path.open("wb") as file:
+            np.save(file, array)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def progress_bar() -> "Progress":
+    """A bar of counted steps on standard error, where that is a terminal."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=ERR,
+        transient=True,
+        disable=not ERR.is_terminal,
+    )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from lutcore.cli.shared import ERR, OUT, AsJson, library, print_json, say
+from lutcore.cli.options import AsJson, Jobs, Liberty, Period, Scheduler
+from lutcore.cli.shared import OUT, print_json, print_written, progress_bar, say
 from lutcore.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,23 +21,6 @@ if TYPE_CHECKING:
 _EXTRA = ("matplotlib", "jinja2", "distributed", "optuna")
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of results.")]
-Liberty = Annotated[
-    Path | None,
-    typer.Option(
-        parser=library,
-        metavar="FILE",
-        help="Liberty library, plain or .gz; demo: a small synthetic one, for trying; "
-        "default a neutral one without timing.",
-    ),
-]
-Period = Annotated[
-    float | None,
-    typer.Option(metavar="NS", help="Clock period to close at; default 1.0 with --liberty."),
-]
-Jobs = Annotated[int, typer.Option(help="Worker processes on this machine.", min=1)]
-Scheduler = Annotated[
-    str | None, typer.Option(metavar="ADDR", help="Dask scheduler, e.g. tcp://host:8786.")
-]
 
 
 def study(
@@ -79,7 +63,7 @@ def study(
         _warn(warning)
     settings = Settings(liberty=liberty, period=period, reduced=reduced, most=points)
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler)
-    with _kept_on_interrupt(output), _progress() as progress, runner:
+    with _kept_on_interrupt(output), progress_bar() as progress, runner:
         task = progress.add_task("")
         results = run(
             studies,
@@ -96,7 +80,7 @@ def study(
         for found in results:
             _show_findings(found)
         report = "index.html" if len(results) > 1 else f"{results[0]['name']}.html"
-        OUT.print(f"wrote {output / report}", highlight=False, soft_wrap=True)
+        print_written(output / report)
     _end(failed)
 
 
@@ -131,7 +115,7 @@ def explore(
         if warning:
             _warn(warning)
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler)
-    with _kept_on_interrupt(output), _progress() as progress, runner:
+    with _kept_on_interrupt(output), progress_bar() as progress, runner:
         task = progress.add_task(space.stem)
         outcome = search(
             design,
@@ -144,8 +128,7 @@ def explore(
         print_json(found)
     else:
         _show_front(found)
-        report = output / f"{found['name']}.html"
-        OUT.print(f"wrote {report}", highlight=False, soft_wrap=True)
+        print_written(output / f"{found['name']}.html")
     _end(list(failures(found)))
     if not found["exploration"]["front"]:
         _warn("no point is within all limits with closed timing: the front is empty")
@@ -163,7 +146,7 @@ def _end_to_end(
 
     measure: Any = record  # of a workload
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, measure=measure)
-    with _kept_on_interrupt(output), _progress() as progress, runner:
+    with _kept_on_interrupt(output), progress_bar() as progress, runner:
         task = progress.add_task("end-to-end", total=len(workloads(reduced)))
         found = end_to_end(reduced, runner, lambda record: progress.advance(task))
     write_result(found, output)
@@ -171,7 +154,7 @@ def _end_to_end(
         print_json(found)
     else:
         _show_findings(found)
-        OUT.print(f"wrote {output / found['name']}.html", highlight=False, soft_wrap=True)
+        print_written(output / f"{found['name']}.html")
     _end(list(failures(found)))
 
 
@@ -186,25 +169,6 @@ def _need_extra() -> None:
 
 def _warn(text: str) -> None:
     say(text, "yellow")
-
-
-def _progress() -> "Progress":
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(
-        *columns,
-        TimeRemainingColumn(),
-        console=ERR,
-        transient=True,
-        disable=not ERR.is_terminal,
-    )
 
 
 def _advance(progress: "Progress", task: Any, record: Mapping[str, Any]) -> None:

@@ -89,7 +89,7 @@ def read_facts(checkpoint: Checkpoint) -> ModelFacts:
     if family is None:
         raise InputError(
             f"{where}: architecture {str(kind)[:40]!r} is not known; known: {', '.join(FAMILIES)}: "
-            "compile single matrices with --tensor"
+            "compile single matrices with lutcore matrix compile"
         )
 
     def key(field: str) -> str:
@@ -103,7 +103,7 @@ def read_facts(checkpoint: Checkpoint) -> ModelFacts:
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
             raise InputError(
                 f"{where}: {key(field)} must be 1..{_MOST}, not {repr(value)[:40]}: "
-                "compile single matrices with --tensor"
+                "compile single matrices with lutcore matrix compile"
             )
         return value
 

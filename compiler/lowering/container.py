@@ -137,6 +137,19 @@ class Container:
         names = [leaf.op for leaf in self.graph.leaves() if not OPS[leaf.op].core]
         return {name: names.count(name) for name in sorted(set(names))}
 
+    def summary(self) -> dict[str, Any]:
+        """What a reader wants to know of it, as plain values."""
+        shapes = [layer.shape for layer in self.layers.values()]
+        return {
+            "architecture": self.facts["architecture"],
+            "matrices on the core": len(self.layers),
+            "their weights": sum(n * k for n, k in shapes),
+            "matrices on the host": self.host,
+            "operators on the host": self.host_operators(),
+            "rows of programs": [e.rows for e in next(iter(self.layers.values())).programs],
+            "memory bytes": self.memory,
+        }
+
     # Writing -------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:

@@ -34,6 +34,13 @@ class Output:
         raw = memory[places + np.arange(self.columns * size)]
         return raw.view(f"<u{size}")
 
+    def numbers(self, patterns: np.ndarray) -> np.ndarray:
+        """What bit patterns of the output's type are; of bf16 as float32, exactly."""
+        if self.type == "bf16":
+            return (patterns.astype(np.uint32) << 16).view(np.float32)
+        types = {"fp32": np.float32, "int32": np.int32, "fp16": np.float16}
+        return patterns.view(types[self.type])
+
 
 @dataclass(frozen=True, eq=False)
 class Program:

@@ -23,6 +23,8 @@ class Run:
         Performance counters; empty on the ISA model, which has no time.
     output : uint16 or uint32 [rows, columns]
         Bit patterns of the result.
+    numbers : float32, float16 or int32 [rows, columns]
+        The result; of bf16 as float32, which holds it exactly.
     seconds : float
         Of the run itself, without building.
     mismatches : int
@@ -32,6 +34,7 @@ class Run:
     state: State
     counters: dict[str, int]
     output: np.ndarray
+    numbers: np.ndarray
     seconds: float
     memory: np.ndarray
     mismatches: int = 0
@@ -71,7 +74,8 @@ def run(program: Program, machine: Machine, *, whole: bool = True) -> Run:
     low, size = (0, memory.size) if whole else (output.address, output.rows * output.pitch)
     size = min(size, memory.size - low)
     memory[low : low + size] = machine.read(low, size)
-    return Run(state, counters, output.read(memory), seconds, memory)
+    patterns = output.read(memory)
+    return Run(state, counters, patterns, output.numbers(patterns), seconds, memory)
 
 
 def compare(program: Program, on: str, conditions: Conditions | None = None) -> Run:

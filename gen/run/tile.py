@@ -154,6 +154,55 @@ def load_activations(
     return loaded[: rows or None]
 
 
+def load_problem(
+    config: CoreConfig,
+    model: Path,
+    tensor: str | None,
+    activations: Path | None,
+    rows: int,
+    random_rows: int,
+    seed: int,
+    gptq_version: int | None = None,
+) -> tuple[QuantTensor, np.ndarray]:
+    """A checkpoint's tensor, and activations [M, K] of a file or random ones.
+
+    Parameters
+    ----------
+    rows, random_rows : int
+        Rows of activations; of 0 all that the file has, or ``random_rows``.
+    seed : int
+        Of random activations.
+
+    Raises
+    ------
+    InputError
+        There is no such tensor, or the activations do not fit it.
+    """
+    weights = load_tensor(model, tensor, gptq_version)
+    if activations is not None:
+        return weights, load_activations(activations, weights, config, rows)
+    rng = np.random.default_rng(seed)
+    return weights, random_activations(config, rows or random_rows, weights.shape[1], rng)
+
+
+def random_problem(
+    config: CoreConfig, shape: tuple[int, int, int], bits: int, group_size: int, seed: int
+) -> tuple[QuantTensor, np.ndarray]:
+    """Random weights [N, K] and activations [M, K] for a tile, its widest weights if ``bits`` is 0.
+
+    Raises
+    ------
+    InputError
+        There are no such weights.
+    """
+    m, n, k = shape
+    rng = np.random.default_rng(seed)
+    shared, ternary = config.zero_points == "shared", config.weight_coding == "ternary"
+    bits = bits or config.max_weight_bits
+    weights = random_tensor((n, k), bits, group_size, rng, shared, ternary)
+    return weights, random_activations(config, m, k, rng)
+
+
 def simulate(
     config: CoreConfig,
     tensor: QuantTensor,

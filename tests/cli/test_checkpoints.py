@@ -25,15 +25,24 @@ def test_gptq_with_act_order_compiles_and_runs(tmp_path):
     activations = rng.integers(-128, 128, (2, k)).astype(np.int8)
     np.save(tmp_path / "a.npy", activations)
     program, found = tmp_path / "p.npz", tmp_path / "o.npy"
-    call = ["compile", model, "--tensor", "up.weight", "--activations", tmp_path / "a.npy"]
+    call = [
+        "matrix",
+        "compile",
+        model,
+        "--tensor",
+        "up.weight",
+        "--activations",
+        tmp_path / "a.npy",
+    ]
     run = CliRunner().invoke
     refused = run(app, [*map(str, call), "-o", str(program)])
     assert isinstance(refused.exception, InputError) and not program.exists()
     assert "is assumed to be GPTQ version 1" in str(refused.exception)
     made = run(app, [*map(str, call), "-o", str(program), "--gptq-version", "2"])
     assert made.exit_code == 0, made.output
-    ran = run(app, ["run", str(program), "--on", "isa", "-o", str(found), "--json"])
+    ran = run(app, ["matrix", "run", str(program), "--on", "isa", "-o", str(found), "--json"])
     assert ran.exit_code == 0 and json.loads(ran.stdout), ran.output
     weights = scales.astype(np.float64)[:, group] * (codes - zeros[:, group])
-    result = np.load(found).view(np.float32)
+    result = np.load(found)
+    assert result.dtype == np.float32
     np.testing.assert_allclose(result, activations @ weights.T, rtol=1e-4, atol=0.05)

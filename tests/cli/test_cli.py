@@ -176,7 +176,7 @@ def program(tmp_path_factory, small_cores):
 @pytest.mark.slow
 @pytest.mark.parametrize("on", ["isa", "rtl"])
 def test_run_executes_a_program(program, on, tmp_path):
-    result = lutcore("run", program, "--on", on, "--json", "-o", tmp_path / "out.npy")
+    result = lutcore("matrix", "run", program, "--on", on, "--json", "-o", tmp_path / "out.npy")
     assert result.returncode == 0, result.stderr
     facts = json.loads(result.stdout)
     assert facts["cause"] == "NONE" and facts["slices"] > 0
@@ -191,6 +191,7 @@ def test_run_executes_a_program(program, on, tmp_path):
 def test_compile_writes_a_program_of_a_real_tensor(tmp_path):
     path = tmp_path / "layer.npz"
     made = lutcore(
+        "matrix",
         "compile",
         MODEL,
         "--tensor",
@@ -206,7 +207,7 @@ def test_compile_writes_a_program_of_a_real_tensor(tmp_path):
     assert "M 2" in made.stdout and path.exists()
     text = lutcore("disasm", path).stdout
     assert text.count("lmma.") and text.splitlines()[-1].strip().startswith("halt")
-    result = lutcore("run", path, "--json")
+    result = lutcore("matrix", "run", path, "--json")
     assert json.loads(result.stdout)["cause"] == "NONE"
 
 
@@ -214,28 +215,41 @@ def test_compile_writes_a_program_of_a_real_tensor(tmp_path):
 def test_compile_explains_its_choice(tmp_path):
     path = tmp_path / "layer.npz"
     words = ["--tensor", "blk.0.ffn_up.weight", "--rows", 8, "-o", path, "--json", "--explain"]
-    result = lutcore("compile", MODEL, *words)
+    result = lutcore("matrix", "compile", MODEL, *words)
     assert result.returncode == 0, result.stderr
     ways = json.loads(result.stdout)["schedules"]
     assert len(ways) > 3 and all(way["cycles"] >= way["limit"] for way in ways)
     assert ways[0]["cycles"] <= 1.01 * min(way["cycles"] for way in ways)
-    assert "runs / blocks" in lutcore("compile", MODEL, *words[:6], "--explain").stdout
+    assert "runs / blocks" in lutcore("matrix", "compile", MODEL, *words[:6], "--explain").stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--tensor", "no.such.tensor"], "no.such.tensor"),
+        (["matrix", "--tensor", "no.such.tensor"], "no.such.tensor"),
         ([], "bert.embedding_length must be 1..16777216, not None: compile single matrices"),
-        (["--activations", "x.npy"], "--activations needs --tensor"),
-        (["--tensor", "blk.0.ffn_up.weight", "--core", "dense-w1a8"], "precompute"),
-        (["--tensor", "blk.0.ffn_up.weight", "--result", "fp64"], "output must be one of"),
+        (["--activations", "x.npy"], "are for one matrix: lutcore matrix compile"),
+        (["matrix", "--tensor", "blk.0.ffn_up.weight", "--core", "dense-w1a8"], "precompute"),
+        (["matrix", "--tensor", "blk.0.ffn_up.weight", "--result", "fp64"], "output must be one"),
     ],
 )
 def test_compile_says_what_is_wrong(arguments, message, tmp_path):
-    result = lutcore("compile", MODEL, "-o", tmp_path / "layer.npz", *arguments)
+    group = [word for word in arguments if word == "matrix"]
+    words = [MODEL, "-o", tmp_path / "layer.npz", *arguments[len(group) :]]
+    result = lutcore(*group, "compile", *words)
     assert result.returncode == 2 and message in result.stderr
     assert result.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_old_spellings_work_and_say_the_new_ones(tmp_path):
+    path = tmp_path / "layer.lut"
+    words = ("--tensor", "blk.0.ffn_down.weight", "--rows", 1, "--core", "edge", "--json")
+    made = lutcore("compile", MODEL, "-o", path, *words)
+    assert made.returncode == 0 and json.loads(made.stdout)["m"] == 1
+    assert "'lutcore compile --tensor' is now 'lutcore matrix compile --tensor'" in made.stderr
+    ran = lutcore("run", path, "--json")
+    assert ran.returncode == 0 and json.loads(ran.stdout)["cause"] == "NONE"
+    assert "'lutcore run PROGRAM' is now 'lutcore matrix run PROGRAM'" in ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -246,13 +260,13 @@ def test_compile_says_what_is_wrong(arguments, message, tmp_path):
     ],
 )
 def test_run_says_what_is_wrong(arguments, message):
-    result = lutcore("run", *arguments)
+    result = lutcore("matrix", "run", *arguments)
     assert result.returncode == 2 and message in result.stderr
     assert result.stderr.count("\n") == 1
 
 
 def test_run_on_nothing_known(program):
-    result = lutcore("run", program, "--on", "paper")
+    result = lutcore("matrix", "run", program, "--on", "paper")
     assert result.returncode == 2 and "--on must be one of isa, rtl, board" in result.stderr
 
 
@@ -265,14 +279,14 @@ def test_run_on_nothing_known(program):
     ],
 )
 def test_run_on_no_board(program, arguments, message):
-    result = lutcore("run", program, *arguments)
+    result = lutcore("matrix", "run", program, *arguments)
     assert result.returncode == 2 and message in result.stderr
     assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.slow
 def test_run_on_a_simulated_board(program):
-    result = lutcore("run", program, "--on", "board", "--port", "sim", "--json")
+    result = lutcore("matrix", "run", program, "--on", "board", "--port", "sim", "--json")
     assert result.returncode == 0, result.stderr
     facts = json.loads(result.stdout)
     assert facts["mismatches"] == 0 and facts["cycles"] > 0

@@ -1,0 +1,96 @@
+"""The command ``synth``: area and timing of a tile."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lutcore.cli.options import AsJson, Config, Liberties, Overrides
+from lutcore.cli.shared import ERR, OUT, Column, print_facts, print_json, print_table
+from lutcore.errors import InputError
+from lutcore.gen.luts.families import FAMILIES
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import load_config
+
+if TYPE_CHECKING:
+    from lutcore.gen.asic.synth import AreaReport
+
+
+def synth(
+    config: Config,
+    target: Annotated[str, typer.Option(help=f"asic, {', '.join(FAMILIES)}.")] = "asic",
+    liberty: Liberties = None,
+    period: Annotated[
+        float | None, typer.Option(help="Clock period in ns to meet; needs OpenSTA (sta).")
+    ] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Synthesise a tile and report its area and timing, block by block.
+
+    Exit status 1 where the period is not met.
+    """
+    from lutcore.gen.asic.synth import synthesise
+
+    core = load_config(config, overrides or ())
+    if target != "asic":
+        if liberty or period is not None:
+            raise InputError(f"--liberty and --period are for target asic, not {target}")
+        _synth_fpga(core, target, as_json)
+        return
+    with ERR.status(f"synthesising {core.name}"):
+        report = synthesise(core, liberty or None, period=period)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print_area(core.name, report)
+        _print_timing(report, period)
+    raise typer.Exit(int(report.slack_ns is not None and report.slack_ns < 0))
+
+
+def _print_area(name: str, report: "AreaReport") -> None:
+    rows: list[tuple[str, ...] | None] = []
+    for block, area in report.blocks.items():
+        share = f"{area / report.gate_equivalents:.1%}"
+        slack = report.block_slack_ns.get(block)
+        rows.append((block, f"{area:,.0f}", share, "" if slack is None else f"{slack:.3f}"))
+    rows.append(None)
+    rows.append(("total", f"{report.gate_equivalents:,.0f}"))
+    rows.append(("of it flip-flops", f"{report.sequential_gate_equivalents:,.0f}"))
+    columns = (Column("block"), *map(Column.number, ("gate equivalents", "share", "slack ns")))
+    print_table(f"{name}: area on {report.liberty}", columns, rows)
+    if report.area_um2 is not None:
+        OUT.print(f"area {report.area_um2:,.1f} um2, {report.cells:,} cells", highlight=False)
+
+
+def _print_timing(report: "AreaReport", period: float | None) -> None:
+    if report.slack_ns is None:
+        why = "OpenSTA is not installed" if period else "no --period"
+        OUT.print(f"timing: not analysed ({why})", highlight=False)
+        return
+    met = "NOT met" if report.slack_ns < 0 else "met"
+    OUT.print(f"timing: {period} ns {met}, slack {report.slack_ns:.4f} ns", highlight=False)
+    for stage in report.path:
+        OUT.print(f"  {stage}", highlight=False)
+
+
+def _synth_fpga(core: CoreConfig, family: str, as_json: bool) -> None:
+    from lutcore.gen.luts.synth import synthesise_fpga
+
+    with ERR.status(f"synthesising {core.name} for {family}"):
+        report = synthesise_fpga(core, family)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    rows = [(block, f"{luts:,}") for block, luts in report.blocks.items()]
+    title = f"{core.name}: LUTs on {family}, hierarchy kept"
+    print_table(title, (Column("block"), Column.number("LUTs")), rows)
+    resources = {
+        f"LUTs, hierarchy {report.hierarchy}": report.luts,
+        "of it memory": report.lutram,
+        "carry cells": report.carry,
+        "flip-flops": report.ff,
+        "block memories": report.bram,
+        "multipliers": report.dsp,
+        "LUTs per product a cycle": f"{report.luts / core.products_per_cycle:.2f}",
+    }
+    print_facts("before place and route", resources)
