@@ -1,6 +1,6 @@
 """The compute engine: an ``lmma`` becomes table builds, weight slices and epilogue beats."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect
@@ -104,6 +104,24 @@ class ActivationFeeder(wiring.Component):
         return m
 
 
+class _SliceWalk:
+    """Where the walk over the slices of an ``lmma`` is, and whether a counter is at its end."""
+
+    def __init__(self) -> None:
+        self.head = Signal(_walk_layout())
+        self.active = Signal()
+        self.place = Signal(ADDRESS_BITS)
+        self.after = Signal(ADDRESS_BITS)
+        self.inner = Signal(12)
+        self.outer = Signal(12)
+        self.tiles = Signal(16)
+        self.blocks = Signal(12)
+        self.ends_inner = Signal()
+        self.last = Signal()
+        self.last_tile = Signal()
+        self.last_all = Signal()
+
+
 class SliceFeeder(wiring.Component):
     """Reads the weight slices of one ``lmma`` after the other.
 
@@ -132,42 +150,51 @@ class SliceFeeder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Nested counters: planes and steps, in tiles, in blocks of rows."""
         m = Module()
-        config = self._config
-        slice_bytes, bus_bytes = config.slice_bits // 8, config.bus_bits // 8
-        head = Signal(_walk_layout())
-        active = Signal()
+        at = _SliceWalk()
         free = Signal()
         valid = Signal()
-        place = Signal(ADDRESS_BITS)
-        after = Signal(ADDRESS_BITS)
-        inner = Signal(12)
-        outer = Signal(12)
-        tiles = Signal(16)
-        blocks = Signal(12)
-        ends_inner = Signal()
-        last = Signal()
-        last_tile = Signal()
-        last_all = Signal()
-        control = Signal(
-            data.StructLayout({"plane": 4, "step": 12, "first": 1, "last": 1, "release": 1})
-        )
-        payload = self.slices.payload
         # Steps and the planes in them, or planes from the highest and their steps.
-        inners, outers = head.planes, head.steps
-        plane, step = inner, outer
-        if config.doubles:
+        inners, outers = at.head.planes, at.head.steps
+        plane, step = at.inner, at.outer
+        if self._config.doubles:
             inners, outers = outers, inners
-            plane, step = outers - 1 - outer, inner
+            plane, step = outers - 1 - at.outer, at.inner
         m.d.comb += [
             free.eq(~valid | self.slices.ready),
             self.read_enable.eq(free),
-            self.read_address.eq(place),
-            after.eq(place + slice_bytes),
-            ends_inner.eq(inner == inners - 1),
-            last.eq(ends_inner & (outer == outers - 1)),
-            last_tile.eq(last & (tiles == 1)),
-            last_all.eq(last_tile & (blocks == 1)),
-            self.walks.ready.eq(~active | (free & last_all)),
+            self.read_address.eq(at.place),
+            at.after.eq(at.place + self._config.slice_bits // 8),
+            at.ends_inner.eq(at.inner == inners - 1),
+            at.last.eq(at.ends_inner & (at.outer == outers - 1)),
+            at.last_tile.eq(at.last & (at.tiles == 1)),
+            at.last_all.eq(at.last_tile & (at.blocks == 1)),
+            self.walks.ready.eq(~at.active | (free & at.last_all)),
+        ]
+        self._show(m, at, free, valid, plane, step)
+        with m.If(free & at.active):
+            self._advance(m, at)
+        with m.If(self.walks.ready):
+            walk = self.walks.payload
+            m.d.sync += [
+                at.active.eq(self.walks.valid),
+                at.head.eq(walk),
+                at.place.eq(walk.base),
+                at.inner.eq(0),
+                at.outer.eq(0),
+                at.tiles.eq(walk.tiles),
+                at.blocks.eq(walk.blocks),
+            ]
+        return m
+
+    def _show(
+        self, m: Module, at: _SliceWalk, free: Signal, valid: Signal, plane: Value, step: Value
+    ) -> None:
+        """The slice as it comes out of memory, and beside it what to do with it."""
+        payload = self.slices.payload
+        control = Signal(
+            data.StructLayout({"plane": 4, "step": 12, "first": 1, "last": 1, "release": 1})
+        )
+        m.d.comb += [
             self.slices.valid.eq(valid),
             payload.index.as_value().eq(self.read_data),
             payload.plane.eq(control.plane),
@@ -175,42 +202,37 @@ class SliceFeeder(wiring.Component):
             payload.first.eq(control.first),
             payload.last.eq(control.last),
             payload.release.eq(control.release),
-            self.idle.eq(~active & ~valid),
+            self.idle.eq(~at.active & ~valid),
         ]
         with m.If(free):
             m.d.sync += [
-                valid.eq(active),
+                valid.eq(at.active),
                 control.plane.eq(plane),
                 control.step.eq(step),
-                control.first.eq((inner == 0) & (outer == 0)),
-                control.last.eq(last),
-                control.release.eq(last_tile),
+                control.first.eq((at.inner == 0) & (at.outer == 0)),
+                control.last.eq(at.last),
+                control.release.eq(at.last_tile),
             ]
-        with m.If(free & active):
-            m.d.sync += [place.eq(after), inner.eq(inner + 1)]
-            with m.If(ends_inner):
-                m.d.sync += [inner.eq(0), outer.eq(outer + 1)]
-            with m.If(last):
-                # The next tile's slices start at a bus word.
-                m.d.sync += [
-                    outer.eq(0),
-                    tiles.eq(tiles - 1),
-                    place.eq((after + bus_bytes - 1) & ~(bus_bytes - 1)),
-                ]
-            with m.If(last_tile):
-                m.d.sync += [tiles.eq(head.tiles), blocks.eq(blocks - 1), place.eq(head.base)]
-        with m.If(self.walks.ready):
-            walk = self.walks.payload
+
+    def _advance(self, m: Module, at: _SliceWalk) -> None:
+        """On to the next slice; each counter that ends moves the one around it."""
+        bus_bytes = self._config.bus_bits // 8
+        m.d.sync += [at.place.eq(at.after), at.inner.eq(at.inner + 1)]
+        with m.If(at.ends_inner):
+            m.d.sync += [at.inner.eq(0), at.outer.eq(at.outer + 1)]
+        with m.If(at.last):
+            # The next tile's slices start at a bus word.
             m.d.sync += [
-                active.eq(self.walks.valid),
-                head.eq(walk),
-                place.eq(walk.base),
-                inner.eq(0),
-                outer.eq(0),
-                tiles.eq(walk.tiles),
-                blocks.eq(walk.blocks),
+                at.outer.eq(0),
+                at.tiles.eq(at.tiles - 1),
+                at.place.eq((at.after + bus_bytes - 1) & ~(bus_bytes - 1)),
             ]
-        return m
+        with m.If(at.last_tile):
+            m.d.sync += [
+                at.tiles.eq(at.head.tiles),
+                at.blocks.eq(at.blocks - 1),
+                at.place.eq(at.head.base),
+            ]
 
 
 class ComputeEngine(wiring.Component):
@@ -261,23 +283,8 @@ class ComputeEngine(wiring.Component):
         connect(m, feeder.steps, tile.activations)
         connect(m, slices.slices, tile.weights)
         connect(m, tile.results, epilogue.results)
+        walk, task = self._sizes(m)
         lmma = self.lmmas.payload
-
-        # Signals of their own: as parts of one struct they would look like a loop to a simulator.
-        blocks = Signal(12)
-        tiles = Signal(16)
-        steps = Signal(12)
-        planes = Signal(4, init=1)
-        m.d.comb += [
-            blocks.eq(parts(lmma.m, config.m)),
-            tiles.eq(parts(lmma.n, config.columns)),
-            steps.eq(parts(lmma.k, config.depth)),
-        ]
-        if config.form.bit_serial:
-            m.d.comb += planes.eq(lmma.bits)
-        options = [getattr(lmma, name) for name in OPTIONS]
-        task = Cat(blocks, tiles, lmma.scale, lmma.acc, *options)
-        walk = Cat(blocks, tiles, steps, planes)
         targets = {
             "feeder": (feeder.walks, Cat(walk, lmma.act)),
             "slices": (slices.walks, Cat(walk, lmma.wgt)),
@@ -311,3 +318,22 @@ class ComputeEngine(wiring.Component):
         for name, member in sum_members(config).items():
             forward(m, getattr(self, name), getattr(epilogue, name), member.flow)
         return m
+
+    def _sizes(self, m: Module) -> tuple[Value, Value]:
+        """An ``lmma`` counted in tiles: a walk but for its ``base``, and the epilogue's task."""
+        config, lmma = self._config, self.lmmas.payload
+        # Signals of their own: as parts of one struct they would look like a loop to a simulator.
+        blocks = Signal(12)
+        tiles = Signal(16)
+        steps = Signal(12)
+        planes = Signal(4, init=1)
+        m.d.comb += [
+            blocks.eq(parts(lmma.m, config.m)),
+            tiles.eq(parts(lmma.n, config.columns)),
+            steps.eq(parts(lmma.k, config.depth)),
+        ]
+        if config.form.bit_serial:
+            m.d.comb += planes.eq(lmma.bits)
+        options = [getattr(lmma, name) for name in OPTIONS]
+        walk = Cat(blocks, tiles, steps, planes)
+        return walk, Cat(blocks, tiles, lmma.scale, lmma.acc, *options)

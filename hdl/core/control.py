@@ -103,15 +103,19 @@ class Control(wiring.Component):
         targets = {"irq_enable": irq_enable, "length": length, "program": program}
         targets |= {"window_low": low, "window_high": high}
         for name, target in targets.items():
-            skipped = PAGE_BITS if name.startswith("window") else 0
-            for half in range(-(-(len(target) + skipped) // 32)):
-                # A program's address, length and window stay while it runs.
-                free = Const(1) if name == "irq_enable" else ~self.busy
-                with m.If(written[name, half] & free):
-                    part = slice(max(0, 32 * half - skipped), 32 * half + 32 - skipped)
-                    data = self.host.wdata[skipped if half == 0 else 0 :]
-                    m.d.sync += target[part].eq(data)
+            self._hold(m, name, target, written)
         return m
+
+    def _hold(self, m: Module, name: str, target: Signal, written: dict) -> None:
+        """A register that keeps what the host writes."""
+        skipped = PAGE_BITS if name.startswith("window") else 0
+        # A program's address, length and window stay while it runs.
+        free = Const(1) if name == "irq_enable" else ~self.busy
+        for half in range(-(-(len(target) + skipped) // 32)):
+            with m.If(written[name, half] & free):
+                part = slice(max(0, 32 * half - skipped), 32 * half + 32 - skipped)
+                data = self.host.wdata[skipped if half == 0 else 0 :]
+                m.d.sync += target[part].eq(data)
 
     def _access(self, m: Module, values: dict[str, Value]) -> dict[tuple[str, int], Signal]:
         """Handshakes and reads; returns for each word whether it is written."""

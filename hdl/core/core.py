@@ -194,11 +194,7 @@ class Core(wiring.Component):
             halted.append(sequencer.stop | ~queue.r_rdy | blocked)
             vacant.append(~queue.r_rdy)
         for edge, counter in enumerate(tokens):
-            credit = sequencer.credit & (sequencer.credit_edge == edge)
-            extra = Mux(credit, sequencer.credit_count, 0)
-            m.d.sync += counter.eq(counter + gives[edge] - takes[edge] + extra)
-            with m.If(sequencer.clear):
-                m.d.sync += counter.eq(0)
+            _count_tokens(m, sequencer, edge, counter, gives[edge], takes[edge])
         # An engine that was stopped with work inside only has to be quiet on the bus.
         idle = Cat(load.idle, compute.idle | sequencer.stop, store.idle).all()
         m.d.comb += [
@@ -266,3 +262,14 @@ class Core(wiring.Component):
             sums.store_address.eq(store.read_address),
             store.read_data.eq(sums.store_data),
         ]
+
+
+def _count_tokens(
+    m: Module, sequencer: Sequencer, edge: int, counter: Signal, give: Value, take: Value
+) -> None:
+    """Tokens of an edge: engines give and take one at a time, the program gives many."""
+    credit = sequencer.credit & (sequencer.credit_edge == edge)
+    extra = Mux(credit, sequencer.credit_count, 0)
+    m.d.sync += counter.eq(counter + give - take + extra)
+    with m.If(sequencer.clear):
+        m.d.sync += counter.eq(0)

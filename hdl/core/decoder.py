@@ -82,31 +82,37 @@ class Decoder(wiring.Component):
         registers = Array(self.registers.word_select(i, ADDRESS_BITS) for i in range(REGISTERS))
         read: dict[int, Signal] = {}
 
-        def bits(field: Field) -> Value:
-            found = self.word[field.low : field.low + field.bits]
-            return found.as_signed() if field.kind == "signed" else found
-
         def value(field: Field) -> Value:
             """A field, or the register that it names: one read port for each place."""
             if field.kind != "register":
-                return bits(field)
+                return self._bits(field)
             if field.low not in read:
                 read[field.low] = Signal(ADDRESS_BITS, name=f"register_at_{field.low}")
-                m.d.comb += read[field.low].eq(registers[bits(field)])
+                m.d.comb += read[field.low].eq(registers[self._bits(field)])
             return read[field.low]
 
         matches = {}
         for instruction in BY_OPCODE.values():
             matches[instruction.name] = match = Signal(name=f"is_{instruction.name}")
             m.d.comb += match.eq(self.word[:OPCODE_BITS] == instruction.opcode)
-        self._faults(m, matches, bits, value)
+        self._faults(m, matches, value)
         m.d.comb += [
             self.control.eq(Cat(matches[i.name] for i in CONTROL)),
             self.to_load.eq(Cat(matches[name] for name in LOADS).any()),
             self.to_compute.eq(matches["lmma"]),
             self.to_store.eq(matches["store"]),
         ]
-        # Fields of one name and width move alike; the rest is named here.
+        self._operands(m, matches, value)
+        return m
+
+    def _bits(self, field: Field) -> Value:
+        """A field of the word."""
+        found = self.word[field.low : field.low + field.bits]
+        return found.as_signed() if field.kind == "signed" else found
+
+    def _operands(self, m: Module, matches: dict, value: Callable) -> None:
+        """Fields of one name and width move alike; the rest is named here."""
+        bits = self._bits
         load = BY_NAME["load.act"].by_name
         for name in ("mem", "local", "rows", "bytes", "pitch"):
             m.d.comb += getattr(self.load, name).eq(value(load[name]))
@@ -137,9 +143,9 @@ class Decoder(wiring.Component):
             self.compute_waits.eq(Cat(bits(lmma[n]) for n, _ in WAITS[Queue.COMPUTE])),
             self.store_waits.eq(Cat(bits(store[n]) for n, _ in WAITS[Queue.STORE])),
         ]
-        return m
 
-    def _faults(self, m: Module, matches: dict, bits: Callable, value: Callable) -> None:
+    def _faults(self, m: Module, matches: dict, value: Callable) -> None:
+        """What is wrong with the word, the worst of it."""
         illegal: Value = ~Cat(*matches.values()).any()
         unsupported: Value = Const(0, 1)
         misaligned: Value = Const(0, 1)
@@ -148,7 +154,7 @@ class Decoder(wiring.Component):
             unused = instruction.mask.bit_length()
             if unused < BITS:
                 illegal |= match & self.word[unused:].any()
-            unsupported |= match & self._out_of_bounds(instruction, bits)
+            unsupported |= match & self._out_of_bounds(instruction)
             for name, unit in alignments(instruction, self._config).items():
                 low = value(instruction.by_name[name])[: unit.bit_length() - 1]
                 misaligned |= match & low.any()
@@ -164,11 +170,12 @@ class Decoder(wiring.Component):
             )
         )
 
-    def _out_of_bounds(self, instruction: Instruction, bits: Callable) -> Value:
+    def _out_of_bounds(self, instruction: Instruction) -> Value:
+        """Whether a field is beyond what this core can do."""
         broken: Value = Const(0, 1)
         for name, (low, high) in limits(instruction, self._config).items():
             field = instruction.by_name[name]
-            found = bits(field)
+            found = self._bits(field)
             if low > 0:
                 broken |= found < low
             if high < (1 << field.bits) - 1:
