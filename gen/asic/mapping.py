@@ -3,13 +3,16 @@
 Yosys does the coarse synthesis, :mod:`lutcore.gen.asic.compressor` the sums, ABC the gates between
 them. For a period, nets are buffered, cells are sized with OpenSTA, and in modules that miss it
 carries take faster gates from an ever earlier point on (``Adders.depths``) until the period is met.
+
+That is :func:`map_rtlil`. A second recipe of the same steps, :func:`map_flat`, takes a small design
+for speed alone: float units, whose adders are wide and in series.
 """
 
 import json
 import re
 import time
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lutcore.gen.asic.buffering import Buffering, use_inverted_outputs
@@ -17,7 +20,7 @@ from lutcore.gen.asic.closing import Closing, verilog
 from lutcore.gen.asic.compressor import Adders, compress
 from lutcore.gen.asic.library import PARITY3, Cell, Library
 from lutcore.gen.asic.prefix import prefix_gates
-from lutcore.gen.tools.netlist import Json, bypass
+from lutcore.gen.tools.netlist import Json, Netlist, bypass
 from lutcore.gen.tools.opensta import sta_command, sta_version
 from lutcore.gen.tools.yosys import run_yosys, yosys_command
 
@@ -33,7 +36,17 @@ _DEPTHS = (float("inf"), 7.0, 6.0, 4.0, 2.0)
 _SIZABLE, _HOPELESS = 0.15, 0.4
 
 #: ABC: least area without more levels; complex gates are found by ``&nf``.
-AREA_SCRIPT = "strash; ifraig; scorr; drw -l; drf -l; &get -n; &nf; &put\n"
+_AREA = "strash; ifraig; scorr; drw -l; drf -l; &get -n; &nf; &put\n"
+
+#: ABC for speed: ``dc2`` would turn parallel-prefix adders into ripples. Mapping aims at a looser
+#: period than sizing: the gates that it picks then are small, and the sizes make them fast.
+_SPEED = (
+    "strash; ifraig; scorr; rewrite; refactor; rewrite -z; dch -f; map -B 0.9 -D {loose:.0f}; "
+    "topo; buffer -c; upsize -D {tight:.0f}; dnsize -D {tight:.0f}\n"
+)
+#: Parts of the period that these aim at, the second where the first misses it; and the miss, as
+#: part of the period, from which on a flat design is not sized.
+_LOOSE, _TIGHT, _FLAT_HOPELESS = 1.8, (0.8, 0.7), 0.12
 
 #: Carry chains of full adders for what :mod:`lutcore.gen.asic.compressor` leaves: products and
 #: comparisons. Bits with a constant input, of a mere sign extension or with a carry that nobody
@@ -152,11 +165,70 @@ def map_rtlil(
     flow = _Flow(rtlil, top, library, liberty)
     if period is None or sta_command() is None:
         design = flow.gates({})
-        result = Mapped(flow.counts(design), verilog(design, flow.boxes))
+        result = Mapped(Netlist(design, top).counts(), verilog(design, flow.boxes))
     else:
         result = flow.timed(period)
     result.seconds = round(time.perf_counter() - start, 2)
     return result
+
+
+def map_flat(
+    rtlil: str, top: str, library: Library, liberty: Mapping[str, bytes], period: float | None
+) -> Mapped:
+    """Map a design without its hierarchy, for speed, operands arriving with the clock edge.
+
+    Parameters are those of :func:`map_rtlil`.
+    """
+    start = time.perf_counter()
+
+    def gates(abc: str) -> Json:
+        steps = ["read_rtlil design.il", f"synth -flatten -top {top} -noabc"]
+        return _cells(steps, abc, {"design.il": rtlil.encode()}, library, liberty)
+
+    if period is None or sta_command() is None:
+        design = gates(_AREA)
+        result = Mapped(Netlist(design, top).counts(), verilog(design))
+    else:
+        closing = Closing(library, liberty, top, period, from_ports=True)
+        picoseconds = 1000 * period
+        for tight in _TIGHT:
+            abc = _SPEED.format(loose=_LOOSE * picoseconds, tight=tight * picoseconds)
+            design = gates(abc)
+            timing = closing.timing(design)
+            sizable = min(closing.slacks(timing).values()) >= -_FLAT_HOPELESS * period
+            found = closing.size(design, timing) if sizable else closing.check(design)
+            if found.slack >= 0:
+                break
+        result = Mapped(Netlist(design, top).counts(), **vars(found))
+    result.seconds = round(time.perf_counter() - start, 2)
+    return result
+
+
+def _cells(
+    steps: Sequence[str],
+    abc: str,
+    files: Mapping[str, bytes],
+    library: Library,
+    liberty: Mapping[str, bytes],
+) -> Json:
+    """Modules of cells, in Yosys JSON: what coarse synthesis by ``steps`` leaves, mapped."""
+    libraries = " ".join(f"-liberty {name}" for name in liberty)
+    script = [
+        *steps,
+        f"dfflibmap {libraries}",
+        f"abc {libraries} -script abc.script",
+        "opt_clean -purge",
+        "setundef -zero",
+        "rename -enumerate -pattern _%_",
+        "write_json mapped.json",
+    ]
+    files = {**liberty, **files, "abc.script": abc.encode()}
+    design = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
+    modules = design["modules"]
+    design["modules"] = {name: modules[name] for name in modules if name not in library.cells}
+    bypass(design)
+    use_inverted_outputs(design, library)
+    return design
 
 
 class _Flow:
@@ -165,13 +237,13 @@ class _Flow:
     def __init__(self, rtlil: str, top: str, library: Library, liberty: Mapping[str, bytes]):
         self._top = top
         self._library = library
-        self._liberty = dict(liberty)
+        self._liberty = liberty
         adder = library.full_adder
         if adder and adder.area > _FULL_ADDER_IN_GATES * library.nand2.area:
             adder = None
         self._adder = adder
         self._gates = prefix_gates(library)
-        self._files = self._liberty | ({"adders.v": _adder_rules(adder)} if adder else {})
+        self._files = {"adders.v": _adder_rules(adder)} if adder else {}
         boxes = [cell for cell, _ in self._gates.values()] + ([adder] if adder else [])
         self._files["boxes.v"] = self.boxes = "".join(map(_box, boxes)).encode()
         script = f"read_rtlil design.il\nsynth -top {top} -noabc -run begin:fine\nwrite_json c.json"
@@ -182,38 +254,15 @@ class _Flow:
         """Modules of cells, in Yosys JSON."""
         design = json.loads(self._coarse)
         compress(design, Adders(self._adder, self._gates, depths))
-        libraries = " ".join(f"-liberty {name}" for name in self._liberty)
-        script = [
+        steps = [
             "read_verilog -lib boxes.v",
             "read_json c.json",
             f"hierarchy -top {self._top}",
             *(["maccmap", "techmap -map adders.v"] if self._adder else []),
             "synth -noabc -run fine:check",
-            f"dfflibmap {libraries}",
-            f"abc {libraries} -script abc.script",
-            "opt_clean -purge",
-            "setundef -zero",
-            "rename -enumerate -pattern _%_",
-            "write_json mapped.json",
         ]
-        files = self._files | {
-            "c.json": json.dumps(design).encode(),
-            "abc.script": AREA_SCRIPT.encode(),
-        }
-        mapped = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
-        modules = mapped["modules"]
-        mapped["modules"] = {n: m for n, m in modules.items() if n not in self._library.cells}
-        bypass(mapped)
-        use_inverted_outputs(mapped, self._library)
-        return mapped
-
-    @staticmethod
-    def counts(design: Json) -> dict[str, dict[str, int]]:
-        """Module -> cell -> how often."""
-        return {
-            name: dict(Counter(cell["type"] for cell in module["cells"].values()))
-            for name, module in design["modules"].items()
-        }
+        files = self._files | {"c.json": json.dumps(design).encode()}
+        return _cells(steps, _AREA, files, self._library, self._liberty)
 
     def timed(self, period: float) -> Mapped:
         """The first start that can be sized to meet the period, or what comes nearest."""
@@ -248,7 +297,7 @@ class _Flow:
             sizable = min(slacks.values()) >= -_HOPELESS * period
             found = closing.size(design, timing) if sizable else closing.check(design)
             if best is None or best.slack is None or found.slack > best.slack:
-                best = Mapped(self.counts(design), **vars(found), depths=depths)
+                best = Mapped(Netlist(design, self._top).counts(), **vars(found), depths=depths)
             if found.slack >= 0 or not go_on([m for m, slack in found.slacks.items() if slack < 0]):
                 return best
 

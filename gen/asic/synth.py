@@ -5,16 +5,17 @@ import importlib.metadata
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.asic.liberty import library_name, read_bytes
 from lutcore.gen.asic.library import Library, parse
-from lutcore.gen.asic.mapping import Mapped, map_rtlil, tool_versions
+from lutcore.gen.asic.mapping import Mapped, map_flat, map_rtlil, tool_versions
 from lutcore.gen.emit.rtl import design_rtlil
 from lutcore.gen.tools.hierarchy import BLOCKS, core, count_cells, walk
 from lutcore.gen.tools.opensta import sta_command
@@ -24,6 +25,23 @@ from lutcore.hdl.config.core import CoreConfig, check_config
 NEUTRAL_CELLS = Path(__file__).with_name("cells.lib")
 #: Libraries of our own, by the names that they give themselves: their areas have no unit.
 _UNITLESS = ("lutcore_gate_equivalents", "lutcore_demo")
+_COMPLETE = "give a complete library"
+
+
+class LibraryFiles(NamedTuple):
+    """A library, its files' text by plain names, and its name in messages."""
+
+    library: Library
+    contents: dict[str, bytes]
+    where: str
+
+
+def read_library(liberty: Path | str | Sequence[Path] | None) -> LibraryFiles:
+    """The library that these files form; without any, :data:`NEUTRAL_CELLS`."""
+    paths = _paths(liberty)
+    contents = {f"cells{i}.lib": read_bytes(path) for i, path in enumerate(paths)}
+    where = NEUTRAL_CELLS.name if liberty is None else ", ".join(map(str, paths))
+    return LibraryFiles(parse(list(contents.values()), where), contents, where)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,32 +143,21 @@ def synthesise(
         It failed.
     """
     check_config(config)
-    library, contents, where = read_library(liberty)
-    mapped, versions = _mapped(config, library, contents, where, period, use_cache)
+    files = read_library(liberty)
+    mapped = map_cells(design_rtlil(config), config.name, files, period, use_cache=use_cache)
     counts = count_cells(mapped.modules, config.name)
-    areas = dict.fromkeys((block for block, _ in counts), 0.0)
-    sequential = 0.0
-    for (block, name), number in counts.items():
-        cell = library.cells.get(name)
-        if cell is None:
-            raise InputError(f"{where}: no cell can stand for {name}: give a complete library")
-        if not cell.area:
-            raise InputError(f"{where}: cell {name} has no area: give a complete library")
-        areas[block] += number * cell.area
-        sequential += number * cell.area if cell.flip_flop else 0
+    areas, sequential = _areas(counts, files)
     order = [*BLOCKS, *sorted(areas.keys() - set(BLOCKS))]
-    gate = library.nand2.area
-    slacks: dict[str, float] = {}
-    for block, module, _ in walk(mapped.modules, config.name):
-        if module in mapped.slacks:
-            slacks[block] = min(slacks.get(block, math.inf), mapped.slacks[module])
+    slacks = _block_slacks(mapped, config.name)
+    gate = files.library.nand2.area
+    ours = ("amaranth", "lut-tensor-core")
     return AreaReport(
         design=config.name,
         config=config.to_dict(),
         target="asic",
         liberty=", ".join(map(library_name, _paths(liberty))),
         blocks={block: areas[block] / gate for block in order if block in areas},
-        area_um2=None if library.name in _UNITLESS else sum(areas.values()),
+        area_um2=None if files.library.name in _UNITLESS else sum(areas.values()),
         gate_equivalents=sum(areas.values()) / gate,
         sequential_gate_equivalents=sequential / gate,
         cells=counts.total(),
@@ -158,10 +165,33 @@ def synthesise(
         slack_ns=mapped.slack,
         path=mapped.path,
         block_slack_ns={block: slacks[block] for block in order if block in slacks},
-        tool_versions=versions
-        | {name: importlib.metadata.version(name) for name in ("amaranth", "lut-tensor-core")},
+        tool_versions=tool_versions() | {name: importlib.metadata.version(name) for name in ours},
         seconds=mapped.seconds,
     )
+
+
+def _areas(counts: Counter[tuple[str, str]], files: LibraryFiles) -> tuple[dict[str, float], float]:
+    """Area of each block, and that of all flip-flops, in the library's unit."""
+    areas: dict[str, float] = {}
+    sequential = 0.0
+    for (block, name), number in counts.items():
+        cell = files.library.cells.get(name)
+        if cell is None:
+            raise InputError(f"{files.where}: no cell can stand for {name}: {_COMPLETE}")
+        if not cell.area:
+            raise InputError(f"{files.where}: cell {name} has no area: {_COMPLETE}")
+        areas[block] = areas.get(block, 0.0) + number * cell.area
+        sequential += number * cell.area if cell.flip_flop else 0
+    return areas, sequential
+
+
+def _block_slacks(mapped: Mapped, top: str) -> dict[str, float]:
+    """Block -> worst slack of its modules."""
+    slacks: dict[str, float] = {}
+    for block, module, _ in walk(mapped.modules, top):
+        if module in mapped.slacks:
+            slacks[block] = min(slacks.get(block, math.inf), mapped.slacks[module])
+    return slacks
 
 
 def netlist(
@@ -174,36 +204,33 @@ def netlist(
 
     Parameters and errors as there.
     """
-    library, contents, where = read_library(liberty)
-    return _mapped(config, library, contents, where, period)[0].netlist
+    return map_cells(design_rtlil(config), config.name, read_library(liberty), period).netlist
 
 
-def _paths(liberty: Path | str | Sequence[Path] | None) -> list[Path]:
-    if liberty is None:
-        return [NEUTRAL_CELLS]
-    return [Path(liberty)] if isinstance(liberty, (str, Path)) else list(liberty)
-
-
-def read_library(
-    liberty: Path | str | Sequence[Path] | None,
-) -> tuple[Library, dict[str, bytes], str]:
-    """The library, its files' text by a plain name, and its name in messages."""
-    paths = _paths(liberty)
-    contents = {f"cells{i}.lib": read_bytes(path) for i, path in enumerate(paths)}
-    where = NEUTRAL_CELLS.name if liberty is None else ", ".join(map(str, paths))
-    return parse(list(contents.values()), where), contents, where
-
-
-def _mapped(
-    config: CoreConfig,
-    library: Library,
-    contents: Mapping[str, bytes],
-    where: str,
+def map_cells(
+    rtlil: str,
+    top: str,
+    files: LibraryFiles,
     period: float | None,
+    *,
+    flat: bool = False,
     use_cache: bool = True,
-) -> tuple[Mapped, dict[str, str]]:
-    """The tile in cells, and the tools that were used."""
-    rtlil = design_rtlil(config)
+) -> Mapped:
+    """A design in cells, or an earlier result: :func:`~lutcore.gen.asic.mapping.map_rtlil`.
+
+    Parameters
+    ----------
+    flat : bool
+        Without its hierarchy, for speed: :func:`~lutcore.gen.asic.mapping.map_flat`.
+
+    Raises
+    ------
+    InputError
+        The library cannot be used for that.
+    ToolError
+        A tool failed.
+    """
+    library, contents, where = files
     for module in re.findall(r"^module \\(\S+)", rtlil, re.MULTILINE):
         if module in library.cells:
             raise InputError(
@@ -213,17 +240,22 @@ def _mapped(
         raise InputError(f"period must be above 0 ns, not {period}")
     if period is not None and sta_command() and not library.timed:
         raise InputError(f"{where} has no loads and delays: for a period give --liberty one")
-    versions = tool_versions()
-    facts = f"{versions} {period} {config.name}"
+    facts = f"{tool_versions()} {period} {top} {flat}"
     key = cache.key("lutcore.gen.asic.mapping", facts, rtlil, *contents.values())
     entry = cache.entry("synth", key)
     if use_cache and (found := cache.load(entry)):
-        return Mapped(**found), versions
+        return Mapped(**found)
     try:
-        mapped = map_rtlil(rtlil, config.name, library, contents, period)
+        mapped = (map_flat if flat else map_rtlil)(rtlil, top, library, contents, period)
     except ToolError as error:
         if "liberty" in str(error).lower():
             raise InputError(f"{where}: Yosys cannot use this library: {error}") from error
         raise
     cache.store(entry, dataclasses.asdict(mapped))
-    return mapped, versions
+    return mapped
+
+
+def _paths(liberty: Path | str | Sequence[Path] | None) -> list[Path]:
+    if liberty is None:
+        return [NEUTRAL_CELLS]
+    return [Path(liberty)] if isinstance(liberty, (str, Path)) else list(liberty)

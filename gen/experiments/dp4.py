@@ -15,37 +15,29 @@ weights that are converted to FP16, lookups leave a sum of 32 products that is s
 import argparse
 import json
 import sys
-import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
 
-from lutcore import cache
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.asic.buffering import use_inverted_outputs
-from lutcore.gen.asic.closing import Closing
 from lutcore.gen.asic.liberty import library_name, library_path
-from lutcore.gen.asic.mapping import AREA_SCRIPT, tool_versions
-from lutcore.gen.asic.synth import read_library, synthesise
+from lutcore.gen.asic.mapping import tool_versions
+from lutcore.gen.asic.synth import LibraryFiles, map_cells, read_library, synthesise
 from lutcore.gen.experiments.accuracy import relative_error
+from lutcore.gen.experiments.precompute import Precompute
 from lutcore.gen.run.tile import as_format, random_tensor
-from lutcore.gen.tools.netlist import Json
 from lutcore.gen.tools.opensta import sta_command
-from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.baselines.discrete import DotProduct4
 from lutcore.hdl.baselines.fused import FusedDotProduct4
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.tile.blocks import Aligner, ExponentKeys, MagnitudeKeys, RunBuffer, TableRounder
-from lutcore.hdl.tile.tables import TableBuilder, tables_layout
+from lutcore.hdl.tile.blocks import RunBuffer
 from lutcore.verif.golden import dp4 as dp4_reference
 
 #: MAC units.
@@ -66,16 +58,6 @@ _SHAPES: dict[str, tuple[dict[str, Any], ...]] = {
 }
 #: Blocks of a tile that are no results' way out.
 _UNIT = ("table_stage", "columns", "tile")
-
-#: ABC for speed: ``dc2`` would turn parallel-prefix adders into ripples. Mapping aims at a looser
-#: period than sizing: the gates that it picks then are small, and the sizes make them fast.
-_ABC = (
-    "strash; ifraig; scorr; rewrite; refactor; rewrite -z; dch -f; map -B 0.9 -D {loose:.0f}; "
-    "topo; buffer -c; upsize -D {tight:.0f}; dnsize -D {tight:.0f}\n"
-)
-_LOOSE, _TIGHT = 1.8, (0.8, 0.7)
-#: A miss that is not worth sizing, as part of the period.
-_HOPELESS = 0.12
 
 
 def measure(
@@ -114,16 +96,15 @@ def measure(
         raise InputError(f"kind must be one of {', '.join((*KINDS, *LUT_KINDS))}, not {kind!r}")
     if period is not None and not period > 0:
         raise InputError(f"period must be above 0 ns, not {period}")
-    flow = _Flow(liberty, period if sta_command() else None, use_cache)
-    if kind in KINDS:
-        found = _best([_mac(kind, depth, flow) for depth in _depths(kind, flow)])
-    else:
-        found = _best([_lookup(_TILE.replace(**shape), flow) for shape in _SHAPES[kind]])
+    files = read_library(liberty)
+    timed = sta_command() is not None and files.library.timed
+    flow = _Flow(liberty, files, period if timed else None, use_cache)
+    reports = _macs(kind, flow) if kind in KINDS else _lookups(kind, flow)
     return {
         "kind": kind,
-        **found,
+        **_best(list(reports)),
         "period_ns": period,
-        "liberty": flow.where,
+        "liberty": library_name(liberty) if liberty else files.where,
         "tool_versions": tool_versions(),
     }
 
@@ -136,111 +117,64 @@ def _best(reports: list[dict[str, Any]]) -> dict[str, Any]:
     return max(reports, key=lambda report: report["slack_ns"])
 
 
+class _Unit(NamedTuple):
+    """A component in cells; areas in gate equivalents, slack in ns."""
+
+    area: float
+    sequential: float
+    slack: float | None
+    path: list[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """The library, and what is asked of it; ``period`` is None where timing is not analysed."""
+
+    liberty: Path | None
+    files: LibraryFiles
+    period: float | None
+    use_cache: bool
+
+    def map(self, component: wiring.Component, name: str) -> _Unit:
+        """The component in cells, or an earlier result."""
+        text = rtlil.convert(component, name=name, emit_src=False)
+        use_cache = self.use_cache
+        found = map_cells(text, name, self.files, self.period, flat=True, use_cache=use_cache)
+        library = self.files.library
+        cells = [(library.cells[kind], n) for kind, n in found.modules[name].items()]
+        areas = [(cell.area / library.nand2.area * n, cell.flip_flop) for cell, n in cells]
+        return _Unit(
+            area=sum(area for area, _ in areas),
+            sequential=sum(area for area, flip_flop in areas if flip_flop),
+            slack=found.slack,
+            path=found.path,
+            seconds=found.seconds,
+        )
+
+
 # MAC ---------------------------------------------------------------------------------------------
 
 
-def _depths(kind: str, flow: "_Flow") -> Iterator[int]:
-    """All stages, then one less each time as long as the period is met."""
-    most = len(_MAC[kind].RANKED)
-    if not flow.period:
-        yield 1  # the result alone: without timing no other register has a reason
-        return
-    for depth in range(most, 0, -1):
-        yield depth
-        slack = flow.map(_MAC[kind](pipeline=depth), f"{kind}_{depth}").slack
-        if slack is None or slack < 0:
+def _macs(kind: str, flow: _Flow) -> Iterator[dict[str, Any]]:
+    """With all register stages, then with one less each time as long as the period is met."""
+    # Without timing no register but the result's has a reason.
+    for depth in range(len(_MAC[kind].RANKED) if flow.period else 1, 0, -1):
+        unit = flow.map(_MAC[kind](pipeline=depth), f"{kind}_{depth}")
+        yield {
+            "gate_equivalents": unit.area,
+            "sequential_gate_equivalents": unit.sequential,
+            "pipeline": depth,
+            "slack_ns": unit.slack,
+            "path": unit.path,
+            "config": {"kind": kind, "pipeline": depth},
+            "seconds": unit.seconds,
+        }
+        if unit.slack is None or unit.slack < 0:
             return
 
 
-def _mac(kind: str, depth: int, flow: "_Flow") -> dict[str, Any]:
-    unit = flow.map(_MAC[kind](pipeline=depth), f"{kind}_{depth}")
-    return {
-        "gate_equivalents": unit.area,
-        "sequential_gate_equivalents": unit.sequential,
-        "pipeline": depth,
-        "slack_ns": unit.slack,
-        "path": unit.path,
-        "config": {"kind": kind, "pipeline": depth},
-        "seconds": unit.seconds,
-    }
-
-
 # Lookups -----------------------------------------------------------------------------------------
-
-
-class Precompute(wiring.Component):
-    """Scales and tables of a step, a stage each (paper, section 3.1.1), for measuring.
-
-    Members
-    -------
-    activations : In, ``[m][depth]`` bit patterns
-    exponents : In, ``[m]`` as of :class:`~lutcore.hdl.tile.blocks.ExponentKeys`, the greatest of
-    the run
-    magnitudes : In, ``[m]`` as of :class:`~lutcore.hdl.tile.blocks.MagnitudeKeys`, only of int8
-    tables
-    keys : Out
-        Of the step itself, for finding the greatest.
-    scales, tables : Out
-        Three cycles later, of int8 tables four.
-    """
-
-    def __init__(self, config: CoreConfig):
-        self._config = config
-        self._int8 = config.table == "int8"
-        row = data.ArrayLayout(config.activation_bits, config.depth)
-        self._keys = ExponentKeys(config)
-        self.aligner = Aligner(config)
-        members = {
-            "activations": In(data.ArrayLayout(row, config.m)),
-            "exponents": In(self._keys.keys.shape()),
-            "keys": Out(len(self._keys.keys.as_value())),
-            "scales": Out(len(self.aligner.scales.as_value())),
-            "tables": Out(tables_layout(config, config.stored_bits)),
-        }
-        if self._int8:
-            self._magnitudes = MagnitudeKeys(config)
-            self._rounder = TableRounder(config)
-            shape = self._magnitudes.keys.shape()
-            members |= {"magnitudes": In(shape), "step_magnitudes": Out(shape)}
-            members["shifts"] = Out(self._rounder.shifts.shape())
-        super().__init__(members)
-
-    def elaborate(self, platform: object) -> Module:
-        """Align, build, round."""
-        m = Module()
-        config = self._config
-
-        def held(name: str, value: Any) -> Signal:
-            register = Signal(len(value), name=name, reset_less=True)
-            m.d.sync += register.eq(value)
-            return register
-
-        m.submodules.keys = keys = self._keys
-        m.submodules.aligner = aligner = self.aligner
-        m.submodules.builder = builder = TableBuilder(config)
-        values = held("values", aligner.values.as_value())
-        tables = held("built", builder.tables.as_value())
-        m.d.comb += [
-            keys.activations.eq(self.activations),
-            self.keys.eq(held("step_keys", keys.keys.as_value())),
-            aligner.activations.eq(self.activations),
-            aligner.keys.eq(self.exponents),
-            self.scales.eq(held("scales", aligner.scales.as_value())),
-            builder.activations.as_value().eq(values),
-        ]
-        if self._int8:
-            m.submodules.magnitudes = magnitudes = self._magnitudes
-            m.submodules.rounder = rounder = self._rounder
-            m.d.comb += [
-                magnitudes.values.as_value().eq(values),
-                self.step_magnitudes.as_value().eq(held("found", magnitudes.keys.as_value())),
-                rounder.tables.as_value().eq(tables),
-                rounder.keys.eq(self.magnitudes),
-                self.shifts.as_value().eq(held("shifts", rounder.shifts.as_value())),
-            ]
-            tables = held("rounded", rounder.rounded.as_value())
-        m.d.comb += self.tables.as_value().eq(tables)
-        return m
 
 
 def _buffers(config: CoreConfig, operator: Precompute) -> list[RunBuffer]:
@@ -253,7 +187,13 @@ def _buffers(config: CoreConfig, operator: Precompute) -> list[RunBuffer]:
     return buffers
 
 
-def _lookup(config: CoreConfig, flow: "_Flow") -> dict[str, Any]:
+def _lookups(kind: str, flow: _Flow) -> Iterator[dict[str, Any]]:
+    """Units of the tiles that are tried."""
+    for shape in _SHAPES[kind]:
+        yield _lookup(_TILE.replace(**shape), flow)
+
+
+def _lookup(config: CoreConfig, flow: _Flow) -> dict[str, Any]:
     """A unit of a tile, with as few extra stages as meet the period."""
     share = config.products_per_cycle / 4
     precompute = Precompute(config)
@@ -278,87 +218,6 @@ def _lookup(config: CoreConfig, flow: "_Flow") -> dict[str, Any]:
         "config": config.to_dict(),
         "seconds": tile.seconds + operator.seconds,
     }
-
-
-# Mapping -----------------------------------------------------------------------------------------
-
-
-class _Mapped(NamedTuple):
-    area: float  #: gate equivalents
-    sequential: float
-    slack: float | None
-    path: list[str]
-    seconds: float
-
-
-class _Flow:
-    """Maps flat designs for speed, which float units need: their adders are wide and in series."""
-
-    def __init__(self, liberty: Path | None, period: float | None, use_cache: bool):
-        self.library, self._contents, where = read_library(liberty)
-        self.where = library_name(liberty) if liberty else where
-        self.liberty, self.period, self.use_cache = liberty, period, use_cache
-
-    def map(self, component: wiring.Component, name: str) -> _Mapped:
-        """The component in cells, or an earlier result."""
-        text = rtlil.convert(component, name=name, emit_src=False)
-        facts = json.dumps([self.period, tool_versions()])
-        key = cache.key(__name__, text, facts, *self._contents.values())
-        entry = cache.entry("dp4", key)
-        if (self.use_cache or entry in _MADE) and (stored := cache.load(entry)):
-            return _Mapped(*stored)
-        start = time.perf_counter()
-        found: _Mapped | None = None
-        for tight in _TIGHT if self.period else (1.0,):
-            found = self._mapped(text, name, tight)
-            if found.slack is None or found.slack >= 0:
-                break
-        assert found is not None
-        found = found._replace(seconds=round(time.perf_counter() - start, 2))
-        cache.store(entry, found)
-        _MADE.add(entry)
-        return found
-
-    def _mapped(self, text: str, top: str, tight: float) -> _Mapped:
-        design = self._gates(text, top, tight)
-        slack, path = None, []
-        if self.period:
-            closing = Closing(self.library, self._contents, top, self.period, from_ports=True)
-            timing = closing.timing(design)
-            near = min(closing.slacks(timing).values()) >= -_HOPELESS * self.period
-            found = closing.size(design, timing) if near else closing.check(design)
-            slack, path = found.slack, found.path
-        counts = Counter(cell["type"] for cell in design["modules"][top]["cells"].values())
-        areas = {name: self.library.cells[name].area / self.library.nand2.area for name in counts}
-        flip_flops = {name for name in counts if self.library.cells[name].flip_flop}
-        area = sum(areas[name] * number for name, number in counts.items())
-        sequential = sum(areas[name] * counts[name] for name in flip_flops)
-        return _Mapped(area, sequential, slack, path, 0.0)
-
-    def _gates(self, text: str, top: str, tight: float) -> Json:
-        libraries = " ".join(f"-liberty {name}" for name in self._contents)
-        picoseconds = 1000 * (self.period or 0.0)
-        abc = AREA_SCRIPT
-        if self.period:
-            abc = _ABC.format(loose=_LOOSE * picoseconds, tight=tight * picoseconds)
-        script = [
-            "read_rtlil design.il",
-            f"synth -flatten -top {top} -noabc",
-            f"dfflibmap {libraries}",
-            f"abc {libraries} -script abc.script",
-            "opt_clean -purge",
-            "setundef -zero",
-            "rename -enumerate -pattern _%_",
-            "write_json mapped.json",
-        ]
-        files = {"design.il": text.encode(), "abc.script": abc.encode(), **self._contents}
-        design = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
-        use_inverted_outputs(design, self.library)
-        return design
-
-
-#: What this process put into the cache: need not be made twice even where the cache is not trusted.
-_MADE: set[Path] = set()
 
 
 # Accuracy ----------------------------------------------------------------------------------------
