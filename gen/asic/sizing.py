@@ -37,13 +37,16 @@ class Sizer:
 
     def __init__(self, timing: Timing, library: Library):
         self._timing = timing
-        most = int(timing.most.max()) + 1
+        graph = timing.graph
+        most = int(graph.most.max()) + 1
         #: Area of each strength, for all instances; [places, V].
         self._areas = np.array(
             [
                 [library.cells[name].area * timing.counts[module] for name in family]
                 + [np.inf] * (most - len(family))
-                for (module, _), family in zip(timing.places, timing.family, strict=True)
+                for (module, _), family in zip(
+                    timing.graph.places, timing.graph.family, strict=True
+                )
             ]
         )
 
@@ -102,7 +105,7 @@ class Sizer:
         """What one strength up or down gains in delay, and costs in area, of each place."""
         timing = self._timing
         worth = timing.worth(_SHARPNESS * period)
-        strength = np.clip(timing.strength + way, 0, timing.most)
+        strength = np.clip(timing.strength + way, 0, timing.graph.most)
         gain = timing.cost(worth, timing.strength) - timing.cost(worth, strength)
         places = np.arange(len(strength))
         return gain, self._areas[places, strength] - self._areas[places, timing.strength]

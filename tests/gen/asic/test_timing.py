@@ -192,8 +192,8 @@ def _twice() -> dict[str, Json]:
 def test_further_instances_load_what_drives_them_and_cost_area():
     timing = _timing(_twice())
     assert timing.counts == {"inner": 2, "top": 1}
-    place = timing.places.index(("inner", "inverter"))
-    net = timing.pin_net[timing.pin_place == place]
+    place = timing.graph.places.index(("inner", "inverter"))
+    net = timing.graph.pin_net[timing.graph.pin_place == place]
     assert timing.load[2 * net].tolist() == [2, 2]
     timing.strength[place] = 1
     timing.analyse()
@@ -214,7 +214,7 @@ def test_what_drives_a_further_instance_is_timed_too():
     late, early = _timing(modules(7)), _timing(modules(4))
     assert late.need.max() > _timing(_twice()).need.max() + 0.1
     gains = late.cost(late.worth(1e-3), late.strength)
-    assert gains[late.places.index(("top", "slow"))] > 0
+    assert gains[late.graph.places.index(("top", "slow"))] > 0
     assert early.counts == late.counts
 
 
@@ -300,7 +300,7 @@ def test_cells_that_are_too_weak_for_their_load_are_exchanged(most: int):
 def _area(timing: Timing) -> float:
     return sum(
         LIBRARY.cells[family[strength]].area
-        for family, strength in zip(timing.family, timing.strength, strict=True)
+        for family, strength in zip(timing.graph.family, timing.strength, strict=True)
     )
 
 
@@ -311,7 +311,7 @@ def test_worth_is_what_the_worst_arrival_changes_by():
     base = timing.need.max()
     for place in range(len(timing.strength)):
         changed = timing.strength.copy()
-        changed[place] = timing.most[place]
+        changed[place] = timing.graph.most[place]
         foretold = timing.cost(worth, changed)[place] - before[place]
         timing.strength, kept = changed, timing.strength
         timing.analyse()
