@@ -8,37 +8,23 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lutcore import cache
-from lutcore.compiler.importers.gguf_file import GgufFile
-from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.files import example
 from lutcore.gen.asic.synth import netlist, read_library, synthesise
-from lutcore.gen.energy.activity import (
-    CLOCK_PORT,
-    WARM_UP,
-    mean_toggles,
-    measure_activity,
-    read_gates,
-)
-from lutcore.gen.energy.power import SOURCE, Load, check_weighing, power_library, weigh
-from lutcore.gen.run.tile import load_activations, random_activations, random_tensor
+from lutcore.gen.energy.activity import Activity, mean_toggles, measure_activity
+from lutcore.gen.energy.gates import CLOCK_PORT, Gates, read_gates
+from lutcore.gen.energy.power import Load, check_weighing, weigh
+from lutcore.gen.energy.power_library import SOURCE, power_library
+from lutcore.gen.energy.stimulus import problem
 from lutcore.gen.tools.hierarchy import BLOCKS, core
 from lutcore.gen.tools.opensta import sta_command, sta_version
 from lutcore.gen.tools.yosys import yosys_command
 from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.verif.sim.job import TileJob, tile_job
-
-STIMULI = ("random", "example")
-
-#: Slices of a problem, at least: enough that its ends and the draw hardly count.
-_SLICES = 512 + WARM_UP
-#: K of a random problem, at most, in whole runs; and its N tiles that share buffered tables.
-_LONGEST, _SHARED = 512, 8
 
 _PARTS = ("internal", "switching", "leakage")
 
@@ -161,33 +147,15 @@ def energy(
     ToolError
         A tool failed, or a result of the netlist is wrong.
     """
-    check_config(config)
-    start = time.perf_counter()
-    bits = config.max_weight_bits if weight_bits is None else weight_bits
-    if not 1 <= bits <= config.max_weight_bits:
-        raise InputError(f"weight_bits must be in 1..{config.max_weight_bits}, not {weight_bits!r}")
-    if not 0 < period < math.inf:
-        raise InputError(f"period must be a positive number of ns, not {period!r}")
-    if stimulus not in STIMULI:
-        raise InputError(f"stimulus must be one of {', '.join(STIMULI)}, not {stimulus!r}")
-    contents, where = _libraries(liberty)
+    bits = _checked_bits(config, period, weight_bits)
+    activations, tensor = problem(config, stimulus, bits, seed)
+    libraries = _libraries(liberty)
     check_weighing()
-    problem = _random(config, bits, seed) if stimulus == "random" else _example(config, bits)
-    job = tile_job(config, *problem)
+    job = tile_job(config, activations, tensor)
     area = synthesise(config, liberty, period=period)
     text = netlist(config, liberty, period=period)
-    versions = _versions()
-    facts = json.dumps([versions, period])
-    entry = cache.entry("energy", cache.key(__name__, text, facts, *contents, *_inputs(job)))
-    measured: dict[str, Any] | None = cache.load(entry) if use_cache else None
-    if measured is None:
-        measured = _measure(config, job, text, contents, where, period)
-        measured["seconds"] = round(time.perf_counter() - start, 2)
-        cache.store(entry, measured)
-    activations, tensor = problem
+    measured = _measured(config, job, text, libraries, period, use_cache)
     products = measured["slices"] * len(activations) * tensor.codes.size / job.slices
-    watts = {part: sum(blocks.values()) for part, blocks in measured["watts"].items()}
-    per_watt = 1e6 * period * measured["cycles"] / products  # fJ of an operation
     return EnergyReport(
         design=config.name,
         config=config.to_dict(),
@@ -196,31 +164,51 @@ def energy(
         slack_ns=area.slack_ns,
         stimulus=stimulus,
         weight_bits=bits,
-        cycles=measured["cycles"],
-        slices=measured["slices"],
-        products=products,
-        energy_fj_per_op=per_watt * sum(watts.values()),
-        **{f"{part}_fj": per_watt * watts[part] for part in _PARTS},
-        power_mw=1e3 * sum(watts.values()),
-        blocks={
-            block: 1e3 * sum(measured["watts"][part][block] for part in _PARTS)
-            for block in measured["watts"]["internal"]
-        },
-        activity=measured["activity"],
-        tool_versions=versions,
-        seconds=measured["seconds"],
+        tool_versions=_versions(),
+        **_figures(measured, products, period),
     )
 
 
-def _libraries(liberty: Path | str | Sequence[Path] | None) -> tuple[list[bytes], str]:
-    """Content of the Liberty files and their name, refused where they can have no power data."""
+def _figures(measured: dict[str, Any], products: float, period: float) -> dict[str, Any]:
+    """Fields of the report: what was measured, and what it is of one of so many products."""
+    watts: dict[str, dict[str, float]] = measured["watts"]
+    parts = {part: sum(blocks.values()) for part, blocks in watts.items()}
+    per_watt = 1e6 * period * measured["cycles"] / products  # fJ of an operation
+    return {
+        **{name: measured[name] for name in ("cycles", "slices", "activity", "seconds")},
+        "products": products,
+        "energy_fj_per_op": per_watt * sum(parts.values()),
+        **{f"{part}_fj": per_watt * parts[part] for part in _PARTS},
+        "power_mw": 1e3 * sum(parts.values()),
+        "blocks": {b: 1e3 * sum(watts[part][b] for part in _PARTS) for b in watts["internal"]},
+    }
+
+
+def _checked_bits(config: CoreConfig, period: float, weight_bits: int | None) -> int:
+    """Bits of the weights, if all that was asked for makes sense."""
+    check_config(config)
+    bits = config.max_weight_bits if weight_bits is None else weight_bits
+    if not 1 <= bits <= config.max_weight_bits:
+        raise InputError(f"weight_bits must be in 1..{config.max_weight_bits}, not {bits!r}")
+    if not 0 < period < math.inf:
+        raise InputError(f"period must be a positive number of ns, not {period!r}")
+    return bits
+
+
+class _Libraries(NamedTuple):
+    """Liberty files with power data, and their name in messages."""
+
+    contents: list[bytes]
+    where: str
+
+
+def _libraries(liberty: Path | str | Sequence[Path] | None) -> _Libraries:
     if liberty is None:
         raise InputError("energy needs a library with power data: give a Liberty file")
     _, files, where = read_library(liberty)
-    contents = list(files.values())
-    if not any(b"internal_power" in content for content in contents):
+    if not any(b"internal_power" in content for content in files.values()):
         raise InputError(f"{where}: no power data: give a library with internal_power")
-    return contents, where
+    return _Libraries(list(files.values()), where)
 
 
 def _versions() -> dict[str, str]:
@@ -240,109 +228,72 @@ def _inputs(job: TileJob) -> Iterator[str | bytes]:
         yield np.packbits(words).tobytes()
 
 
-def _random(config: CoreConfig, bits: int, seed: int) -> tuple[np.ndarray, QuantTensor]:
-    """Activations over their whole range and weights over all codes; floats: Student's t."""
-    rng = np.random.default_rng(seed)
-    run = config.run_length
-    length = run if run > _LONGEST else _LONGEST // run * run
-    length = min(length, _LONGEST, config.max_k)
-    tensor = random_tensor(
-        (config.columns * _column_tiles(config, bits, length), length),
-        bits,
-        config.group_size or length,
-        rng,
-        shared=config.zero_points == "shared",
-        ternary=config.weight_coding == "ternary",
-    )
-    if config.is_float:
-        return random_activations(config, config.m, length, rng), tensor
-    low, high = config.activation_range
-    return rng.integers(low, high + 1, (config.m, length)), tensor
-
-
-def _column_tiles(config: CoreConfig, bits: int, length: int) -> int:
-    """Tiles of N that give enough slices for one tile of M."""
-    slices = -(-length // config.depth) * config.planes(bits)
-    return max(-(-_SLICES // slices), _SHARED if config.precompute == "buffered" else 1)
-
-
-def _example(config: CoreConfig, bits: int) -> tuple[np.ndarray, QuantTensor]:
-    """The first columns of the example's first tensor of that width that fits; rows as needed."""
-    model, archive = example("minilm.gguf"), example("minilm-activations.npz")
-    if not model.exists() or not archive.exists():
-        raise InputError(f"the example is not here ({model}): choose stimulus random")
-    checkpoint = GgufFile(model)
-    tensors = [checkpoint.tensor(name) for name in checkpoint.names()]
-    refusal = f"none has {bits} bits"
-    for tensor in tensors:
-        if tensor.bits != bits:
-            continue
-        needed = _column_tiles(config, bits, tensor.shape[1])
-        there = max(1, min(needed, tensor.shape[0] // config.columns))
-        part = _columns(tensor, there * config.columns)
-        try:
-            found = load_activations(archive, part, config)
-            activations = np.resize(found, (config.m * -(-needed // there), found.shape[1]))
-            tile_job(config, activations[: config.m], part)
-        except InputError as error:
-            refusal = str(error)
-        else:
-            return activations, part
-    widths = ", ".join(sorted({str(tensor.bits) for tensor in tensors}))
-    raise InputError(
-        f"no tensor of the example (of {widths} bits) fits: {refusal}: choose stimulus random"
-    )
-
-
-def _columns(tensor: QuantTensor, count: int) -> QuantTensor:
-    """The first columns of a tensor."""
-    minimums = tensor.minimums
-    return dataclasses.replace(
-        tensor,
-        codes=tensor.codes[:count],
-        scales=tensor.scales[:count],
-        zero_points=tensor.zero_points[:count],
-        minimums=None if minimums is None else minimums[:count],
-    )
-
-
-def _measure(
+def _measured(
     config: CoreConfig,
     job: TileJob,
     text: str,
-    contents: Sequence[bytes],
-    where: str,
+    libraries: _Libraries,
     period: float,
+    use_cache: bool,
 ) -> dict[str, Any]:
-    """What is cached: counts, and watts by part and block."""
-    gates = read_gates(text, contents, config.name)
+    """What :func:`_measure` finds, and the ``seconds`` that it took; or an earlier result."""
+    facts = json.dumps([_versions(), period])
+    key = cache.key(__name__, text, facts, *libraries.contents, *_inputs(job))
+    entry = cache.entry("energy", key)
+    if use_cache and (found := cache.load(entry)):
+        return found
+    start = time.perf_counter()
+    found = _measure(config, job, text, libraries, period)
+    found["seconds"] = round(time.perf_counter() - start, 2)
+    cache.store(entry, found)
+    return found
+
+
+def _measure(
+    config: CoreConfig, job: TileJob, text: str, libraries: _Libraries, period: float
+) -> dict[str, Any]:
+    """Counts, and watts by part and block, of the netlist ``text``."""
+    gates = read_gates(text, libraries.contents, config.name)
     used = {gate.cell for gate in gates.gates}
-    libraries = [power_library(content, where, used.__contains__) for content in contents]
+    cells = [
+        power_library(content, libraries.where, used.__contains__) for content in libraries.contents
+    ]
     activity = measure_activity(config, gates, [job])
-    rates = {
-        net: (activity.toggles[net] / activity.cycles, activity.highs[net] / activity.cycles)
-        for net in activity.toggles
-    }
-    rates |= dict.fromkeys(gates.clocks, (2.0, 0.5))
-    loads, blocks = [], []
-    for port in sorted(gates.inputs):
-        for net in gates.ports[port]:
-            loads.append(Load(SOURCE, {"Y": net}, ("Y",)))
-            blocks.append("clock" if port == CLOCK_PORT else "inputs")
-    for gate, block in zip(gates.gates, gates.blocks, strict=True):
-        outputs = tuple(sorted(gates.models[gate.cell].outputs.keys() & gate.nets.keys()))
-        loads.append(Load(gate.cell, gate.nets, outputs))
-        buffered = bool(outputs) and gate.nets[outputs[0]] in gates.clocks
-        blocks.append("clock" if buffered else block)
-    powers = weigh(loads, libraries, rates, period)
-    order = [block for block in (*BLOCKS, *sorted(set(blocks) - set(BLOCKS))) if block in blocks]
-    rows = np.array([order.index(block) for block in blocks])
+    loads = list(_loads(gates))
+    powers = weigh([load for load, _ in loads], cells, _rates(activity, gates), period)
     return {
         "cycles": activity.cycles,
         "slices": activity.slices,
         "activity": mean_toggles(activity),
-        "watts": {
-            part: dict(zip(order, np.bincount(rows, powers[:, i], len(order)), strict=True))
-            for i, part in enumerate(_PARTS)
-        },
+        "watts": _by_block(powers, [block for _, block in loads]),
+    }
+
+
+def _rates(activity: Activity, gates: Gates) -> dict[int, tuple[float, float]]:
+    """Net -> toggles a cycle, and part of the time in which it is 1."""
+    cycles = activity.cycles
+    rates = {
+        n: (activity.toggles[n] / cycles, activity.highs[n] / cycles) for n in activity.toggles
+    }
+    return rates | dict.fromkeys(gates.clocks, (2.0, 0.5))
+
+
+def _loads(gates: Gates) -> Iterator[tuple[Load, str]]:
+    """What drives the inputs, then the gates; each with the block that its power counts to."""
+    for port in sorted(gates.inputs):
+        for net in gates.ports[port]:
+            yield Load(SOURCE, {"Y": net}, ("Y",)), "clock" if port == CLOCK_PORT else "inputs"
+    for gate, block in zip(gates.gates, gates.blocks, strict=True):
+        outputs = tuple(sorted(gates.models[gate.cell].outputs.keys() & gate.nets.keys()))
+        buffered = bool(outputs) and gate.nets[outputs[0]] in gates.clocks
+        yield Load(gate.cell, gate.nets, outputs), "clock" if buffered else block
+
+
+def _by_block(powers: np.ndarray, blocks: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Part -> block -> watts, of the parts' and the blocks' watts for each load."""
+    order = [block for block in (*BLOCKS, *sorted(set(blocks) - set(BLOCKS))) if block in blocks]
+    rows = np.array([order.index(block) for block in blocks])
+    return {
+        part: dict(zip(order, np.bincount(rows, powers[:, i], len(order)), strict=True))
+        for i, part in enumerate(_PARTS)
     }

@@ -14,10 +14,13 @@ from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, netlist
 from lutcore.gen.energy import energy as energy_module
 from lutcore.gen.energy import power
-from lutcore.gen.energy.activity import WARM_UP, measure_activity, read_gates
+from lutcore.gen.energy.activity import measure_activity
+from lutcore.gen.energy.bench import WARM_UP
 from lutcore.gen.energy.cell_models import cell_model
 from lutcore.gen.energy.energy import EnergyReport, energy
-from lutcore.gen.energy.power import SOURCE, Load, check_weighing, power_library, weigh
+from lutcore.gen.energy.gates import read_gates
+from lutcore.gen.energy.power import Load, check_weighing, weigh
+from lutcore.gen.energy.power_library import SOURCE, power_library
 from lutcore.gen.run.tile import random_tensor
 from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
