@@ -1,6 +1,6 @@
 """The sequencer: fetches a program, runs its loops, sends instructions to the engines' queues."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -51,6 +51,31 @@ def queued_layout(kind: Queue) -> data.StructLayout:
         Queue.STORE: store_layout,
     }[kind]()
     return data.StructLayout({"operands": operands, "waits": wait_bits(kind)})
+
+
+class _Progress:
+    """Where the program is, and how long all has been quiet."""
+
+    def __init__(self) -> None:
+        self.state = Signal(State)
+        self.pc = Signal(33)
+        self.here = Signal(ADDRESS_BITS)  # of the instruction, in memory
+        self.quiet = Signal(range(QUIET + 1))
+        self.still = Signal()
+
+
+class _Loops:
+    """Loops that are open: where each starts, and how often it is still to be run."""
+
+    def __init__(self) -> None:
+        self.starts = Array(Signal(33, name=f"loop_start_{i}") for i in range(LOOP_DEPTH))
+        self.counts = Array(Signal(32, name=f"loop_count_{i}") for i in range(LOOP_DEPTH))
+        self.depth = Signal(range(LOOP_DEPTH + 1))
+
+    @property
+    def innermost(self) -> Value:
+        """Number of the innermost one."""
+        return (self.depth - 1)[: (LOOP_DEPTH - 1).bit_length()]
 
 
 class Sequencer(wiring.Component):
@@ -120,92 +145,86 @@ class Sequencer(wiring.Component):
         m = Module()
         m.submodules.decoder = decoder = Decoder(self._config)
         registers = Array(Signal(ADDRESS_BITS, name=f"r{i}") for i in range(REGISTERS))
-        state = Signal(State)
-        pc = Signal(33)
-        here = Signal(ADDRESS_BITS)
-        quiet = Signal(range(QUIET + 1))
-        still = Signal()
+        at = _Progress()
         at_rest = Signal()
         byte_shift = BYTES.bit_length() - 1
         m.d.comb += [
             decoder.word.eq(self.fetch_data),
             decoder.registers.eq(Cat(*registers)),
-            here.eq(self.program + (pc << byte_shift)),
-            self.fetch_address.eq(pc << byte_shift),
+            at.here.eq(self.program + (at.pc << byte_shift)),
+            self.fetch_address.eq(at.pc << byte_shift),
             self.loads.payload.operands.eq(decoder.load),
             self.loads.payload.waits.eq(decoder.load_waits),
             self.lmmas.payload.operands.eq(decoder.lmma),
             self.lmmas.payload.waits.eq(decoder.compute_waits),
             self.stores.payload.operands.eq(decoder.store),
             self.stores.payload.waits.eq(decoder.store_waits),
-            self.busy.eq(state != State.IDLE),
-            still.eq(quiet == QUIET),
-            at_rest.eq(still & self.empty),
+            self.busy.eq(at.state != State.IDLE),
+            at.still.eq(at.quiet == QUIET),
+            at_rest.eq(at.still & self.empty),
         ]
-        m.d.sync += quiet.eq(Mux(self.still, quiet + ~still, 0))
+        m.d.sync += at.quiet.eq(Mux(self.still, at.quiet + ~at.still, 0))
         with m.If(self.executed):
-            m.d.sync += quiet.eq(0)
-
-        def end(cause, address) -> None:
-            """End the program when all that came before is done."""
-            m.d.sync += [
-                self.cause.eq(cause),
-                self.address.eq(address),
-                quiet.eq(0),
-                state.eq(State.DRAIN),
-            ]
-
-        with m.Switch(state):
-            with m.Case(State.IDLE):
-                with m.If(self.start):
-                    m.d.comb += self.clear.eq(1)
-                    m.d.sync += [
-                        pc.eq(0),
-                        self.cause.eq(Cause.NONE),
-                        self.address.eq(0),
-                        state.eq(State.FETCH),
-                        *(register.eq(0) for register in registers),
-                    ]
+            m.d.sync += at.quiet.eq(0)
+        with m.Switch(at.state):
+            with m.Case(State.IDLE), m.If(self.start):
+                self._start(m, at, registers)
             with m.Case(State.FETCH):
-                self._fetch(m, state, quiet, end)
-            with m.Case(State.FETCHING):
-                with m.If(at_rest):
-                    m.d.sync += state.eq(State.READ)
+                self._fetch(m, at)
+            with m.Case(State.FETCHING), m.If(at_rest):
+                m.d.sync += at.state.eq(State.READ)
             with m.Case(State.READ):
                 m.d.comb += self.fetch_enable.eq(1)
-                with m.If(pc >= self.length):
-                    end(Cause.LOOP, here)
+                with m.If(at.pc >= self.length):
+                    self._end(m, at, Cause.LOOP, at.here)
                 with m.Else():
-                    m.d.sync += state.eq(State.EXECUTE)
+                    m.d.sync += at.state.eq(State.EXECUTE)
             with m.Case(State.EXECUTE):
                 with m.If(decoder.cause != Cause.NONE):
-                    end(decoder.cause, here)
+                    self._end(m, at, decoder.cause, at.here)
                 with m.Else():
-                    waits = self._execute(m, decoder, registers, state, pc, here, end)
-                    with m.If(waits & still):
-                        with m.If(self.empty & decoder.control.any()):
-                            self._go_on(m, decoder, state, pc)
-                        with m.Else():
-                            end(Cause.DEADLOCK, here)
-            with m.Case(State.DRAIN):
-                with m.If(still):
-                    m.d.sync += state.eq(State.IDLE)
-        # A failed transfer and the host's wish come before all else.
-        with m.If(self.stop & still):
+                    self._execute(m, at, decoder, registers)
+            with m.Case(State.DRAIN), m.If(at.still):
+                m.d.sync += at.state.eq(State.IDLE)
+        self._break_off(m, at)
+        return m
+
+    def _start(self, m: Module, at: _Progress, registers: Array) -> None:
+        """A new program: all as after a reset."""
+        m.d.comb += self.clear.eq(1)
+        m.d.sync += [
+            at.pc.eq(0),
+            self.cause.eq(Cause.NONE),
+            self.address.eq(0),
+            at.state.eq(State.FETCH),
+            *(register.eq(0) for register in registers),
+        ]
+
+    def _end(self, m: Module, at: _Progress, cause, address: Value) -> None:
+        """End the program when all that came before is done."""
+        m.d.sync += [
+            self.cause.eq(cause),
+            self.address.eq(address),
+            at.quiet.eq(0),
+            at.state.eq(State.DRAIN),
+        ]
+
+    def _break_off(self, m: Module, at: _Progress) -> None:
+        """A failed transfer and the host's wish come before all else."""
+        with m.If(self.stop & at.still):
             m.d.comb += self.clear.eq(1)
-            m.d.sync += [self.stop.eq(0), state.eq(State.IDLE)]
+            m.d.sync += [self.stop.eq(0), at.state.eq(State.IDLE)]
         with m.Elif(self.busy & ~self.stop & (self.fault | self.abort)):
             m.d.sync += [
                 self.stop.eq(1),
-                quiet.eq(0),
+                at.quiet.eq(0),
                 self.cause.eq(Mux(self.fault, self.fault_cause, Cause.ABORT)),
                 self.address.eq(Mux(self.fault, self.fault_address, 0)),
             ]
         with m.If(self.stop):
-            m.d.sync += state.eq(Mux(still, State.IDLE, State.DRAIN))
-        return m
+            m.d.sync += at.state.eq(Mux(at.still, State.IDLE, State.DRAIN))
 
-    def _fetch(self, m: Module, state, quiet, end) -> None:
+    def _fetch(self, m: Module, at: _Progress) -> None:
         """Have the program loaded into its buffer."""
         bus_bytes = self._config.bus_bits // 8
         operands = self.loads.payload.operands
@@ -218,80 +237,96 @@ class Sequencer(wiring.Component):
             operands.bytes.eq(self.length << BYTES.bit_length() - 1),
         ]
         with m.If(self.program[: bus_bytes.bit_length() - 1].any()):
-            end(Cause.MISALIGNED, self.program)
+            self._end(m, at, Cause.MISALIGNED, self.program)
         with m.Elif(self.length == 0):
-            end(Cause.LOOP, self.program)
+            self._end(m, at, Cause.LOOP, self.program)
         with m.Elif(self.length > self._config.program_buffer):
-            end(Cause.UNSUPPORTED, self.program)
+            self._end(m, at, Cause.UNSUPPORTED, self.program)
         with m.Else():
             m.d.comb += self.loads.valid.eq(1)
-            m.d.sync += [quiet.eq(0), state.eq(State.FETCHING)]
+            m.d.sync += [at.quiet.eq(0), at.state.eq(State.FETCHING)]
 
-    def _go_on(self, m: Module, decoder, state, pc) -> None:
-        """The instruction is executed: on to the next, or the end."""
-        halts = decoder.control[_place("halt")]
-        m.d.comb += self.executed.eq(1)
-        m.d.sync += [pc.eq(pc + 1), state.eq(Mux(halts, State.IDLE, State.READ))]
-
-    def _execute(self, m: Module, decoder, registers, state, pc, here, end) -> Signal:
-        """Execute what can be at once; returns whether the instruction waits for engines."""
+    def _execute(self, m: Module, at: _Progress, decoder: Decoder, registers: Array) -> None:
+        """Execute what can be at once; the rest waits until engines are done or can do no more."""
         waits = Signal()
-        starts = Array(Signal(33, name=f"loop_start_{i}") for i in range(LOOP_DEPTH))
-        counts = Array(Signal(32, name=f"loop_count_{i}") for i in range(LOOP_DEPTH))
-        depth = Signal(range(LOOP_DEPTH + 1))
+        loops = _Loops()
         with m.If(self.clear):
-            m.d.sync += depth.eq(0)
+            m.d.sync += loops.depth.eq(0)
         fields = {
             i.name: {n: _bits(decoder.word, f) for n, f in i.by_name.items()} for i in CONTROL
         }
-        count = counts[(depth - 1)[: (LOOP_DEPTH - 1).bit_length()]]
         with m.Switch(decoder.control):
             for name in ("halt", "barrier"):
                 with m.Case(1 << _place(name)):
                     m.d.comb += waits.eq(1)
             with m.Case(1 << _place("set")):
                 m.d.sync += registers[fields["set"]["reg"]].eq(fields["set"]["value"])
-                self._go_on(m, decoder, state, pc)
+                self._go_on(m, at, decoder)
             with m.Case(1 << _place("add")):
                 register = registers[fields["add"]["reg"]]
                 m.d.sync += register.eq(register + fields["add"]["value"])
-                self._go_on(m, decoder, state, pc)
+                self._go_on(m, at, decoder)
             with m.Case(1 << _place("credit")):
                 m.d.comb += self.credit.eq(1)
-                self._go_on(m, decoder, state, pc)
+                self._go_on(m, at, decoder)
             with m.Case(1 << _place("loop")):
-                with m.If(depth == LOOP_DEPTH):
-                    end(Cause.LOOP, here)
-                with m.Else():
-                    self._go_on(m, decoder, state, pc)
-                    m.d.sync += [
-                        starts[depth].eq(pc + 1),
-                        counts[depth].eq(fields["loop"]["count"]),
-                        depth.eq(depth + 1),
-                    ]
+                self._open_loop(m, at, decoder, loops, fields["loop"]["count"])
             with m.Case(1 << _place("end")):
-                with m.If(depth == 0):
-                    end(Cause.LOOP, here)
-                with m.Else():
-                    self._go_on(m, decoder, state, pc)
-                    m.d.sync += count.eq(count - 1)
-                    with m.If(count == 1):
-                        m.d.sync += depth.eq(depth - 1)
-                    with m.Else():
-                        m.d.sync += pc.eq(starts[(depth - 1)[: (LOOP_DEPTH - 1).bit_length()]])
+                self._repeat_loop(m, at, decoder, loops)
             with m.Default():
-                streams = (self.loads, self.lmmas, self.stores)
-                sent = Cat(stream.valid & stream.ready for stream in streams).any()
-                m.d.comb += [
-                    waits.eq(~sent),
-                    self.loads.valid.eq(decoder.to_load),
-                    self.lmmas.valid.eq(decoder.to_compute),
-                    self.stores.valid.eq(decoder.to_store),
-                ]
-                with m.If(sent):
-                    self._go_on(m, decoder, state, pc)
+                self._send(m, at, decoder, waits)
         m.d.comb += [
             self.credit_edge.eq(fields["credit"]["edge"]),
             self.credit_count.eq(fields["credit"]["count"]),
         ]
-        return waits
+        with m.If(waits & at.still):
+            with m.If(self.empty & decoder.control.any()):
+                self._go_on(m, at, decoder)
+            with m.Else():
+                self._end(m, at, Cause.DEADLOCK, at.here)
+
+    def _go_on(self, m: Module, at: _Progress, decoder: Decoder) -> None:
+        """The instruction is executed: on to the next, or the end."""
+        halts = decoder.control[_place("halt")]
+        m.d.comb += self.executed.eq(1)
+        m.d.sync += [at.pc.eq(at.pc + 1), at.state.eq(Mux(halts, State.IDLE, State.READ))]
+
+    def _open_loop(
+        self, m: Module, at: _Progress, decoder: Decoder, loops: _Loops, count: Value
+    ) -> None:
+        """``loop``: what follows is run ``count`` times."""
+        with m.If(loops.depth == LOOP_DEPTH):
+            self._end(m, at, Cause.LOOP, at.here)
+        with m.Else():
+            self._go_on(m, at, decoder)
+            m.d.sync += [
+                loops.starts[loops.depth].eq(at.pc + 1),
+                loops.counts[loops.depth].eq(count),
+                loops.depth.eq(loops.depth + 1),
+            ]
+
+    def _repeat_loop(self, m: Module, at: _Progress, decoder: Decoder, loops: _Loops) -> None:
+        """``end``: back to the start of the innermost loop, or out of it."""
+        count = loops.counts[loops.innermost]
+        with m.If(loops.depth == 0):
+            self._end(m, at, Cause.LOOP, at.here)
+        with m.Else():
+            self._go_on(m, at, decoder)
+            m.d.sync += count.eq(count - 1)
+            with m.If(count == 1):
+                m.d.sync += loops.depth.eq(loops.depth - 1)
+            with m.Else():
+                m.d.sync += at.pc.eq(loops.starts[loops.innermost])
+
+    def _send(self, m: Module, at: _Progress, decoder: Decoder, waits: Signal) -> None:
+        """To the queue of its engine, when there is room."""
+        streams = (self.loads, self.lmmas, self.stores)
+        sent = Cat(stream.valid & stream.ready for stream in streams).any()
+        m.d.comb += [
+            waits.eq(~sent),
+            self.loads.valid.eq(decoder.to_load),
+            self.lmmas.valid.eq(decoder.to_compute),
+            self.stores.valid.eq(decoder.to_store),
+        ]
+        with m.If(sent):
+            self._go_on(m, at, decoder)
