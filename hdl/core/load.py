@@ -41,6 +41,25 @@ def fault_signature() -> wiring.Signature:
     return wiring.Signature({"valid": Out(1), "cause": Out(Cause), "address": Out(ADDRESS_BITS)})
 
 
+class _Receipt:
+    """The load whose words arrive, and where the next one goes."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.active = Signal()
+        self.where = Signal(ADDRESS_BITS)  # in memory
+        self.target = Signal(2)
+        self.row = Signal(ADDRESS_BITS)
+        self.place = Signal(ADDRESS_BITS)
+        self.block = Signal(ADDRESS_BITS)
+        self.pitch = Signal(32)
+        self.words = Signal(24)
+        self.left = Signal(24)
+        self.rows = Signal(16)
+        self.tail = Signal((config.bus_bits // 8 - 1).bit_length())
+        self.signal = Signal()
+        self.bank = Signal(range(config.m))
+
+
 class LoadEngine(wiring.Component):
     """Reads rows and writes them into buffers, the addresses of one load ahead of another's data.
 
@@ -118,89 +137,84 @@ class LoadEngine(wiring.Component):
         asked = Mux(self.reads.valid & self.reads.ready, bursts.bursts.payload.len + 1, 0)
         m.d.sync += expected.eq(expected + asked - self.beat)
 
-        self._receive(m, pending, data.View(layout, pending.r_data))
+        at = self._receive(m, pending, data.View(layout, pending.r_data))
         outside = bursts.outside & ~self.stop
         bad = self.beat & self.words.payload.error & ~self.stop
         m.d.comb += [
             self.fault.valid.eq(outside | bad),
             self.fault.cause.eq(Mux(outside, Cause.RANGE, Cause.READ)),
-            self.fault.address.eq(Mux(outside, bursts.address, self._where)),
+            self.fault.address.eq(Mux(outside, bursts.address, at.where)),
         ]
-        with m.If(~outside & (self._target == Target.PROGRAM.value)):
+        with m.If(~outside & (at.target == Target.PROGRAM.value)):
             m.d.comb += self.fault.cause.eq(Cause.FETCH)
         stopped = self.stop & ~bursts.bursts.valid
         nothing = (expected == 0) & ~self.reads.valid
-        m.d.comb += self.idle.eq(
-            nothing & (stopped | (~bursts.busy & ~self._active & ~pending.r_rdy))
-        )
+        m.d.comb += self.idle.eq(nothing & (stopped | (~bursts.busy & ~at.active & ~pending.r_rdy)))
         return m
 
-    def _receive(self, m: Module, pending: SyncFIFO, head) -> None:
+    def _receive(self, m: Module, pending: SyncFIFO, head) -> _Receipt:
         """Words of the load at the head of ``pending`` to their places."""
         bus_bytes = self._config.bus_bits // 8
-        shift = bus_bytes.bit_length() - 1
-        self._active = active = Signal(name="active")
-        self._where = where = Signal(ADDRESS_BITS, name="where")
-        self._target = target = Signal(2, name="target")
-        row = Signal(ADDRESS_BITS)
-        place = Signal(ADDRESS_BITS)
-        block = Signal(ADDRESS_BITS)
-        pitch = Signal(32)
-        words = Signal(24)
-        left = Signal(24)
-        rows = Signal(16)
-        tail = Signal(shift)
-        signal = Signal()
-        bank = Signal(range(self._config.m))
+        at = _Receipt(self._config)
         ends_row = Signal()
         ends = Signal()
-        is_act = target == Target.ACTIVATIONS.value
         keep = Cat(
-            ~ends_row | (tail == 0) | (tail > i if i < bus_bytes - 1 else 0)
+            ~ends_row | (at.tail == 0) | (at.tail > i if i < bus_bytes - 1 else 0)
             for i in range(bus_bytes)
         )
         mask = Cat(bit.replicate(8) for bit in keep)
         m.d.comb += [
-            self.words.ready.eq(active | self.stop),
+            self.words.ready.eq(at.active | self.stop),
             self.beat.eq(self.words.valid & self.words.ready),
-            ends_row.eq(left == 1),
-            ends.eq(self.beat & active & ends_row & (rows == 1)),
-            self.done.eq(ends & signal),
-            self.write_bank.eq(bank),
-            self.write_address.eq(place),
+            ends_row.eq(at.left == 1),
+            ends.eq(self.beat & at.active & ends_row & (at.rows == 1)),
+            self.done.eq(ends & at.signal),
+            self.write_bank.eq(at.bank),
+            self.write_address.eq(at.place),
             self.write_data.eq(self.words.payload.data & mask),
-            self.write_enable.eq((self.beat & active & ~self.stop) << target),
-            pending.r_en.eq(~active | ends),
+            self.write_enable.eq((self.beat & at.active & ~self.stop) << at.target),
+            pending.r_en.eq(~at.active | ends),
         ]
         with m.If(self.beat):
-            after = Signal(ADDRESS_BITS)
-            m.d.comb += after.eq(place + bus_bytes)
-            m.d.sync += [place.eq(after), where.eq(where + bus_bytes), left.eq(left - 1)]
-            with m.If(ends_row):
-                m.d.sync += [
-                    left.eq(words),
-                    rows.eq(rows - 1),
-                    row.eq(row + pitch),
-                    where.eq(row + pitch),
-                    bank.eq(bank + 1),
-                ]
-                with m.If(is_act & (bank != self._config.m - 1)):
-                    m.d.sync += place.eq(block)
-                with m.Else():
-                    m.d.sync += [block.eq(after), bank.eq(0)]
+            self._advance(m, at, ends_row)
         with m.If(pending.r_en):
             m.d.sync += [
-                active.eq(pending.r_rdy),
-                target.eq(head.target),
-                row.eq(head.mem),
-                where.eq(head.mem),
-                place.eq(head.local),
-                block.eq(head.local),
-                pitch.eq(head.pitch),
-                words.eq(parts(head.bytes, bus_bytes)),
-                left.eq(parts(head.bytes, bus_bytes)),
-                rows.eq(head.rows),
-                tail.eq(head.bytes),
-                signal.eq(head.signal),
-                bank.eq(0),
+                at.active.eq(pending.r_rdy),
+                at.target.eq(head.target),
+                at.row.eq(head.mem),
+                at.where.eq(head.mem),
+                at.place.eq(head.local),
+                at.block.eq(head.local),
+                at.pitch.eq(head.pitch),
+                at.words.eq(parts(head.bytes, bus_bytes)),
+                at.left.eq(parts(head.bytes, bus_bytes)),
+                at.rows.eq(head.rows),
+                at.tail.eq(head.bytes),
+                at.signal.eq(head.signal),
+                at.bank.eq(0),
             ]
+        return at
+
+    def _advance(self, m: Module, at: _Receipt, ends_row: Signal) -> None:
+        """On to the next word; rows of activations go to their banks in turn."""
+        bus_bytes = self._config.bus_bits // 8
+        after = Signal(ADDRESS_BITS)
+        m.d.comb += after.eq(at.place + bus_bytes)
+        m.d.sync += [
+            at.place.eq(after),
+            at.where.eq(at.where + bus_bytes),
+            at.left.eq(at.left - 1),
+        ]
+        is_act = at.target == Target.ACTIVATIONS.value
+        with m.If(ends_row):
+            m.d.sync += [
+                at.left.eq(at.words),
+                at.rows.eq(at.rows - 1),
+                at.row.eq(at.row + at.pitch),
+                at.where.eq(at.row + at.pitch),
+                at.bank.eq(at.bank + 1),
+            ]
+            with m.If(is_act & (at.bank != self._config.m - 1)):
+                m.d.sync += at.place.eq(at.block)
+            with m.Else():
+                m.d.sync += [at.block.eq(after), at.bank.eq(0)]

@@ -33,6 +33,27 @@ def store_layout() -> data.StructLayout:
     )
 
 
+class _SumWalk:
+    """Where the walk over the sums of a store is: the next chunk of columns."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        columns = config.drain_columns
+        self.lanes = min(columns, config.bus_bits // 32)
+        self.chunks = columns // self.lanes  # of a beat
+        self.head = Signal(store_layout())
+        self.active = Signal()
+        self.row = Signal(range(config.m))  # of a block
+        self.chunk = Signal(range(max(self.chunks, 2)))  # of a beat
+        self.block = Signal(ADDRESS_BITS)
+        self.place = Signal(ADDRESS_BITS)  # of the beat
+        self.rows = Signal(16)
+        self.left = Signal(16)
+        self.beats = Signal(range(config.drain_beats + 1))  # of the tile, still to come
+        self.ends_beat = Signal()
+        self.ends_row = Signal()
+        self.ends = Signal()
+
+
 class SumReader(wiring.Component):
     """Reads rows of sums, converts them and packs them into bus words.
 
@@ -68,84 +89,78 @@ class SumReader(wiring.Component):
         """Chunks of columns: read, select and convert, gather."""
         m = Module()
         config, units = self._config, Units.of(self._config)
-        columns = config.drain_columns
-        lanes = min(columns, config.bus_bits // 32)
-        chunks = columns // lanes  # of a beat
-        head = Signal(store_layout())
-        active = Signal()
+        at = _SumWalk(config)
         free = Signal()
-        # Where the next chunk is: row of a block, chunk of a beat, address of the beat.
-        row = Signal(range(config.m))
-        chunk = Signal(range(max(chunks, 2)))
-        block = Signal(ADDRESS_BITS)
-        place = Signal(ADDRESS_BITS)
-        rows = Signal(16)
-        left = Signal(16)
-        beats = Signal(range(config.drain_beats + 1))  # of the tile, still to come
-        ends_beat = Signal()
-        ends_row = Signal()
-        ends = Signal()
         stage = Signal(data.StructLayout({"row": 8, "chunk": 8, "count": 8, "last": 1, "type": 2}))
         valid = Signal()
         after = Signal(ADDRESS_BITS)
         next_block = Signal(ADDRESS_BITS)
         m.d.comb += [
-            self.stores.ready.eq(~active),
-            self.busy.eq(active | valid),
+            self.stores.ready.eq(~at.active),
+            self.busy.eq(at.active | valid),
             self.read_enable.eq(free),
-            self.read_address.eq(place),
-            ends_beat.eq(chunk == chunks - 1),
-            ends_row.eq(left <= lanes),
-            ends.eq(ends_row & (rows == 1)),
-            self.done.eq(free & active & ends & head.signal),
-            after.eq(place + units.acc),
+            self.read_address.eq(at.place),
+            at.ends_beat.eq(at.chunk == at.chunks - 1),
+            at.ends_row.eq(at.left <= at.lanes),
+            at.ends.eq(at.ends_row & (at.rows == 1)),
+            self.done.eq(free & at.active & at.ends & at.head.signal),
+            after.eq(at.place + units.acc),
             # A block's sums are whole tiles.
-            next_block.eq(place + units.acc * beats),
+            next_block.eq(at.place + units.acc * at.beats),
         ]
-        with m.If(~active):
+        with m.If(~at.active):
             store = self.stores.payload
             m.d.sync += [
-                active.eq(self.stores.valid),
-                head.eq(store),
-                block.eq(store.local),
-                place.eq(store.local),
-                rows.eq(store.rows),
-                left.eq(store.columns),
-                row.eq(0),
-                chunk.eq(0),
-                beats.eq(config.drain_beats),
+                at.active.eq(self.stores.valid),
+                at.head.eq(store),
+                at.block.eq(store.local),
+                at.place.eq(store.local),
+                at.rows.eq(store.rows),
+                at.left.eq(store.columns),
+                at.row.eq(0),
+                at.chunk.eq(0),
+                at.beats.eq(config.drain_beats),
             ]
         with m.Elif(free):
-            m.d.sync += [left.eq(left - lanes), chunk.eq(chunk + 1)]
-            with m.If(ends_beat):
-                m.d.sync += [
-                    chunk.eq(0),
-                    place.eq(after),
-                    beats.eq(Mux(beats == 1, config.drain_beats, beats - 1)),
-                ]
-            with m.If(ends_row):
-                m.d.sync += [
-                    chunk.eq(0),
-                    beats.eq(config.drain_beats),
-                    left.eq(head.columns),
-                    rows.eq(rows - 1),
-                    row.eq(row + 1),
-                    place.eq(block),
-                    active.eq(~ends),
-                ]
-                with m.If(row == config.m - 1):
-                    m.d.sync += [row.eq(0), block.eq(next_block), place.eq(next_block)]
+            self._advance(m, at, after, next_block)
         with m.If(free):
             m.d.sync += [
-                valid.eq(active),
-                stage.row.eq(row),
-                stage.chunk.eq(chunk),
-                stage.count.eq(Mux(ends_row, left, lanes)),
-                stage.last.eq(ends_row),
-                stage.type.eq(head.type),
+                valid.eq(at.active),
+                stage.row.eq(at.row),
+                stage.chunk.eq(at.chunk),
+                stage.count.eq(Mux(at.ends_row, at.left, at.lanes)),
+                stage.last.eq(at.ends_row),
+                stage.type.eq(at.head.type),
             ]
-        self._gather(m, stage, valid, free, lanes)
+        self._gather(m, stage, valid, free, at.lanes)
         return m
+
+    def _advance(self, m: Module, at: _SumWalk, after: Signal, next_block: Signal) -> None:
+        """On to the next chunk: along a row, and along the rows of a block."""
+        config = self._config
+        m.d.sync += [at.left.eq(at.left - at.lanes), at.chunk.eq(at.chunk + 1)]
+        with m.If(at.ends_beat):
+            m.d.sync += [
+                at.chunk.eq(0),
+                at.place.eq(after),
+                at.beats.eq(Mux(at.beats == 1, config.drain_beats, at.beats - 1)),
+            ]
+        with m.If(at.ends_row):
+            m.d.sync += [
+                at.chunk.eq(0),
+                at.beats.eq(config.drain_beats),
+                at.left.eq(at.head.columns),
+                at.rows.eq(at.rows - 1),
+                at.row.eq(at.row + 1),
+                at.place.eq(at.block),
+                at.active.eq(~at.ends),
+            ]
+            with m.If(at.row == config.m - 1):
+                m.d.sync += [
+                    at.row.eq(0),
+                    at.block.eq(next_block),
+                    at.place.eq(next_block),
+                ]
 
     def _gather(self, m: Module, stage, valid, free, lanes: int) -> None:
         """Selected columns, converted, side by side until a bus word is full."""
@@ -250,69 +265,21 @@ class StoreEngine(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Addresses and data part ways and meet at the bus."""
         m = Module()
-        config = self._config
-        bus_bytes = config.bus_bits // 8
-        store = self.stores.payload
+        bus_bits, bus_bytes = self._config.bus_bits, self._config.bus_bits // 8
         m.submodules.bursts = bursts = RowBursts(bus_bytes)
-        m.submodules.reader = reader = SumReader(config)
-        word_bits = config.bus_bits + bus_bytes
-        m.submodules.words = words = SyncFIFO(width=word_bits, depth=WORDS)
+        m.submodules.reader = reader = SumReader(self._config)
+        m.submodules.words = words = SyncFIFO(width=bus_bits + bus_bytes, depth=WORDS)
         m.submodules.lengths = lengths = SyncFIFO(width=8, depth=OUTSTANDING)
         m.submodules.places = places = SyncFIFO(width=ADDRESS_BITS, depth=OUTSTANDING)
-        size = Signal(18)
-        halves = Cat(store.type == code for code in _HALVES).any()
-        m.d.comb += size.eq(Mux(halves, store.columns << 1, store.columns << 2))
-        begins = Signal()
+        self._begin(m, bursts, reader)
+        self._address(m, bursts, lengths, places)
         m.d.comb += [
-            begins.eq(reader.stores.ready & bursts.transfers.ready & ~self.stop),
-            self.stores.ready.eq(begins),
-            reader.stores.valid.eq(self.stores.valid & begins),
-            bursts.transfers.valid.eq(self.stores.valid & begins),
-            reader.stores.payload.eq(store),
-            bursts.transfers.payload.mem.eq(store.mem),
-            bursts.transfers.payload.rows.eq(store.rows),
-            bursts.transfers.payload.words.eq(parts(size, bus_bytes)),
-            bursts.transfers.payload.pitch.eq(store.pitch),
-            bursts.window_low.eq(self.window_low),
-            bursts.window_high.eq(self.window_high),
-            bursts.checked.eq(1),
-            bursts.stop.eq(self.stop),
-            self.read_enable.eq(reader.read_enable),
-            self.read_address.eq(reader.read_address),
-            reader.read_data.eq(self.read_data),
-            self.done.eq(reader.done),
-        ]
-        room = lengths.w_rdy & places.w_rdy
-        sent = Signal()
-        offered = Signal()  # an address that is offered stays so; room does not go away
-        m.d.comb += [
-            offered.eq(bursts.bursts.valid & room),
-            self.writes.valid.eq(offered),
-            self.writes.payload.eq(bursts.bursts.payload),
-            bursts.bursts.ready.eq(self.writes.ready & room),
-            sent.eq(offered & self.writes.ready),
-            lengths.w_en.eq(sent),
-            lengths.w_data.eq(bursts.bursts.payload.len),
-            places.w_en.eq(sent),
-            places.w_data.eq(bursts.bursts.payload.addr),
             words.w_en.eq(reader.words.valid),
             words.w_data.eq(reader.words.payload),
             reader.words.ready.eq(words.w_rdy),
         ]
-        index = Signal(8)
-        last = Signal()
-        m.d.comb += [
-            last.eq(index == lengths.r_data),
-            self.written.valid.eq(words.r_rdy & lengths.r_rdy),
-            self.written.payload.eq(Cat(words.r_data, last)),
-            self.beat.eq(self.written.valid & self.written.ready),
-            words.r_en.eq(self.beat),
-            lengths.r_en.eq(self.beat & last),
-            self.answers.ready.eq(1),
-            places.r_en.eq(self.answers.valid),
-        ]
-        with m.If(self.beat):
-            m.d.sync += index.eq(Mux(last, 0, index + 1))
+        self._write(m, words, lengths)
+        m.d.comb += [self.answers.ready.eq(1), places.r_en.eq(self.answers.valid)]
         outside = bursts.outside & ~self.stop
         bad = self.answers.valid & self.answers.payload.error & ~self.stop
         m.d.comb += [
@@ -326,3 +293,62 @@ class StoreEngine(wiring.Component):
             ),
         ]
         return m
+
+    def _begin(self, m: Module, bursts: RowBursts, reader: SumReader) -> None:
+        """A store goes to both: its rows in memory, and its sums in the buffer."""
+        store = self.stores.payload
+        size = Signal(18)
+        halves = Cat(store.type == code for code in _HALVES).any()
+        m.d.comb += size.eq(Mux(halves, store.columns << 1, store.columns << 2))
+        begins = Signal()
+        m.d.comb += [
+            begins.eq(reader.stores.ready & bursts.transfers.ready & ~self.stop),
+            self.stores.ready.eq(begins),
+            reader.stores.valid.eq(self.stores.valid & begins),
+            bursts.transfers.valid.eq(self.stores.valid & begins),
+            reader.stores.payload.eq(store),
+            bursts.transfers.payload.mem.eq(store.mem),
+            bursts.transfers.payload.rows.eq(store.rows),
+            bursts.transfers.payload.words.eq(parts(size, self._config.bus_bits // 8)),
+            bursts.transfers.payload.pitch.eq(store.pitch),
+            bursts.window_low.eq(self.window_low),
+            bursts.window_high.eq(self.window_high),
+            bursts.checked.eq(1),
+            bursts.stop.eq(self.stop),
+            self.read_enable.eq(reader.read_enable),
+            self.read_address.eq(reader.read_address),
+            reader.read_data.eq(self.read_data),
+            self.done.eq(reader.done),
+        ]
+
+    def _address(self, m: Module, bursts: RowBursts, lengths: SyncFIFO, places: SyncFIFO) -> None:
+        """Bursts to the bus: their lengths are kept for the data, their places for a fault."""
+        room = lengths.w_rdy & places.w_rdy
+        sent = Signal()
+        offered = Signal()  # an address that is offered stays so; room does not go away
+        m.d.comb += [
+            offered.eq(bursts.bursts.valid & room),
+            self.writes.valid.eq(offered),
+            self.writes.payload.eq(bursts.bursts.payload),
+            bursts.bursts.ready.eq(self.writes.ready & room),
+            sent.eq(offered & self.writes.ready),
+            lengths.w_en.eq(sent),
+            lengths.w_data.eq(bursts.bursts.payload.len),
+            places.w_en.eq(sent),
+            places.w_data.eq(bursts.bursts.payload.addr),
+        ]
+
+    def _write(self, m: Module, words: SyncFIFO, lengths: SyncFIFO) -> None:
+        """Words to the bus, the last one of each burst marked."""
+        index = Signal(8)
+        last = Signal()
+        m.d.comb += [
+            last.eq(index == lengths.r_data),
+            self.written.valid.eq(words.r_rdy & lengths.r_rdy),
+            self.written.payload.eq(Cat(words.r_data, last)),
+            self.beat.eq(self.written.valid & self.written.ready),
+            words.r_en.eq(self.beat),
+            lengths.r_en.eq(self.beat & last),
+        ]
+        with m.If(self.beat):
+            m.d.sync += index.eq(Mux(last, 0, index + 1))
