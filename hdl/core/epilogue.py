@@ -133,6 +133,19 @@ def sum_members(config: CoreConfig) -> dict[str, wiring.Member]:
     }
 
 
+class _BeatWalk:
+    """Where the walk over the result beats of an ``lmma`` is."""
+
+    def __init__(self) -> None:
+        self.task = Signal(task_layout())
+        self.active = Signal()
+        self.last = Signal()
+        self.taken = Signal()
+        self.scale = Signal(ADDRESS_BITS)
+        self.acc = Signal(ADDRESS_BITS)
+        self.narrow = Signal()  # records of two bytes
+
+
 class Epilogue(wiring.Component):
     """Takes a result beat a cycle, adds it to the sums.
 
@@ -165,71 +178,69 @@ class Epilogue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Addresses run ahead of a pipeline that never stops."""
         m = Module()
-        units = Units.of(self._config)
         cycles = epilogue_cycles(self._config)
-        task = Signal(task_layout())
-        active = Signal()
-        last = Signal()
-        blocks = Signal(12)
-        tiles = Signal(16)
-        scale = Signal(ADDRESS_BITS)
-        acc = Signal(ADDRESS_BITS)
-        narrow = Signal()
-        scale_step = Signal(range(units.scale + 1))
-        taken = Signal()
-        ends_run = Signal()
-        ends_block = Signal()
-        m.d.comb += [
-            self.tasks.ready.eq(self.idle),
-            self.results.ready.eq(active),
-            taken.eq(active & self.results.valid),
-            ends_run.eq(self.results.payload.last),
-            ends_block.eq(ends_run & (tiles == 1)),
-            last.eq(taken & ends_block & (blocks == 1)),
-            self.scale_enable.eq(taken),
-            self.scale_address.eq(scale),
-            # Records of two bytes: two beats of them lie in one word of the buffer.
-            narrow.eq(task.half & task.fixed_zero),
-            scale_step.eq(Mux(narrow, units.scale // 2, units.scale)),
-        ]
-        with m.If(self.tasks.valid & self.tasks.ready):
-            head = self.tasks.payload
-            m.d.sync += [
-                active.eq(1),
-                task.eq(head),
-                blocks.eq(head.blocks),
-                tiles.eq(head.tiles),
-                scale.eq(head.scale),
-                acc.eq(head.acc),
-            ]
-        with m.Elif(taken):
-            m.d.sync += [acc.eq(acc + units.acc), scale.eq(scale + scale_step)]
-            with m.If(ends_run):
-                m.d.sync += tiles.eq(tiles - 1)
-            with m.If(ends_block):
-                m.d.sync += [
-                    scale.eq(task.scale),
-                    tiles.eq(task.tiles),
-                    blocks.eq(blocks - 1),
-                    active.eq(~last),
-                ]
-
-        valid = [taken]
+        at = self._walk(m)
+        valid = [at.taken]
         for cycle in range(cycles):
             held = Signal(name=f"valid_{cycle}")
             m.d.sync += held.eq(valid[-1])
             valid.append(held)
-        done = delayed(m, last, cycles, "done", reset=True)
+        done = delayed(m, at.last, cycles, "done", reset=True)
         m.d.comb += [
-            self.idle.eq(~active & ~Cat(*valid[1:]).any()),
-            self.read_address.eq(delayed(m, acc, cycles - ADDED - 1, "old_address")),
-            self.write_address.eq(delayed(m, acc, cycles, "address")),
+            self.idle.eq(~at.active & ~Cat(*valid[1:]).any()),
+            self.read_address.eq(delayed(m, at.acc, cycles - ADDED - 1, "old_address")),
+            self.write_address.eq(delayed(m, at.acc, cycles, "address")),
             self.write_enable.eq(valid[cycles]),
-            self.signal_load.eq(done & task.signal_load),
-            self.signal_store.eq(done & task.signal_store),
+            self.signal_load.eq(done & at.task.signal_load),
+            self.signal_store.eq(done & at.task.signal_store),
         ]
-        self._lanes(m, platform, task, self._records(m, narrow, scale))
+        self._lanes(m, platform, at.task, self._records(m, at.narrow, at.scale))
         return m
+
+    def _walk(self, m: Module) -> _BeatWalk:
+        """Beats in runs, runs in tiles of columns, those in blocks of rows."""
+        units = Units.of(self._config)
+        at = _BeatWalk()
+        blocks = Signal(12)
+        tiles = Signal(16)
+        scale_step = Signal(range(units.scale + 1))
+        ends_run = Signal()
+        ends_block = Signal()
+        m.d.comb += [
+            self.tasks.ready.eq(self.idle),
+            self.results.ready.eq(at.active),
+            at.taken.eq(at.active & self.results.valid),
+            ends_run.eq(self.results.payload.last),
+            ends_block.eq(ends_run & (tiles == 1)),
+            at.last.eq(at.taken & ends_block & (blocks == 1)),
+            self.scale_enable.eq(at.taken),
+            self.scale_address.eq(at.scale),
+            # Records of two bytes: two beats of them lie in one word of the buffer.
+            at.narrow.eq(at.task.half & at.task.fixed_zero),
+            scale_step.eq(Mux(at.narrow, units.scale // 2, units.scale)),
+        ]
+        with m.If(self.tasks.valid & self.tasks.ready):
+            head = self.tasks.payload
+            m.d.sync += [
+                at.active.eq(1),
+                at.task.eq(head),
+                blocks.eq(head.blocks),
+                tiles.eq(head.tiles),
+                at.scale.eq(head.scale),
+                at.acc.eq(head.acc),
+            ]
+        with m.Elif(at.taken):
+            m.d.sync += [at.acc.eq(at.acc + units.acc), at.scale.eq(at.scale + scale_step)]
+            with m.If(ends_run):
+                m.d.sync += tiles.eq(tiles - 1)
+            with m.If(ends_block):
+                m.d.sync += [
+                    at.scale.eq(at.task.scale),
+                    tiles.eq(at.task.tiles),
+                    blocks.eq(blocks - 1),
+                    at.active.eq(~at.last),
+                ]
+        return at
 
     def _records(self, m: Module, narrow: Signal, scale: Signal) -> list[Value]:
         """The record of each column, out of the word that was read at ``scale``."""
@@ -241,6 +252,7 @@ class Epilogue(wiring.Component):
         return [Mux(narrow, half, whole) for half, whole in zip(halves, wide, strict=True)]
 
     def _lanes(self, m: Module, platform: object, task, records: list[Value]) -> None:
+        """A lane for each row and column of a beat."""
         config = self._config
         payload = self.results.payload
         dot = delayed(m, payload.dot.as_value(), 1, "dot")
