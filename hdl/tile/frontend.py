@@ -1,5 +1,9 @@
 """From the activation stream to a stream of tables, and a buffer that keeps them."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
@@ -41,6 +45,17 @@ def step_layout(config: CoreConfig) -> data.StructLayout:
     return data.StructLayout(fields)
 
 
+@dataclass
+class _Step:
+    """What is valid next, the values that go with it, and whether they end a run."""
+
+    source: Any
+    values: Value
+    last: Value | None
+    exponents: Sequence[Value] = ()
+    invalid: Sequence[Value] = ()
+
+
 class Frontend(wiring.Component):
     """Aligns, builds and rounds, as far as the configuration asks for it.
 
@@ -79,66 +94,75 @@ class Frontend(wiring.Component):
         """Chain the stages."""
         m = Module()
         config = self._config
-
-        def add(name, make):
-            return add_shared(m, platform, name, name, lambda: make(config))
-
-        # What is valid next, the values that go with it, and whether they end a run.
-        source = self.activations
-        values = self.activations.payload.values.as_value()
-        last = self.activations.payload.last if config.marks_runs else None
-        exponents: list[Value] = []
-        invalid: list[Value] = []
+        payload = self.activations.payload
+        last = payload.last if config.marks_runs else None
+        step = _Step(self.activations, payload.values.as_value(), last)
         if config.aligned:
-            finder, aligner = add("exponent_keys", ExponentKeys), add("aligner", Aligner)
-            m.d.comb += finder.activations.as_value().eq(values)
-            keys = finder.keys.as_value()
-            source = self._buffer(m, platform, "align_buffer", source, values, keys, last)
-            m.d.comb += [
-                aligner.activations.as_value().eq(source.payload.payload),
-                aligner.keys.eq(source.payload.keys),
-            ]
-            values, last = aligner.values.as_value(), source.payload.last
-            exponents = [aligner.scales[row].exponent for row in range(config.m)]
-            invalid = [aligner.scales[row].invalid for row in range(config.m)]
-        builder = add("table_builder", TableBuilder)
+            step = self._align(m, platform, step)
+        builder = self._add(m, platform, "table_builder", TableBuilder)
         tables = builder.tables.as_value()
         if config.table == "int8":
-            finder, rounder = add("magnitude_keys", MagnitudeKeys), add("rounder", TableRounder)
-            m.d.comb += finder.values.as_value().eq(values)
-            carried = values
-            if config.aligned:
-                carried = Cat(values, *exponents, *invalid)
-            keys = finder.keys.as_value()
-            source = self._buffer(m, platform, "round_buffer", source, carried, keys, last)
-            held = Signal(len(carried), name="held")
-            m.d.comb += [held.eq(source.payload.payload), rounder.keys.eq(source.payload.keys)]
-            values, last = held[: len(values)], source.payload.last
-            shifts = [rounder.shifts[row] for row in range(config.m)]
-            if config.aligned:
-                rest = held[len(values) :]
-                width = config.exponent_bits
-                exponents = [rest.word_select(r, width) + shifts[r] for r in range(config.m)]
-                invalid = [rest[config.m * width + r] for r in range(config.m)]
-            else:
-                exponents, invalid = shifts, [Const(0, 1)] * config.m
-            m.d.comb += rounder.tables.eq(builder.tables)
-            tables = rounder.rounded.as_value()
+            step, tables = self._round(m, platform, step, builder)
         m.d.comb += [
-            builder.activations.as_value().eq(values),
-            self.steps.valid.eq(source.valid),
-            source.ready.eq(self.steps.ready),
+            builder.activations.as_value().eq(step.values),
+            self.steps.valid.eq(step.source.valid),
+            step.source.ready.eq(self.steps.ready),
             self.steps.payload.tables.as_value().eq(tables),
         ]
         if config.marks_runs:
-            m.d.comb += self.steps.payload.last.eq(last)
+            m.d.comb += self.steps.payload.last.eq(step.last)
         if config.block_scaled:
             for row in range(config.m):
                 m.d.comb += [
-                    self.steps.payload.scales[row].exponent.eq(exponents[row]),
-                    self.steps.payload.scales[row].invalid.eq(invalid[row]),
+                    self.steps.payload.scales[row].exponent.eq(step.exponents[row]),
+                    self.steps.payload.scales[row].invalid.eq(step.invalid[row]),
                 ]
         return m
+
+    def _add(self, m: Module, platform: object, name: str, make: Callable[..., Any]) -> Any:
+        return add_shared(m, platform, name, name, lambda: make(self._config))
+
+    def _align(self, m: Module, platform: object, step: _Step) -> _Step:
+        """Activations of a run become integers of one exponent a row."""
+        finder = self._add(m, platform, "exponent_keys", ExponentKeys)
+        aligner = self._add(m, platform, "aligner", Aligner)
+        values = step.values
+        m.d.comb += finder.activations.as_value().eq(values)
+        keys = finder.keys.as_value()
+        source = self._buffer(m, platform, "align_buffer", step.source, values, keys, step.last)
+        m.d.comb += [
+            aligner.activations.as_value().eq(source.payload.payload),
+            aligner.keys.eq(source.payload.keys),
+        ]
+        rows = range(self._config.m)
+        exponents = [aligner.scales[row].exponent for row in rows]
+        invalid = [aligner.scales[row].invalid for row in rows]
+        return _Step(source, aligner.values.as_value(), source.payload.last, exponents, invalid)
+
+    def _round(
+        self, m: Module, platform: object, step: _Step, builder: TableBuilder
+    ) -> tuple[_Step, Value]:
+        """Tables of a run are rounded to eight bits, with an exponent a row more."""
+        rows = range(self._config.m)
+        finder = self._add(m, platform, "magnitude_keys", MagnitudeKeys)
+        rounder = self._add(m, platform, "rounder", TableRounder)
+        values = step.values
+        m.d.comb += finder.values.as_value().eq(values)
+        carried = Cat(values, *step.exponents, *step.invalid) if self._config.aligned else values
+        keys = finder.keys.as_value()
+        source = self._buffer(m, platform, "round_buffer", step.source, carried, keys, step.last)
+        held = Signal(len(carried), name="held")
+        m.d.comb += [held.eq(source.payload.payload), rounder.keys.eq(source.payload.keys)]
+        shifts = [rounder.shifts[row] for row in rows]
+        exponents: list[Value] = shifts
+        invalid: list[Value] = [Const(0, 1) for _ in rows]
+        if self._config.aligned:
+            rest, width = held[len(values) :], self._config.exponent_bits
+            exponents = [rest.word_select(row, width) + shifts[row] for row in rows]
+            invalid = [rest[len(rows) * width + row] for row in rows]
+        m.d.comb += rounder.tables.eq(builder.tables)
+        step = _Step(source, held[: len(values)], source.payload.last, exponents, invalid)
+        return step, rounder.rounded.as_value()
 
 
 class TableBuffer(wiring.Component):
