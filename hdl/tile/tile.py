@@ -1,7 +1,7 @@
 """The tile: M rows of tables, N weight columns, M x N units (paper, figure 9); or several."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream, wiring
@@ -64,6 +64,16 @@ def tile_signature(config: CoreConfig) -> wiring.Signature:
     if config.zero_points != "external":
         members["zero_points"] = In(stream.Signature(zero_points_layout(config)))
     return wiring.Signature(members)
+
+
+class _Parts(NamedTuple):
+    """What a tile is made of."""
+
+    stages: list[TableStage]
+    columns: list[Column]
+    row_sums: RowSums
+    drain: Drain
+    lanes: list[DrainLane]
 
 
 class Tile(wiring.Component):
@@ -130,32 +140,51 @@ class Tile(wiring.Component):
         """Issue control, and the stages of the datapath in order."""
         m = Module()
         config = self.config
-        slice_ = self.weights.payload
 
         def add(instance: str, make: type[_Component], name: str | None = None) -> _Component:
             return add_shared(m, platform, instance, name or instance, lambda: make(config))
 
         steps, scales, available, take = self._steps(m, add)
-        # Every tile has its own copy of the operands, so that a table's fan-out is one tile.
-        stages = [
-            add(
-                f"table_stage_{tile}" if config.tiles > 1 else "table_stage",
-                TableStage,
-                "table_stage",
-            )
-            for tile in range(config.tiles)
-        ]
-        columns = [add(f"column_{n}", Column, "column") for n in range(config.columns)]
-        row_sums = add("row_sums", RowSums)
-        drain = add("drain", Drain)
-        lanes = [
-            add(f"drain_lane_{lane}", DrainLane, "drain_lane")
-            for lane in range(config.drain_columns)
-        ]
+        parts = self._parts(add)
+        fire, ends = self._issue(m, available, take, parts.drain)
+        self._register_tables(m, parts, steps, scales, fire)
+        done = ends
+        for cycle in range(2 + config.pipeline):
+            held = Signal(name=f"done_{cycle}")
+            m.d.sync += held.eq(done)
+            done = held
+        m.d.comb += parts.drain.done.eq(done)
+        self._look_up(m, parts, fire)
+        for lane in parts.lanes:
+            m.d.comb += [lane.capture.eq(parts.drain.capture), lane.select.eq(parts.drain.select)]
+        self._results(m, add, parts.drain, parts.lanes, parts.row_sums)
+        return m
 
-        # A run's first slice overwrites the accumulators one stage later, so it must not enter
-        # before the run that stands there can be captured. Runs that are taken but not captured:
-        uncaptured = Signal(range(3))
+    def _parts(self, add: Callable) -> _Parts:
+        config = self.config
+        # Every tile has its own copy of the operands, so that a table's fan-out is one tile.
+        numbers = [f"_{tile}" for tile in range(config.tiles)] if config.tiles > 1 else [""]
+        return _Parts(
+            stages=[add(f"table_stage{number}", TableStage, "table_stage") for number in numbers],
+            columns=[add(f"column_{n}", Column, "column") for n in range(config.columns)],
+            row_sums=add("row_sums", RowSums),
+            drain=add("drain", Drain),
+            lanes=[
+                add(f"drain_lane_{lane}", DrainLane, "drain_lane")
+                for lane in range(config.drain_columns)
+            ],
+        )
+
+    def _issue(
+        self, m: Module, available: Value, take: Signal, drain: Drain
+    ) -> tuple[Signal, Signal]:
+        """Whether a slice enters, and whether it ends a run.
+
+        A run's first slice overwrites the accumulators one stage later, so it must not enter
+        before the run that stands there can be captured.
+        """
+        slice_ = self.weights.payload
+        uncaptured = Signal(range(3))  # runs that are taken but not captured
         blocked = Signal()
         fire = Signal()
         ends = Signal()
@@ -167,24 +196,26 @@ class Tile(wiring.Component):
             ends.eq(fire & slice_.last),
         ]
         m.d.sync += uncaptured.eq(uncaptured + ends - drain.capture)
+        return fire, ends
 
-        for stage in stages:
+    def _register_tables(
+        self, m: Module, parts: _Parts, steps: Value, scales: Value | None, fire: Signal
+    ) -> None:
+        """Tables into the registers of each tile, as the slice's plane wants them."""
+        config, slice_ = self.config, self.weights.payload
+        for stage in parts.stages:
             m.d.comb += [stage.tables.eq(steps), stage.fire.eq(fire)]
             if config.table_shift:
                 m.d.comb += stage.plane.eq(slice_.plane)
         if config.negates_tables:
-            for consumer in (*stages, row_sums):
+            for consumer in (*parts.stages, parts.row_sums):
                 m.d.comb += consumer.negative.eq(slice_.negative)
         if config.block_scaled:
-            m.d.comb += row_sums.run_scales.eq(scales)
+            m.d.comb += parts.row_sums.run_scales.eq(scales)
 
-        done = ends
-        for cycle in range(2 + config.pipeline):
-            held = Signal(name=f"done_{cycle}")
-            m.d.sync += held.eq(done)
-            done = held
-        m.d.comb += drain.done.eq(done)
-
+    def _look_up(self, m: Module, parts: _Parts, fire: Signal) -> None:
+        """Each column's indices meet its tile's tables; beside them, the row sums."""
+        config, slice_, row_sums = self.config, self.weights.payload, parts.row_sums
         starts_plane = Signal()
         plane = Signal(max(1, config.plane_bits), reset_less=True)
         if config.doubles:
@@ -195,29 +226,25 @@ class Tile(wiring.Component):
         m.d.comb += [
             first.eq(fire & slice_.first),
             row_sums.first.eq(first),
-            row_sums.operands.eq(stages[0].operands),
-            row_sums.capture.eq(drain.capture),
+            row_sums.operands.eq(parts.stages[0].operands),
+            row_sums.capture.eq(parts.drain.capture),
             row_sums.counts.eq(slice_.plane == 0),
         ]
         index = Signal(config.slice_bits)
         m.d.comb += index.eq(slice_.index.as_value())
         width = config.tables * config.index_bits
-        for n, column in enumerate(columns):
+        for n, column in enumerate(parts.columns):
             beat, lane = divmod(n, config.drain_columns)
             m.d.comb += [
                 column.first.eq(first),
-                column.operands.eq(stages[n // config.n].operands),
+                column.operands.eq(parts.stages[n // config.n].operands),
                 column.index.eq(index[n * width : (n + 1) * width]),
-                lanes[lane].accumulators[beat].eq(column.dots),
+                parts.lanes[lane].accumulators[beat].eq(column.dots),
             ]
             if config.shifts_in_unit:
                 m.d.comb += column.weight.eq(slice_.plane)
             if config.doubles:
                 m.d.comb += column.weight.eq(starts_plane)
-        for lane in lanes:
-            m.d.comb += [lane.capture.eq(drain.capture), lane.select.eq(drain.select)]
-        self._results(m, add, drain, lanes, row_sums)
-        return m
 
     def _results(self, m: Module, add: Callable, drain: Drain, lanes: list, row_sums: RowSums):
         """Result beats, through the zero points or as they are."""
