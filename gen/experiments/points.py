@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lutcore.gen.experiments.measure import Point
+from lutcore.gen.experiments.point import Point
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import FLOATS
 

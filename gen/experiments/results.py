@@ -12,7 +12,7 @@ from typing import Any
 
 from lutcore.gen.asic.liberty import library_name
 from lutcore.gen.experiments.compare import counts, status
-from lutcore.gen.experiments.measure import FAMILIES
+from lutcore.gen.experiments.point import FAMILIES
 from lutcore.gen.experiments.points import Finding, Plot, Row, Settings, Study
 from lutcore.gen.experiments.runner import OnDone, Runner
 from lutcore.hdl.config.core import CoreConfig

@@ -10,7 +10,8 @@ from typing import Any
 
 from lutcore.errors import InputError, ToolError
 from lutcore.files import write_files
-from lutcore.gen.experiments.measure import Point, failed, record
+from lutcore.gen.experiments.measure import failed, record
+from lutcore.gen.experiments.point import Point
 
 #: Seconds that a scheduler and its first worker may take to answer.
 _PATIENCE = 30

@@ -1,6 +1,6 @@
 """An analytical model of area: what a configuration is built of, at a price fitted to synthesis.
 
-Cycles need no fit: :func:`lutcore.gen.experiments.measure.ops_per_cycle` follows from the datapath,
+Cycles need no fit: :func:`lutcore.gen.experiments.point.ops_per_cycle` follows from the datapath,
 and a test holds it against simulated RTL.
 """
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.gen.asic.liberty import library_path
-from lutcore.gen.experiments.measure import FAMILIES, Point, available, ops_per_cycle
+from lutcore.gen.experiments.point import FAMILIES, Point, ops_per_cycle
 from lutcore.hdl.config.core import CoreConfig
 
 #: Configurations of a space that are looked at one by one at most.
@@ -73,7 +73,7 @@ class Space:
     weight_bits : int
         Of the weights whose products are counted; 0: the widest that a configuration takes.
     liberty, period
-        As of :class:`lutcore.gen.experiments.measure.Point`.
+        As of :class:`lutcore.gen.experiments.point.Point`.
     method : {"exhaustive", "optuna"}
     trials : int
         Points to measure at most; 0: no limit (exhaustive), 100 (Optuna).
@@ -106,7 +106,7 @@ class Space:
 
     @property
     def measure(self) -> str:
-        """What points are asked, see :data:`lutcore.gen.experiments.measure.MEASURES`."""
+        """What points are asked, see :data:`lutcore.gen.experiments.point.MEASURES`."""
         if self.target in FAMILIES:
             return self.target
         named = [*self.objectives, *(limit.name for limit in self.limits)]
@@ -221,9 +221,6 @@ def _space(
     if not space:
         raise InputError("[space] is empty: give fields of a configuration with their values")
     target = _one_of("[measure] target", measure.get("target", "asic"), ("asic", *FAMILIES))
-    asked = FAMILIES[0] if target in FAMILIES else "area"
-    if not available(asked):
-        raise InputError(f"[measure] target = {target!r}: this installation cannot measure that")
     if liberty is None and "liberty" in measure:
         liberty = library_path(str(measure["liberty"]), folder)
     period = measure.get("period") if period is None else period

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lutcore.gen.experiments.compare import comparable, ratio
-from lutcore.gen.experiments.measure import available
 from lutcore.gen.experiments.paper import FINN_LUTS, bismo_luts
 from lutcore.gen.experiments.points import (
     Entry,
@@ -62,8 +61,6 @@ def _tiles(family: str, bits: int, reduced: bool) -> Iterator[tuple[str, CoreCon
 
 
 def _entries(settings: Settings) -> list[Entry]:
-    if not all(available(family) for family in _PIPELINED):
-        return []
     entries = []
     for family in _PIPELINED:
         for bits in (1,) if settings.reduced else (1, 2, 4):

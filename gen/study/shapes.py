@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lutcore.errors import InputError
-from lutcore.gen.experiments.measure import ops_per_cycle
+from lutcore.gen.experiments.point import ops_per_cycle
 from lutcore.gen.experiments.points import PRODUCTS, tile
 from lutcore.gen.explore.model import estimate
 from lutcore.hdl.config.core import CoreConfig

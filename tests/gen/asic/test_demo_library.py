@@ -15,7 +15,7 @@ from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS, library_name, library_pat
 from lutcore.gen.asic.library import parse
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, synthesise
 from lutcore.gen.experiments import dp4
-from lutcore.gen.experiments.measure import Point
+from lutcore.gen.experiments.point import Point
 from lutcore.gen.experiments.points import Settings
 from lutcore.gen.experiments.results import result
 from lutcore.gen.explore.space import load_space

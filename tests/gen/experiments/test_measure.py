@@ -9,8 +9,11 @@ import pytest
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
+from lutcore.gen.asic.synth import NEUTRAL_CELLS
 from lutcore.gen.experiments import measure as measuring
-from lutcore.gen.experiments.measure import Point, measure, ops_per_cycle, record
+from lutcore.gen.experiments import point as pointing
+from lutcore.gen.experiments.measure import measure, record
+from lutcore.gen.experiments.point import Point, ops_per_cycle
 from lutcore.gen.run.tile import random_activations, random_tensor, simulate
 from lutcore.gen.tools.hierarchy import core
 from lutcore.hdl.config.core import CoreConfig
@@ -91,7 +94,7 @@ def test_impossible_points_are_refused(fields, message):
 
 def test_a_key_follows_everything_that_matters(tmp_path, monkeypatch):
     library = tmp_path / "cells.lib"
-    library.write_bytes(measuring.NEUTRAL_CELLS.read_bytes())
+    library.write_bytes(NEUTRAL_CELLS.read_bytes())
     same = [
         Point(config=TINY),
         Point(config=TINY, weight_bits=1),
@@ -109,7 +112,7 @@ def test_a_key_follows_everything_that_matters(tmp_path, monkeypatch):
     ]
     keys = {point.key for point in [*differing, same[0]]}
     assert len(keys) == len(differing) + 1
-    monkeypatch.setattr(measuring, "_tools", lambda *_: ["another version"])
+    monkeypatch.setattr(pointing, "_tools", lambda *_: ["another version"])
     assert Point(config=TINY).key not in keys
 
 
@@ -220,7 +223,6 @@ def test_energy_counts_what_the_area_counts(monkeypatch):
     asked = []
     fake = SimpleNamespace(energy=lambda *a, **k: asked.append((a, k)) or answer)
     monkeypatch.setitem(sys.modules, "lutcore.gen.energy.energy", fake)
-    monkeypatch.setattr(measuring, "available", lambda _: True)
     monkeypatch.setattr(measuring, "synthesise", lambda config, *_, **__: FakeReport(config, 0.1))
     config = TINY.replace(max_weight_bits=4)
     point = Point(config=config, measure="energy", weight_bits=2, period=2.0)
@@ -235,7 +237,6 @@ def test_an_area_outlives_an_energy_that_fails(monkeypatch):
         raise ToolError("Icarus failed")
 
     monkeypatch.setitem(sys.modules, "lutcore.gen.energy.energy", SimpleNamespace(energy=fail))
-    monkeypatch.setattr(measuring, "available", lambda _: True)
     monkeypatch.setattr(measuring, "synthesise", lambda config, *_, **__: FakeReport(config, 0.1))
     found = measure(Point(config=TINY, measure="energy", period=1.0), use_cache=False)
     assert (found["error"], found["closed"]) == ("energy: Icarus failed", True)
@@ -252,7 +253,6 @@ def test_units_of_their_own_are_points_too(slack, is_closed, monkeypatch):
     asked = []
     fake = SimpleNamespace(measure=lambda *a: asked.append(a) or report)
     monkeypatch.setitem(sys.modules, "lutcore.gen.experiments.dp4", fake)
-    monkeypatch.setattr(measuring, "available", lambda _: True)
     found = measure(Point(config=TINY, measure="dp4", unit="fused", period=1.0), use_cache=False)
     assert asked == [("fused", 1.0, None)]
     assert (found["design"], found["ge_per_op"]) == ("dp4-fused", 2000.0)

@@ -9,7 +9,7 @@ import pytest
 
 from lutcore.errors import InputError
 from lutcore.gen.experiments import runner as running
-from lutcore.gen.experiments.measure import Point
+from lutcore.gen.experiments.point import Point
 from lutcore.gen.experiments.runner import Runner, Store
 from lutcore.hdl.config.core import CoreConfig
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from lutcore.errors import InputError
+from lutcore.gen.asic.synth import NEUTRAL_CELLS
 from lutcore.gen.experiments import measure as measuring
 from lutcore.gen.experiments.campaign import run, timing
 from lutcore.gen.experiments.compare import best, comparable, front, ratio, status
 from lutcore.gen.experiments.document import table
-from lutcore.gen.experiments.measure import FAMILIES, Point, ops_per_cycle
 from lutcore.gen.experiments.paper import Published, bismo_luts
+from lutcore.gen.experiments.point import FAMILIES, Point, ops_per_cycle
 from lutcore.gen.experiments.points import Entry, Settings, tile
 from lutcore.gen.experiments.results import files
 from lutcore.gen.experiments.runner import Runner
@@ -254,13 +255,13 @@ def test_output_does_not_depend_on_when_it_is_written(tmp_path):
 
 
 def test_the_document_has_findings_and_no_path(tmp_path):
-    settings = Settings(period=1.0, reduced=True, liberty=measuring.NEUTRAL_CELLS)
+    settings = Settings(period=1.0, reduced=True, liberty=NEUTRAL_CELLS)
     with Runner(tmp_path / "points", measure=closed) as runner:
         (found,) = run([STUDIES["ablation"]], settings, tmp_path, runner)
     text = table(found)
     assert text.count("\n|") == 2 + len(found["findings"])
     assert "--liberty cells.lib --period 1.0 --reduced`" in text
-    assert str(measuring.NEUTRAL_CELLS.parent) not in text
+    assert str(NEUTRAL_CELLS.parent) not in text
 
 
 def test_files_of_an_empty_result_are_valid():
@@ -279,7 +280,7 @@ def test_timing_needs_a_library_and_opensta(monkeypatch, tmp_path):
         timing(None, 1.0)
     with pytest.raises(InputError, match=r"no\.lib: no such file"):
         timing(Path("no.lib"), 1.0)
-    library = measuring.NEUTRAL_CELLS
+    library = NEUTRAL_CELLS
     monkeypatch.setattr("lutcore.gen.experiments.campaign.sta_command", lambda: None)
     with pytest.raises(InputError, match="OpenSTA is missing: apt-get install opensta"):
         timing(library, 1.0)

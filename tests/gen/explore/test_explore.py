@@ -11,7 +11,8 @@ import pytest
 from lutcore.errors import InputError
 from lutcore.files import example
 from lutcore.gen.experiments.compare import dominates
-from lutcore.gen.experiments.measure import Point, failed, measure, ops_per_cycle
+from lutcore.gen.experiments.measure import failed, measure
+from lutcore.gen.experiments.point import Point, ops_per_cycle
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.explore import search as searching
 from lutcore.gen.explore.model import PRIOR, estimate, features, fit
