@@ -1,16 +1,129 @@
-"""Driver and monitor of valid/ready streams, with seeded random stalls.
+"""Valid/ready streams with seeded random stalls: ``put``, ``get``, ``expect``; driver and monitor.
 
-One loop steps all of them: inputs change after the falling edge, and what the rising edge will see
-is sampled once they have settled. That is race-free on every simulator.
+The three words make benches for Amaranth's simulator and for cocotb alike
+(:mod:`lutcore.verif.bench.contexts`): ``bench(ctx)`` is awaited with the simulator's context, in
+which time goes by ``ctx.tick().sample(...)``. ``StreamDriver`` and ``StreamMonitor`` are for
+benches that count cycles: one loop steps all of them. Inputs change after the falling edge, and
+what the rising edge will see is sampled once they have settled: race-free on every simulator.
 """
 
 import random
 from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+
+#: What a simulator runs, given its context.
+Bench = Callable[[Any], Awaitable[Any]]
+
+#: Chance of a pause before each payload; cycles without a transfer after which a bench fails;
+#: cycles that must pass without a payload after the last one.
+STALL, LIMIT, SILENCE = 0.3, 1000, 8
 
 
 class ProtocolError(AssertionError):
-    """A stream broke the valid/ready rules, or carried X."""
+    """A stream broke the valid/ready rules, carried X, or brought what it should not."""
+
+
+class Promise:
+    """The rule that what is offered stays, valid and the same, until it is taken."""
+
+    def __init__(self, name: str):
+        self._name = name
+        self._offered: list[Any] = []
+
+    def see(self, valid: Any, payload: Any, ready: Any) -> bool:
+        """Check one cycle of a stream; whether it has a transfer."""
+        if self._offered and not valid:
+            raise ProtocolError(f"{self._name}: valid withdrawn before the word was taken")
+        if self._offered and payload != self._offered[0]:
+            raise ProtocolError(f"{self._name}: payload changed before it was taken")
+        self._offered = [payload] if valid and not ready else []
+        return bool(valid and ready)
+
+
+def put(
+    stream: Any, payloads: Iterable[Any], stall: float = STALL, seed: int = 0, limit: int = LIMIT
+) -> Bench:
+    """A bench that sends payloads into an input of the design, in order, and sees all taken."""
+    payloads, chance = list(payloads), random.Random(f"put {seed}")
+
+    async def bench(ctx: Any) -> None:
+        for place, payload in enumerate(payloads):
+            while chance.random() < stall:
+                await ctx.tick()
+            ctx.set(stream.payload, payload)
+            ctx.set(stream.valid, 1)
+            for _ in range(limit):
+                *_, ready = await ctx.tick().sample(stream.ready)
+                if ready:
+                    break
+            else:
+                raise ProtocolError(f"payload {place} of {len(payloads)} was never taken")
+            ctx.set(stream.valid, 0)
+
+    return bench
+
+
+async def _take(ctx: Any, stream: Any, pauses: int, limit: int, what: str) -> Any:
+    promise = Promise("output")
+    for _ in range(limit):
+        ctx.set(stream.ready, int(not pauses))
+        *_, valid, payload = await ctx.tick().sample(stream.valid, stream.payload)
+        if promise.see(valid, payload, not pauses):
+            ctx.set(stream.ready, 0)
+            return payload
+        pauses -= bool(valid)
+    raise ProtocolError(f"{what} never came{' while ready waits' if pauses else ''}")
+
+
+def get(stream: Any, count: int, stall: float = STALL, seed: int = 0, limit: int = LIMIT) -> Bench:
+    """A bench that takes so many payloads from an output of the design, and returns them.
+
+    A pause lasts until something is offered, and some cycles more: ``valid`` must come without
+    ``ready``.
+    """
+    return _receive(stream, count, [], stall, seed, limit)
+
+
+def _receive(
+    stream: Any, count: int, wanted: list[Any], stall: float, seed: int, limit: int
+) -> Bench:
+    chance = random.Random(f"get {seed}")
+
+    async def bench(ctx: Any) -> list[Any]:
+        found = []
+        for place in range(count):
+            pauses = 0
+            while chance.random() < stall:
+                pauses += 1
+            payload = await _take(ctx, stream, pauses, limit, f"payload {place} of {count}")
+            if wanted and payload != wanted[place]:
+                raise ProtocolError(f"payload {place} is {payload!r}, expected {wanted[place]!r}")
+            found.append(payload)
+        return found
+
+    return bench
+
+
+def expect(
+    stream: Any, payloads: Iterable[Any], stall: float = STALL, seed: int = 0, limit: int = LIMIT
+) -> Bench:
+    """A bench that takes exactly these payloads, some at least, and then nothing more."""
+    payloads = list(payloads)
+    if not payloads:
+        raise ValueError("a bench that expects nothing would pass for a design that does nothing")
+    receive = _receive(stream, len(payloads), payloads, stall, seed, limit)
+
+    async def bench(ctx: Any) -> None:
+        await receive(ctx)
+        ctx.set(stream.ready, 1)
+        for _ in range(SILENCE):
+            *_, valid = await ctx.tick().sample(stream.valid)
+            if valid:
+                raise ProtocolError(f"left over after {len(payloads)} payloads")
+        ctx.set(stream.ready, 0)
+
+    return bench
 
 
 class _Stream:
@@ -77,7 +190,7 @@ class StreamMonitor(_Stream):
     def __init__(self, dut: Any, name: str, stall: float, seed: str):
         super().__init__(dut, name, stall, seed)
         self._accepts = False
-        self._held: int | None = None
+        self._promise = Promise(name)
         self._ready.value = 0
         #: Words received.
         self.words: list[int] = []
@@ -94,17 +207,13 @@ class StreamMonitor(_Stream):
 
     def sample(self) -> bool:
         """See whether a word is received in this cycle."""
-        if not self._bit(self._valid, "valid"):
-            if self._held is not None:
-                raise ProtocolError(f"{self.name}: valid withdrawn before the word was taken")
-            return False
-        value = self._payload.value
-        if not value.is_resolvable:
-            raise ProtocolError(f"{self.name}.payload is {value}")
-        word = value.to_unsigned()
-        if self._held is not None and word != self._held:
-            raise ProtocolError(f"{self.name}: payload changed before it was taken")
-        self._held = None if self._accepts else word
-        if self._accepts:
+        valid, word = self._bit(self._valid, "valid"), 0
+        if valid:
+            value = self._payload.value
+            if not value.is_resolvable:
+                raise ProtocolError(f"{self.name}.payload is {value}")
+            word = value.to_unsigned()
+        taken = self._promise.see(valid, word, self._accepts)
+        if taken:
             self.words.append(word)
-        return self._accepts
+        return taken
