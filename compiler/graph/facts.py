@@ -73,6 +73,56 @@ class ModelFacts:
     activation: str
     pairs: str
 
+    def summary(self) -> dict[str, Any]:
+        """What a reader of the compiled network may want to know."""
+        return {
+            "architecture": self.architecture,
+            "builder": self.family.builder,
+            "context": self.context,
+            "layers": self.layers,
+            "width": self.width,
+        }
+
+
+_INSTEAD = "compile single matrices with lutcore matrix compile"
+
+
+class _Metadata:
+    """A checkpoint's metadata by the field's name, whichever tool wrote it."""
+
+    def __init__(self, checkpoint: Checkpoint):
+        self.about, self.where = checkpoint.metadata, str(checkpoint.path)
+        self.hugging_face = "general.architecture" not in self.about
+        self.kind = str(
+            self.about.get("model_type" if self.hugging_face else "general.architecture")
+        )
+        if self.kind not in FAMILIES:
+            raise InputError(
+                f"{self.where}: architecture {self.kind[:40]!r} is not known; "
+                f"known: {', '.join(FAMILIES)}: {_INSTEAD}"
+            )
+
+    def whole(self, field: str, default: int | None = None) -> int:
+        """A positive whole number."""
+        gguf, plain = _KEYS[field]
+        key = plain if self.hugging_face else f"{self.kind}.{gguf}"
+        value = self.about.get(key)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
+            raise InputError(
+                f"{self.where}: {key} must be 1..{_MOST}, not {repr(value)[:40]}: {_INSTEAD}"
+            )
+        return value
+
+    def real(self, names: tuple[str, ...], default: float | None = None) -> float:
+        """A positive number, of the first name that is there."""
+        about = self.about
+        value = next((about[name] for name in names if about.get(name) is not None), default)
+        if not isinstance(value, int | float) or not 0 < value < _GREATEST:
+            raise InputError(f"{self.where}: {names[0]} must be positive, not {repr(value)[:40]}")
+        return float(value)
+
 
 def read_facts(checkpoint: Checkpoint) -> ModelFacts:
     """Facts of a checkpoint's network.
@@ -82,58 +132,29 @@ def read_facts(checkpoint: Checkpoint) -> ModelFacts:
     InputError
         The architecture is unknown, or the metadata is incomplete or absurd.
     """
-    about, where = checkpoint.metadata, str(checkpoint.path)
-    hugging_face = "general.architecture" not in about
-    kind = about.get("model_type" if hugging_face else "general.architecture")
-    family = FAMILIES.get(str(kind))
-    if family is None:
-        raise InputError(
-            f"{where}: architecture {str(kind)[:40]!r} is not known; known: {', '.join(FAMILIES)}: "
-            "compile single matrices with lutcore matrix compile"
-        )
-
-    def key(field: str) -> str:
-        gguf, plain = _KEYS[field]
-        return plain if hugging_face else f"{kind}.{gguf}"
-
-    def whole(field: str, default: int | None = None) -> int:
-        value = about.get(key(field))
-        if value is None and default is not None:
-            return default
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
-            raise InputError(
-                f"{where}: {key(field)} must be 1..{_MOST}, not {repr(value)[:40]}: "
-                "compile single matrices with lutcore matrix compile"
-            )
-        return value
-
-    def real(names: tuple[str, ...], default: float | None) -> float:
-        value = next((about[name] for name in names if about.get(name) is not None), default)
-        if not isinstance(value, int | float) or not 0 < value < _GREATEST:
-            raise InputError(f"{where}: {names[0]} must be positive, not {repr(value)[:40]}")
-        return float(value)
-
-    width, heads = whole("width"), whole("heads")
-    size = whole("head_size", -(-width // heads))
-    kv_heads = whole("kv_heads", heads)
-    if heads % kv_heads or ("head_size" not in about and size * heads < width):
-        raise InputError(f"{where}: {heads} heads and {kv_heads} of keys do not divide {width}")
+    data = _Metadata(checkpoint)
+    kind, family = data.kind, FAMILIES[data.kind]
+    width, heads = data.whole("width"), data.whole("heads")
+    size = data.whole("head_size", -(-width // heads))
+    kv_heads = data.whole("kv_heads", heads)
+    if heads % kv_heads or ("head_size" not in data.about and size * heads < width):
+        raise InputError(f"{data.where}: {heads} heads, {kv_heads} of keys do not divide {width}")
     return ModelFacts(
-        architecture=str(kind),
+        architecture=kind,
         family=family,
-        hugging_face=hugging_face,
-        layers=whole("layers"),
+        hugging_face=data.hugging_face,
+        layers=data.whole("layers"),
         width=width,
-        hidden=whole("hidden"),
+        hidden=data.whole("hidden"),
         heads=heads,
         kv_heads=kv_heads,
         head_size=size,
-        context=whole("context"),
-        rotated=whole("rotated", size),
-        epsilon=real(_EPSILON_HF if hugging_face else _gguf_epsilon(str(kind)), None),
-        rope_base=real(("rope_theta", f"{kind}.rope.freq_base"), 10000.0),
-        activation=_activation(about, family, where),
-        pairs="halves" if hugging_face else family.pairs,
+        context=data.whole("context"),
+        rotated=data.whole("rotated", size),
+        epsilon=data.real(_EPSILON_HF if data.hugging_face else _gguf_epsilon(kind)),
+        rope_base=data.real(("rope_theta", f"{kind}.rope.freq_base"), 10000.0),
+        activation=_activation(data.about, family, data.where),
+        pairs="halves" if data.hugging_face else family.pairs,
     )
 
 

@@ -196,6 +196,17 @@ class Plan:
         return words
 
 
+def _check_output(config: CoreConfig, output: str) -> None:
+    if output not in OUTPUTS:
+        raise InputError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}")
+    if output == "int32" and not config.integer_results:
+        raise InputError(
+            f"output = int32 needs integers without a scale of their own, which the activations "
+            f"({config.activation}) and tables ({config.table}) of {config.name} do not give: "
+            "take fp32"
+        )
+
+
 def plan(
     config: CoreConfig,
     tensor: QuantTensor,
@@ -223,16 +234,9 @@ def plan(
         The core cannot do it: what does not fit, and the remedy.
     """
     check_core(config)
-    if output not in OUTPUTS:
-        raise InputError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}")
+    _check_output(config, output)
     if m < 1:
         raise InputError(f"activations must have one row at least, not {m}")
-    if output == "int32" and not config.integer_results:
-        raise InputError(
-            f"output = int32 needs integers without a scale of their own, which the activations "
-            f"({config.activation}) and tables ({config.table}) of {config.name} do not give: "
-            "take fp32"
-        )
     # Sums of runs are FP32: only whole-number results limit K.
     deep = max(config.max_k, tensor.shape[1]) if output != "int32" else config.max_k
     packed = pack(config.replace(max_k=deep), tensor)

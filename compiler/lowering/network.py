@@ -88,6 +88,69 @@ class _Memory:
         return image, layers, shared
 
 
+class _Matrices:
+    """A network's matrices on their way to a core: what it takes, and what stays with the host."""
+
+    def __init__(self, built: Graph, memory: _Memory, rounding: Rounding | None):
+        self._built, self._memory, self._rounding = built, memory, rounding
+        self.target = Target(memory.config)
+        self.host: dict[str, str] = {}
+        self.tensors: dict[str, StoredTensor] = {}
+
+    def add(self, checkpoint: Checkpoint, weight: str, name: str) -> None:
+        """Plan the checkpoint's matrix ``name``, or leave it to the host and say why."""
+        tensor = self._codes(checkpoint, name)
+        try:
+            self._memory.add(weight, tensor)
+        except InputError as error:
+            self.host[weight] = self.target.refused[weight] = str(error)
+            self._built.constant(weight, tensor.dequantise())
+            return
+        self.tensors[weight] = StoredTensor.of(tensor)
+        if tensor.minimums is not None:
+            self.target.minimums[weight] = (
+                tensor.group_size,
+                tensor.minimums,
+                tensor.column_order,
+            )
+
+    def _codes(self, checkpoint: Checkpoint, name: str) -> QuantTensor:
+        facts = checkpoint.facts(name)
+        if facts.problem is None and facts.bits is not None:
+            return checkpoint.tensor(name)
+        assert self._rounding is not None, "a float matrix is a weight only where it is rounded"
+        return self._rounding.apply(name, checkpoint.array(name))
+
+    def finish(self, where: str) -> None:
+        """Drop the host's from the weights, and add those that are floats.
+
+        Raises
+        ------
+        InputError
+            Nothing is left for the core.
+        """
+        for weight in self.host:
+            del self._built.weights[weight]
+        if not self.tensors:
+            floats = "all are floats: give --bits to round them"
+            why = next(iter(self.host.values()), floats)
+            raise InputError(f"{where}: no matrix that {self._memory.config.name} takes: {why}")
+        for node in self._built.nodes:
+            if node.op == "linear" and node.inputs[1] in self._built.arrays:
+                self.host.setdefault(node.inputs[1], "stored as floats: --bits rounds it")
+
+
+def _check_networks(config: CoreConfig) -> None:
+    """Refuse a core that no network can be compiled for."""
+    check_config(config)
+    check_core(config)
+    if config.activation != "int8":
+        raise InputError(
+            f"networks run with int8 activations, {config.name} takes {config.activation}: "
+            "set activation=int8"
+        )
+
+
 def compile_network(
     checkpoint: Checkpoint,
     config: CoreConfig,
@@ -116,66 +179,28 @@ def compile_network(
         Core or network are not possible, and why. A matrix that the core does not take is no error:
         the host multiplies by it, and the container says so.
     """
-    check_config(config)
-    check_core(config)
-    if config.activation != "int8":
-        raise InputError(
-            f"networks run with int8 activations, {config.name} takes {config.activation}: "
-            "set activation=int8"
-        )
+    _check_networks(config)
     built, facts = build_graph(checkpoint, rounding.bits if rounding else None)
     rows = tuple(rows) or ROWS[facts.family.builder]
     if min(rows) < 1:
         raise InputError(f"rows must be positive, not {min(rows)}")
-    memory, target = _Memory(config, rows), Target(config)
-    host, tensors = {}, {}
-    for done, (weight, name) in enumerate(built.weights.items()):
+    memory = _Memory(config, rows)
+    matrices = _Matrices(built, memory, rounding)
+    for done, (weight, name) in enumerate(list(built.weights.items())):
         progress(name, done, len(built.weights))
-        stored = checkpoint.facts(name).problem is None and checkpoint.facts(name).bits is not None
-        if stored:
-            tensor = checkpoint.tensor(name)
-        else:
-            assert rounding is not None, "a float matrix is a weight only where it is rounded"
-            tensor = rounding.apply(name, checkpoint.array(name))
-        try:
-            memory.add(weight, tensor)
-        except InputError as error:
-            host[weight] = str(error)
-            target.refused[weight] = str(error)
-            built.constant(weight, tensor.dequantise())
-            continue
-        tensors[weight] = StoredTensor.of(tensor)
-        if tensor.minimums is not None:
-            target.minimums[weight] = (tensor.group_size, tensor.minimums, tensor.column_order)
-    for weight in host:
-        del built.weights[weight]
-    if not tensors:
-        raise InputError(
-            f"{checkpoint.path}: no matrix that {config.name} takes: "
-            + (next(iter(host.values())) if host else "all are floats: give --bits to round them")
-        )
-    host |= {
-        node.inputs[1]: "stored as floats: --bits rounds it"
-        for node in built.nodes
-        if node.op == "linear" and node.inputs[1] in built.arrays and node.inputs[1] not in host
-    }
+        matrices.add(checkpoint, weight, name)
+    matrices.finish(str(checkpoint.path))
     built.check()
-    stages = run_passes(built, target)
+    stages = run_passes(built, matrices.target)
     image, layers, shared = memory.place()
     container = Container(
         config=config,
         graph=stages["fuse"],
-        facts={
-            "architecture": facts.architecture,
-            "builder": facts.family.builder,
-            "context": facts.context,
-            "layers": facts.layers,
-            "width": facts.width,
-        },
-        host=host,
+        facts=facts.summary(),
+        host=matrices.host,
         layers=layers,
         image=image,
-        tensors=tensors,
+        tensors=matrices.tensors,
         **shared,
     )
     container.check()

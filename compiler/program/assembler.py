@@ -56,46 +56,52 @@ def _value(field: Field, text: str) -> int:
 
 def _line(tokens: list[re.Match[str]]) -> int:
     """Instruction word of a line's tokens; errors are (column, text)."""
-    head = tokens[0]
-    matches = ((i, p.fullmatch(head[0])) for i, p in _PATTERNS.items())
-    instruction, parsed = next(((i, match) for i, match in matches if match), (None, None))
-    if instruction is None or parsed is None:
-        known = ", ".join(i.syntax for i in BY_NAME.values())
-        raise _Fault(head.start(), f"no instruction {head[0]!r}; known: {known}")
-    values: dict[str, int] = {}
-
-    def put(name: str, text: str, column: int) -> None:
-        try:
-            values[name] = _value(instruction.by_name[name], text)
-        except ValueError as error:
-            raise _Fault(column, f"{name} {error}") from None
-
-    for name, text in parsed.groupdict().items():
-        put(name, text, head.start() + parsed.start(name))
+    instruction, parsed = _instruction(tokens[0])
+    head = parsed.groupdict()
+    values = {
+        name: _number(instruction, name, text, tokens[0].start() + parsed.start(name))
+        for name, text in head.items()
+    }
     for token in tokens[1:]:
         name, equals, text = token[0].partition("=")
         field = instruction.by_name.get(name)
-        if field is None or name in parsed.groupdict():
-            names = [f.name for f in instruction.fields if f.name not in parsed.groupdict()]
+        if field is None or name in head:
+            names = [field.name for field in instruction.fields if field.name not in head]
             known = ", ".join(names) or "none"
             raise _Fault(
                 token.start(), f"{instruction.name} has no operand {name!r}; it has {known}"
             )
         if name in values:
             raise _Fault(token.start(), f"{name} is given twice")
-        if field.kind == "flag":
-            if equals:
-                raise _Fault(token.start(), f"{name} is a flag and takes no value")
-            values[name] = 1
-        elif not equals:
+        if field.kind == "flag" and equals:
+            raise _Fault(token.start(), f"{name} is a flag and takes no value")
+        if field.kind != "flag" and not equals:
             raise _Fault(token.start(), f"{name} needs a value: {name}=...")
-        else:
-            put(name, text, token.start() + len(name) + 1)
+        column = token.start() + len(name) + 1
+        values[name] = _number(instruction, name, text, column) if equals else 1
+    _check_complete(instruction, values, tokens[-1].end())
+    return instruction.encode(values)
+
+
+def _instruction(head: re.Match[str]) -> tuple[Instruction, re.Match[str]]:
+    for instruction, pattern in _PATTERNS.items():
+        if parsed := pattern.fullmatch(head[0]):
+            return instruction, parsed
+    known = ", ".join(instruction.syntax for instruction in BY_NAME.values())
+    raise _Fault(head.start(), f"no instruction {head[0]!r}; known: {known}")
+
+
+def _number(instruction: Instruction, name: str, text: str, column: int) -> int:
+    try:
+        return _value(instruction.by_name[name], text)
+    except ValueError as error:
+        raise _Fault(column, f"{name} {error}") from None
+
+
+def _check_complete(instruction: Instruction, values: dict[str, int], column: int) -> None:
     for field in instruction.fields:
         if field.kind != "flag" and not field.optional and field.name not in values:
-            end = tokens[-1].end()
-            raise _Fault(end, f"{instruction.name} needs {field.name}=... ({field.text})")
-    return instruction.encode(values)
+            raise _Fault(column, f"{instruction.name} needs {field.name}=... ({field.text})")
 
 
 class _Fault(Exception):

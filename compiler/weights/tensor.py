@@ -1,6 +1,7 @@
 """A quantised weight tensor in the one form that everything downstream reads."""
 
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 
@@ -55,7 +56,15 @@ class QuantTensor:
     column_order: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        where = f"tensor {self.name!r}"
+        self._check_types()
+        self._check_codes()
+        self._check_groups()
+        self._check_order()
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise InputError(f"tensor {self.name!r}: {what}")
+
+    def _check_types(self) -> None:
         types = {"codes": np.uint8, "scales": np.float32, "zero_points": np.int16}
         if self.minimums is not None:
             types["minimums"] = np.float32
@@ -63,20 +72,24 @@ class QuantTensor:
             values = getattr(self, field)
             if not isinstance(values, np.ndarray) or values.dtype != wanted:
                 found = getattr(values, "dtype", type(values).__name__)
-                raise InputError(f"{where}: {field} must be {wanted.__name__} arrays, not {found}")
+                self._refuse(f"{field} must be {wanted.__name__} arrays, not {found}")
         for field in ("bits", "group_size"):
             number = getattr(self, field)
             if isinstance(number, bool) or not isinstance(number, int):
-                raise InputError(f"{where}: {field} must be an integer, not {number!r}")
+                self._refuse(f"{field} must be an integer, not {number!r}")
+
+    def _check_codes(self) -> None:
         if not 1 <= self.bits <= 8:
-            raise InputError(f"{where}: codes must have 1..8 bits, not {self.bits!r}")
-        if self.codes.ndim != 2 or self.codes.dtype != np.uint8 or 0 in self.codes.shape:
-            raise InputError(
-                f"{where}: codes must be a non-empty uint8 matrix, "
-                f"not {self.codes.dtype} {list(self.codes.shape)}"
-            )
+            self._refuse(f"codes must have 1..8 bits, not {self.bits!r}")
+        if self.codes.ndim != 2 or 0 in self.codes.shape:
+            shape = list(self.codes.shape)
+            self._refuse(f"codes must be a non-empty uint8 matrix, not {self.codes.dtype} {shape}")
+        if int(self.codes.max()) >> self.bits:
+            self._refuse(f"codes must fit {self.bits} bits, not {self.codes.max()}")
+
+    def _check_groups(self) -> None:
         if not 1 <= self.group_size:
-            raise InputError(f"{where}: group_size must be positive, not {self.group_size!r}")
+            self._refuse(f"group_size must be positive, not {self.group_size!r}")
         n, k = self.codes.shape
         grid = (n, -(-k // self.group_size))
         fields = {"scales": self.scales, "zero_points": self.zero_points}
@@ -84,29 +97,25 @@ class QuantTensor:
             fields["minimums"] = self.minimums
         for field, values in fields.items():
             if values.shape != grid:
-                raise InputError(
-                    f"{where}: {field} must have shape {list(grid)}, not {list(values.shape)}"
-                )
+                self._refuse(f"{field} must have shape {list(grid)}, not {list(values.shape)}")
             bad = np.argwhere(~np.isfinite(values))
             if len(bad):
                 row, group = bad[0]
-                raise InputError(
-                    f"{where}: {field} must be finite, not {values[row, group]} "
+                self._refuse(
+                    f"{field} must be finite, not {values[row, group]} "
                     f"at row {row}, group {group}: the checkpoint is damaged"
                 )
-        if int(self.codes.max()) >> self.bits:
-            raise InputError(f"{where}: codes must fit {self.bits} bits, not {self.codes.max()}")
         low, high = int(self.zero_points.min()), int(self.zero_points.max())
         if low < 0 or high > 1 << self.bits:
-            raise InputError(
-                f"{where}: zero points must be in 0..{1 << self.bits}, not {low}..{high}"
-            )
-        order = self.column_order
+            self._refuse(f"zero points must be in 0..{1 << self.bits}, not {low}..{high}")
+
+    def _check_order(self) -> None:
+        order, k = self.column_order, self.codes.shape[1]
         if order is not None and (
             order.dtype != np.int32 or not np.array_equal(np.sort(order), np.arange(k))
         ):
-            raise InputError(
-                f"{where}: column_order must be an int32 permutation of 0..{k - 1}: "
+            self._refuse(
+                f"column_order must be an int32 permutation of 0..{k - 1}: "
                 "the checkpoint is damaged"
             )
 

@@ -232,50 +232,66 @@ def build(
     versions = {tool.program: command(tool, native)[1] for tool in (flow.place, flow.pack)}
     say(0, "synthesis")
     design = synthesised(config, board, clock=clock, use_cache=use_cache)
-    mhz, netlist = design.clock, design.netlist
-    router = _Router(board, netlist, mhz, native, versions[flow.place.program])
+    router = _Router(board, design.netlist, design.clock, native, versions[flow.place.program])
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        outcomes = list(pool.map(lambda seed: router.run(seed, use_cache, say), seeds))
-    fmax = {seed: _fmax(placed) for seed, (placed, _) in zip(seeds, outcomes, strict=True)}
-    seed = max(fmax, key=lambda number: fmax[number])
-    placed, seconds = outcomes[list(seeds).index(seed)]
-    say(seed, "packing")
-    data = pack(board, placed.text, native=native)
-    report = placed.report
-    return Bitstream(
-        data,
-        board_metadata(config, board, design),
-        BitstreamReport(
-            design=config.name,
-            board=board.name,
-            config=config.to_dict(),
-            clock_mhz=mhz,
-            fmax_mhz=round(fmax[seed], 2),
-            met=fmax[seed] >= mhz,
-            baud=design.baud,
-            memory=memory_bytes(design.memory),
-            store=board.sdram.title if board.sdram else "block RAM",
-            seed=seed,
-            seeds={number: round(value, 2) for number, value in fmax.items()},
-            synthesis=netlist.total,
-            placed={
-                name: (part["used"], part["available"])
-                for name, part in report["utilization"].items()
-                if part["used"]
-            },
-            hierarchy=netlist.hierarchy,
-            blocks=netlist.blocks,
-            memories=netlist.memories,
-            paths=list(_paths(report)),
-            tool_versions={
-                "yosys": netlist.yosys,
-                **versions,
-                **{n: importlib.metadata.version(n) for n in ("amaranth", "lut-tensor-core")},
-            },
-            seconds={"synthesis": netlist.seconds, "place and route": seconds},
-            sha256=hashlib.sha256(data).hexdigest(),
-        ),
-        flow.suffix,
+        routed = list(pool.map(lambda seed: router.run(seed, use_cache, say), seeds))
+    best = max(routed, key=lambda route: route.fmax)
+    say(best.seed, "packing")
+    data = pack(board, best.placed.text, native=native)
+    report = _report(config, board, design, routed, best, versions, data)
+    return Bitstream(data, board_metadata(config, board, design), report, flow.suffix)
+
+
+@dataclass(frozen=True)
+class _Route:
+    """A placed and routed design: its seed, and the seconds that it took."""
+
+    seed: int
+    placed: Placed
+    seconds: float
+
+    @property
+    def fmax(self) -> float:
+        """MHz that the slowest clock reaches."""
+        return min(clock["achieved"] for clock in self.placed.report["fmax"].values())
+
+
+def _report(
+    config: CoreConfig,
+    board: Board,
+    design: Design,
+    routed: Sequence[_Route],
+    best: _Route,
+    versions: dict[str, str],
+    data: bytes,
+) -> BitstreamReport:
+    netlist, report = design.netlist, best.placed.report
+    python = {name: importlib.metadata.version(name) for name in ("amaranth", "lut-tensor-core")}
+    return BitstreamReport(
+        design=config.name,
+        board=board.name,
+        config=config.to_dict(),
+        clock_mhz=design.clock,
+        fmax_mhz=round(best.fmax, 2),
+        met=best.fmax >= design.clock,
+        baud=design.baud,
+        memory=memory_bytes(design.memory),
+        store=board.sdram.title if board.sdram else "block RAM",
+        seed=best.seed,
+        seeds={route.seed: round(route.fmax, 2) for route in routed},
+        synthesis=netlist.total,
+        placed={
+            name: (part["used"], part["available"])
+            for name, part in report["utilization"].items()
+            if part["used"]
+        },
+        hierarchy=netlist.hierarchy,
+        blocks=netlist.blocks,
+        memories=netlist.memories,
+        paths=list(_paths(report)),
+        tool_versions={"yosys": netlist.yosys} | versions | python,
+        seconds={"synthesis": netlist.seconds, "place and route": best.seconds},
+        sha256=hashlib.sha256(data).hexdigest(),
     )
 
 
@@ -289,15 +305,15 @@ class _Router:
     native: bool
     version: str
 
-    def run(self, seed: int, use_cache: bool, say: Progress) -> tuple[Placed, float]:
-        """The placed design, and the seconds that it took."""
+    def run(self, seed: int, use_cache: bool, say: Progress) -> _Route:
+        """Place and route with a seed."""
         places = pins(self.board)
         flow = FLOWS[self.board.family]
         options = " ".join((*self.board.device, *flow.place_options, f"{self.clock} {seed}"))
         facts = (self.version, flow.constraints(places), options, str(self.netlist.json))
         entry = cache.entry("placed", cache.key("lutcore.fpga.flow.place", *facts))
         if use_cache and (found := cache.load(entry)):
-            return Placed(found["text"], found["report"]), found["seconds"]
+            return _Route(seed, Placed(found["text"], found["report"]), found["seconds"])
         began = time.perf_counter()
         placed = place_and_route(
             self.board,
@@ -310,12 +326,7 @@ class _Router:
         )
         seconds = round(time.perf_counter() - began, 2)
         cache.store(entry, {**vars(placed), "seconds": seconds})
-        return placed, seconds
-
-
-def _fmax(placed: Placed) -> float:
-    """MHz that the slowest clock reaches."""
-    return min(clock["achieved"] for clock in placed.report["fmax"].values())
+        return _Route(seed, placed, seconds)
 
 
 def _paths(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -149,15 +149,17 @@ def matmul(
     run = _on_core if is_core(core) else _on_tile
     values, cycles, checked, mismatches = run(core, activations, weights, whole, on, port)
     if not whole:
-        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite
-            wide = np.ldexp(np.asarray(values, np.float64), weights.power)
-            values = (wide if step is None else wide * step).astype(np.float32)
+        values = _scaled(values, weights.power, step)
     tensor = weights.tensor
-    shape = (len(activations), *tensor.shape)
-    found = Report(
-        core.name, on, shape, tensor.bits, tensor.group_size, cycles, checked, mismatches
-    )
-    return Result(values, found)
+    facts = (tensor.bits, tensor.group_size, cycles, checked, mismatches)
+    return Result(values, Report(core.name, on, (len(activations), *tensor.shape), *facts))
+
+
+def _scaled(values: np.ndarray, power: int, step: np.ndarray | None) -> np.ndarray:
+    """Results times what operands were divided by, float32; what is beyond that is infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        wide = np.ldexp(np.asarray(values, np.float64), power)
+        return (wide if step is None else wide * step).astype(np.float32)
 
 
 def _check_place(config: CoreConfig, on: str) -> None:
@@ -213,7 +215,7 @@ def _on_tile(
         return outputs(config, activations, tensor), None, 0, 0
     report = simulate(config, tensor, activations)
     if report.results is None or report.values is None:
-        raise InputError(f"{config.name} did not return all results: {report.problems[0]}")
+        raise ToolError(f"{config.name} did not return all results: {report.problems[0]}")
     values = report.values
     if whole:
         runs = run_products(config, report.results, packed)

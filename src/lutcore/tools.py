@@ -124,16 +124,9 @@ def run(
     timer = threading.Timer(limit, lambda: (late.set(), end(process)))
     timer.start()
     try:
-        if says is None:
-            out, err = process.communicate(text)
-        else:
-            out, err = _told(process, says), ""
+        out, err = process.communicate(text) if says is None else (_told(process, says), "")
     except BaseException:
-        end(process)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe:
-                pipe.close()
-        process.wait()
+        _abandon(process)
         raise
     finally:
         timer.cancel()
@@ -143,6 +136,15 @@ def run(
     if check and output.status:
         raise failure(name, output)
     return output
+
+
+def _abandon(process: subprocess.Popen[str]) -> None:
+    """End a program whose words nobody wants any more."""
+    end(process)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+    process.wait()
 
 
 def _told(process: subprocess.Popen[str], says: Callable[[str], None]) -> str:

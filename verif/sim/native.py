@@ -44,7 +44,7 @@ def build_native(
     """
     environment = os.environ | verilator_environment()
     tools.need("g++", "Verilator needs it: apt-get install g++")
-    headers = headers or {}
+    headers = dict(headers or {})
     compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
     flow = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
     recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *flow]
@@ -55,26 +55,31 @@ def build_native(
         if not (folder / "done").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            source = folder / f"{top}.v"
-            source.write_text(verilog)
-            for name, text in headers.items():
+            for name, text in (headers | {f"{top}.v": verilog}).items():
                 (folder / name).write_text(text)
-            flags = [*_VERILATOR_FLAGS, *options, "--prefix", f"V{top}", "--top-module", top]
-            verilator = ["verilator", *flags, "--Mdir", str(folder), str(source)]
-            tools.run("Verilator", verilator, environment=environment)
-            ask = ["verilator", "--getenv", "VERILATOR_ROOT"]
-            root = tools.run("Verilator", ask, environment=environment).out.strip()
-            includes = [f"-I{folder}", *_includes(root)]
+            root = _translate(folder, top, options, environment)
             # One translation unit: most of the time goes into reading Verilator's headers.
             parts = [*sorted(folder.glob(f"V{top}*.cpp")), harness]
             everything = folder / "everything.cpp"
             everything.write_text("".join(f'#include "{part}"\n' for part in parts))
             macros = [f"-D{definition}" for definition in definitions]
+            includes = [f"-I{folder}", *_includes(root)]
             command = ["g++", *compiler, *macros, *includes, "-o", str(program)]
             command += [str(everything), *_runtime(root), "-pthread"]
             tools.run("g++", command, environment=environment)
             (folder / "done").touch()
     return program
+
+
+def _translate(
+    folder: Path, top: str, options: Sequence[str], environment: Mapping[str, str]
+) -> str:
+    """Have Verilator write C++ beside the design; returns Verilator's own folder."""
+    flags = [*_VERILATOR_FLAGS, *options, "--prefix", f"V{top}", "--top-module", top]
+    command = ["verilator", *flags, "--Mdir", str(folder), str(folder / f"{top}.v")]
+    tools.run("Verilator", command, environment=environment)
+    ask = ["verilator", "--getenv", "VERILATOR_ROOT"]
+    return tools.run("Verilator", ask, environment=environment).out.strip()
 
 
 def _includes(root: str) -> list[str]:

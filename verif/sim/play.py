@@ -50,53 +50,65 @@ def run_jobs(
     """
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         folder = Path(scratch)
-        paths = []
-        for i, job in enumerate(jobs):
-            paths.append(str(folder / f"job_{i}.npz"))
-            job.save(Path(paths[-1]))
-        plan, verdicts = folder / "plan.json", folder / "verdicts.json"
-        facts: dict[str, Any] = {"config": config.to_dict(), "jobs": paths}
+        paths = [folder / f"job_{i}.npz" for i in range(len(jobs))]
+        sent = [Path(f"{path}.received.npz") for path in paths] if received else []
+        for job, path in zip(jobs, paths, strict=True):
+            job.save(path)
+        plan = {"config": config.to_dict(), "jobs": list(map(str, paths))}
         if received:
-            facts["received"] = [f"{path}.received.npz" for path in paths]
-        plan.write_text(json.dumps(facts))
-        results, log = folder / "results.xml", folder / "run.log"
-        variables = {
-            "LUTCORE_JOBS": str(plan),
-            "LUTCORE_VERDICTS": str(verdicts),
-            "COCOTB_RESULTS_FILE": str(results),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        }
-        failure: BaseException | None = None
-        try:
-            with environment({}):
-                get_runner(built.simulator).test(
-                    test_module=bench,
-                    hdl_toplevel=built.top,
-                    hdl_toplevel_lang="verilog",
-                    build_dir=built.folder,
-                    test_dir=folder,
-                    results_xml=str(results),
-                    extra_env=variables,
-                    waves=built.waves is not None,
-                    plusargs=["+verilator+rand+reset+2"] if built.simulator == "verilator" else [],
-                    log_file=log,
-                )
-        except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
-            failure = error
+            plan["received"] = list(map(str, sent))
+        (folder / "plan.json").write_text(json.dumps(plan))
+        failure = _simulate(built, folder, bench)
         if waves_to is not None:
             for dump in [*folder.glob("dump.*"), *built.folder.glob(f"{built.top}.fst")]:
                 _copy(dump, waves_to)
-        if not verdicts.exists() or not results.exists():
-            raise ToolError(f"{built.simulator} did not finish: {log_tail(log)}") from failure
-        found = json.loads(verdicts.read_text())
-        tests, failed = get_results(results)
-        agrees = bool(failed) == any(v["mismatches"] for v in found)
-        if tests != 1 or len(found) != len(jobs) or not agrees:
-            raise ToolError(f"{built.simulator} gave no clear verdict: {log_tail(log)}")
-        for verdict, path in zip(found, facts.get("received", ()), strict=False):
+        found = _verdicts(built, folder, len(jobs), failure)
+        for verdict, path in zip(found, sent, strict=False):
             with np.load(path) as fields:
                 verdict["received"] = dict(fields)
         return found
+
+
+def _simulate(built: Build, folder: Path, bench: str) -> BaseException | None:
+    """Run the bench on the plan in a folder; what went wrong if it did not end as it should."""
+    variables = {
+        "LUTCORE_JOBS": str(folder / "plan.json"),
+        "LUTCORE_VERDICTS": str(folder / "verdicts.json"),
+        "COCOTB_RESULTS_FILE": str(folder / "results.xml"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    try:
+        with environment({}):
+            get_runner(built.simulator).test(
+                test_module=bench,
+                hdl_toplevel=built.top,
+                hdl_toplevel_lang="verilog",
+                build_dir=built.folder,
+                test_dir=folder,
+                results_xml=variables["COCOTB_RESULTS_FILE"],
+                extra_env=variables,
+                waves=built.waves is not None,
+                plusargs=["+verilator+rand+reset+2"] if built.simulator == "verilator" else [],
+                log_file=folder / "run.log",
+            )
+    except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
+        return error
+    return None
+
+
+def _verdicts(
+    built: Build, folder: Path, jobs: int, failure: BaseException | None
+) -> list[dict[str, Any]]:
+    """The bench's verdicts, which must agree with cocotb's results."""
+    verdicts, results, log = (folder / n for n in ("verdicts.json", "results.xml", "run.log"))
+    if not verdicts.exists() or not results.exists():
+        raise ToolError(f"{built.simulator} did not finish: {log_tail(log)}") from failure
+    found = json.loads(verdicts.read_text())
+    tests, failed = get_results(results)
+    agrees = bool(failed) == any(verdict["mismatches"] for verdict in found)
+    if tests != 1 or len(found) != jobs or not agrees:
+        raise ToolError(f"{built.simulator} gave no clear verdict: {log_tail(log)}")
+    return found
 
 
 def _copy(dump: Path, target: Path) -> None:

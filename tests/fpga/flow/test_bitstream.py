@@ -113,7 +113,8 @@ def test_the_fastest_seed_is_packed_and_missed_timing_is_status_1(smallest, monk
     def run(router, seed, use_cache, say):
         say(seed, "Info: Routing")
         report = {"fmax": {"clk": {"achieved": 10.0 + seed % 3}}, "critical_paths": []}
-        return place.Placed(f"placed {seed}", {**report, "utilization": {}}), 1.0
+        placed = place.Placed(f"placed {seed}", {**report, "utilization": {}})
+        return flow._Route(seed, placed, 1.0)
 
     monkeypatch.setattr(flow._Router, "run", run)
     monkeypatch.setattr(flow, "pack", lambda board, text, **options: text.encode())

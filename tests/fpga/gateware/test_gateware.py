@@ -147,15 +147,51 @@ def test_a_failed_access_is_remembered_until_the_next_hello():
     ]
 
 
+async def _handshake(ctx, valid, ready):
+    ctx.set(valid, 1)
+    await ctx.tick().until(ready)
+    ctx.set(valid, 0)
+
+
+async def _write_burst(ctx, bus, rng, first, data):
+    """Write 64-bit words from the word ``first`` on, with pauses; returns the answer."""
+    ctx.set(bus.awaddr, 8 * first)
+    ctx.set(bus.awlen, len(data) - 1)
+    await _handshake(ctx, bus.awvalid, bus.awready)
+    ctx.set(bus.wstrb, 0xFF)
+    for place, value in enumerate(data):
+        await ctx.tick().repeat(int(rng.integers(1, 3)))
+        ctx.set(bus.wdata, value)
+        ctx.set(bus.wlast, place == len(data) - 1)
+        await _handshake(ctx, bus.wvalid, bus.wready)
+    ctx.set(bus.bready, 1)
+    (answer,) = await ctx.tick().sample(bus.bresp).until(bus.bvalid)
+    ctx.set(bus.bready, 0)
+    return answer
+
+
+async def _read_burst(ctx, bus, rng, first, count):
+    """Read words, with pauses; returns each with whether it was marked as the last."""
+    ctx.set(bus.araddr, 8 * first)
+    ctx.set(bus.arlen, count - 1)
+    await _handshake(ctx, bus.arvalid, bus.arready)
+    found = []
+    for _ in range(count):
+        await ctx.tick().repeat(int(rng.integers(1, 3)))
+        ctx.set(bus.rready, 1)
+        found.append(await ctx.tick().sample(bus.rdata, bus.rlast).until(bus.rvalid))
+        ctx.set(bus.rready, 0)
+    return found
+
+
 def test_words_and_bursts_share_the_memory():
     """Bursts read and write the upper half while words use the lower one, with pauses."""
     memory, rng = block_memory(64, SIZE), np.random.default_rng(3)
     image = rng.integers(0, 1 << 62, 256)
-    running = 3
-    checked = 0
+    checked = dict.fromkeys(("words", "bursts"), 0)
+    ended = []
 
     async def words(ctx):
-        nonlocal running, checked
         content = {}
         for _ in range(500):
             place = int(rng.integers(0, 512))
@@ -171,53 +207,28 @@ def test_words_and_bursts_share_the_memory():
                 content[place] = value
             else:
                 assert found == content[place]
-                checked += 1
+                checked["words"] += 1
             await ctx.tick().repeat(int(rng.integers(1, 6)))
-        running -= 1
+        ended.append("words")
 
-    async def master(ctx):
-        nonlocal running, checked
-        bus = memory.bus
+    async def bursts(ctx):
         for _ in range(60):
             first = int(rng.integers(256, 500))
             count = int(rng.integers(1, min(12, 512 - first) + 1))
             data = [int(value) for value in rng.choice(image, count)]
-            for channel in ("aw", "ar"):
-                ctx.set(getattr(bus, f"{channel}addr"), 8 * first)
-                ctx.set(getattr(bus, f"{channel}len"), count - 1)
-            ctx.set(bus.awvalid, 1)
-            await ctx.tick().until(bus.awready)
-            ctx.set(bus.awvalid, 0)
-            ctx.set(bus.wstrb, 0xFF)
-            for place, value in enumerate(data):
-                await ctx.tick().repeat(int(rng.integers(1, 3)))
-                ctx.set(bus.wdata, value)
-                ctx.set(bus.wlast, place == count - 1)
-                ctx.set(bus.wvalid, 1)
-                await ctx.tick().until(bus.wready)
-                ctx.set(bus.wvalid, 0)
-            ctx.set(bus.bready, 1)
-            (answer,) = await ctx.tick().sample(bus.bresp).until(bus.bvalid)
-            ctx.set(bus.bready, 0)
-            ctx.set(bus.arvalid, 1)
-            await ctx.tick().until(bus.arready)
-            ctx.set(bus.arvalid, 0)
-            for place, value in enumerate(data):
-                await ctx.tick().repeat(int(rng.integers(1, 3)))
-                ctx.set(bus.rready, 1)
-                found, last = await ctx.tick().sample(bus.rdata, bus.rlast).until(bus.rvalid)
-                ctx.set(bus.rready, 0)
-                assert (found, last) == (value, place == count - 1)
-                checked += 1
-            assert answer == 0
-        running -= 2
+            assert await _write_burst(ctx, memory.bus, rng, first, data) == 0
+            found = await _read_burst(ctx, memory.bus, rng, first, count)
+            assert found == [(value, place == count - 1) for place, value in enumerate(data)]
+            checked["bursts"] += count
+        ended.append("bursts")
 
     simulator = Simulator(memory)
     simulator.add_clock(1e-6)
     simulator.add_testbench(words)
-    simulator.add_testbench(master)
+    simulator.add_testbench(bursts)
     simulator.run()
-    assert running == 0 and checked > 450
+    assert sorted(ended) == ["bursts", "words"]
+    assert checked["words"] > 80 and checked["bursts"] > 300
 
 
 @pytest.mark.parametrize("name", ["edge", "w2a16", "bus-256"])

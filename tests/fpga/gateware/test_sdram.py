@@ -164,7 +164,7 @@ def designs(monkeypatch) -> list[str]:
         return Netlist("", total, "whole", {}, {}, "", 0.0)
 
     report = {"fmax": {"clk": {"achieved": 40.0}}, "critical_paths": [], "utilization": {}}
-    placed = place.Placed("", report), 0.0
+    placed = flow._Route(1, place.Placed("", report), 0.0)
     monkeypatch.setattr(flow, "synthesise", synthesise)
     monkeypatch.setattr(flow._Router, "run", lambda *arguments: placed)
     monkeypatch.setattr(flow, "pack", lambda *arguments, **options: b"")
