@@ -25,26 +25,24 @@ _FROM = "w2a8"
 _ALWAYS = ("series", "key", "measure", "weight_bits", "liberty", "period_ns", "slack_ns", "status")
 
 
-def reproduce(row: Row, liberty: Path | None) -> str:
-    """Command line that measures the row again."""
-    config = row["config"]
+def reproduce(row: Row, liberty: Path | None, command: str) -> str:
+    """Command line that measures the row again; of energy, ``command``, which measures all rows.
+
+    No command measures the energy of one configuration.
+    """
+    if row["measure"] == "energy":
+        return command
+    measured_on = ["--liberty", str(liberty)] if liberty else []
+    measured_on += ["--period", str(row["period_ns"])] if row["period_ns"] else []
     if row["measure"] == "dp4":
-        words = ["python", "-m", "lutcore.gen.experiments.dp4"]
-        words += ["--liberty", str(liberty)] if liberty else []
-        words += ["--period", str(row["period_ns"])] if row["period_ns"] else []
-        return shlex.join([*words, "--json"])
-    start = PRESETS[_FROM].to_dict()
-    words = ["lutcore", "synth", _FROM]
-    for name in (field.name for field in dataclasses.fields(CoreConfig)):
-        if config[name] != start[name]:
-            words += ["--set", f"{name}={config[name]}"]
+        return shlex.join(["python", "-m", "lutcore.gen.experiments.dp4", *measured_on, "--json"])
     if row["measure"] in FAMILIES:
-        words += ["--target", row["measure"]]
-    else:
-        words += ["--liberty", str(liberty)] if liberty else []
-        words += ["--period", str(row["period_ns"])] if row["period_ns"] else []
-        words += ["--energy"] if row["measure"] == "energy" else []
-    return shlex.join(words)
+        measured_on = ["--target", row["measure"]]
+    config, start = row["config"], PRESETS[_FROM].to_dict()
+    names = (field.name for field in dataclasses.fields(CoreConfig))
+    changes = [f"{name}={config[name]}" for name in names if config[name] != start[name]]
+    changed = [word for change in changes for word in ("--set", change)]
+    return shlex.join(["lutcore", "synth", _FROM, *changed, *measured_on])
 
 
 def run_study(
@@ -97,7 +95,7 @@ def result(
             **row,
             "status": status(row),
             "compared": counts(row),
-            "command": "" if "design" not in row else reproduce(row, settings.liberty),
+            "command": "" if "design" not in row else reproduce(row, settings.liberty, command),
         }
         for row in rows
     ]
