@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from lutcore.gen.experiments.points import Entry, Finding, Plot, Settings, shape_label
+from lutcore.gen.experiments.points import Entry, Finding, Plot, Row, Settings, shape_label
 from lutcore.gen.experiments.report import HEADINGS
 from lutcore.gen.experiments.results import result
 from lutcore.gen.explore.search import Outcome
 from lutcore.gen.explore.space import Space
+from lutcore.hdl.config.core import CoreConfig
 
 _METHOD = (
     "{size:,} combinations; {valid} can be built and satisfy what is known before synthesis. "
@@ -29,33 +31,6 @@ def exploration(space: Space, outcome: Outcome, source: Path) -> dict[str, Any]:
         The file of the space; the result has its stem's name.
     """
     best = set(outcome.front(space))
-    rows = []
-    for config, record in outcome.measured.items():
-        labels = {name: getattr(config, name) for name in space.axes}
-        entry = Entry(
-            series="front" if config in best else "other",
-            point=space.point(config),
-            labels=labels | {"shape": shape_label(config)},
-        )
-        rows.append(entry.row(record))
-    first, second = (*space.objectives, "ops_per_cycle")[:2]
-    facts = {
-        "combinations": space.size,
-        "measured": len(outcome.measured),
-        "front": len(best),
-        "pruned": len(outcome.pruned),
-        "left": outcome.left,
-        "rejected": dict(space.rejected),
-        "models": {name: model.to_dict() for name, model in outcome.models.items()},
-        "prediction_errors": {
-            name: {
-                "rms": float(np.sqrt(np.mean(np.square(errors)))),
-                "largest": float(np.abs(errors).max()),
-                "points": len(errors),
-            }
-            for name, errors in outcome.predictions.items()
-        },
-    }
     words = ["lutcore", "explore", str(source)]
     words += ["--liberty", str(space.liberty)] if space.liberty else []
     words += ["--period", str(space.period)] if space.period else []
@@ -65,22 +40,60 @@ def exploration(space: Space, outcome: Outcome, source: Path) -> dict[str, Any]:
         method=_method(space, outcome),
         command=shlex.join(words),
         settings=Settings(liberty=space.liberty, period=space.period, most=space.trials),
-        rows=rows,
+        rows=list(_rows(space, outcome, best)),
         findings=list(_findings(outcome)),
-        plots=[
-            Plot(
-                name="front",
-                kind="scatter",
-                x=first,
-                y=second,
-                x_label=HEADINGS.get(first, (first, ""))[0],
-                y_label=HEADINGS.get(second, (second, ""))[0],
-                log=True,
-            )
-        ],
+        plots=[_plot(space)],
         columns=list(dict.fromkeys([*space.axes, "shape", *space.objectives, *_shown(space)])),
-        exploration=facts,
+        exploration=_facts(space, outcome) | {"front": len(best)},
     )
+
+
+def _rows(space: Space, outcome: Outcome, best: set[CoreConfig]) -> Iterator[Row]:
+    for config, record in outcome.measured.items():
+        labels = {name: getattr(config, name) for name in space.axes}
+        entry = Entry(
+            series="front" if config in best else "other",
+            point=space.point(config),
+            labels=labels | {"shape": shape_label(config)},
+        )
+        yield entry.row(record)
+
+
+def _plot(space: Space) -> Plot:
+    first, second = (*space.objectives, "ops_per_cycle")[:2]
+    return Plot(
+        name="front",
+        kind="scatter",
+        x=first,
+        y=second,
+        x_label=HEADINGS.get(first, (first, ""))[0],
+        y_label=HEADINGS.get(second, (second, ""))[0],
+        log=True,
+    )
+
+
+def _facts(space: Space, outcome: Outcome) -> dict[str, Any]:
+    """What was tried, and how good the models were."""
+    return {
+        "combinations": space.size,
+        "measured": len(outcome.measured),
+        "pruned": len(outcome.pruned),
+        "left": outcome.left,
+        "rejected": dict(space.rejected),
+        "models": {name: model.to_dict() for name, model in outcome.models.items()},
+        "prediction_errors": {
+            name: {
+                "rms": _rms(errors),
+                "largest": float(np.abs(errors).max()),
+                "points": len(errors),
+            }
+            for name, errors in outcome.predictions.items()
+        },
+    }
+
+
+def _rms(errors: ArrayLike) -> float:
+    return float(np.sqrt(np.mean(np.square(errors))))
 
 
 def _shown(space: Space) -> list[str]:
@@ -110,7 +123,7 @@ def _findings(outcome: Outcome) -> Iterator[Finding]:
     for name, errors in outcome.predictions.items():
         yield Finding(
             what=f"RMS relative error of {name}, predicted before it was measured",
-            ours=float(np.sqrt(np.mean(np.square(errors)))),
+            ours=_rms(errors),
             better="",
             note=f"{len(errors)} points",
         )
