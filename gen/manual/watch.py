@@ -6,6 +6,7 @@ The manual's walk through the core (docs, page "architecture") reads its numbers
 # Amaranth carries no types: its contexts and values are opaque to pyright.
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportCallIssue=false
 
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,55 +34,20 @@ def watch(program: Program, **ports: str) -> tuple[np.ndarray, list[dict[str, An
     core = Core(program.config)
     fragment = Fragment.get(core, None)
     watched = {name: _port(fragment, path) for name, path in ports.items()}
-    values = {name: getattr(port, "payload", port) for name, port in watched.items()}
-    moves = [getattr(port, "valid", 1) & getattr(port, "ready", 1) for port in watched.values()]
     memory = bytearray(program.image().tobytes())
     word = program.config.bus_bits // 8
     cycles: list[dict[str, Any]] = []
 
     async def host(ctx: Any) -> None:
-        ctx.set(core.window_high, len(memory) >> PAGE_BITS)
-        ctx.set(core.programs.payload.address, program.address)
-        ctx.set(core.programs.payload.length, len(program.words))
-        ctx.set(core.programs.valid, 1)
-        await ctx.tick()
-        ctx.set(core.programs.valid, 0)
-        seen = ctx.tick().sample(core.busy, *moves, *values.values())
-        async for _, _, busy, *now in seen:
-            if not busy:
-                break
-            moved = zip(watched, now[: len(moves)], now[len(moves) :], strict=True)
-            cycles.append({name: value if moving else None for name, moving, value in moved})
+        await _start(ctx, core, program, len(memory))
+        async for held in _until_done(ctx, core, watched):
+            cycles.append(held)
 
     async def read(ctx: Any) -> None:
-        ctx.set(core.reads.ready, 1)
-        places: list[int] = []
-        asked = ctx.tick().sample(core.reads.valid, core.reads.payload, core.words.ready)
-        async for _, _, valid, burst, ready in asked:
-            if places and ready:
-                del places[0]
-            if valid:
-                places += range(burst.addr, burst.addr + (burst.len + 1) * word, word)
-            ctx.set(core.words.valid, bool(places))
-            if places:
-                data = memory[places[0] : places[0] + word]
-                ctx.set(core.words.payload.data, int.from_bytes(data, "little"))
+        await _answer_reads(ctx, core, memory, word)
 
     async def write(ctx: Any) -> None:
-        ctx.set(core.writes.ready, 1)
-        ctx.set(core.written.ready, 1)
-        places: list[int] = []
-        sent = ctx.tick().sample(core.writes.valid, core.writes.payload)
-        sent = sent.sample(core.written.valid, core.written.payload)
-        async for _, _, valid, burst, came, written in sent:
-            if valid:
-                places += range(burst.addr, burst.addr + (burst.len + 1) * word, word)
-            if came:
-                place = places.pop(0)
-                for lane, byte in enumerate(written.data.to_bytes(word, "little")):
-                    if written.strb >> lane & 1:
-                        memory[place + lane] = byte
-            ctx.set(core.answers.valid, came & written.last)
+        await _take_writes(ctx, core, memory, word)
 
     simulator = Simulator(fragment)
     simulator.add_clock(1e-8)
@@ -90,6 +56,66 @@ def watch(program: Program, **ports: str) -> tuple[np.ndarray, list[dict[str, An
     simulator.add_testbench(write, background=True)
     simulator.run()
     return np.frombuffer(bytes(memory), np.uint8), cycles
+
+
+async def _start(ctx: Any, core: Core, program: Program, size: int) -> None:
+    ctx.set(core.window_high, size >> PAGE_BITS)
+    ctx.set(core.programs.payload.address, program.address)
+    ctx.set(core.programs.payload.length, len(program.words))
+    ctx.set(core.programs.valid, 1)
+    await ctx.tick()
+    ctx.set(core.programs.valid, 0)
+
+
+async def _until_done(
+    ctx: Any, core: Core, ports: Mapping[str, Any]
+) -> AsyncIterator[dict[str, Any]]:
+    """What ports hold in each cycle, streams None where they do not move."""
+    values = [getattr(port, "payload", port) for port in ports.values()]
+    moves = [getattr(port, "valid", 1) & getattr(port, "ready", 1) for port in ports.values()]
+    async for _, _, busy, *now in ctx.tick().sample(core.busy, *moves, *values):
+        if not busy:
+            return
+        moved = zip(ports, now[: len(moves)], now[len(moves) :], strict=True)
+        yield {name: value if moving else None for name, moving, value in moved}
+
+
+def _places(burst: Any, word: int) -> range:
+    """Addresses of a burst's words."""
+    return range(burst.addr, burst.addr + (burst.len + 1) * word, word)
+
+
+async def _answer_reads(ctx: Any, core: Core, memory: bytearray, word: int) -> None:
+    ctx.set(core.reads.ready, 1)
+    places: list[int] = []
+    asked = ctx.tick().sample(core.reads.valid, core.reads.payload, core.words.ready)
+    async for _, _, valid, burst, ready in asked:
+        if places and ready:
+            del places[0]
+        if valid:
+            places += _places(burst, word)
+        ctx.set(core.words.valid, bool(places))
+        if places:
+            data = memory[places[0] : places[0] + word]
+            ctx.set(core.words.payload.data, int.from_bytes(data, "little"))
+
+
+async def _take_writes(ctx: Any, core: Core, memory: bytearray, word: int) -> None:
+    ctx.set(core.writes.ready, 1)
+    ctx.set(core.written.ready, 1)
+    places: list[int] = []
+    sent = ctx.tick().sample(core.writes.valid, core.writes.payload)
+    async for _, _, valid, burst, came, written in sent.sample(
+        core.written.valid, core.written.payload
+    ):
+        if valid:
+            places += _places(burst, word)
+        if came:
+            place = places.pop(0)
+            for lane, byte in enumerate(written.data.to_bytes(word, "little")):
+                if written.strb >> lane & 1:
+                    memory[place + lane] = byte
+        ctx.set(core.answers.valid, came & written.last)
 
 
 def _port(fragment: Fragment, path: str) -> Any:
