@@ -25,6 +25,12 @@ from lutcore.verif.sim.job import (
 from lutcore.verif.sim.play import run_jobs
 from lutcore.verif.sim.simulator import build, check_simulator
 
+#: What a report takes from a verdict (:func:`~lutcore.verif.sim.play.run_jobs`).
+_COUNTED = (
+    *("cycles", "issue_cycles", "slices", "checked", "mismatches", "max_abs_error"),
+    "problems",
+)
+
 
 @dataclass(frozen=True)
 class SimulationReport:
@@ -248,19 +254,13 @@ def simulate(
         model=model,
         tensor=tensor.name,
         shape=[len(activations), *tensor.shape],
-        cycles=verdict["cycles"],
-        slices=verdict["slices"],
-        checked=verdict["checked"],
-        mismatches=verdict["mismatches"],
-        max_abs_error=verdict["max_abs_error"],
         seed=seed,
         simulator=simulator,
         seconds=round(time.monotonic() - started, 3),
-        issue_cycles=verdict["issue_cycles"],
         weight_bits=tensor.bits,
         kind=tensor.kind,
         waves=str(dump) if dump else None,
-        problems=verdict["problems"],
         results=results,
         values=values,
+        **{name: verdict[name] for name in _COUNTED},
     )
