@@ -1,5 +1,8 @@
 """The tile for FPGAs: every sum a carry chain with registers behind it."""
 
+from collections.abc import Callable
+from typing import Any
+
 from amaranth.hdl import (
     Cat,
     Const,
@@ -76,6 +79,98 @@ class StepRowSums(wiring.Component):
         return EnableInserter(self.go)(m)
 
 
+class _Pipeline:
+    """Stages that move or halt together, and the slice in front of them."""
+
+    def __init__(self, m: Module, config: CoreConfig, slice_: Any):
+        self._m, self.config, self.slice = m, config, slice_
+        self.go = Signal()
+        self.fire = Signal()  # the slice enters
+        self.ready = Signal()
+
+    def later(self, value: Value, cycles: int, name: str) -> Value:
+        """``value`` as many stages on."""
+        with self._m.If(self.go):
+            return delayed(self._m, value, cycles, name)
+
+    def events(self) -> Value:
+        """In the last stage: there is a slice; it ends a run. Bubbles are reset ones."""
+        event: Value = Cat(self.fire, self.fire & self.slice.last)
+        for stage in range(self.config.stages):
+            held = Signal(2, name=f"events_{stage}")
+            with self._m.If(self.go):
+                self._m.d.sync += held.eq(event)
+            event = held
+        return event
+
+
+class _RamTables:
+    """Tables in RAM: one bank is filled while slices of several passes read the other."""
+
+    column = LutRamColumn
+    #: Stages between the cycle in which a column doubles and that of its last sum.
+    doubling = 1
+
+    def __init__(self, add: Callable):
+        self.tables: Any = add("table_writer", TableWriter)
+
+    def first_pass(self, slice_: Any) -> Value:
+        """Whether the slice is of the first pass."""
+        return slice_.accumulator == 0
+
+    def issue(self, m: Module, pipe: _Pipeline, activations: Any, event: Value) -> dict:
+        """Take activations, say when a slice may enter; returns what goes to all columns."""
+        tables, slice_, stages = self.tables, pipe.slice, pipe.config.stages
+        # An accumulator is written two cycles after it is read.
+        fired = Signal()
+        accumulator = Signal(range(pipe.config.passes), reset_less=True)
+        with m.If(pipe.go):
+            m.d.sync += [fired.eq(pipe.fire), accumulator.eq(slice_.accumulator)]
+        conflict = fired & (slice_.accumulator == accumulator)
+        m.d.comb += [
+            tables.activations.payload.eq(activations.payload.values),
+            tables.activations.valid.eq(activations.valid),
+            activations.ready.eq(tables.activations.ready),
+            tables.release.eq(pipe.fire & slice_.advance),
+            pipe.ready.eq(tables.valid & ~conflict & pipe.go),
+        ]
+        return {
+            "bank": pipe.later(tables.bank, 1, "bank"),
+            "read": pipe.later(slice_.accumulator, stages - 1, "read"),
+            "first": pipe.later(slice_.first, stages - 1, "first"),
+            "store": event[0],
+            "stored": pipe.later(accumulator, stages - 1, "stored"),
+            "write": tables.write,
+        }
+
+
+class _RegisterTables:
+    """Tables in registers: built as their slice enters, looked up in the next cycle."""
+
+    column = ChainColumn
+    doubling = 0
+
+    def __init__(self, add: Callable):
+        self.tables: Any = add("table_builder", ChainTables)
+
+    def first_pass(self, slice_: Any) -> Value:
+        """It always is."""
+        return Const(1)
+
+    def issue(self, m: Module, pipe: _Pipeline, activations: Any, event: Value) -> dict:
+        """As of :class:`_RamTables`; activations come together with their slices."""
+        valid, done = event
+        restarted = Signal(init=1)
+        with m.If(pipe.go):
+            m.d.sync += restarted.eq(0)
+        m.d.comb += [
+            self.tables.activations.eq(activations.payload.values),
+            activations.ready.eq(pipe.fire & pipe.slice.advance),
+            pipe.ready.eq(activations.valid & pipe.go),
+        ]
+        return {"tables": self.tables.tables, "valid": valid, "clear": done | restarted}
+
+
 class PipelinedTile(Tile):
     """Tile whose tables are in distributed RAM, or in registers with narrow multiplexers.
 
@@ -94,100 +189,71 @@ class PipelinedTile(Tile):
         m = Module()
         config = self.config
         slice_ = self.weights.payload
-        in_memory = config.table_storage == "lutram"
-        go = Signal()
-        fire = Signal()
+        pipe = _Pipeline(m, config, slice_)
 
         def add(instance, make, name=None):
             return add_shared(m, platform, instance, name or instance, lambda: make(config))
 
-        def later(value: Value, cycles: int, name: str) -> Value:
-            with m.If(go):
-                return delayed(m, value, cycles, name)
-
-        if in_memory:
-            tables = add("table_writer", TableWriter)
-        else:
-            tables = add("table_builder", ChainTables)
+        store = (_RamTables if config.table_storage == "lutram" else _RegisterTables)(add)
+        tables = store.tables
         parities = add("parities", Parities)
-        column = LutRamColumn if in_memory else ChainColumn
-        columns = [add(f"column_{n}", column, "column") for n in range(config.n)]
+        columns = [add(f"column_{n}", store.column, "column") for n in range(config.n)]
         row_sums = add("row_sums", StepRowSums)
         drain = add("drain", Drain)
         lanes = [
             add(f"drain_lane_{lane}", DrainLane, "drain_lane")
             for lane in range(config.drain_columns)
         ]
-
-        # Fire and the end of a run, by stage; bubbles are reset ones.
-        events = [Cat(fire, fire & slice_.last)]
-        for stage in range(config.stages):
-            events.append(Signal(2, name=f"events_{stage}"))
-            with m.If(go):
-                m.d.sync += events[-1].eq(events[-2])
-        valid, done = events[-1]
-        first_pass = slice_.accumulator == 0 if in_memory else Const(1)
+        event = pipe.events()
+        done = event[1]
+        first_pass = store.first_pass(slice_)
         m.d.comb += [
             drain.done.eq(done),
-            go.eq(~done | drain.free),
+            pipe.go.eq(~done | drain.free),
             row_sums.steps.eq(tables.sums),
-            row_sums.valid.eq(fire & first_pass),
+            row_sums.valid.eq(pipe.fire & first_pass),
             row_sums.first.eq(slice_.first),
             row_sums.counts.eq(slice_.plane == 0 if config.plane_bits else 1),
             row_sums.capture.eq(drain.capture),
         ]
-        shared: dict[str, Value] = {"go": go, "parities": parities.sums}
-        if config.shifts_in_unit:
-            shared["weight"] = later(slice_.plane, config.stages - 1, "weight")
-        if config.doubles:
-            plane = Signal(config.plane_bits, reset_less=True)
-            held = Signal(reset_less=True)
-            # All passes double in the first step of a plane.
-            doubles = Mux(first_pass, slice_.plane != plane, held)
-            with m.If(fire):
-                m.d.sync += [plane.eq(slice_.plane), held.eq(doubles)]
-            shared["weight"] = later(doubles, config.stages - in_memory, "weight")
-        ready = Signal()
-        m.d.comb += [self.weights.ready.eq(ready), fire.eq(ready & self.weights.valid)]
-        if in_memory:
-            # An accumulator is written two cycles after it is read.
-            fired = Signal()
-            accumulator = Signal(range(config.passes), reset_less=True)
-            with m.If(go):
-                m.d.sync += [fired.eq(fire), accumulator.eq(slice_.accumulator)]
-            conflict = fired & (slice_.accumulator == accumulator)
-            m.d.comb += [
-                tables.activations.payload.eq(self.activations.payload.values),
-                tables.activations.valid.eq(self.activations.valid),
-                self.activations.ready.eq(tables.activations.ready),
-                tables.release.eq(fire & slice_.advance),
-                ready.eq(tables.valid & ~conflict & go),
-            ]
-            shared |= {
-                "bank": later(tables.bank, 1, "bank"),
-                "read": later(slice_.accumulator, config.stages - 1, "read"),
-                "first": later(slice_.first, config.stages - 1, "first"),
-                "store": valid,
-                "stored": later(accumulator, config.stages - 1, "stored"),
-                "write": tables.write,
-            }
-        else:
-            restarted = Signal(init=1)
-            with m.If(go):
-                m.d.sync += restarted.eq(0)
-            m.d.comb += [
-                tables.activations.eq(self.activations.payload.values),
-                self.activations.ready.eq(fire & slice_.advance),
-                ready.eq(self.activations.valid & go),
-            ]
-            shared |= {"tables": tables.tables, "valid": valid, "clear": done | restarted}
-        m.d.comb += parities.entries.as_value().eq(later(tables.parities.as_value(), 1, "parities"))
+        shared = {"go": pipe.go, "parities": parities.sums}
+        shared |= self._weight(m, pipe, first_pass, store.doubling)
+        m.d.comb += [
+            self.weights.ready.eq(pipe.ready),
+            pipe.fire.eq(pipe.ready & self.weights.valid),
+        ]
+        shared |= store.issue(m, pipe, self.activations, event)
+        entries = pipe.later(tables.parities.as_value(), 1, "parities")
+        m.d.comb += parities.entries.as_value().eq(entries)
         for part in (tables, parities, row_sums):
-            m.d.comb += part.go.eq(go)
+            m.d.comb += part.go.eq(pipe.go)
+        self._give(m, columns, lanes, shared)
+        for lane in lanes:
+            m.d.comb += [lane.capture.eq(drain.capture), lane.select.eq(drain.select)]
+        self._results(m, add, drain, lanes, row_sums)
+        return m
 
+    def _weight(self, m: Module, pipe: _Pipeline, first_pass: Value, doubling: int) -> dict:
+        """What a slice counts, where columns weigh it: its plane, or that it starts one."""
+        config, slice_ = self.config, pipe.slice
+        if config.shifts_in_unit:
+            return {"weight": pipe.later(slice_.plane, config.stages - 1, "weight")}
+        if not config.doubles:
+            return {}
+        plane = Signal(config.plane_bits, reset_less=True)
+        held = Signal(reset_less=True)
+        # All passes double in the first step of a plane.
+        doubles = Mux(first_pass, slice_.plane != plane, held)
+        with m.If(pipe.fire):
+            m.d.sync += [plane.eq(slice_.plane), held.eq(doubles)]
+        return {"weight": pipe.later(doubles, config.stages - doubling, "weight")}
+
+    def _give(self, m: Module, columns: list, lanes: list, shared: dict) -> None:
+        """To each column its indices and what all share; its sums to its lane of the drain."""
+        config = self.config
         width = config.tables * config.k
         index = Signal(config.slice_bits)
-        m.d.comb += index.eq(slice_.index.as_value())
+        m.d.comb += index.eq(self.weights.payload.index.as_value())
         for n, column in enumerate(columns):
             beat, lane = divmod(n, config.drain_columns)
             m.d.comb += [
@@ -195,7 +261,3 @@ class PipelinedTile(Tile):
                 *(getattr(column, name).eq(value) for name, value in shared.items()),
                 lanes[lane].accumulators[beat].eq(column.dots),
             ]
-        for lane in lanes:
-            m.d.comb += [lane.capture.eq(drain.capture), lane.select.eq(drain.select)]
-        self._results(m, add, drain, lanes, row_sums)
-        return m
