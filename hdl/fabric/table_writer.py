@@ -1,6 +1,6 @@
 """Writes tables into distributed RAM, one entry of every table a cycle."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amaranth.hdl import (
     Cat,
@@ -10,6 +10,7 @@ from amaranth.hdl import (
     Module,
     Mux,
     Signal,
+    Value,
     signed,
 )
 from amaranth.lib import data, stream, wiring
@@ -187,9 +188,26 @@ class TableWriter(wiring.Component):
             filling.eq(filling ^ ends),
             self.bank.eq(self.bank ^ self.release),
         ]
-        select = Signal(range(config.k))
+        select, add, address = self._operation(m, program, count)
+        m.d.comb += self.write.address.eq(Cat(address, filling))
+        entries, parities = self._adders(m, platform, count, select, add)
+        m.d.comb += self.write.entries.as_value().eq(Cat(*entries))
+        sums = []
+        for row in range(config.m):
+            tables = range(row * config.tables, (row + 1) * config.tables)
+            sums.append(tree_sum([offset_value(Cat(parities[t], entries[t])) for t in tables]))
+        total = Cat(*(s[: self._sum] for s in sums))
+        self._keep(m, "parities", self.parities, Cat(*parities), ends, filling)
+        self._keep(m, "sums", self.sums, total, count == config.k + 1, filling)
+        return EnableInserter(self.go)(m)
+
+    def _operation(
+        self, m: Module, program: list[_Operation], count: Signal
+    ) -> tuple[Signal, Signal, Signal]:
+        """What is chosen, whether it is added, and the entry that is written, at this count."""
+        select = Signal(range(self._config.k))
         add = Signal()
-        address = Signal(config.k - 1)
+        address = Signal(self._config.k - 1)
         constants = [
             (select, [Const(operation.activation, len(select)) for operation in program]),
             (add, [Const(1), *(Const(operation.add) for operation in program)]),
@@ -200,44 +218,42 @@ class TableWriter(wiring.Component):
         ]
         for signal, values in constants:
             m.d.comb += signal.eq(choose(values, count))
-        m.d.comb += self.write.address.eq(Cat(address, filling))
+        return select, add, address
 
+    def _adders(
+        self, m: Module, platform: object, count: Signal, select: Signal, add: Signal
+    ) -> tuple[list[Signal], list[Signal]]:
+        """An adder for each table; returns their entries and parities."""
+        config = self._config
         entries: list[Signal] = []
         parities: list[Signal] = []
-        for row in range(config.m):
-            for table in range(config.tables):
-                adder = add_shared(
-                    m,
-                    platform,
-                    f"entry_adder_{row}_{table}",
-                    "entry_adder",
-                    lambda: EntryAdder(config),
-                )
-                first = table * config.k
-                group = [self.activations.payload[row][first + t] for t in range(config.k)]
-                m.d.comb += [
-                    adder.go.eq(self.go),
-                    adder.activations.as_value().eq(Cat(*group)),
-                    adder.select.eq(select),
-                    adder.add.eq(add),
-                    adder.halve.eq(count == config.k),
-                    adder.step.eq(count != 0),
-                ]
-                entries.append(adder.entry)
-                parities.append(adder.parity)
-        m.d.comb += self.write.entries.as_value().eq(Cat(*entries))
-        sums = []
-        for row in range(config.m):
-            tables = range(row * config.tables, (row + 1) * config.tables)
-            sums.append(tree_sum([offset_value(Cat(parities[t], entries[t])) for t in tables]))
-        kept = {
-            "parities": (self.parities, ends, Cat(*parities)),
-            "sums": (self.sums, count == config.k + 1, Cat(*(s[: self._sum] for s in sums))),
-        }
-        for name, (shown, there, value) in kept.items():
-            banks = [Signal(len(value), name=f"{name}_{b}", reset_less=True) for b in range(2)]
-            for number, bank in enumerate(banks):
-                with m.If(there & (filling == number)):
-                    m.d.sync += bank.eq(value)
-            m.d.comb += shown.as_value().eq(Mux(self.bank, banks[1], banks[0]))
-        return EnableInserter(self.go)(m)
+        for place in range(config.m * config.tables):
+            row, table = divmod(place, config.tables)
+            adder = add_shared(
+                m,
+                platform,
+                f"entry_adder_{row}_{table}",
+                "entry_adder",
+                lambda: EntryAdder(config),
+            )
+            first = table * config.k
+            group = [self.activations.payload[row][first + t] for t in range(config.k)]
+            m.d.comb += [
+                adder.go.eq(self.go),
+                adder.activations.as_value().eq(Cat(*group)),
+                adder.select.eq(select),
+                adder.add.eq(add),
+                adder.halve.eq(count == config.k),
+                adder.step.eq(count != 0),
+            ]
+            entries.append(adder.entry)
+            parities.append(adder.parity)
+        return entries, parities
+
+    def _keep(self, m: Module, name: str, shown: Any, value: Value, there: Value, filling: Signal):
+        """``value`` of the bank that is filled, taken when it is ``there``, shown with its bank."""
+        banks = [Signal(len(value), name=f"{name}_{b}", reset_less=True) for b in range(2)]
+        for number, bank in enumerate(banks):
+            with m.If(there & (filling == number)):
+                m.d.sync += bank.eq(value)
+        m.d.comb += shown.as_value().eq(Mux(self.bank, banks[1], banks[0]))
