@@ -1,6 +1,6 @@
 """Where benches run: Amaranth's simulator, and cocotb with the same words for time and values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,6 +45,29 @@ def simulate(design: Elaboratable, *benches: Bench) -> list[Any]:
     else:
         raise ProtocolError(f"benches have not come to their end in {_PATIENCE} cycles")
     return [results[place] for place in range(len(benches))]
+
+
+def evaluate(
+    design: Elaboratable,
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    cases: Iterable[Sequence[Any]],
+    cycles: int = 0,
+) -> list[tuple[Any, ...]]:
+    """Values of ``outputs`` for each case of values of ``inputs``, so many cycles later."""
+
+    async def bench(ctx: Any) -> list[tuple[Any, ...]]:
+        found = []
+        for case in cases:
+            for signal, value in zip(inputs, case, strict=True):
+                ctx.set(signal, value)
+            for _ in range(cycles):
+                await ctx.tick()
+            found.append(tuple(ctx.get(signal) for signal in outputs))
+        return found
+
+    (results,) = simulate(design, bench)
+    return results
 
 
 class CocotbContext:

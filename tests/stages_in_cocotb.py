@@ -1,9 +1,9 @@
 """cocotb test of the words for streams: what the sound stage and each broken one make of them."""
 
 import cocotb
+from broken_stages import FAULTS, WORDS
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
-from designs import FAULTS, WORDS
 
 from lutcore.verif.bench.contexts import CocotbContext, handles
 from lutcore.verif.bench.streams import ProtocolError, expect, put
