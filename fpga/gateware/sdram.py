@@ -51,6 +51,32 @@ def sdram_pins(chip: SdramChip) -> wiring.Signature:
     )
 
 
+class _Access:
+    """The word whose columns are gone through, and what the chip is told meanwhile."""
+
+    def __init__(self, timing: SdramTiming, word: Any, columns: int) -> None:
+        chip = timing.chip
+        self.head = Signal(word)
+        self.active = Signal()
+        self.writing, self.due, self.access = Signal(), Signal(), Signal()
+        self.part = Signal(range(columns))
+        self.opened = Signal(chip.row_bits + chip.bank_bits)
+        # Cycles until the next command; until a precharge; until a write after a read.
+        self.wait = Signal(range(timing.power_up + 1), init=timing.power_up)
+        self.hold = Signal(range(max(timing.activate_to_precharge, timing.write_recovery) + 1))
+        self.away = Signal(range(timing.latency + 3))
+        self.refreshing = Signal()
+        self.command, self.address = Signal(Command), Signal(chip.row_bits)
+        self.ends = Signal()
+        self.row = self.head.address[chip.column_bits - (columns - 1).bit_length() :]
+        self.column = Cat(self.part, self.head.address)[: chip.column_bits]
+
+    def give(self, m: Module, what: Command, where: Value | int = 0, then: int = 1) -> None:
+        """A command, and cycles from it to the next."""
+        m.d.comb += [self.command.eq(what), self.address.eq(where)]
+        m.d.sync += self.wait.eq(then - 1)
+
+
 class Sdram(wiring.Component):
     """A store in SDRAM: a column, ``chip.data_bits``, every cycle while its row is open.
 
@@ -84,85 +110,91 @@ class Sdram(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """A word is taken, its columns are gone through; refreshes come first."""
         m = Module()
-        timing, chip = self._timing, self._timing.chip
-        columns = self._bits // chip.data_bits
-        head = Signal(self.words.writes.payload.shape())
-        writing, active = Signal(), Signal()
-        part = Signal(range(columns))
-        opened = Signal(chip.row_bits + chip.bank_bits)
-        # Cycles until the next command; until a precharge; until a write after a read.
-        wait = Signal(range(timing.power_up + 1), init=timing.power_up)
-        hold = Signal(range(max(timing.activate_to_precharge, timing.write_recovery) + 1))
-        away = Signal(range(timing.latency + 3))
-        due, refreshing = Signal(), Signal()
-        self._timer(m, due, refreshing)
-
-        row = head.address[chip.column_bits - (columns - 1).bit_length() :]
-        column = Cat(part, head.address)[: chip.column_bits]
-        command, address = Signal(Command), Signal(chip.row_bits)
-        access, ends = Signal(), Signal()
-        m.d.comb += [command.eq(Command.NONE), ends.eq(access & (part == columns - 1))]
-        for counter in (wait, hold, away):
+        columns = self._bits // self._timing.chip.data_bits
+        now = _Access(self._timing, self.words.writes.payload.shape(), columns)
+        self._timer(m, now.due, now.refreshing)
+        m.d.comb += [
+            now.command.eq(Command.NONE),
+            now.ends.eq(now.access & (now.part == columns - 1)),
+        ]
+        for counter in (now.wait, now.hold, now.away):
             with m.If(counter != 0):
                 m.d.sync += counter.eq(counter - 1)
-
-        def give(what: Command, where: Value | int = 0, then: int = 1) -> None:
-            m.d.comb += [command.eq(what), address.eq(where)]
-            m.d.sync += wait.eq(then - 1)
-
         step = Signal(range(_FIRST_REFRESHES + 2))
         with m.FSM() as states:
-            with m.State("START"), m.If(wait == 0):
-                m.d.sync += step.eq(step + 1)
-                with m.If(step == 0):
-                    give(Command.PRECHARGE, 1 << _ALL_BANKS, timing.precharge)
-                with m.Elif(step <= _FIRST_REFRESHES):
-                    give(Command.REFRESH, then=timing.refresh)
-                    m.d.comb += refreshing.eq(1)
-                with m.Else():
-                    give(Command.MODE, timing.latency << 4, chip.mode_cycles)
-                    m.next = "CLOSED"
-            with m.State("CLOSED"), m.If(wait == 0):
-                with m.If(due):
-                    give(Command.REFRESH, then=timing.refresh)
-                    m.d.comb += refreshing.eq(1)
-                with m.Elif(active):
-                    give(Command.ACTIVATE, row[chip.bank_bits :], timing.activate_to_access)
-                    m.d.sync += [opened.eq(row), hold.eq(timing.activate_to_precharge - 1)]
-                    m.next = "OPEN"
-            with m.State("OPEN"), m.If(wait == 0):
-                with m.If(due | (active & (row != opened))):
-                    with m.If(hold == 0):
-                        give(Command.PRECHARGE, 1 << _ALL_BANKS, timing.precharge)
-                        m.next = "CLOSED"
-                with m.Elif(active & writing):
-                    with m.If(away == 0):
-                        give(Command.WRITE, column)
-                        m.d.comb += access.eq(1)
-                        with m.If(hold < timing.write_recovery):
-                            m.d.sync += hold.eq(timing.write_recovery - 1)
-                with m.Elif(active):
-                    give(Command.READ, column)
-                    m.d.comb += access.eq(1)
-                    # The chip lets go of the data lines before they are driven.
-                    m.d.sync += away.eq(timing.latency + 1)
-        with m.If(access):
-            m.d.sync += part.eq(part + 1)
-        starting = states.ongoing("START")
-        strobes = head.strb.word_select(part, chip.data_bits // 8)
-        pins = self.pins
+            with m.State("START"), m.If(now.wait == 0):
+                self._start(m, now, step)
+            with m.State("CLOSED"), m.If(now.wait == 0):
+                self._open_row(m, now)
+            with m.State("OPEN"), m.If(now.wait == 0):
+                self._access_row(m, now)
+        with m.If(now.access):
+            m.d.sync += now.part.eq(now.part + 1)
+        self._drive(m, now, states.ongoing("START"))
+        room = self._answers(m, now.command == Command.READ, columns)
+        self._take(m, now.head, now.writing, now.active, now.ends, room)
+        return m
+
+    def _start(self, m: Module, now: _Access, step: Signal) -> None:
+        """After power comes on: all banks closed, refreshes, the mode."""
+        timing = self._timing
+        m.d.sync += step.eq(step + 1)
+        with m.If(step == 0):
+            now.give(m, Command.PRECHARGE, 1 << _ALL_BANKS, timing.precharge)
+        with m.Elif(step <= _FIRST_REFRESHES):
+            self._refresh(m, now)
+        with m.Else():
+            now.give(m, Command.MODE, timing.latency << 4, timing.chip.mode_cycles)
+            m.next = "CLOSED"
+
+    def _refresh(self, m: Module, now: _Access) -> None:
+        now.give(m, Command.REFRESH, then=self._timing.refresh)
+        m.d.comb += now.refreshing.eq(1)
+
+    def _open_row(self, m: Module, now: _Access) -> None:
+        """No row is open: a refresh, or the row of the word."""
+        timing = self._timing
+        with m.If(now.due):
+            self._refresh(m, now)
+        with m.Elif(now.active):
+            row = now.row[timing.chip.bank_bits :]
+            now.give(m, Command.ACTIVATE, row, timing.activate_to_access)
+            m.d.sync += [now.opened.eq(now.row), now.hold.eq(timing.activate_to_precharge - 1)]
+            m.next = "OPEN"
+
+    def _access_row(self, m: Module, now: _Access) -> None:
+        """A row is open: a column of it, or away from it."""
+        timing = self._timing
+        with m.If(now.due | (now.active & (now.row != now.opened))):
+            with m.If(now.hold == 0):
+                now.give(m, Command.PRECHARGE, 1 << _ALL_BANKS, timing.precharge)
+                m.next = "CLOSED"
+        with m.Elif(now.active & now.writing):
+            with m.If(now.away == 0):
+                now.give(m, Command.WRITE, now.column)
+                m.d.comb += now.access.eq(1)
+                with m.If(now.hold < timing.write_recovery):
+                    m.d.sync += now.hold.eq(timing.write_recovery - 1)
+        with m.Elif(now.active):
+            now.give(m, Command.READ, now.column)
+            m.d.comb += now.access.eq(1)
+            # The chip lets go of the data lines before they are driven.
+            m.d.sync += now.away.eq(timing.latency + 1)
+
+    def _drive(self, m: Module, now: _Access, starting: Value) -> None:
+        """Commands and data to the pins, through registers."""
+        chip, pins = self._timing.chip, self.pins
+        strobes = now.head.strb.word_select(now.part, chip.data_bits // 8)
+        writes = now.command == Command.WRITE
         m.d.sync += [
-            Cat(pins.ras_n, pins.cas_n, pins.we_n).eq(command),
-            pins.a.eq(address),
-            pins.ba.eq(Mux(starting, 0, row[: chip.bank_bits])),
-            pins.dqm.eq(Mux(starting, ~0, Mux(command == Command.WRITE, ~strobes, 0))),
-            pins.dq_o.eq(head.data.word_select(part, chip.data_bits)),
-            pins.dq_oe.eq(command == Command.WRITE),
+            Cat(pins.ras_n, pins.cas_n, pins.we_n).eq(now.command),
+            pins.a.eq(now.address),
+            pins.ba.eq(Mux(starting, 0, now.row[: chip.bank_bits])),
+            pins.dqm.eq(Mux(starting, ~0, Mux(writes, ~strobes, 0))),
+            pins.dq_o.eq(now.head.data.word_select(now.part, chip.data_bits)),
+            pins.dq_oe.eq(writes),
         ]
         m.d.comb += [pins.cke.eq(1), pins.cs_n.eq(0)]
-        room = self._answers(m, command == Command.READ, columns)
-        self._take(m, head, writing, active, ends, room)
-        return m
 
     def _timer(self, m: Module, due: Signal, refreshing: Signal) -> None:
         """Say when a refresh is due."""
