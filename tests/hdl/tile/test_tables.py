@@ -4,27 +4,12 @@ import random
 from itertools import product
 
 import pytest
-from amaranth.sim import Simulator
 
 from lutcore.compiler.weights.pack import remap
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.column import Column
-from lutcore.hdl.tile.tables import TableBuilder
-
-
-def simulate(component, bench, clocked=False):
-    simulator = Simulator(component)
-    if clocked:
-        simulator.add_clock(1e-6)
-    finished = []
-
-    async def whole(ctx):
-        await bench(ctx)
-        finished.append(True)
-
-    simulator.add_testbench(whole)
-    simulator.run()
-    assert finished
+from lutcore.hdl.tile.tables import TableBuilder, TableStage
+from lutcore.verif.bench.contexts import evaluate, simulate
 
 
 def entry(form, group, x):
@@ -88,4 +73,29 @@ def test_every_index_gives_its_dot_product(k, form):
             expected = sum(s * a for s, a in zip(signs, group, strict=True))
             assert ctx.get(column.dots)[0] == expected
 
-    simulate(column, bench, clocked=True)
+    simulate(column, bench)
+
+
+@pytest.mark.parametrize("engine", ["lut", "mac", "conventional-lut"])
+def test_operands_are_weighed_and_bubbles_are_zero(engine):
+    """By the plane where one table is read, negated in the top plane of two's complement."""
+    config = CoreConfig(m=1, n=1, k=2, engine=engine, max_weight_bits=3, max_k=64)
+    stage, rng = TableStage(config), random.Random(0)
+    low, high = config.stored_range
+    inputs, cases, wanted = [stage.tables, stage.fire], [], []
+    inputs += [stage.plane] if config.table_shift else []
+    inputs += [stage.negative] if config.negates_tables else []
+    for _ in range(60):
+        pick = lambda: rng.choice([low, high, rng.randint(low, high)])  # noqa: E731
+        tables = [[pick() for _ in range(config.entries)] for _ in range(config.tables)]
+        fire, plane, negative = rng.randrange(2), rng.randrange(3), rng.randrange(2)
+        used = [plane] * bool(config.table_shift) + [negative] * config.negates_tables
+        cases.append(([tables], fire, *used))
+        factor = fire << (plane if config.table_shift else 0)
+        factor *= -1 if config.negates_tables and negative else 1
+        values = [[factor * e for e in table] for table in tables]
+        wanted.append([[~v if config.inverted else v for v in table] for table in values])
+    for (found,), table in zip(
+        evaluate(stage, inputs, [stage.operands], cases, 1), wanted, strict=True
+    ):
+        assert found[0] == table
