@@ -17,10 +17,11 @@ demo: $(READY)  ## the main job: real quantised weights on generated RTL, checke
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-lint: $(READY)  ## ruff: rules and format; floors and rooms
+lint: $(READY)  ## ruff: rules and format; floors and rooms; lines that stand twice
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/pylint hdl compiler verif gen fpga cli examples src/lutcore/*.py
 	$(BIN)/ruff check --quiet --target-version py313 --extend-ignore UP .
 
 types: $(READY)  ## pyright, as Python 3.11 and 3.13 see the code

@@ -1,5 +1,6 @@
 """The tree keeps what the house promises: names, links, rooms, and skips that count as failures."""
 
+import ast
 import os
 import re
 import subprocess
@@ -70,6 +71,34 @@ def test_nothing_else_is_installed_at_the_top():
     tops = {file.parts[0] for file in files if file.suffix == ".py" and file.parts[0] != ".."}
     assert tops <= {"lutcore"}
     assert Path(lutcore.__file__).parent == ROOT / "src" / "lutcore"
+
+
+def sources():
+    """Our Python files, each with its tree."""
+    for folder in (*ROOMS, "src", "tests", "examples"):
+        for path in (ROOT / folder).rglob("*.py"):
+            yield path, TEXTS[path]
+
+
+def test_no_function_is_longer_than_a_page():
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {length} lines"
+        for path, text in sources()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > 60
+    ]
+    assert not long
+
+
+def test_a_file_is_no_longer_than_its_idea():
+    """About 400 lines, or the reason stands in its docstring as "One file: ..."."""
+    long = [
+        str(path.relative_to(ROOT))
+        for path, text in sources()
+        if len(text.splitlines()) > 400 and "One file: " not in text.split('"""')[1]
+    ]
+    assert not long
 
 
 TRIAL = """
