@@ -37,7 +37,7 @@ def test_tables():
     dut, chance = ChainTables(config()), random.Random(0)
 
     async def bench(ctx):
-        held = None
+        held = []
         for _ in range(60):
             row, go = numbers(chance, 8), chance.random() < 0.7
             ctx.set(dut.activations, [row])
@@ -45,7 +45,7 @@ def test_tables():
             await ctx.tick()
             held = row if go else held
             assert ctx.get(dut.sums)[0] == sum(row)
-            for table in range(4 * (held is not None)):
+            for table in range(4 * bool(held)):
                 parity = ctx.get(dut.parities)[0] >> table & 1
                 entries = [2 * e + parity for e in ctx.get(dut.tables)[0][table]]
                 group = held[2 * table : 2 * table + 2]

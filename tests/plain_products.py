@@ -1,0 +1,24 @@
+"""Operands for units of four products and an addend: corners, cancelling sums, near exponents."""
+
+import random
+
+import plain_floats as plain
+
+from lutcore.hdl.config.formats import FP16, FP32
+
+
+def cases(count=16):
+    """Values of ``a[4]``, ``b[4]`` (FP16) and ``c`` (FP32); few, as these units simulate slowly."""
+    chance, found = random.Random(0), []
+    halves, singles = plain.patterns(FP16, 60), plain.patterns(FP32, 60)
+    near = [s << 15 | e << 10 | f for s in (0, 1) for e in (14, 15, 16) for f in (0, 1, 0x3FF)]
+    for number in range(count):
+        pool = near if number % 3 else halves
+        a, b = ([chance.choice(pool) for _ in range(4)] for _ in range(2))
+        if number % 4 == 1:
+            a[1], b[1] = a[0], b[0] ^ 0x8000
+        c = chance.choice(singles)
+        if number % 3 and number % 2:
+            c = chance.getrandbits(1) << 31 | chance.randrange(118, 132) << 23 | c & 0x7FFFFF
+        found.append((a, b, c))
+    return found
