@@ -17,8 +17,9 @@ from lutcore.fpga.link.protocol import (
 )
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.drain import results_layout
-from lutcore.verif.sim.fields import unpack_fields
-from lutcore.verif.sim.job import TileStreams, tile_streams
+from lutcore.verif.golden.outputs import combine
+from lutcore.verif.sim.fields import result_fields
+from lutcore.verif.sim.layout import Layout
 
 
 class TileLink(Protocol):
@@ -67,17 +68,15 @@ def tile_matmul(device: TileLink, tensor: QuantTensor, activations: np.ndarray) 
         The board is gone, or its results do not come.
     """
     config = device.config
-    streams = tile_streams(config, activations, tensor)
-    inputs = {name: _as_words(beats) for name, beats in streams.inputs.items()}
+    layout = Layout(config, activations, tensor)
+    inputs = {name: _as_words(beats) for name, beats in layout.inputs().items()}
     width = beat_words(results_layout(config, config.dot_bits).size) * WORD_BYTES
     beat = inputs["activations"].shape[1] // WORD_BYTES
-    ends = {
-        "activations": np.cumsum([0, *streams.steps]),
-        "weights": np.cumsum([0, *streams.slices]),
-    }
+    steps, slices = zip(*layout.turns, strict=True)
+    ends = {"activations": np.cumsum([0, *steps]), "weights": np.cumsum([0, *slices])}
     bases = {"activations": ACTIVATIONS_BASE, "weights": WEIGHTS_BASE}
     found = []
-    for runs in _batches(device, streams.steps, beat, width * config.drain_beats):
+    for runs in _batches(device, steps, beat, width * config.drain_beats):
         parts = [(RESULTS_BASE, bytes(WORD_BYTES))]
         for name, base in bases.items():
             low, high = ends[name][[runs.start, runs.stop]]
@@ -86,38 +85,9 @@ def tile_matmul(device: TileLink, tensor: QuantTensor, activations: np.ndarray) 
         size = (runs.stop - runs.start) * config.drain_beats * width
         found.append(np.frombuffer(device.read(RESULTS_BASE, size), np.uint8))
     beats = np.unpackbits(np.concatenate(found).reshape(-1, width), axis=1, bitorder="little")
-    return _outputs(config, tensor, streams, beats, len(activations))
-
-
-def _outputs(
-    config: CoreConfig, tensor: QuantTensor, streams: TileStreams, beats: np.ndarray, rows: int
-) -> np.ndarray:
-    """float32 [M, N] from the payload bits of result beats."""
-    m, lanes, columns = config.m, config.drain_columns, config.columns
-    dots_end = m * lanes * config.dot_bits
-    dots = unpack_fields(beats[:, :dots_end], config.dot_bits, True)
-    sums_end = dots_end + m * config.row_sum_bits
-    sums = unpack_fields(beats[:, dots_end:sums_end], config.row_sum_bits, True)
-    last = beats[:, sums_end].reshape(-1, config.drain_beats)
+    fields = result_fields(config, beats)
+    last = fields["last"].reshape(-1, config.drain_beats)
     if (last != (np.arange(config.drain_beats) == config.drain_beats - 1)).any():
         raise ToolError("the board's results are not in order: load its bitstream again")
-    # [results, m, columns]
-    dots = dots.reshape(-1, config.drain_beats, m, lanes).swapaxes(1, 2).reshape(-1, m, columns)
-    sums = sums.reshape(-1, config.drain_beats, m)[:, 0]
-    packed, n = streams.packed, len(tensor.codes)
-    padded = -(-n // columns) * columns
-    found = np.zeros((-(-rows // m) * m, padded), np.float32)
-    zero_points = np.zeros((padded, packed.zero_points.shape[1]), np.int64)
-    scales = np.zeros(zero_points.shape, np.float32)
-    minimums = np.zeros(zero_points.shape, np.float32)
-    zero_points[:n], scales[:n] = packed.zero_points, packed.scales
-    if tensor.minimums is not None:
-        minimums[:n] = tensor.minimums
-    for (tile, block, run), dot, row_sum in zip(streams.order, dots, sums, strict=True):
-        place = slice(tile * m, tile * m + m), slice(block * columns, (block + 1) * columns)
-        group = packed.steps.group[run]
-        of = place[1], group
-        whole = config.form.scale * dot - zero_points[of] * row_sum[:, None]
-        found[place] += scales[of] * whole.astype(np.float32)
-        found[place] += minimums[of] * row_sum[:, None].astype(np.float32)
-    return found[:rows, :n]
+    results = layout.collect(fields)
+    return combine(config, results, layout.packed, layout.tensor, np.float32)

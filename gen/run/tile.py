@@ -15,13 +15,8 @@ from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.verif.golden.expect import RunResults
 from lutcore.verif.golden.formats import encode, number_type
 from lutcore.verif.golden.outputs import combine
-from lutcore.verif.sim.job import (
-    Stalls,
-    TileJob,
-    check_activations,
-    received_results,
-    tile_job,
-)
+from lutcore.verif.sim.job import Stalls, tile_job
+from lutcore.verif.sim.layout import check_activations
 from lutcore.verif.sim.play import run_jobs
 from lutcore.verif.sim.simulator import build, check_simulator
 
@@ -239,15 +234,14 @@ def simulate(
     check_config(config)
     started = time.monotonic()
     check_simulator(simulator)
-    job: TileJob = tile_job(config, activations, tensor, order=order, stalls=stalls, seed=seed)
+    job = tile_job(config, activations, tensor, order=order, stalls=stalls, seed=seed)
     built = build(verilog(config), config.name, simulator, waves=waves is not None)
     dump = waves.with_suffix(f".{built.waves}") if waves else None
     (verdict,) = run_jobs(built, config, [job], waves_to=dump, received=True)
     results = values = None
     if verdict["beats"] == len(job.expected["last"]):
-        plain, ordered = tensor.without_order(activations)
-        results, packed = received_results(config, ordered, plain, verdict["received"], order)
-        values = combine(config, results, packed, plain)
+        results = job.layout.collect(verdict["received"])
+        values = combine(config, results, job.layout.packed, job.layout.tensor)
     return SimulationReport(
         design=config.name,
         config=config.to_dict(),

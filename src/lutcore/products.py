@@ -28,7 +28,7 @@ from lutcore.operands import Weights, activations_of, weights_of
 from lutcore.verif.golden.epilogue import core_outputs
 from lutcore.verif.golden.integers import integer_products
 from lutcore.verif.golden.outputs import outputs, run_products
-from lutcore.verif.sim.job import check_activations
+from lutcore.verif.sim.layout import check_activations
 
 #: What a product can be computed on; a tile alone has no instructions, which all but two need.
 PLACES = ("golden", "isa", "rtl", "board")

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.sim.fields import from_words, unpack_fields
+from lutcore.hdl.tile.drain import results_layout
+from lutcore.verif.sim.fields import from_words, result_fields
 
 
 @dataclass
@@ -26,26 +27,8 @@ class Verdict:
 
 
 def _split(config: CoreConfig, words: list[int]) -> dict[str, np.ndarray]:
-    """Fields of result beats, int64 [beats, ...] (floats as bit patterns)."""
-    m, columns = config.m, config.drain_columns
-    signed = not config.exact_floats
-    fields = [("dot", m * columns, config.dot_bits), ("row_sum", m, config.row_sum_bits)]
-    if config.block_scaled:
-        fields.append(("scale", m, config.exponent_bits + 1))
-    fields.append(("last", 1, 1))
-    flat = from_words(words, sum(count * bits for _, count, bits in fields))
-    parts, low = {}, 0
-    for name, count, bits in fields:
-        part = flat[:, low : low + count * bits]
-        low += count * bits
-        parts[name] = unpack_fields(part, bits, signed and name in ("dot", "row_sum"))
-    parts["dot"] = parts["dot"].reshape(-1, m, columns)
-    parts["last"] = parts["last"][:, 0]
-    if config.block_scaled:
-        scale = parts.pop("scale")
-        parts["invalid"] = scale >> config.exponent_bits
-        parts["exponent"] = scale & (1 << config.exponent_bits) - 1
-    return parts
+    width = results_layout(config, config.dot_bits).size
+    return result_fields(config, from_words(words, width))
 
 
 def judge(

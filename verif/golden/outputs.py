@@ -27,17 +27,24 @@ def outputs(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor) ->
 
 
 def combine(
-    config: CoreConfig, results: RunResults, packed: PackedWeights, tensor: QuantTensor
+    config: CoreConfig,
+    results: RunResults,
+    packed: PackedWeights,
+    tensor: QuantTensor,
+    real: type[np.floating] = np.float64,
 ) -> np.ndarray:
-    """Outputs float64 [M, N] of run results, golden or received; the tensor in its codes' order."""
-    total = np.zeros(results.dots.shape[:2])
+    """Outputs [M, N] of run results, golden or received, added run by run in the type ``real``.
+
+    The tensor is in its codes' own order.
+    """
+    total = np.zeros(results.dots.shape[:2], real)
     for run, (products, sums) in enumerate(run_products(config, results, packed)):
         group = packed.steps.group[run]
-        unit = np.ldexp(1.0, results.exponents[:, run] - config.scale_offset)
-        unit = np.where(results.invalid[:, run], np.nan, unit)
-        part = packed.scales[:, group].astype(np.float64) * products
+        unit = np.ldexp(real(1), results.exponents[:, run] - config.scale_offset)
+        unit = np.where(results.invalid[:, run], real(np.nan), unit)
+        part = packed.scales[:, group].astype(real) * products.astype(real)
         if tensor.minimums is not None:
-            part = part + tensor.minimums[:, group].astype(np.float64) * sums[:, None]
+            part = part + tensor.minimums[:, group].astype(real) * sums[:, None].astype(real)
         total += unit[:, None] * part
     return total
 

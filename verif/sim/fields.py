@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from lutcore.hdl.config.core import CoreConfig
+
 
 def pack_fields(values: np.ndarray, bits: int) -> np.ndarray:
     """Integers [..., fields] to two's-complement bits uint8 [..., fields * bits], low bit first."""
@@ -29,3 +31,27 @@ def from_words(words: list[int], width: int) -> np.ndarray:
     size = -(-width // 8)
     raw = np.frombuffer(b"".join(word.to_bytes(size, "little") for word in words), np.uint8)
     return np.unpackbits(raw.reshape(len(words), size), axis=-1, bitorder="little")[:, :width]
+
+
+def result_fields(config: CoreConfig, beats: np.ndarray) -> dict[str, np.ndarray]:
+    """Fields of a tile's result beats: payload bits [beats, bits] to int64 [beats, ...].
+
+    ``dot`` [m, drain_columns], ``row_sum`` [m], where results are block-scaled ``exponent`` and
+    ``invalid`` [m], and ``last``; floats as bit patterns.
+    """
+    m, columns = config.m, config.drain_columns
+    fields = [("dot", m * columns, config.dot_bits), ("row_sum", m, config.row_sum_bits)]
+    if config.block_scaled:
+        fields.append(("scale", m, config.exponent_bits + 1))
+    parts, low = {}, 0
+    for name, count, bits in [*fields, ("last", 1, 1)]:
+        signed = name in ("dot", "row_sum") and not config.exact_floats
+        parts[name] = unpack_fields(beats[:, low : low + count * bits], bits, signed)
+        low += count * bits
+    parts["dot"] = parts["dot"].reshape(-1, m, columns)
+    parts["last"] = parts["last"][:, 0]
+    if config.block_scaled:
+        scale = parts.pop("scale")
+        parts["invalid"] = scale >> config.exponent_bits
+        parts["exponent"] = scale & (1 << config.exponent_bits) - 1
+    return parts

@@ -10,7 +10,8 @@ from lutcore.gen.run.tile import as_format, random_activations
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import FLOATS, FORMATS, INTEGERS
 from lutcore.verif.golden.formats import number_type
-from lutcore.verif.sim.job import PLANE_ORDERS, Stalls, tile_job
+from lutcore.verif.sim.job import Stalls, tile_job
+from lutcore.verif.sim.layout import PLANE_ORDERS
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,8 @@ import pytest
 
 from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.sim.job import PLANE_ORDERS, Stalls, tile_job
+from lutcore.verif.sim.job import Stalls, tile_job
+from lutcore.verif.sim.layout import PLANE_ORDERS
 
 pytestmark = pytest.mark.slow
 
