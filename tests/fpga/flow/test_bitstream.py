@@ -27,7 +27,7 @@ from lutcore.gen.emit.rtl import component_rtlil
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.board]
 
 BOARD = BOARDS["icebreaker"]
 #: Three units, so that it is built in seconds; tests that build it share the cache.

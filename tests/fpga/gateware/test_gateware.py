@@ -20,7 +20,7 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS
 from lutcore.verif.sim.simulator import verilator_root
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.board]
 
 DIVISOR = 4
 SIZE = 4096

@@ -25,7 +25,7 @@ from lutcore.verif.golden.integers import mpgemm
 from lutcore.verif.samples.cores import SMALL_CORES
 from lutcore.verif.sim.native import build_native
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.board]
 
 #: Nearly the fastest that the chip takes, where every time is several cycles, with CAS latency 3.
 FAST = SdramTiming.at(SDRAM_16M_16, 133)

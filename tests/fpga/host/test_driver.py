@@ -32,7 +32,7 @@ from lutcore.verif.golden.integers import mpgemm
 from lutcore.verif.samples.cores import SMALL_CORES
 from lutcore.verif.samples.networks import bert
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.board]
 
 CONFIG = SMALL_CORES["w4a8"]
 #: A byte in a hundred is lost, doubled or changed.

@@ -13,6 +13,8 @@ from lutcore.fpga.link.frame_length import FrameLength
 from lutcore.fpga.link.pending import Pending
 from lutcore.fpga.link.protocol import FRAME_WORDS, SEQUENCE, Kind, Request, Status, Unwrapper, wrap
 
+pytestmark = pytest.mark.board
+
 #: Seconds that a byte takes on the line, and bytes that are on their way for so long each way.
 BYTE, LATENCY = 1e-5, 150
 MEMORY = 1 << 16

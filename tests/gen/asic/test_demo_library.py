@@ -23,7 +23,7 @@ from lutcore.gen.tools.opensta import run_sta
 from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asic]
 
 TEXT = DEMO_CELLS.read_text()
 LIBRARY = parse(DEMO_CELLS.read_bytes(), "demo")

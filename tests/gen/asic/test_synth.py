@@ -22,7 +22,7 @@ from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import Stalls, tile_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asic]
 
 TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")
 CELLS = NEUTRAL_CELLS.read_text()

@@ -19,6 +19,8 @@ from lutcore.gen.asic.sizing import Sizer
 from lutcore.gen.asic.timing import Timing
 from lutcore.gen.tools.netlist import Bit, Json, new_cell
 
+pytestmark = pytest.mark.asic
+
 #: Load of a wire by sinks: 0.5 for the first, 1 for each further one.
 _WIRES = """
   default_wire_load : "w";

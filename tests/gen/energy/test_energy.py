@@ -26,7 +26,7 @@ from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import tile_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asic]
 
 TINY = CoreConfig(
     m=1, n=4, k=2, lookups=2, table_form="subset", zero_points="external", group_size=64, max_k=2048

@@ -26,7 +26,7 @@ from lutcore.gen.study.studies import STUDIES, chosen
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asic]
 
 TINY = CoreConfig(m=1, n=2, k=2, max_weight_bits=1, group_size=8, max_k=64)
 POINTS = [Point(config=TINY.replace(n=n)) for n in range(1, 7)]

@@ -22,7 +22,7 @@ from lutcore.gen.explore.space import Space, load_space
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import PRESETS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asic]
 
 EXAMPLE = example("space.toml")
 
