@@ -145,7 +145,7 @@ class Sequencer(wiring.Component):
         m = Module()
         m.submodules.decoder = decoder = Decoder(self._config)
         registers = Array(Signal(ADDRESS_BITS, name=f"r{i}") for i in range(REGISTERS))
-        at = _Progress()
+        at, loops = _Progress(), _Loops()
         at_rest = Signal()
         byte_shift = BYTES.bit_length() - 1
         m.d.comb += [
@@ -168,7 +168,7 @@ class Sequencer(wiring.Component):
             m.d.sync += at.quiet.eq(0)
         with m.Switch(at.state):
             with m.Case(State.IDLE), m.If(self.start):
-                self._start(m, at, registers)
+                self._start(m, at, registers, loops)
             with m.Case(State.FETCH):
                 self._fetch(m, at)
             with m.Case(State.FETCHING), m.If(at_rest):
@@ -183,13 +183,13 @@ class Sequencer(wiring.Component):
                 with m.If(decoder.cause != Cause.NONE):
                     self._end(m, at, decoder.cause, at.here)
                 with m.Else():
-                    self._execute(m, at, decoder, registers)
+                    self._execute(m, at, decoder, registers, loops)
             with m.Case(State.DRAIN), m.If(at.still):
                 m.d.sync += at.state.eq(State.IDLE)
         self._break_off(m, at)
         return m
 
-    def _start(self, m: Module, at: _Progress, registers: Array) -> None:
+    def _start(self, m: Module, at: _Progress, registers: Array, loops: _Loops) -> None:
         """A new program: all as after a reset."""
         m.d.comb += self.clear.eq(1)
         m.d.sync += [
@@ -197,6 +197,7 @@ class Sequencer(wiring.Component):
             self.cause.eq(Cause.NONE),
             self.address.eq(0),
             at.state.eq(State.FETCH),
+            loops.depth.eq(0),  # a program may have ended within one
             *(register.eq(0) for register in registers),
         ]
 
@@ -246,12 +247,11 @@ class Sequencer(wiring.Component):
             m.d.comb += self.loads.valid.eq(1)
             m.d.sync += [at.quiet.eq(0), at.state.eq(State.FETCHING)]
 
-    def _execute(self, m: Module, at: _Progress, decoder: Decoder, registers: Array) -> None:
+    def _execute(
+        self, m: Module, at: _Progress, decoder: Decoder, registers: Array, loops: _Loops
+    ) -> None:
         """Execute what can be at once; the rest waits until engines are done or can do no more."""
         waits = Signal()
-        loops = _Loops()
-        with m.If(self.clear):
-            m.d.sync += loops.depth.eq(0)
         fields = {
             i.name: {n: _bits(decoder.word, f) for n, f in i.by_name.items()} for i in CONTROL
         }

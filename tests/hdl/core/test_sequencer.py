@@ -1,5 +1,7 @@
 """Programs through the sequencer, with engines that only say yes, against an interpreter."""
 
+import itertools
+
 import pytest
 
 from lutcore.compiler.program.assembler import assemble
@@ -38,41 +40,63 @@ PROGRAMS["loops"][0].extend(["end", "end", "halt"])
 START = 1 << 16
 
 
+async def _play(ctx, dut, name):
+    """Run a program to its end; returns its loads, its cause and the address of that."""
+    words = assemble("\n".join(PROGRAMS[name][0]))
+    for port, value in ((dut.program, START), (dut.length, len(words)), (dut.start, 1)):
+        ctx.set(port, value)
+    for port in (dut.still, dut.empty):
+        ctx.set(port, 1)
+    await ctx.tick()
+    ctx.set(dut.start, 0)
+    found, ready = [], 1
+    for _ in range(400):
+        ctx.set(dut.loads.ready, ready)
+        names = (
+            *(dut.loads.valid, dut.loads.payload),
+            *(dut.fetch_enable, dut.fetch_address, dut.busy),
+        )
+        *_, valid, load, fetch, address, busy = await ctx.tick().sample(*names)
+        if valid and ready:
+            found.append((load.operands.target, load.operands.mem, load.operands.rows))
+            ready = name != "a wait for ever"
+        if fetch:
+            ctx.set(dut.fetch_data, words[address // 16] if address // 16 < len(words) else 0)
+        if not busy:
+            return found, (ctx.get(dut.cause), ctx.get(dut.address))
+    raise AssertionError(f"{name} does not end")
+
+
+def _check(name, found, end):
+    _, loads, cause, place = PROGRAMS[name]
+    assert found == [(3, START, 1), *((0, *load) for load in loads)], name
+    assert end == (cause, START + 16 * place if cause else 0), name
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs(name):
-    lines, loads, cause, place = PROGRAMS[name]
-    words, dut, found, ends = assemble("\n".join(lines)), Sequencer(SMALL_CORES["w4a8"]), [], []
+    dut, results = Sequencer(SMALL_CORES["w4a8"]), []
 
     async def run(ctx):
-        for port, value in ((dut.program, START), (dut.length, len(words)), (dut.start, 1)):
-            ctx.set(port, value)
-        for port in (dut.still, dut.empty):
-            ctx.set(port, 1)
-        await ctx.tick()
-        ctx.set(dut.start, 0)
-        ready = 1
-        for _ in range(400):
-            ctx.set(dut.loads.ready, ready)
-            names = (
-                dut.loads.valid,
-                dut.loads.payload,
-                dut.fetch_enable,
-                dut.fetch_address,
-                dut.busy,
-            )
-            *_, valid, load, fetch, address, busy = await ctx.tick().sample(*names)
-            if valid and ready:
-                found.append((load.operands.target, load.operands.mem, load.operands.rows))
-                ready = name != "a wait for ever"
-            if fetch:
-                ctx.set(dut.fetch_data, words[address // 16] if address // 16 < len(words) else 0)
-            if not busy:
-                ends.append((ctx.get(dut.cause), ctx.get(dut.address)))
-                break
+        results.append(await _play(ctx, dut, name))
 
     simulate(dut, run)
-    assert found == [(3, START, 1), *((0, *load) for load in loads)]
-    assert ends == [(cause, START + 16 * place if cause else 0)]
+    _check(name, *results[0])
+
+
+def test_a_program_leaves_nothing_to_the_next():
+    """Whatever ended before, in a loop or not, each program does what it does after a reset."""
+    dut, played = Sequencer(SMALL_CORES["w4a8"]), []
+
+    async def run(ctx):
+        for before, name in itertools.product(PROGRAMS, PROGRAMS):
+            await _play(ctx, dut, before)
+            played.append((name, *await _play(ctx, dut, name)))
+
+    simulate(dut, run)
+    assert len(played) == len(PROGRAMS) ** 2
+    for result in played:
+        _check(*result)
 
 
 @pytest.mark.parametrize("kind", ["fault", "abort"])
