@@ -9,7 +9,11 @@ from lutcore.hdl.config.formats import FP16, FP32
 
 def cases(count=16):
     """Values of ``a[4]``, ``b[4]`` (FP16) and ``c`` (FP32); few, as these units simulate slowly."""
-    chance, found = random.Random(0), []
+    one, minus = 0x3C00, 0x8000
+    # x - x is +0 whatever comes first, and only a sum of -0 alone is -0.
+    found = [([a, one, minus, minus], [one] * 4, 1 << 31) for a in (minus | one, minus)]
+    found.append(([minus] * 4, [one] * 4, 1 << 31))
+    chance = random.Random(0)
     halves, singles = plain.patterns(FP16, 60), plain.patterns(FP32, 60)
     near = [s << 15 | e << 10 | f for s in (0, 1) for e in (14, 15, 16) for f in (0, 1, 0x3FF)]
     for number in range(count):

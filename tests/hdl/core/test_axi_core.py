@@ -55,6 +55,7 @@ def test_a_program():
             await ctx.tick()
             if ctx.get(dut.irq):
                 break
+        assert ctx.get(dut.irq)
         assert [await read(ctx, r) for r in (STATUS, IRQ_STATUS, SLICES)] == [0, 1, 16]
         await write(ctx, IRQ_STATUS, 1)
         assert not ctx.get(dut.irq)

@@ -86,6 +86,7 @@ def test_a_program_begins_counts_and_ends(dut):
         host = Host(dut)
         await host.write(ctx, 0x14, 5)
         await host.write(ctx, 8, 1)
+        await host.read(ctx, 0x10, 0)
         ctx.set(dut.busy, 1)
         ctx.set(dut.counts, 0b10)
         await ctx.tick().repeat(7)
