@@ -9,7 +9,6 @@ import pytest
 from amaranth.hdl import Cat, Const, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.sim import Simulator
 
 import lutcore.hdl.floats.add
 import lutcore.hdl.floats.numbers
@@ -18,10 +17,12 @@ from lutcore.hdl.config.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, 
 from lutcore.hdl.floats.add import FloatAdder
 from lutcore.hdl.floats.convert import FloatConverter, IntegerToFloat
 from lutcore.hdl.floats.multiply import FloatMultiplier
+from lutcore.verif.bench import contexts
+from lutcore.verif.bench.contexts import evaluate
 from lutcore.verif.campaigns import floats as float_campaign
 from lutcore.verif.golden import formats as float_reference
 
-pytestmark = pytest.mark.slow
+slow = pytest.mark.slow  # the campaign is compiled
 
 SLICE = [
     "add fp8-e4m3",
@@ -49,19 +50,8 @@ each_format = pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
 
 def simulate(component, *cases):
     """Results of a combinational unit for tuples of operands."""
-    results = []
-
-    async def bench(ctx):
-        for case in cases:
-            for port, operand in zip("ab", case, strict=False):
-                ctx.set(getattr(component, port), operand)
-            results.append(ctx.get(component.result))
-
-    simulator = Simulator(component)
-    simulator.add_testbench(bench)
-    simulator.run()
-    assert len(results) == len(cases)
-    return results
+    ports = [getattr(component, port) for port in "ab"[: len(cases[0])]]
+    return [result for (result,) in evaluate(component, ports, [component.result], cases)]
 
 
 def special_values(format):
@@ -279,10 +269,7 @@ def test_a_pipeline_delays_the_same_results(make, depth):
             results.append(ctx.get(component.result))
             await ctx.tick()
 
-    simulator = Simulator(component)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    contexts.simulate(component, bench)
     assert results[depth:] == expected
 
 
@@ -310,6 +297,7 @@ def test_impossible_integer(bits):
 # Campaign -----------------------------------------------------------------------------------------
 
 
+@slow
 @pytest.mark.parametrize("name", SLICE)
 def test_slice_of_the_campaign(name):
     outcome = float_campaign.check(UNITS[name], float_campaign.SLICE)
@@ -317,6 +305,7 @@ def test_slice_of_the_campaign(name):
     assert outcome.sets >= 1 << 16
 
 
+@slow
 @pytest.mark.parametrize("operation", ["add", "multiply"])
 def test_any_split_of_the_bits(operation, monkeypatch):
     e3m4 = FloatFormat("fp8-e3m4", 3, 4)
@@ -337,6 +326,7 @@ FAULTS = {
 }
 
 
+@slow
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", ["add fp8-e4m3", "multiply fp16"])
 def test_the_campaign_notices_a_fault(name, fault, monkeypatch):
@@ -346,6 +336,7 @@ def test_the_campaign_notices_a_fault(name, fault, monkeypatch):
     assert ", not 0x" in outcome.example
 
 
+@slow
 def test_the_campaign_notices_a_lost_sticky_bit(monkeypatch):
     def without_sticky(m, value, amount, sticky, name):
         return Cat(
@@ -356,6 +347,7 @@ def test_the_campaign_notices_a_lost_sticky_bit(monkeypatch):
     assert float_campaign.check(UNITS["add fp16"], float_campaign.SLICE).mismatches > 0
 
 
+@slow
 def test_exit_status(monkeypatch, capsys):
     assert float_campaign.main(["add", "e4m3"]) == 0
     assert "65,536" in capsys.readouterr().out
