@@ -89,4 +89,5 @@ def pairs(f, count=30):
     sign = 1 << f.exponent_bits + f.fraction_bits
     corners = [(a, b) for a in values[:18] for b in values[:18]]
     opposites = [(a, a ^ sign ^ chance.getrandbits(2)) for a in values]
-    return chance.sample(corners, 120) + opposites + list(zip(values, values[9:] + values[:9], strict=True))
+    neighbours = zip(values, values[9:] + values[:9], strict=True)
+    return [*chance.sample(corners, 120), *opposites, *neighbours]
