@@ -8,6 +8,8 @@ import enum
 import functools
 from dataclasses import dataclass, field
 
+from lutcore.errors import InputError
+
 #: Version of the encoding, which the core's identity register shows.
 VERSION = 3
 BITS = 128
@@ -101,9 +103,24 @@ class Field:
         negative = self.kind == "signed" and value >> self.bits - 1
         return value - (1 << self.bits) if negative else value
 
+    @property
+    def mask(self) -> int:
+        """Its bits in an instruction word."""
+        return (1 << self.bits) - 1 << self.low
+
     def insert(self, value: int) -> int:
-        """Instruction word with nothing but this field."""
-        return (value & (1 << self.bits) - 1) << self.low
+        """Instruction word with nothing but this field; its bits decide what it takes.
+
+        Raises
+        ------
+        InputError
+            The value does not fit them.
+        """
+        least = -(1 << self.bits - 1) if self.kind == "signed" else 0
+        most = least + (1 << self.bits) - 1
+        if not least <= value <= most:
+            raise InputError(f"{self.name} must be in {least}..{most}, not {value}")
+        return value << self.low & self.mask
 
 
 @dataclass(frozen=True)

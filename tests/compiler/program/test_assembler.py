@@ -25,7 +25,7 @@ def test_text_and_bytes_give_the_same_words_back(program):
 
 def test_fields_do_not_overlap():
     for instruction in BY_NAME.values():
-        masks = [field.insert(-1) for field in instruction.fields]
+        masks = [field.mask for field in instruction.fields]
         assert sum(masks) + 0xFF == instruction.mask
 
 

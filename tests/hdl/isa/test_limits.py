@@ -71,7 +71,7 @@ def test_each_limit_is_enforced_on_both_sides(core):
         width = (1 << lmma.by_name[name].range[1].bit_length()) - 1
         for value in (bounds[0] - 1, bounds[0], bounds[1], bounds[1] + 1):
             if 0 <= value <= width:
-                word = lmma.encode(lowest) & ~lmma.by_name[name].insert(width)
+                word = lmma.encode(lowest) & ~lmma.by_name[name].mask
                 cause = examine(word | lmma.by_name[name].insert(value), config).cause
                 legal = bounds[0] <= value <= bounds[1]
                 assert (cause is Cause.NONE) == legal, (name, value)

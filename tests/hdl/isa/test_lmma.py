@@ -46,6 +46,19 @@ def test_words(name):
         assert instruction.decode(word) == fields and instruction.mask == mask
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_what_does_not_fit_a_field_is_refused(name):
+    """It would be another value, or one of a neighbour."""
+    for field, bits in zip(BY_NAME[name].fields, LAYOUTS[name][1], strict=True):
+        low = -(1 << bits - 1) if field.kind == "signed" else 0
+        high = low + (1 << bits) - 1
+        assert field.insert(low) | field.insert(high) <= field.mask
+        for value in (low - 1, high + 1):
+            message = rf"^{field.name} must be in {low}\.\.{high}, not {value}$"
+            with pytest.raises(ValueError, match=message):
+                BY_NAME[name].encode({field.name: value})
+
+
 def test_no_instruction_is_missing_here():
     assert list(LAYOUTS) == list(BY_NAME)
 
