@@ -74,6 +74,7 @@ app.command()(performance.performance)
 app.command()(studies.study)
 app.command()(studies.explore)
 app.command()(demo.demo)
+app.add_typer(tools.commands, name="cache")
 app.command()(tools.doctor)
 
 

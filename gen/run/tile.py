@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lutcore.arrays import read_array
 from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
@@ -134,25 +135,24 @@ def load_activations(
     the format; so they do with a float ``.npy``.
     """
     entry = f"{tensor.name}/float" if config.is_float else tensor.name
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read activations {path}: {error}") from error
-    if isinstance(loaded, np.lib.npyio.NpzFile):
-        if entry not in loaded.files:
+
+    def judge(shape: tuple[int, ...], dtype: np.dtype) -> None:
+        if len(shape) != 2 or shape[1] != tensor.shape[1] or dtype.kind not in "iufV":
             raise InputError(
-                f"{path}: no activations {entry!r}; there are: {', '.join(loaded.files)}"
+                f"{path}: activations must be a matrix [M, {tensor.shape[1]}] of numbers, "
+                f"not {dtype} {list(shape)}"
             )
-        loaded = loaded[entry]
+        if rows > shape[0]:
+            raise InputError(f"--rows {rows}: {path} has only {shape[0]} rows")
+
+    loaded = read_array(path, entry, rows, judge)
     if config.is_float and loaded.dtype.kind == "f":
         loaded = as_format(loaded, config)
     try:
         check_activations(config, loaded, tensor.shape[1])
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    if rows > len(loaded):
-        raise InputError(f"--rows {rows}: {path} has only {len(loaded)} rows")
-    return loaded[: rows or None]
+    return loaded
 
 
 def load_problem(

@@ -9,17 +9,21 @@ import functools
 import gzip
 import hashlib
 import json
+import logging
 import os
 import sys
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from lutcore.errors import InputError
+from lutcore.version import __version__
 
+_log = logging.getLogger("lutcore")
 _ROOT = Path(__file__).parent
 
 
@@ -115,27 +119,53 @@ def entry(kind: str, name: str) -> Path:
 
 
 def load(path: Path) -> Any:
-    """A stored value, or None: it is not there yet, or damaged."""
-    with contextlib.suppress(OSError, EOFError, ValueError, zlib.error):
-        return json.loads(gzip.decompress(path.read_bytes()))
-    return None
+    """A stored value, or None: it is not there yet, or damaged, which is said."""
+    try:
+        head, _, text = gzip.decompress(path.read_bytes()).partition(b"\n")
+        facts = json.loads(head)
+        if (facts["size"], facts["sha256"]) != (len(text), hashlib.sha256(text).hexdigest()):
+            raise ValueError("its digest differs")
+        value = json.loads(text)
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+        _log.warning("%s is damaged (%s): its result is computed again", path, error)
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return value
 
 
 def store(path: Path, value: Any) -> None:
-    """Write a value, whole or not at all.
+    """Write a value, whole or not at all, with its size, its digest and our version.
 
     Raises
     ------
     InputError
         The cache cannot be written.
     """
+    text = json.dumps(value).encode()
+    facts = {"version": __version__, "size": len(text), "sha256": hashlib.sha256(text).hexdigest()}
+    content = gzip.compress(json.dumps(facts).encode() + b"\n" + text)
+    with writable(path.parent), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        partial = Path(scratch) / path.name
+        partial.write_bytes(content)
+        os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """A folder of the cache, made if need be, while something is written there.
+
+    Raises
+    ------
+    InputError
+        It cannot be written.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as scratch:
-            partial = Path(scratch) / path.name
-            partial.write_bytes(gzip.compress(json.dumps(value).encode()))
-            os.replace(partial, path)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise InputError(
-            f"cannot write the cache {path.parent}: {error.strerror}: set LUTCORE_CACHE"
+            f"cannot write the cache {folder}: {error.strerror or error}: set LUTCORE_CACHE"
         ) from error

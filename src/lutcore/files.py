@@ -1,40 +1,196 @@
-"""Files that appear whole or not at all, and tables that are written into documents."""
+"""Files that appear whole or not at all, and that replace nothing but what we wrote before.
+
+A file is written without a name, and gets its name when it is complete: whatever ends the program,
+nothing unfinished stays. In folders of users ``.lutcore.json`` says what wrote each file, so that
+the same command replaces it, and what somebody else wrote or changed is never lost.
+"""
 
 import contextlib
+import errno
+import fcntl
+import hashlib
 import importlib.resources
+import io
+import json
 import os
 import re
-import tempfile
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from lutcore.errors import InputError
 
+#: Who wrote the files of a folder.
+LEDGER = ".lutcore.json"
+#: File systems and kernels without unnamed files answer so.
+_NO_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
-def write_files(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
-    """Write files, text as UTF-8, into ``folder``, making it if need be: all of them, or none.
+
+class _Unfinished:
+    """A file without a name in its future folder; with one, where the file system needs it."""
+
+    def __init__(self, folder: Path):
+        self._folder, self._name = folder, folder / f".partial-{secrets.token_hex(8)}"
+        self._named = False
+        try:
+            handle = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            if error.errno not in _NO_UNNAMED or not folder.is_dir():
+                raise
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+            handle, self._named = os.open(self._name, flags, 0o666), True
+        self.file: io.BufferedRandom = os.fdopen(handle, "w+b")
+
+    def digest(self) -> str:
+        """Of its content."""
+        self.file.flush()
+        self.file.seek(0)
+        return hashlib.file_digest(self.file, "sha256").hexdigest()
+
+    def finish(self, name: str) -> None:
+        """Give it its name, in place of what had it."""
+        self.file.flush()
+        if not self._named:
+            source = f"/proc/self/fd/{self.file.fileno()}"
+            # A folder's number, which an absolute path does not need, has Python follow the link.
+            os.link(source, self._name, src_dir_fd=self.file.fileno(), follow_symlinks=True)
+            self._named = True
+        os.replace(self._name, self._folder / name)
+        self._named = False
+
+    def close(self) -> None:
+        """Forget it, unless it is finished."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        if self._named:
+            with contextlib.suppress(OSError):
+                self._name.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path, by: str = "", force: bool = False) -> Iterator[BinaryIO]:
+    """A file to write to, which stands at ``path`` once the block has ended without an error.
+
+    Parameters
+    ----------
+    by : str
+        The command and what its result depends on; without it anything at ``path`` is replaced.
+    force : bool
+        Replace what others wrote, too.
 
     Raises
     ------
     InputError
-        The folder cannot be made or written.
+        It cannot be written, or somebody else's file is there.
     """
+    with _told(path), _open_folder(path.parent) as ledger:
+        unfinished = _Unfinished(path.parent)
+        try:
+            yield unfinished.file
+            ledger.take({path.name: unfinished}, by, force)
+        finally:
+            unfinished.close()
+
+
+def write_files(
+    folder: Path, files: Mapping[str, str | bytes], by: str = "", force: bool = False
+) -> list[Path]:
+    """Write files, text as UTF-8, into ``folder``, making it if need be: all of them, or none.
+
+    Parameters and errors are those of :func:`writing`.
+    """
+    made = False
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as scratch:
-            for name, content in files.items():
-                data = content.encode() if isinstance(content, str) else content
-                (Path(scratch) / name).write_bytes(data)
-            for name in files:
-                os.replace(Path(scratch) / name, folder / name)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # only if it was made here and stayed empty
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"cannot write to {folder}: {reason}: choose another folder with -o"
-        ) from error
+        with _told(folder):
+            made = not folder.exists()
+            folder.mkdir(parents=True, exist_ok=True)
+            with _open_folder(folder) as ledger, contextlib.ExitStack() as stack:
+                written = {}
+                for name, content in files.items():
+                    data = content.encode() if isinstance(content, str) else content
+                    written[name] = _Unfinished(folder)
+                    stack.callback(written[name].close)
+                    written[name].file.write(data)
+                ledger.take(written, by, force)
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError, ValueError):
+                folder.rmdir()  # only if it was made here and stayed empty
+        raise
     return [folder / name for name in files]
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        told = f"cannot write to {path}: {reason}: choose another place with -o"
+        raise InputError(told) from error
+
+
+class _Ledger:
+    """Who wrote the files of a folder, as :data:`LEDGER` has it."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        try:
+            self._files = json.loads((folder / LEDGER).read_text(encoding="utf-8"))["files"]
+            self._files = {name: dict(entry) for name, entry in self._files.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            self._files = {}
+
+    def take(self, written: Mapping[str, _Unfinished], by: str, force: bool) -> None:
+        """Name all files, once nobody else's is in the way."""
+        for name, unfinished in written.items():
+            unfinished.file.flush()
+            if by and not force:
+                self._check(name, by, unfinished)
+        if by:
+            for name, unfinished in written.items():
+                self._files[name] = {"by": by, "sha256": unfinished.digest()}
+        for name, unfinished in written.items():
+            unfinished.finish(name)
+        if by and written:
+            ledger = _Unfinished(self._folder)
+            try:
+                facts: dict[str, Any] = {"schema": 1, "files": dict(sorted(self._files.items()))}
+                ledger.file.write(json.dumps(facts, indent=1).encode() + b"\n")
+                ledger.finish(LEDGER)
+            finally:
+                ledger.close()
+
+    def _check(self, name: str, by: str, unfinished: _Unfinished) -> None:
+        path, entry = self._folder / name, self._files.get(name, {})
+        if not path.is_symlink() and not path.exists():
+            return
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            found = ""
+        if found == unfinished.digest() or (entry.get("by") == by and entry["sha256"] == found):
+            return
+        why = "it is not of this program"
+        if "by" in entry:
+            why = f"it is of '{entry['by']}'" if entry["by"] != by else "it was changed by hand"
+        raise InputError(f"{path} is in the way, {why}: give --force, or another place with -o")
+
+
+@contextlib.contextmanager
+def _open_folder(folder: Path) -> Iterator[_Ledger]:
+    """A folder's ledger, while no other process of ours writes there."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield _Ledger(folder)
+    finally:
+        os.close(handle)
 
 
 def example(name: str) -> Path:

@@ -132,8 +132,8 @@ def test_bad_activation_files_are_named(tmp_path):
     tensor = ("simulate", "w2a8", "--model", MODEL, "--tensor", "blk.0.ffn_down.weight")
     for name, message in (
         ("wide.npy", "activations must be int8 (-128..127), not 300 at row 0, column 0"),
-        ("junk.npy", "cannot read activations"),
-        ("other.npz", "no activations 'blk.0.ffn_down.weight'; there are: other"),
+        ("junk.npy", "is no array of NumPy, or damaged"),
+        ("other.npz", "no array 'blk.0.ffn_down.weight'; there are: other"),
     ):
         result = lutcore(*tensor, "--activations", tmp_path / name)
         assert (result.returncode, result.stderr.count("\n")) == (2, 1)
@@ -255,8 +255,8 @@ def test_old_spellings_work_and_say_the_new_ones(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["missing.npz"], "cannot read program missing.npz"),
-        ([Path(__file__)], "is no program of this version"),
+        (["missing.lut"], "cannot read missing.lut"),
+        ([Path(__file__)], "is no program: make it with lutcore matrix compile"),
     ],
 )
 def test_run_says_what_is_wrong(arguments, message):

@@ -1,13 +1,10 @@
 """Simulations driven from C++: model and harness in one program, cached by content."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
-from lutcore import cache, tools
+from lutcore import builds, cache, tools
 from lutcore.verif.sim.simulator import tool_versions, verilator_environment
 
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
@@ -48,27 +45,23 @@ def build_native(
     compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
     flow = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
     recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *flow]
-    folder = cache.folder() / "native" / cache.key(__name__, *recipe)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    program = folder / top
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "done").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            for name, text in (headers | {f"{top}.v": verilog}).items():
-                (folder / name).write_text(text)
-            root = _translate(folder, top, options, environment)
-            # One translation unit: most of the time goes into reading Verilator's headers.
-            parts = [*sorted(folder.glob(f"V{top}*.cpp")), harness]
-            everything = folder / "everything.cpp"
-            everything.write_text("".join(f'#include "{part}"\n' for part in parts))
-            macros = [f"-D{definition}" for definition in definitions]
-            includes = [f"-I{folder}", *_includes(root)]
-            command = ["g++", *compiler, *macros, *includes, "-o", str(program)]
-            command += [str(everything), *_runtime(root), "-pthread"]
-            tools.run("g++", command, environment=environment)
-            (folder / "done").touch()
-    return program
+
+    def make(folder: Path) -> None:
+        for name, text in (headers | {f"{top}.v": verilog}).items():
+            (folder / name).write_text(text)
+        root = _translate(folder, top, options, environment)
+        # One translation unit: most of the time goes into reading Verilator's headers.
+        parts = [*sorted(folder.glob(f"V{top}*.cpp")), harness]
+        everything = folder / "everything.cpp"
+        everything.write_text("".join(f'#include "{part}"\n' for part in parts))
+        macros = [f"-D{definition}" for definition in definitions]
+        includes = [f"-I{folder}", *_includes(root)]
+        command = ["g++", *compiler, *macros, *includes, "-o", str(folder / top)]
+        command += [str(everything), *_runtime(root), "-pthread"]
+        tools.run("g++", command, environment=environment)
+        builds.keep_programs(folder)
+
+    return builds.built("native", cache.key(__name__, *recipe), make) / top
 
 
 def _translate(
@@ -88,15 +81,13 @@ def _includes(root: str) -> list[str]:
 
 def _runtime(root: str) -> list[str]:
     """Object files of Verilator's own runtime, compiled once for all designs."""
-    folder = cache.folder() / "native" / f"runtime-{cache.key(__name__, root, *tool_versions())}"
-    objects = [folder / f"{part}.o" for part in ("verilated", "verilated_threads")]
-    with FileLock(f"{folder}.lock"):
-        folder.mkdir(exist_ok=True)
-        for target in objects:
-            if not target.exists():
-                source = f"{root}/include/{target.stem}.cpp"
-                partial_target = target.with_suffix(".partial")
-                options = [_STANDARD, "-O1", *_includes(root), "-c", source]
-                tools.run("g++", ["g++", *options, "-o", str(partial_target)])
-                partial_target.rename(target)
-    return [str(target) for target in objects]
+    parts = ("verilated", "verilated_threads")
+
+    def make(folder: Path) -> None:
+        for part in parts:
+            source = f"{root}/include/{part}.cpp"
+            command = ["g++", _STANDARD, "-O1", *_includes(root), "-c", source]
+            tools.run("g++", [*command, "-o", str(folder / f"{part}.o")])
+
+    folder = builds.built("native-runtime", cache.key(__name__, root, *tool_versions()), make)
+    return [str(folder / f"{part}.o") for part in parts]

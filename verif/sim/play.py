@@ -14,9 +14,9 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from lutcore.errors import InputError, ToolError
+from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.sim.simulator import Build, environment, log_tail
+from lutcore.verif.sim.simulator import Build, environment, failed
 
 #: The module with the cocotb test of a tile.
 TILE_BENCH = "lutcore.verif.bench.tile"
@@ -102,12 +102,12 @@ def _verdicts(
     """The bench's verdicts, which must agree with cocotb's results."""
     verdicts, results, log = (folder / n for n in ("verdicts.json", "results.xml", "run.log"))
     if not verdicts.exists() or not results.exists():
-        raise ToolError(f"{built.simulator} did not finish: {log_tail(log)}") from failure
+        raise failed(f"{built.simulator} simulation", log) from failure
     found = json.loads(verdicts.read_text())
-    tests, failed = get_results(results)
-    agrees = bool(failed) == any(verdict["mismatches"] for verdict in found)
+    tests, bad = get_results(results)
+    agrees = bool(bad) == any(verdict["mismatches"] for verdict in found)
     if tests != 1 or len(found) != jobs or not agrees:
-        raise ToolError(f"{built.simulator} gave no clear verdict: {log_tail(log)}")
+        raise failed(f"{built.simulator} simulation without a clear verdict", log)
     return found
 
 

@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cocotb_tools.runner import get_runner
-from filelock import FileLock
 
-from lutcore import cache, tools
+from lutcore import builds, cache, tools
 from lutcore.errors import InputError, ToolError
 from lutcore.machine import check_platform
 
@@ -135,23 +135,27 @@ def build(
     if waves:
         trace = wave_format() if simulator == "verilator" else "fst"
     recipe = [verilog, top, simulator, str(trace), str(optimised), *_VERILATOR_FLAGS]
-    folder = cache.folder() / "sim" / cache.key(__name__, *recipe, *tool_versions())
-    result = Build(folder, simulator, top, trace, optimised)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot write the cache {folder.parent}: {error.strerror}: set LUTCORE_CACHE"
-        ) from error
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "done").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            source = folder / f"{top}.v"
+    name = cache.key(__name__, *recipe, *tool_versions())
+
+    def make(folder: Path) -> None:
+        with _plain(folder) as place:
+            source = place / f"{top}.v"
             source.write_text(verilog)
-            _compile(result, source)
-            (folder / "done").touch()
-    return result
+            _compile(Build(place, simulator, top, trace, optimised), source)
+            builds.keep_programs(place)
+
+    return Build(builds.built("sim", name, make), simulator, top, trace, optimised)
+
+
+@contextlib.contextmanager
+def _plain(folder: Path) -> Iterator[Path]:
+    """A folder to build in whose path has no blank, which make cannot take."""
+    if not re.search(r"\s", str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
+        yield Path(scratch)
+        shutil.copytree(scratch, folder, dirs_exist_ok=True)
 
 
 def _compile(target: Build, source: Path) -> None:
@@ -165,11 +169,11 @@ def _compile(target: Build, source: Path) -> None:
         if target.waves == "fst":
             flags.append("--trace-fst")
     log = target.folder / "build.log"
-    runtime = cache.folder() / "runtime" / cache.key(__name__, str(target.waves), *tool_versions())
-    if target.simulator == "verilator" and runtime.exists():
+    runtime = cache.key(__name__, str(target.waves), *tool_versions())
+    if target.simulator == "verilator" and (compiled := builds.whole("runtime", runtime)):
         later = time.time() + 600  # make compares it with a makefile that is still to be written
-        for compiled in runtime.glob(_RUNTIME):  # Verilator's own runtime: most of a build's time
-            os.utime(shutil.copy(compiled, target.folder), (later, later))
+        for part in compiled.glob(_RUNTIME):  # Verilator's own runtime: most of a build's time
+            os.utime(shutil.copy(part, target.folder), (later, later))
     try:
         with environment(settings):
             get_runner(target.simulator).build(
@@ -182,20 +186,17 @@ def _compile(target: Build, source: Path) -> None:
                 log_file=log,
             )
     except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
-        raise ToolError(f"{target.simulator} failed to build: {log_tail(log)}") from error
-    if target.simulator == "verilator" and not runtime.exists():
-        runtime.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=runtime.parent) as scratch:
-            partial = Path(scratch) / "runtime"
-            partial.mkdir()
-            for compiled in target.folder.glob(_RUNTIME):
-                shutil.copy2(compiled, partial)
-            with contextlib.suppress(OSError):  # another process was faster
-                partial.rename(runtime)
+        raise failed(f"{target.simulator} build", log) from error
+    if target.simulator == "verilator":
+
+        def keep(folder: Path) -> None:
+            for part in target.folder.glob(_RUNTIME):
+                shutil.copy2(part, folder)
+
+        builds.built("runtime", runtime, keep)
 
 
-def log_tail(log: Path, lines: int = 15) -> str:
-    """The end of a log, as text for a message."""
-    if not log.exists():
-        return "no output"
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+def failed(name: str, log: Path) -> ToolError:
+    """The error of a simulator, by what its log says."""
+    words = log.read_text(errors="replace") if log.exists() else ""
+    return tools.failure(name, tools.Output(1, words, ""))
