@@ -123,12 +123,14 @@ class IsaModel:
         self._acc = np.zeros(config.output_buffer // 4, np.uint32)
 
     def run(self, address: int, length: int) -> State:
-        """Run the program of ``length`` instructions at ``address``."""
+        """Run the program of ``length`` instructions at ``address``, which has 48 bits as in the
+        core's register.
+        """
         self.state = State()
         self._queues = {queue: deque() for queue in Queue if queue is not Queue.CONTROL}
         self._tokens = [0] * len(EDGES)
         try:
-            self._run(address, length)
+            self._run(address % (1 << ADDRESS_BITS), length)
         except Fault as fault:
             self.state.cause, self.state.address = fault.cause, fault.address
         return self.state
@@ -137,7 +139,7 @@ class IsaModel:
         bus = self.units.bus
         if address % bus:
             raise Fault(Cause.MISALIGNED, address)
-        if length > self.config.program_buffer:
+        if not 0 <= length <= self.config.program_buffer:
             raise Fault(Cause.UNSUPPORTED, address)
         beats = -(-length * BYTES // bus)
         if address + beats * bus > len(self.memory):

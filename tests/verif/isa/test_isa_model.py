@@ -281,20 +281,23 @@ def test_an_illegal_word_is_a_fault_after_all_before_it():
     assert not memory[0x1000:0x100C].any() and (memory[0x100C:] == 0xAA).all()
 
 
-def test_programs_survive_their_file(tmp_path):
-    rng = np.random.default_rng(3)
-    program = gemm(
-        CORE, random_tensor((16, 32), 2, 32, rng, True), random_activations(CORE, 2, 32, rng)
-    )
-    program.save(tmp_path / "p.npz")
-    again = Program.load(tmp_path / "p.npz")
-    assert (again.words, again.config, again.output) == (
-        program.words, program.config, program.output,
-    )  # fmt: skip
-    np.testing.assert_array_equal(again.image(), program.image())
-    (tmp_path / "bad.npz").write_bytes(b"PK")
-    with pytest.raises(InputError, match="is no program"):
-        Program.load(tmp_path / "bad.npz")
+@pytest.mark.parametrize(
+    ("address", "length", "cause", "at"),
+    [
+        (-4096, 2, Cause.FETCH, (1 << 48) - 4096),
+        (0x2000, 1, Cause.FETCH, 0x2000),
+        (0x1FF0, 2, Cause.FETCH, 0x1FF0),
+        (-8, 1, Cause.MISALIGNED, (1 << 48) - 8),
+        (0, -1, Cause.UNSUPPORTED, 0),
+        (0, CORE.program_buffer + 1, Cause.UNSUPPORTED, 0),
+    ],
+)
+def test_a_program_outside_of_the_memory_is_never_read(address, length, cause, at):
+    """A negative address is what the core's register holds of it, not the memory's end."""
+    memory = np.zeros(0x2000, np.uint8)
+    memory[-4096:] = np.frombuffer(to_bytes(assemble("halt")) * 256, np.uint8)
+    state = IsaModel(CORE, memory).run(address, length)
+    assert (state.cause, state.address, state.instructions) == (cause, at, 0)
 
 
 def test_decoded_weights_are_kept_up_to_a_limit():
