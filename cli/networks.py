@@ -178,12 +178,14 @@ def run(
 
     Exit status 1 where a product differs.
     """
-    from lutcore.compiler.lowering.container import is_container
+    from lutcore.compiler.program.program import Program
+    from lutcore.compiler.program.sections import kind_of
 
     matrix.check_port(on, port)
-    if not is_container(file):
+    if kind_of(file) == "program":
         if tokens is not None:
             raise InputError("--tokens are for networks: this is the program of one matrix")
+        Program.load(file)  # what is wrong with it comes before how it is spelt
         old_spelling("run PROGRAM", "matrix run PROGRAM")
         matrix.run_matrix(file, on, port, baud, output, stall, latency, as_json)
         return
@@ -252,14 +254,15 @@ def disasm(
     layer: Annotated[str | None, typer.Option(help="Of a network: one matrix.")] = None,
 ) -> None:
     """Print the instructions of a program, or of those of a network."""
-    from lutcore.compiler.lowering.container import Container, is_container
+    from lutcore.compiler.lowering.container import Container
     from lutcore.compiler.program.assembler import disassemble
     from lutcore.compiler.program.program import Program
+    from lutcore.compiler.program.sections import kind_of
 
-    if is_container(file):
-        _disassemble_network(Container.load(file), file, layer)
-    else:
+    if kind_of(file) == "program":
         sys.stdout.write(disassemble(Program.load(file).words))
+    else:
+        _disassemble_network(Container.load(file), file, layer)
 
 
 def _disassemble_network(container: "Container", file: Path, layer: str | None) -> None:

@@ -15,11 +15,12 @@ has a shape, in which ``T`` is the number of tokens of a call, and a type:
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from lutcore.compiler.graph.ops import OPS, Shape, Value, infer
+from lutcore.compiler.program.plain import each, integer, record, row, text, texts
 from lutcore.errors import InputError
 
 __all__ = ["Graph", "Node", "Shape", "Value"]
@@ -128,30 +129,35 @@ class Graph:
         for node in self.nodes:
             inside = set(ready)
             for part in node.leaves():
-                if part.op not in OPS:
-                    raise InputError(f"graph {self.name}: no operation {part.op!r}")
-                for name in part.inputs:
-                    if name not in inside or name not in self.values:
-                        raise InputError(
-                            f"graph {self.name}: {part.name} reads {name}, not made yet"
-                        )
-                types = infer(part.op, [self.values[name] for name in part.inputs], part.attributes)
-                if len(types) != len(part.outputs):
-                    raise InputError(f"graph {self.name}: {part.op} makes {len(types)} values")
-                for name, value in zip(part.outputs, types, strict=True):
-                    if name in inside:
-                        raise InputError(f"graph {self.name}: {name} is made twice")
-                    if self.values.get(name) != value:
-                        raise InputError(
-                            f"graph {self.name}: {name} must be {value}, not "
-                            f"{self.values.get(name)}"
-                        )
-                    inside.add(name)
+                self._check_leaf(part, inside)
+                inside |= set(part.outputs)
+            read = {name for part in node.leaves() for name in part.inputs} & ready
+            if (node.op == "fused") != bool(node.body) or set(node.inputs) != read:
+                self._refuse(f"{node.name} is not fused of what it reads")
             if not set(node.outputs) <= inside:
-                raise InputError(f"graph {self.name}: {node.name} does not make its outputs")
+                self._refuse(f"{node.name} does not make its outputs")
             ready |= set(node.outputs)
         if not set(self.outputs) <= ready:
-            raise InputError(f"graph {self.name}: outputs {self.outputs} are not all made")
+            self._refuse(f"outputs {self.outputs} are not all made")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise InputError(f"graph {self.name}: {what}")
+
+    def _check_leaf(self, leaf: Node, ready: set[str]) -> None:
+        """See that an operation reads what is ready, and makes what its outputs must be."""
+        if leaf.op not in OPS:
+            self._refuse(f"no operation {leaf.op!r}")
+        for name in leaf.inputs:
+            if name not in ready or name not in self.values:
+                self._refuse(f"{leaf.name} reads {name}, not made yet")
+        types = infer(leaf.op, [self.values[name] for name in leaf.inputs], leaf.attributes)
+        if len(types) != len(leaf.outputs):
+            self._refuse(f"{leaf.op} makes {len(types)} values")
+        for name, value in zip(leaf.outputs, types, strict=True):
+            if name in ready:
+                self._refuse(f"{name} is made twice")
+            if self.values.get(name) != value:
+                self._refuse(f"{name} must be {value}, not {self.values.get(name)}")
 
     def tidy(self) -> "Graph":
         """Drop nodes and constants that nothing reads; returns the graph."""
@@ -203,24 +209,36 @@ class Graph:
             It is no graph, or none that is right.
         """
 
-        def node(part: dict[str, Any]) -> Node:
-            body = tuple(node(inner) for inner in part.get("body", ()))
-            inputs, outputs = tuple(part["inputs"]), tuple(part["outputs"])
-            return Node(part["op"], inputs, outputs, dict(part.get("attributes", {})), body)
+        def names(part: dict[str, Any], key: str) -> list[str]:
+            return each(part[key], key, text)
+
+        def node(plain: object, what: str) -> Node:
+            part = record(plain, what)
+            body = tuple(each(part.get("body", []), f"{what}: body", node))
+            inputs, outputs = tuple(names(part, "inputs")), tuple(names(part, "outputs"))
+            if not outputs:
+                raise InputError(f"{what} makes nothing")
+            attributes = record(part.get("attributes", {}), f"{what}: attributes")
+            return Node(text(part["op"], what), inputs, outputs, attributes, body)
+
+        def size(plain: object, what: str) -> int | str:
+            return "T" if plain == "T" else integer(plain, what, 1)
+
+        def value(plain: object, what: str) -> Value:
+            shape, dtype = row(plain, what, 2)
+            return Value(tuple(each(shape, what, size)), text(dtype, what))
 
         try:
             graph = cls(
-                str(plain["name"]),
-                list(plain["inputs"]),
-                list(plain["outputs"]),
-                [node(part) for part in plain["nodes"]],
-                {name: Value(tuple(s), str(t)) for name, (s, t) in plain["values"].items()},
+                text(plain["name"], "name"),
+                names(plain, "inputs"),
+                names(plain, "outputs"),
+                each(plain["nodes"], "node", node),
+                {name: value(v, name) for name, v in record(plain["values"], "values").items()},
                 arrays,
-                dict(plain["weights"]),
+                texts(plain["weights"], "weights"),
             )
             graph.check()
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (KeyError, TypeError) as error:
             raise InputError(f"no graph: {type(error).__name__} {error}") from error
         return graph

@@ -35,11 +35,15 @@ class Op:
     elementwise : bool
         Whether each token's result depends on that token alone, so that the host can quantise it
         where it makes it.
+    least, most : int
+        How many inputs it has.
     text : str
         What it computes.
     """
 
     infer: Callable[[_Types, dict[str, Any]], _Types]
+    least: int
+    most: int
     text: str
     core: bool = False
     elementwise: bool = False
@@ -71,7 +75,10 @@ def _norm(values: _Types, attributes: dict) -> _Types:
     _need(attributes["kind"] in ("layer", "rms"), "kind must be layer or rms")
     _need(float(attributes["epsilon"]) >= 0, "epsilon must not be negative")
     width = int(values[0].shape[-1]) // int(attributes.get("heads", 1))
-    _need(all(value.shape == (width,) for value in values[1:]), f"gains must have {width} elements")
+    gains = values[1:]
+    _need(
+        bool(gains) and all(v.shape == (width,) for v in gains), f"gains must have {width} elements"
+    )
     return [values[0]]
 
 
@@ -119,7 +126,9 @@ def _lut_mpgemm(values: _Types, attributes: dict) -> _Types:
 def _offset(values: _Types, attributes: dict) -> _Types:
     y, x, minimums = values[:3]
     _need(x.dtype == "i8" and y.dtype == "f32", "needs products and codes")
-    groups = -(-int(x.shape[-1]) // int(attributes["group"]))
+    group = int(attributes["group"])
+    groups = -(-int(x.shape[-1]) // group)
+    _need(0 < group < 1 << 31, "group must be in 1..2^31 - 1")
     _need(minimums.shape == (y.shape[-1], groups), "minimums must be [N, groups]")
     return [y]
 
@@ -142,6 +151,7 @@ def _rotary(values: _Types, attributes: dict) -> _Types:
     size = int(x.shape[-1]) // heads
     _need(size * heads == x.shape[-1] and 0 < dimension <= size, "heads do not divide the vector")
     _need(dimension % 2 == 0, "the rotated part must be even")
+    _need(all(v.shape == (dimension // 2,) for v in values[2:]), "each pair needs a factor")
     return [x]
 
 
@@ -181,23 +191,27 @@ ACTIVATIONS = ("gelu", "gelu-tanh", "silu", "relu", "relu2")
 
 #: Operation -> what it is.
 OPS: dict[str, Op] = {
-    "embed": Op(_embed, "rows of a table"),
-    "norm": Op(_norm, "LayerNorm or RMSNorm, of each head if there are heads", elementwise=True),
-    "linear": Op(_linear, "x W^T + bias"),
-    "quantise": Op(_quantise, "INT8 by the largest magnitude of each token", elementwise=True),
-    "mpgemm": Op(_mpgemm, "INT8 codes times weight codes, scaled by group", core=True),
-    "precompute": Op(_precompute, "tables of all sums of k activations", core=True),
-    "lut_mpgemm": Op(_lut_mpgemm, "products looked up in tables, scaled by group", core=True),
-    "offset": Op(_offset, "adds each group's minimum times its sum of codes"),
-    "rescale": Op(_rescale, "y times the token's scale times a factor, + bias"),
-    "rotary": Op(_rotary, "rotary embedding of each head"),
-    "attention": Op(_attention, "softmax(q k^T) v of each head"),
-    "activation": Op(_activation, "a nonlinear function", elementwise=True),
-    "scale": Op(_scale, "x times a factor", elementwise=True),
-    "multiply": Op(_same, "a b", elementwise=True),
-    "add": Op(_same, "a + b", elementwise=True),
-    "pool": Op(_pool, "one vector of all tokens"),
-    "unit": Op(_same, "vectors of length 1"),
+    "embed": Op(_embed, 2, 2, "rows of a table"),
+    "norm": Op(
+        _norm, 2, 3, "LayerNorm or RMSNorm, of each head if there are heads", elementwise=True
+    ),
+    "linear": Op(_linear, 2, 3, "x W^T + bias"),
+    "quantise": Op(
+        _quantise, 1, 1, "INT8 by the largest magnitude of each token", elementwise=True
+    ),
+    "mpgemm": Op(_mpgemm, 2, 2, "INT8 codes times weight codes, scaled by group", core=True),
+    "precompute": Op(_precompute, 1, 1, "tables of all sums of k activations", core=True),
+    "lut_mpgemm": Op(_lut_mpgemm, 2, 2, "products looked up in tables, scaled by group", core=True),
+    "offset": Op(_offset, 3, 4, "adds each group's minimum times its sum of codes"),
+    "rescale": Op(_rescale, 2, 3, "y times the token's scale times a factor, + bias"),
+    "rotary": Op(_rotary, 2, 3, "rotary embedding of each head"),
+    "attention": Op(_attention, 3, 3, "softmax(q k^T) v of each head"),
+    "activation": Op(_activation, 1, 1, "a nonlinear function", elementwise=True),
+    "scale": Op(_scale, 1, 1, "x times a factor", elementwise=True),
+    "multiply": Op(_same, 2, 2, "a b", elementwise=True),
+    "add": Op(_same, 2, 2, "a + b", elementwise=True),
+    "pool": Op(_pool, 1, 1, "one vector of all tokens"),
+    "unit": Op(_same, 1, 1, "vectors of length 1"),
 }
 
 
@@ -210,7 +224,9 @@ def infer(op: str, values: _Types, attributes: dict[str, Any]) -> _Types:
         Inputs or attributes are not what it takes.
     """
     try:
-        return OPS[op].infer(values, attributes)
+        made = OPS[op]
+        _need(made.least <= len(values) <= made.most, f"has {made.least}..{made.most} inputs")
+        return made.infer(values, attributes)
     except (KeyError, ValueError, TypeError, IndexError, ArithmeticError) as error:
         given = ", ".join(map(str, values))
         raise InputError(f"{op}({given}): {error}") from error

@@ -13,7 +13,7 @@ import numpy as np
 from lutcore.compiler.program.activations import activation_image
 from lutcore.compiler.program.cuts import Blocks, Layout, up
 from lutcore.compiler.program.emit import Writer
-from lutcore.compiler.program.program import Output, Program
+from lutcore.compiler.program.program import PAGE, Output, Program
 from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.compiler.schedule.search import Problem, choose, shared_operands
 from lutcore.compiler.weights.pack import PackedWeights, pack
@@ -22,9 +22,6 @@ from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.isa.lmma import BYTES, OUTPUTS
-
-#: Regions of memory start at multiples of this, so that no burst crosses one.
-PAGE = 4096
 
 
 def _column_blocks(packed: PackedWeights, width: int) -> Iterator[slice]:

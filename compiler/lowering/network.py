@@ -9,9 +9,11 @@ from lutcore.compiler.graph.build import build_graph
 from lutcore.compiler.graph.ir import Graph
 from lutcore.compiler.graph.passes import Target, run_passes
 from lutcore.compiler.importers.checkpoint import Checkpoint
-from lutcore.compiler.lowering.container import Container, Entry, Layer
-from lutcore.compiler.lowering.gemm import PAGE, Plan, plan
+from lutcore.compiler.lowering.container import Container
+from lutcore.compiler.lowering.gemm import Plan, plan
+from lutcore.compiler.lowering.layers import Entry, Layer
 from lutcore.compiler.program.cuts import up
+from lutcore.compiler.program.program import PAGE
 from lutcore.compiler.weights.quantise import Rounding
 from lutcore.compiler.weights.stored import StoredTensor
 from lutcore.compiler.weights.tensor import QuantTensor

@@ -1,20 +1,37 @@
 """A program with its memory: what a host hands to a core, and a file of it."""
 
-import json
-import os
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lutcore.compiler.program.cuts import up
+from lutcore.compiler.program.plain import integer, integers, record, text
+from lutcore.compiler.program.sections import SectionFile, written
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.isa.lmma import BYTES, OUTPUTS
 
+#: Memory comes in whole pages, and its regions start at one, so that no burst crosses a page.
+PAGE = 4096
 #: Bytes of one output, by its format.
 OUTPUT_BYTES = {"fp32": 4, "int32": 4, "fp16": 2, "bf16": 2}
+
+
+def check_region(what: str, address: int, size: int, unit: int, memory: int) -> None:
+    """See that ``size`` bytes at ``address`` are whole ``unit`` s of a memory.
+
+    Raises
+    ------
+    InputError
+        They are not.
+    """
+    if address < 0 or address % unit or address + up(size, unit) > memory:
+        raise InputError(
+            f"{what}: {size} bytes at {address:#x} are not inside of the memory ({memory} bytes), "
+            f"at a multiple of {unit}"
+        )
 
 
 @dataclass(frozen=True)
@@ -73,49 +90,69 @@ class Program:
         image[self.address : self.address + len(code)] = code
         return image
 
+    def check(self) -> None:
+        """See that the core can take it, and that all of it is inside of the memory.
+
+        Raises
+        ------
+        InputError
+            It is not so.
+        """
+        check_core(self.config)
+        unit, size, length = self.config.bus_bits // 8, self.memory.size, len(self.words)
+        if self.memory.dtype != np.uint8 or self.memory.shape != (size,) or size % PAGE:
+            raise InputError(f"the memory must be bytes, a multiple of {PAGE}, not {size}")
+        if not 1 <= length <= self.config.program_buffer:
+            raise InputError(
+                f"the program has {length} instructions, {self.config.name} holds 1.."
+                f"{self.config.program_buffer}"
+            )
+        check_region("the program", self.address, length * BYTES, unit, size)
+        output = self.output
+        if output.type not in OUTPUTS:
+            raise InputError(f"type must be one of {', '.join(OUTPUTS)}, not {output.type[:20]!r}")
+        row = integer(output.columns, "columns", 1) * OUTPUT_BYTES[output.type]
+        if output.pitch % unit or output.pitch < row:
+            raise InputError(f"pitch must be a multiple of {unit} from {row}, not {output.pitch}")
+        rows = integer(output.rows, "rows", 1)
+        check_region("the output", output.address, (rows - 1) * output.pitch + row, unit, size)
+
     def save(self, path: Path) -> None:
         """Write to a file, whole or not at all.
 
         Raises
         ------
         InputError
-            It cannot be written.
+            It is no right program, or cannot be written.
         """
-        about = {
-            "config": self.config.to_dict(),
-            "address": self.address,
-            "output": vars(self.output),
-        }
+        self.check()
         code = np.array([list(w.to_bytes(BYTES, "little")) for w in self.words], np.uint8)
-        try:
-            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, about=json.dumps(about), code=code, memory=self.memory)
-            os.replace(name, path)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}") from error
+        with written(path, "program", self.config) as file:
+            file.add("code", code)
+            file.add("memory", self.memory)
+            file.about |= {"address": self.address, "output": vars(self.output)}
 
     @classmethod
     def load(cls, path: Path) -> "Program":
-        """Read what :meth:`save` wrote.
+        """Read what :meth:`save` wrote; the memory stays in the file until it is used.
 
         Raises
         ------
         InputError
-            It cannot be read, or is no program.
+            It cannot be read, is of another version, or is damaged.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                about = json.loads(str(file["about"]))
-                code, memory = file["code"], file["memory"]
-            output = Output(**about["output"])
-            if code.ndim != 2 or code.shape[1] != BYTES or memory.dtype != np.uint8:
-                raise ValueError("wrong shape")
-            if output.type not in OUTPUTS:
-                raise ValueError("unknown output type")
-        except OSError as error:
-            raise InputError(f"cannot read program {path}: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is no program of this version: {error}") from error
-        words = [int.from_bytes(row.tobytes(), "little") for row in code]
-        return cls(CoreConfig.from_dict(about["config"]), words, about["address"], memory, output)
+        file = SectionFile(path, "program")
+        with file.judging():
+            about = record(file.about, "about", "address", "output")
+            found = record(about["output"], "output", *Output.__dataclass_fields__)
+            kind = text(found.pop("type"), "output: type")
+            output = Output(**integers(found, "output"), type=kind)
+            file.check_names(("code", "memory"))
+            code = file.read("code")
+            if code.dtype != np.uint8 or code.shape[1:] != (BYTES,):
+                raise InputError(f"section code must be rows of {BYTES} bytes")
+            words = [int.from_bytes(row.tobytes(), "little") for row in code]
+            address = integer(about["address"], "address")
+            made = cls(file.config, words, address, file.read("memory"), output)
+            made.check()
+        return made

@@ -1,5 +1,6 @@
 """Weight tensors as they are kept in files: the checkpoint's codes, of each only its bits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ class StoredTensor:
     ----------
     kind, bits, group_size, shape
         As of :class:`~lutcore.compiler.weights.tensor.QuantTensor`.
-    parts : dict of str to ndarray
+    parts : mapping of str to ndarray
         Its arrays by name; ``codes`` is uint8 with bit ``i`` of code ``j`` (of all N x K, K
         contiguous) at bit ``j * bits + i``, bit 0 being the lowest of byte 0.
     """
@@ -34,7 +35,7 @@ class StoredTensor:
     bits: int
     group_size: int
     shape: tuple[int, int]
-    parts: dict[str, np.ndarray]
+    parts: Mapping[str, np.ndarray]
 
     @classmethod
     def of(cls, tensor: QuantTensor) -> "StoredTensor":
@@ -50,19 +51,22 @@ class StoredTensor:
         return cls(tensor.kind, tensor.bits, tensor.group_size, tensor.shape, parts)
 
     def check(self, name: str) -> None:
-        """See that the codes are as many as the shape says.
+        """See that the parts belong together; codes of so many bits are right whatever they are.
 
         Raises
         ------
         InputError
-            They are not.
+            They do not.
         """
         n, k = self.shape
         good = n > 0 and k > 0 and 1 <= self.bits <= 8 and self.group_size > 0
-        if not good or {"codes", "scales", "zero_points"} - self.parts.keys():
+        given = self.parts.keys()
+        if not good or {"codes", "scales", "zero_points"} - given or given - PARTS.keys():
             raise InputError(f"matrix {name} is incomplete")
-        if self.parts["codes"].shape != (-(-n * k * self.bits // 8),):
+        codes = self.parts["codes"]
+        if codes.dtype != np.uint8 or codes.shape != (-(-n * k * self.bits // 8),):
             raise InputError(f"matrix {name} must have {n} x {k} codes of {self.bits} bits")
+        self._tensor(name, np.broadcast_to(np.uint8(0), self.shape))
 
     def unpack(self, name: str) -> QuantTensor:
         """The tensor.
@@ -75,6 +79,9 @@ class StoredTensor:
         n, k = self.shape
         bits = np.unpackbits(self.parts["codes"], count=n * k * self.bits, bitorder="little")
         codes = np.packbits(bits.reshape(n, k, self.bits), axis=-1, bitorder="little")[..., 0]
+        return self._tensor(name, codes)
+
+    def _tensor(self, name: str, codes: np.ndarray) -> QuantTensor:
         return QuantTensor(
             name=name,
             kind=self.kind,

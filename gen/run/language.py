@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
-from lutcore.compiler.lowering.container import Container, is_container
+from lutcore.compiler.lowering.container import Container
 from lutcore.compiler.lowering.network import compile_network
+from lutcore.compiler.program.sections import kind_of
 from lutcore.errors import InputError
 from lutcore.gen.run.backends import open_backend
 from lutcore.gen.run.network import Executor
@@ -30,7 +31,7 @@ def load_network(path: Path, config: CoreConfig) -> Container:
     """
     if not path.exists():
         raise InputError(f"cannot read {path}: no such file or folder")
-    if is_container(path):
+    if kind_of(path) is not None:
         container = Container.load(path)
     else:
         container = compile_network(open_checkpoint(path), config)[0]
