@@ -9,6 +9,9 @@ from lutcore.compiler.program.program import check_region
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import BYTES
 
+#: With it the memory that a file asks for is bound by what is in the file.
+_MOST_ROWS = (1 << 16) - 1
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -103,8 +106,9 @@ class Layer:
             need(length > 0, f"{what} has no {part}")
             check_region(f"{what}: {part}", at, length, unit, size)
         rows = [entry.rows for entry in self.programs]
-        good = bool(rows) and rows[0] > 0 and rows == sorted({*rows})
-        need(good, f"{what} must have programs for more and more rows, not for {rows[:8]}")
+        good = bool(rows) and 0 < rows[0] and rows[-1] <= _MOST_ROWS and rows == sorted({*rows})
+        most = f"up to {_MOST_ROWS}"
+        need(good, f"{what} must have programs for more and more rows, {most}, not for {rows[:8]}")
         need([str(m) for m in rows] == [*self.blocks], f"{what}: blocks must be of {rows[:8]} rows")
         for entry in self.programs:
             most = config.program_buffer

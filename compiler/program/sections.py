@@ -37,7 +37,8 @@ ALIGN = 64
 _HEAD = struct.Struct("<8sI52x")
 #: Magic, format, zeros, place and bytes of the table, its SHA-256: where a file ends.
 _TRAILER = struct.Struct("<8sI4xQQ32s")
-_MOST_TABLE = 1 << 26
+#: Bytes of a table, whose values take some twenty times as much when they are read.
+_MOST_TABLE = 1 << 24
 _DTYPES = {"u1": np.uint8, "i2": np.int16, "i4": np.int32, "i8": np.int64, "f4": np.float32}
 #: What a file may hold -> how to make it again.
 REMEDIES = {
@@ -132,7 +133,7 @@ class SectionWriter:
         self._put(content)
 
     def finish(self, kind: str, config: CoreConfig) -> None:
-        """Write the table and the trailer."""
+        """Write the table and the trailer; InputError where the table is too long."""
         table = {
             "kind": kind,
             "format": FORMAT,
@@ -143,6 +144,11 @@ class SectionWriter:
             "sections": [asdict(section) for section in self._sections],
         }
         content = json.dumps(table, separators=(",", ":")).encode()
+        if len(content) > _MOST_TABLE:
+            raise InputError(
+                f"the file's table has {len(content)} bytes, {_MOST_TABLE} at most: "
+                "the network is too large for one file"
+            )
         self._align()
         place = self._place
         self._put(content)

@@ -120,6 +120,7 @@ TENSOR = ("tensors", WEIGHT)
         (put(*LAYER, "runs", [[96, 96], [-48, 48]]), "must be a whole number in 0.."),
         (put(*LAYER, "programs", []), "must have programs for more and more rows"),
         (put(*LAYER, "programs", 0, "rows", 4), "must have programs for more and more rows"),
+        (put(*LAYER, "programs", 1, "rows", 1 << 16), "for more and more rows, up to 65535, not"),
         (put(*LAYER, "programs", 0, "address", -4096), "address must be a whole number in 0.."),
         (put(*LAYER, "programs", 0, "address", 8), "program: .* at 0x8 are not inside"),
         (put(*LAYER, "programs", 0, "address", 1 << 40), "program: .* are not inside"),

@@ -187,6 +187,20 @@ def test_new_files_have_the_permissions_that_the_user_wants(file, tmp_path):
     assert (tmp_path / "y.lut").stat().st_mode & 0o777 == 0o640
 
 
+def test_a_table_that_is_too_long_is_neither_read_nor_written(file, tmp_path):
+    long = b" " * ((1 << 24) + 1)
+    file.write_bytes(sealed(file.read_bytes(), long))
+    with pytest.raises(InputError, match="does not end as it must"):
+        SectionFile(file)
+    file.unlink()
+    with (
+        pytest.raises(InputError, match="16777216 at most"),
+        written(file, "program", CORE) as writer,
+    ):
+        writer.about["note"] = long.decode()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     for path in (tmp_path / "absent" / "x.lut", tmp_path):
         with pytest.raises(InputError, match="cannot write"), written(path, "program", CORE):
