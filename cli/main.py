@@ -11,6 +11,7 @@ import typer
 from lutcore.cli import (
     boards,
     checkpoints,
+    configurations,
     demo,
     designs,
     language,
@@ -58,6 +59,8 @@ def _options(
     check_platform()
 
 
+app.command()(configurations.presets)
+app.command()(configurations.show)
 app.command()(designs.generate)
 app.command()(simulation.simulate)
 app.command()(synthesis.synth)

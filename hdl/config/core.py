@@ -1,6 +1,7 @@
 """The configuration that everything reads: RTL, packing, golden model, benches and reports."""
 
 import dataclasses
+import hashlib
 import json
 import textwrap
 import tomllib
@@ -9,6 +10,7 @@ from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.hdl.config.fields import DOMAINS
+from lutcore.hdl.config.names import remedy
 from lutcore.hdl.config.rates import Rates
 from lutcore.hdl.config.rules import check
 
@@ -35,7 +37,7 @@ class CoreConfig(Rates):
         """Build from plain values; unknown names are an error."""
         if unknown := sorted(set(values) - set(DOMAINS)):
             raise InputError(
-                f"unknown configuration field {unknown[0]!r}; known: {', '.join(sorted(DOMAINS))}"
+                f"unknown configuration field {unknown[0]!r}{remedy(unknown[0], sorted(DOMAINS))}"
             )
         return cls(**values)
 

@@ -12,7 +12,7 @@ class Rates(Widths):
 
     @property
     def drain_columns(self) -> int:
-        """Columns per result beat: ``result_columns``, or the fewest that never stall (see there).
+        """Columns per result beat: ``result_columns``, or the fewest that never stall.
 
         A run of S slices drains without a stall if its beats number at most S - 1 - pipeline.
         """
