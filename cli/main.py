@@ -11,9 +11,11 @@ import typer
 from lutcore.cli import (
     boards,
     checkpoints,
+    comparison,
     configurations,
     demo,
     designs,
+    energy,
     language,
     matrix,
     networks,
@@ -64,6 +66,8 @@ app.command()(configurations.show)
 app.command()(designs.generate)
 app.command()(simulation.simulate)
 app.command()(synthesis.synth)
+app.command()(energy.energy)
+app.command()(comparison.compare)
 app.command()(boards.bitstream)
 app.command()(checkpoints.inspect)
 app.command("compile")(networks.compile_model)

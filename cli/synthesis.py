@@ -27,7 +27,10 @@ def synth(
 ) -> None:
     """Synthesise a tile and report its area and timing, block by block.
 
-    Exit status 1 where the period is not met.
+    Exit status 1 where the period is not met; then the report names the period that would be, and
+    a field to change.
+
+    Example: lutcore synth dense-w1a8 --set n=4
     """
     from lutcore.gen.asic.synth import synthesise
 
@@ -50,16 +53,22 @@ def synth(
 def _print_area(name: str, report: "AreaReport") -> None:
     rows: list[tuple[str, ...] | None] = []
     for block, area in report.blocks.items():
-        share = f"{area / report.gate_equivalents:.1%}"
         slack = report.block_slack_ns.get(block)
-        rows.append((block, f"{area:,.0f}", share, "" if slack is None else f"{slack:.3f}"))
+        late = "" if slack is None else f"{slack:.3f}"
+        rows.append((block, f"{area:,.0f}", _share(area, report), late))
     rows.append(None)
+    core = report.core_gate_equivalents
+    rows.append(("core: without the results' way out", f"{core:,.0f}", _share(core, report)))
     rows.append(("total", f"{report.gate_equivalents:,.0f}"))
     rows.append(("of it flip-flops", f"{report.sequential_gate_equivalents:,.0f}"))
     columns = (Column("block"), *map(Column.number, ("gate equivalents", "share", "slack ns")))
     print_table(f"{name}: area on {report.liberty}", columns, rows)
     if report.area_um2 is not None:
         OUT.print(f"area {report.area_um2:,.1f} um2, {report.cells:,} cells", highlight=False)
+
+
+def _share(area: float, report: "AreaReport") -> str:
+    return f"{area / report.gate_equivalents:.1%}"
 
 
 def _print_timing(report: "AreaReport", period: float | None) -> None:
@@ -71,6 +80,11 @@ def _print_timing(report: "AreaReport", period: float | None) -> None:
     OUT.print(f"timing: {period} ns {met}, slack {report.slack_ns:.4f} ns", highlight=False)
     for stage in report.path:
         OUT.print(f"  {stage}", highlight=False)
+    if report.slack_ns < 0:
+        OUT.print(f"{report.reached_ns} ns would be met.", highlight=False)
+        if advice := report.advice:
+            text = f"Block {advice.block} is the latest: try --set {advice.change} ({advice.why})."
+            OUT.print(text, highlight=False, soft_wrap=True)
 
 
 def _synth_fpga(core: CoreConfig, family: str, as_json: bool) -> None:

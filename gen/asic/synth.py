@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
+from lutcore.gen.asic.advice import Advice, advise, reached
 from lutcore.gen.asic.liberty import library_name, read_bytes
 from lutcore.gen.asic.library import Library, parse
 from lutcore.gen.asic.mapping import Mapped, map_flat, map_rtlil, tool_versions
@@ -103,9 +104,27 @@ class AreaReport:
         """All but the results' way out: without row sums, drain and zero points."""
         return core(self.blocks)
 
+    @property
+    def reached_ns(self) -> float | None:
+        """The period that is met, the asked one or a longer; None where timing was not analysed."""
+        if self.period_ns is None or self.slack_ns is None:
+            return None
+        return self.period_ns if self.slack_ns >= 0 else reached(self.period_ns, self.slack_ns)
+
+    @property
+    def advice(self) -> Advice | None:
+        """What to change where the period is not met, if that is known."""
+        return advise(CoreConfig.from_dict(self.config), self.block_slack_ns)
+
     def to_dict(self) -> dict[str, Any]:
-        """Fields as plain values."""
-        return dataclasses.asdict(self)
+        """Fields as plain values, and what follows from them."""
+        advice = self.advice
+        return {
+            **dataclasses.asdict(self),
+            "core_gate_equivalents": self.core_gate_equivalents,
+            "reached_ns": self.reached_ns,
+            "advice": advice._asdict() if advice else None,
+        }
 
     def to_json(self) -> str:
         """Fields as JSON."""

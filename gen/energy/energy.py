@@ -99,8 +99,11 @@ class EnergyReport:
         return self.energy_fj_per_op * core(self.blocks) / self.power_mw
 
     def to_dict(self) -> dict[str, Any]:
-        """Fields as plain values."""
-        return dataclasses.asdict(self)
+        """Fields as plain values, and what follows from them."""
+        return {
+            **dataclasses.asdict(self),
+            "core_energy_fj_per_op": self.core_energy_fj_per_op,
+        }
 
     def to_json(self) -> str:
         """Fields as JSON."""
@@ -202,11 +205,25 @@ class _Libraries(NamedTuple):
     where: str
 
 
+def has_power(liberty: Path | str | Sequence[Path] | None) -> bool:
+    """Whether a library has power data; the neutral one, where none is given, has none.
+
+    Raises
+    ------
+    InputError
+        It cannot be used.
+    """
+    return any(b"internal_power" in content for content in read_library(liberty).contents.values())
+
+
 def _libraries(liberty: Path | str | Sequence[Path] | None) -> _Libraries:
     if liberty is None:
-        raise InputError("energy needs a library with power data: give a Liberty file")
+        raise InputError(
+            "energy needs a library with power data: give a Liberty file (--liberty FILE; "
+            "--liberty demo: a synthetic one, to try)"
+        )
     _, files, where = read_library(liberty)
-    if not any(b"internal_power" in content for content in files.values()):
+    if not has_power(liberty):
         raise InputError(f"{where}: no power data: give a library with internal_power")
     return _Libraries(list(files.values()), where)
 
