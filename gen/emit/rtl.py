@@ -4,7 +4,6 @@ import functools
 import sys
 from collections.abc import Callable
 
-from amaranth.back import rtlil
 from amaranth.lib.wiring import Component
 
 from lutcore import tools
@@ -13,6 +12,7 @@ from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.core.axi_core import AxiCore
 from lutcore.hdl.core.core import Core
 from lutcore.hdl.fabric.pipelined_tile import PipelinedTile
+from lutcore.hdl.parts.conversion import component_text
 from lutcore.hdl.parts.sharing import SharedModules
 from lutcore.hdl.tile.tile import Tile
 
@@ -43,7 +43,7 @@ def design_rtlil(config: CoreConfig, top: str = "tile") -> str:
 def component_rtlil(component: Component, name: str) -> str:
     """RTLIL of any component, every distinct block once."""
     modules = SharedModules(name)
-    text = rtlil.convert(component, name=name, platform=modules, emit_src=False)
+    text = component_text(component, name, platform=modules)
     return "\n".join([text, *modules.rtlil.values()])
 
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from amaranth.back import rtlil
 from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
@@ -37,6 +36,7 @@ from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.baselines.discrete import DotProduct4
 from lutcore.hdl.baselines.fused import FusedDotProduct4
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.parts.conversion import component_text
 from lutcore.hdl.tile.blocks import RunBuffer
 from lutcore.verif.golden import dp4 as dp4_reference
 
@@ -138,7 +138,7 @@ class _Flow:
 
     def map(self, component: wiring.Component, name: str) -> _Unit:
         """The component in cells, or an earlier result."""
-        text = rtlil.convert(component, name=name, emit_src=False)
+        text = component_text(component, name)
         use_cache = self.use_cache
         found = map_cells(text, name, self.files, self.period, flat=True, use_cache=use_cache)
         library = self.files.library

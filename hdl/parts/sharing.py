@@ -7,15 +7,25 @@ Without it (Amaranth's own simulator) components stay ordinary submodules.
 """
 
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
-from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Shape, Signal, Value, ValueLike
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
+from lutcore.hdl.parts.conversion import component_text
+
 _Component = TypeVar("_Component", bound=wiring.Component)
+
+
+class _Shared(NamedTuple):
+    """A module: its RTLIL, its ports, and which of clock and reset it has."""
+
+    text: str
+    signature: wiring.Signature
+    clocks: list[str]
 
 
 class SharedModules:
@@ -29,48 +39,87 @@ class SharedModules:
 
     def __init__(self, prefix: str):
         self._prefix = prefix
-        self._modules: dict[str, tuple[str, wiring.Signature]] = {}
+        self._modules: dict[str, _Shared] = {}
 
     @property
     def rtlil(self) -> dict[str, str]:
         """RTLIL text of each shared module by name."""
-        return {name: text for name, (text, _) in self._modules.items()}
+        return {name: shared.text for name, shared in self._modules.items()}
 
     def instance(
-        self, instance: str, name: str, make: Callable[[], wiring.Component]
+        self,
+        instance: str,
+        name: str,
+        make: Callable[[], wiring.Component],
+        inputs: Mapping[str, ValueLike],
     ) -> tuple[Instance, Any]:
         """An instance of the module ``name`` and the interface that it is connected to.
 
         ``make`` is called for the first instance of a name; later ones must be interchangeable.
+        ``inputs`` are connected as they are, and are no part of the interface.
         """
         module = f"{self._prefix}_{name}"
         if module not in self._modules:
             component = make()
-            text = rtlil.convert(component, name=module, platform=self, emit_src=False)
-            self._modules[module] = (text, component.signature)
-        text, signature = self._modules[module]
-        interface = signature.create(path=(instance,))
-        ports = {}
-        for path, member, value in signature.flatten(interface):
+            text = component_text(component, module, platform=self)
+            self._modules[module] = _Shared(text, component.signature, _clocks(text))
+        shared = self._modules[module]
+        open_ports = {k: v for k, v in shared.signature.members.items() if k not in inputs}
+        interface = _interface(open_ports, instance)
+        ports = {f"i_{port}": Value.cast(value) for port, value in inputs.items()}
+        for path, member, value in wiring.Signature(open_ports).flatten(interface):
             direction = "o" if member.flow == Out else "i"
             ports[f"{direction}_{'__'.join(map(str, path))}"] = Value.cast(value)
-        for port, signal in (("clk", ClockSignal()), ("rst", ResetSignal())):
-            if re.search(rf"^ *wire .*\binput \d+ +\\{port}$", text, re.MULTILINE):
-                ports[f"i_{port}"] = signal
+        ports |= {f"i_{port}": _CLOCKS[port]() for port in shared.clocks}
         return Instance(module, **ports), interface
 
 
+_CLOCKS: dict[str, Callable[[], Value]] = {"clk": ClockSignal, "rst": ResetSignal}
+
+
+def _clocks(text: str) -> list[str]:
+    """Clock and reset, where a module has them."""
+    pattern = r"^ *wire .*\binput \d+ +\\{}$"
+    return [port for port in _CLOCKS if re.search(pattern.format(port), text, re.MULTILINE)]
+
+
+def _interface(members: Mapping[str, wiring.Member], name: str) -> Any:
+    """As a signature's ``create``, but structures are views of plain signals.
+
+    Amaranth writes a wire for every field of a structured signal, at every level, and takes most
+    of its time for them where a tile has thousands of columns.
+    """
+    views = {
+        key: member.shape(Signal(Shape.cast(member.shape), name=f"{name}__{key}"))
+        for key, member in members.items()
+        if member.is_port and not member.dimensions and isinstance(member.shape, data.Layout)
+    }
+    others = {key: member for key, member in members.items() if key not in views}
+    interface = wiring.Signature(others).create(path=(name,))
+    for key, view in views.items():
+        setattr(interface, key, view)
+    return interface
+
+
 def add_shared(
-    m: Module, platform: object, instance: str, name: str, make: Callable[[], _Component]
+    m: Module,
+    platform: object,
+    instance: str,
+    name: str,
+    make: Callable[[], _Component],
+    inputs: Mapping[str, ValueLike] = MappingProxyType({}),
 ) -> _Component:
     """Add a component to ``m`` as submodule ``instance`` and return its interface.
 
     With :class:`SharedModules` as the platform, the submodule is an instance of the module ``name``
-    that all such components share.
+    that all such components share. ``inputs`` are driven here: without signals of their own, which
+    is what takes time where thousands of instances read the same values.
     """
     if isinstance(platform, SharedModules):
-        submodule, interface = platform.instance(instance, name, make)
+        submodule, interface = platform.instance(instance, name, make, inputs)
     else:
         submodule = interface = make()
+        for port, value in inputs.items():
+            m.d.comb += Value.cast(getattr(interface, port)).eq(value)
     m.submodules[instance] = submodule
     return interface

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value, ValueLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -141,11 +141,13 @@ class Tile(wiring.Component):
         m = Module()
         config = self.config
 
-        def add(instance: str, make: type[_Component], name: str | None = None) -> _Component:
-            return add_shared(m, platform, instance, name or instance, lambda: make(config))
+        def add(
+            instance: str, make: type[_Component], name: str | None = None, **inputs: ValueLike
+        ) -> _Component:
+            return add_shared(m, platform, instance, name or instance, lambda: make(config), inputs)
 
         steps, scales, available, take = self._steps(m, add)
-        parts = self._parts(add)
+        parts = self._parts(m, add)
         fire, ends = self._issue(m, available, take, parts.drain)
         self._register_tables(m, parts, steps, scales, fire)
         done = ends
@@ -155,25 +157,52 @@ class Tile(wiring.Component):
             done = held
         m.d.comb += parts.drain.done.eq(done)
         self._look_up(m, parts, fire)
-        for lane in parts.lanes:
-            m.d.comb += [lane.capture.eq(parts.drain.capture), lane.select.eq(parts.drain.select)]
         self._results(m, add, parts.drain, parts.lanes, parts.row_sums)
         return m
 
-    def _parts(self, add: Callable) -> _Parts:
+    def _parts(self, m: Module, add: Callable) -> _Parts:
+        """Tiles' tables, columns that read them, and the drain, which reads the columns."""
         config = self.config
         # Every tile has its own copy of the operands, so that a table's fan-out is one tile.
         numbers = [f"_{tile}" for tile in range(config.tiles)] if config.tiles > 1 else [""]
-        return _Parts(
-            stages=[add(f"table_stage{number}", TableStage, "table_stage") for number in numbers],
-            columns=[add(f"column_{n}", Column, "column") for n in range(config.columns)],
-            row_sums=add("row_sums", RowSums),
-            drain=add("drain", Drain),
-            lanes=[
-                add(f"drain_lane_{lane}", DrainLane, "drain_lane")
-                for lane in range(config.drain_columns)
-            ],
-        )
+        stages = [add(f"table_stage{number}", TableStage, "table_stage") for number in numbers]
+        operands = [self._operands(m, *stage) for stage in enumerate(stages)]
+        index = Signal(config.slice_bits)
+        m.d.comb += index.eq(self.weights.payload.index.as_value())
+        width = config.slice_bits // config.columns
+        columns = [
+            add(
+                f"column_{n}",
+                Column,
+                "column",
+                operands=operands[n // config.n],
+                index=index[n * width : (n + 1) * width],
+            )
+            for n in range(config.columns)
+        ]
+        row_sums = add("row_sums", RowSums)
+        drain = add("drain", Drain)
+        beat = config.drain_columns
+        lanes = [
+            add(
+                f"drain_lane_{lane}",
+                DrainLane,
+                "drain_lane",
+                accumulators=Cat(column.dots for column in columns[lane::beat]),
+                capture=drain.capture,
+                select=drain.select,
+            )
+            for lane in range(beat)
+        ]
+        return _Parts(stages, columns, row_sums, drain, lanes)
+
+    def _operands(self, m: Module, tile: int, stage: TableStage) -> Signal:
+        """The operands of a tile, in the one signal that all of its columns read."""
+        n = self.config.n
+        column = min(f"column_{n}" for n in range(tile * n, tile * n + n))  # as Yosys would choose
+        operands = Signal(len(Value.cast(stage.operands)), name=f"{column}__operands")
+        m.d.comb += operands.eq(stage.operands)
+        return operands
 
     def _issue(
         self, m: Module, available: Value, take: Signal, drain: Drain
@@ -230,17 +259,8 @@ class Tile(wiring.Component):
             row_sums.capture.eq(parts.drain.capture),
             row_sums.counts.eq(slice_.plane == 0),
         ]
-        index = Signal(config.slice_bits)
-        m.d.comb += index.eq(slice_.index.as_value())
-        width = config.tables * config.index_bits
-        for n, column in enumerate(parts.columns):
-            beat, lane = divmod(n, config.drain_columns)
-            m.d.comb += [
-                column.first.eq(first),
-                column.operands.eq(parts.stages[n // config.n].operands),
-                column.index.eq(index[n * width : (n + 1) * width]),
-                parts.lanes[lane].accumulators[beat].eq(column.dots),
-            ]
+        for column in parts.columns:
+            m.d.comb += column.first.eq(first)
             if config.shifts_in_unit:
                 m.d.comb += column.weight.eq(slice_.plane)
             if config.doubles:
@@ -261,7 +281,9 @@ class Tile(wiring.Component):
             raw.payload.row_sum.eq(row_sums.sums),
             raw.payload.last.eq(drain.last),
         ]
-        for lane, shown in enumerate(lanes):
-            m.d.comb += [raw.payload.dot[r][lane].eq(shown.dots[r]) for r in range(config.m)]
+        # One statement: Amaranth's time for many of parts of a wide signal grows with their square.
+        dots = [[lane.dots[r] for r in range(config.m)] for lane in lanes]
+        rows = [Cat(*(column[r] for column in dots)) for r in range(config.m)]
+        m.d.comb += raw.payload.dot.as_value().eq(Cat(*rows))
         if config.block_scaled:
             m.d.comb += raw.payload.scale.eq(row_sums.scales)

