@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from lutcore.cli.options import AsJson, Overrides
-from lutcore.cli.shared import ERR, OUT, print_facts, print_json, print_written
+from lutcore.cli.options import AsJson, Overrides, configurations
+from lutcore.cli.progress import Lines, spinners
+from lutcore.cli.shared import ERR, OUT, print_facts, print_json, print_written, say
 from lutcore.fpga.boards.boards import BOARDS, Board
 from lutcore.hdl.config.core import CoreConfig
 
@@ -23,6 +24,7 @@ class _Stages:
     def __init__(self, progress: "Progress"):
         self._progress = progress
         self._lines: dict[int, Any] = {}
+        self._plain = Lines(lambda text: say(text, "dim"))
 
     def __call__(self, seed: int, line: str) -> None:
         said = line.removeprefix("Info: ").strip()
@@ -32,13 +34,22 @@ class _Stages:
         if seed not in self._lines:
             self._lines[seed] = self._progress.add_task(name, total=None, said=said)
         self._progress.update(self._lines[seed], said=said[:70])
+        if self._progress.disable:
+            self._plain(f"{name}: {said[:70]}")
 
 
 def bitstream(
-    board: Annotated[str, typer.Option(help=", ".join(BOARDS) + ".")],
+    board: Annotated[
+        str,
+        typer.Option(help=", ".join(BOARDS) + ".", autocompletion=lambda: list(BOARDS)),
+    ],
     config: Annotated[
         str | None,
-        typer.Argument(metavar="[CONFIG]", help="Preset or .toml file; default: the board's own."),
+        typer.Argument(
+            metavar="[CONFIG]",
+            help="Preset or .toml file; default: the board's own.",
+            autocompletion=configurations,
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")] = Path(
         "build/bitstreams"
@@ -73,7 +84,7 @@ def bitstream(
     if target.family not in FLOWS:
         _project(core, target, output, freq, as_json)
         return
-    with _spinners() as bar:
+    with spinners(ERR) as bar:
         built = build(
             core,
             target,
@@ -93,14 +104,6 @@ def bitstream(
         load = target.load.replace("FILE", str(written[0]))
         OUT.print(f"load it: {load}", highlight=False, soft_wrap=True)
     raise typer.Exit(int(not report.met))
-
-
-def _spinners() -> "Progress":
-    """A line for each tool at work: how long, and what it said last."""
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    return Progress(*columns, TextColumn("{task.fields[said]}"), console=ERR, transient=True)
 
 
 def _project(

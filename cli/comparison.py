@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lutcore.cli.options import AsJson, Liberty, Overrides, Period
+from lutcore.cli.options import AsJson, Liberty, Overrides, Period, configurations
 from lutcore.cli.shared import OUT, Column, print_json, print_table, progress_bar, say
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
@@ -14,7 +14,12 @@ from lutcore.hdl.config.presets import load_config
 
 def compare(
     configs: Annotated[
-        list[str], typer.Argument(metavar="A B [C...]", help="Preset names or .toml files.")
+        list[str],
+        typer.Argument(
+            metavar="A B [C...]",
+            help="Preset names or .toml files.",
+            autocompletion=configurations,
+        ),
     ],
     liberty: Liberty = None,
     period: Period = None,
@@ -44,7 +49,7 @@ def compare(
     period, warning = timing(liberty, period)
     if warning:
         say(warning.replace(", and not compared", ", which flatters the slow"), "yellow")
-    with progress_bar() as progress:
+    with progress_bar("configurations") as progress:
         task = progress.add_task("comparing", total=len(chosen))
         found = side_by_side(chosen, liberty, period, bits, lambda: progress.advance(task))
     if as_json:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lutcore.cli.shared import ERR, OUT, print_written
+from lutcore.cli.shared import OUT, print_written, progress_bar
 from lutcore.errors import InputError
 from lutcore.files import example, examples
 
@@ -68,7 +68,6 @@ def demo(
         _copy(files)
         return
     import numpy as np
-    from rich.progress import track
 
     from lutcore.compiler.importers.gguf_file import GgufFile
     from lutcore.gen.asic.synth import synthesise
@@ -79,12 +78,16 @@ def demo(
     activations = np.load(example("minilm-activations.npz"))
     runs: list[SimulationReport] = []
     areas: dict[str, AreaReport] = {}
-    for name in track(checkpoint.names(), "simulating, synthesising", console=ERR):
-        tensor = checkpoint.tensor(name)
-        config = preset(TILES[tensor.bits])
-        runs.append(simulate(config, tensor, activations[name][:ROWS], model="minilm.gguf"))
-        if config.name not in areas:
-            areas[config.name] = synthesise(config)
+    names = checkpoint.names()
+    with progress_bar("tensors") as progress:
+        task = progress.add_task("simulating, synthesising", total=len(names))
+        for name in names:
+            tensor = checkpoint.tensor(name)
+            config = preset(TILES[tensor.bits])
+            runs.append(simulate(config, tensor, activations[name][:ROWS], model="minilm.gguf"))
+            if config.name not in areas:
+                areas[config.name] = synthesise(config)
+            progress.advance(task)
     _show(Console(width=110), runs, areas)
     wrong = sum(run.mismatches for run in runs)
     total = sum(run.checked for run in runs)

@@ -25,14 +25,14 @@ from lutcore.cli import (
     synthesis,
     tools,
 )
-from lutcore.cli.shared import OUT, say
+from lutcore.cli.logs import set_up
+from lutcore.cli.shared import OUT, fail
 from lutcore.errors import InputError, ToolError
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS
 from lutcore.machine import check_platform
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     help="Generate, verify and measure lookup-table tensor cores.\n\n"
     "CONFIG is a preset's name or a .toml file with the fields of a configuration; "
@@ -57,7 +57,17 @@ def _options(
             "--version", help="Print the version.", callback=_print_version, is_eager=True
         ),
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Say which tools run, and what the cache has."),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")
+    ] = False,
 ) -> None:
+    if verbose and quiet:
+        raise typer.BadParameter("-v and -q exclude each other: give one of them")
+    set_up(verbose, quiet)
     check_platform()
 
 
@@ -86,17 +96,25 @@ app.command()(tools.doctor)
 
 
 def main() -> None:
-    """Entry point: errors of the user become one line and exit status 2."""
+    """Entry point: errors of the user become one line, or JSON, and exit status 2."""
+    as_json = "--json" in sys.argv[1:]
     try:
-        app()
+        status = app(standalone_mode=not as_json)
     except InputError as error:
-        say(str(error), "red")
-        sys.exit(2)
+        fail(str(error), "input", as_json)
+        status = 2
     except ToolError as error:
-        say(str(error), "red")
-        sys.exit(1)
+        fail(str(error), "tool", as_json)
+        status = 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        status = 130
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # an error of the command line itself
+        if usage is None:
+            raise
+        fail(" ".join(usage().split()), "input", as_json)
+        status = 2
+    sys.exit(status)
 
 
 if __name__ == "__main__":

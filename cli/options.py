@@ -13,8 +13,24 @@ def library(text: str) -> Path:
     return library_path(text)
 
 
-Config = Annotated[str, typer.Argument(metavar="CONFIG", help="Preset name or .toml file.")]
-Core = Annotated[str, typer.Option(help="Core: a preset's name or a .toml file.")]
+def configurations(incomplete: str) -> list[tuple[str, str]]:
+    """What a shell completes CONFIG by: presets with what they are, and .toml files."""
+    from lutcore.hdl.config.presets import SUMMARIES
+
+    files = [(str(path), "a configuration's file") for path in Path().glob(f"{incomplete}*.toml")]
+    return [found for found in SUMMARIES.items() if found[0].startswith(incomplete)] + files
+
+
+Config = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG", help="Preset name or .toml file.", autocompletion=configurations
+    ),
+]
+Core = Annotated[
+    str,
+    typer.Option(help="Core: a preset's name or a .toml file.", autocompletion=configurations),
+]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")
 ]

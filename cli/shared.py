@@ -1,4 +1,4 @@
-"""What the commands share: consoles, tables, JSON, arrays that they write."""
+"""What the commands share: consoles, tables, JSON, progress, errors, arrays that they write."""
 
 import json
 import sys
@@ -14,9 +14,26 @@ from lutcore.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
     from rich.progress import Progress
+    from rich.status import Status
+
+#: Version of the keys of all JSON that commands print: it goes up where a key goes or changes.
+SCHEMA = 1
+
+
+class _Errors(Console):
+    """Standard error; where it is quiet, only what went wrong is said there."""
+
+    silent = False
+
+    def status(self, *arguments: Any, **options: Any) -> "Status":
+        """As a console's own."""
+        if self.silent:
+            return Console(quiet=True).status(*arguments, **options)
+        return super().status(*arguments, **options)
+
 
 OUT = Console()
-ERR = Console(stderr=True)
+ERR = _Errors(stderr=True)
 
 
 class Column(NamedTuple):
@@ -32,7 +49,21 @@ class Column(NamedTuple):
 
 
 def say(text: str, style: str) -> None:
-    """One line of the program's own on standard error."""
+    """One line of the program's own on standard error, unless it is quiet."""
+    if not ERR.silent:
+        _line(text, style)
+
+
+def fail(text: str, kind: Literal["input", "tool"], as_json: bool) -> None:
+    """What went wrong, on standard error: one line, or one JSON object in a line."""
+    if as_json:
+        error = {"schema": SCHEMA, "error": {"kind": kind, "message": text}}
+        sys.stderr.write(json.dumps(error) + "\n")
+    else:
+        _line(text, "red")
+
+
+def _line(text: str, style: str) -> None:
     ERR.print(f"lutcore: {text}", style=style, highlight=False, soft_wrap=True, markup=False)
 
 
@@ -41,9 +72,10 @@ def old_spelling(old: str, new: str) -> None:
     say(f"'lutcore {old}' is now 'lutcore {new}'; the old form goes with 0.4", "yellow")
 
 
-def print_json(values: Any) -> None:
-    """Print values for machines."""
-    sys.stdout.write(json.dumps(values, indent=2) + "\n")
+def print_json(values: dict[str, Any] | list[Any]) -> None:
+    """Print an object for machines, the version of its keys first; a list is its ``items``."""
+    named = values if isinstance(values, dict) else {"items": values}
+    sys.stdout.write(json.dumps({"schema": SCHEMA, **named}, indent=2) + "\n")
 
 
 def print_facts(title: str, facts: dict[str, Any]) -> None:
@@ -92,21 +124,14 @@ def write_array(path: Path, array: "np.ndarray") -> None:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
-def progress_bar() -> "Progress":
-    """A bar of counted steps on standard error, where that is a terminal."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+def progress_bar(noun: str = "steps") -> "Progress":
+    """A bar of counted steps on standard error; plain lines where that is no terminal.
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(
-        *columns,
-        TimeRemainingColumn(),
-        console=ERR,
-        transient=True,
-        disable=not ERR.is_terminal,
-    )
+    Parameters
+    ----------
+    noun : str
+        What is counted, in the plain lines.
+    """
+    from lutcore.cli.progress import Bar
+
+    return Bar(ERR, noun, lambda text: say(text, "dim"))

@@ -63,7 +63,7 @@ def study(
         _warn(warning)
     settings = Settings(liberty=liberty, period=period, reduced=reduced, most=points)
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler)
-    with _kept_on_interrupt(output), progress_bar() as progress, runner:
+    with _kept_on_interrupt(output), progress_bar("points") as progress, runner:
         task = progress.add_task("")
         results = run(
             studies,
@@ -73,15 +73,18 @@ def study(
             on_start=lambda study, total: progress.reset(task, description=study.name, total=total),
             on_done=lambda record: _advance(progress, task, record),
         )
-    failed = [text for found in results for text in failures(found)]
+    _show(results, output, as_json)
+    _end([text for found in results for text in failures(found)])
+
+
+def _show(results: list[dict[str, Any]], output: Path, as_json: bool) -> None:
     if as_json:
-        print_json(results[0] if len(results) == 1 else results)
-    else:
-        for found in results:
-            _show_findings(found)
-        report = "index.html" if len(results) > 1 else f"{results[0]['name']}.html"
-        print_written(output / report)
-    _end(failed)
+        print_json(results[0] if len(results) == 1 else {"studies": results})
+        return
+    for found in results:
+        _show_findings(found)
+    report = "index.html" if len(results) > 1 else f"{results[0]['name']}.html"
+    print_written(output / report)
 
 
 def explore(
@@ -115,12 +118,12 @@ def explore(
         if warning:
             _warn(warning)
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler)
-    with _kept_on_interrupt(output), progress_bar() as progress, runner:
-        task = progress.add_task(space.stem)
+    with _kept_on_interrupt(output), progress_bar("points") as progress, runner:
+        task = progress.add_task(space.stem, total=None)
         outcome = search(
             design,
             runner,
-            lambda done, total: progress.update(task, completed=done, total=total),
+            lambda done, planned: progress.update(task, completed=done, total=planned),
         )
     found = exploration(design, outcome, space)
     write(found, output)
@@ -146,7 +149,7 @@ def _end_to_end(
 
     measure: Any = record  # of a workload
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, measure=measure)
-    with _kept_on_interrupt(output), progress_bar() as progress, runner:
+    with _kept_on_interrupt(output), progress_bar("points") as progress, runner:
         task = progress.add_task("end-to-end", total=len(workloads(reduced)))
         found = end_to_end(reduced, runner, lambda record: progress.advance(task))
     write_result(found, output)

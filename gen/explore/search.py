@@ -62,19 +62,25 @@ class _Search:
         self.space = space
         self.outcome = Outcome()
         self._runner = runner
-        self._on_batch = on_batch or (lambda measured, candidates: None)
+        self._on_batch = on_batch or (lambda measured, planned: None)
 
-    def measure(self, configs: Sequence[CoreConfig], candidates: int) -> None:
-        """Measure some; ``candidates``: how many more may follow."""
+    def measure(self, configs: Sequence[CoreConfig], later: int) -> None:
+        """Measure some; ``later``: how many more may follow them, as far as can be seen."""
         done = len(self.outcome.measured)
+        planned = done + len(configs) + later
+        self._on_batch(done, planned)
 
         def on_done(record: Record) -> None:
             nonlocal done
             done += 1
-            self._on_batch(done, done + candidates)
+            self._on_batch(done, planned)
 
         records = self._runner.run([self.space.point(config) for config in configs], on_done)
         self.outcome.measured.update(zip(configs, records, strict=True))
+
+    def end(self) -> None:
+        """No more points are planned."""
+        self._on_batch(len(self.outcome.measured), len(self.outcome.measured))
 
 
 def explore(space: Space, runner: Runner, on_batch: OnBatch | None = None) -> Outcome:
@@ -86,7 +92,8 @@ def explore(space: Space, runner: Runner, on_batch: OnBatch | None = None) -> Ou
     runner : Runner
         Measures points, and finds those that an earlier run has measured.
     on_batch : callable, optional
-        Called with the points measured so far and those in sight at most.
+        Called before and after each point with the points measured so far and those planned: what
+        the model rules out, or ``trials`` leaves no room for, is not planned any more.
 
     Raises
     ------
@@ -96,6 +103,7 @@ def explore(space: Space, runner: Runner, on_batch: OnBatch | None = None) -> Ou
     """
     search = _Search(space, runner, on_batch)
     (_optuna if space.method == "optuna" else _exhaustive)(search)
+    search.end()
     search.outcome.models = _fitted(space, search.outcome.measured)
     return search.outcome
 
@@ -115,8 +123,9 @@ def _exhaustive(search: _Search) -> None:
         waiting = [waiting[i] for i in order]
     batch, waiting = waiting[: min(first, most)], waiting[min(first, most) :]
     predicted: list[dict[str, float]] = [{} for _ in batch]
+    later = len(waiting)
     while batch:
-        search.measure(batch, len(waiting))
+        search.measure(batch, min(later, most - len(outcome.measured) - len(batch)))
         _note_errors(outcome, batch, predicted)
         if not waiting or len(outcome.measured) >= most:
             break
@@ -128,6 +137,7 @@ def _exhaustive(search: _Search) -> None:
         room = min(space.batch, most - len(outcome.measured))
         chosen = _promising(space, [guesses[i] for i in open_])[:room]
         taken = [open_[i] for i in chosen]
+        later = len(open_) - len(taken)
         batch = [waiting[i] for i in taken]
         predicted = [guesses[i] for i in taken]
         waiting = [config for i, config in enumerate(waiting) if i not in set(taken)]

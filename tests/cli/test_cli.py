@@ -142,7 +142,7 @@ def test_bad_activation_files_are_named(tmp_path):
 
 def test_doctor_lists_tools():
     result = lutcore("doctor", "--json")
-    tools = {tool["name"]: tool for tool in json.loads(result.stdout)}
+    tools = {tool["name"]: tool for tool in json.loads(result.stdout)["tools"]}
     assert result.returncode == 0
     assert tools["g++"]["version"] and tools["verilator"]["version"]
     assert all(tool["remedy"] for tool in tools.values())

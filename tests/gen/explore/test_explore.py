@@ -293,6 +293,20 @@ def test_a_restart_repeats_nothing(method, load, tmp_path):
     assert len(set(whole.configs)) == 40
 
 
+@pytest.mark.parametrize("search", ["", "prune = false", "trials = 30", 'method = "optuna"'])
+def test_progress_tells_the_truth(search, load, tmp_path):
+    """It begins at none, ends at all, never goes back, and hopes for no more than the space has."""
+    space = load(SPACE + f"[search]\n{search}\n")
+    told: list[tuple[int, int]] = []
+    with Runner(tmp_path / "points", measure=imagined) as runner:
+        outcome = explore(space, runner, lambda done, planned: told.append((done, planned)))
+    measured = len(outcome.measured)
+    assert told[0][0] == 0 < told[0][1] <= space.size and told[-1] == (measured, measured)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert all(done < planned for done, planned in told[: measured // 2])
+    assert {done for done, _ in told} == set(range(measured + 1))
+
+
 def test_optuna_finds_better_than_chance(load, tmp_path):
     text = SPACE.replace('ops_per_cycle = "max"', "").replace("core_ge =", "ge_per_op =")
     space = load(text + '[search]\nmethod = "optuna"\ntrials = 50\n')
