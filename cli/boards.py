@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from lutcore.cli.options import AsJson, Overrides, configurations
+from lutcore.cli.options import AsJson, Force, Overrides, configurations
 from lutcore.cli.progress import Lines, spinners
 from lutcore.cli.shared import ERR, OUT, print_facts, print_json, print_written, say
 from lutcore.fpga.boards.boards import BOARDS, Board
@@ -67,12 +67,15 @@ def bitstream(
     native: Annotated[
         bool, typer.Option("--native", help="nextpnr and packer on PATH, not the packages'.")
     ] = False,
+    force: Force = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Build the bitstream of a board, with its metadata and a report.
 
     Exit status 1 where timing is not met.
+
+    Example: lutcore bitstream --board icebreaker
     """
     from lutcore.fpga.boards.boards import board_config, board_named
     from lutcore.fpga.flow.bitstream import build
@@ -82,7 +85,7 @@ def bitstream(
     target = board_named(board).on_block_ram() if block_ram else board_named(board)
     core = board_config(target, config, tuple(overrides or ()))
     if target.family not in FLOWS:
-        _project(core, target, output, freq, as_json)
+        _project(core, target, output, freq, force, as_json)
         return
     with spinners(ERR) as bar:
         built = build(
@@ -94,27 +97,29 @@ def bitstream(
             native=native or native_wanted(),
             progress=_Stages(bar),
         )
-    written = built.write(output)
-    report = built.report
+    _tell(built.report, built.write(output, force), target, as_json)
+    raise typer.Exit(int(not built.report.met))
+
+
+def _tell(report: Any, written: list[Path], board: Board, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict() | {"files": [str(path) for path in written]})
-    else:
-        _print(report, target.capacity)
-        print_written(*written)
-        load = target.load.replace("FILE", str(written[0]))
-        OUT.print(f"load it: {load}", highlight=False, soft_wrap=True)
-    raise typer.Exit(int(not report.met))
+        return
+    _print(report, board.capacity)
+    print_written(*written)
+    load = board.load.replace("FILE", str(written[0]))
+    OUT.print(f"load it: {load}", highlight=False, soft_wrap=True)
 
 
 def _project(
-    core: CoreConfig, board: Board, output: Path, freq: float | None, as_json: bool
+    core: CoreConfig, board: Board, output: Path, freq: float | None, force: bool, as_json: bool
 ) -> None:
     """Write the files of a vendor's tool, and tell what Yosys finds."""
     from lutcore.fpga.flow.vivado import project
 
     with ERR.status(f"synthesising {core.name} for {board.name}"):
         made = project(core, board, clock=freq)
-    written = made.write(output)
+    written = made.write(output, force)
     if as_json:
         print_json(made.to_dict() | {"files": [str(path) for path in written]})
         return

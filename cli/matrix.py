@@ -10,6 +10,7 @@ from lutcore.cli.options import (
     AsJson,
     Baud,
     Core,
+    Force,
     GptqVersion,
     Latency,
     Model,
@@ -27,7 +28,6 @@ from lutcore.cli.shared import (
     print_json,
     print_table,
     print_written,
-    write_array,
 )
 from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
@@ -56,6 +56,7 @@ def compile_matrix(
     result: Result = "fp32",
     latency: MemoryLatency = 20,
     explain: Explain = False,
+    force: Force = False,
     gptq_version: GptqVersion = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -63,6 +64,8 @@ def compile_matrix(
     """Write the program of one mpGEMM of a checkpoint's tensor, its memory included.
 
     The program holds activations: --activations, or random ones, --rows of them or one.
+
+    Example: lutcore matrix compile examples/minilm.gguf --tensor blk.0.ffn_up.weight -o ffn.lut
     """
     from lutcore.gen.run.matrix import compile_matrix
     from lutcore.gen.run.tile import load_problem
@@ -70,7 +73,7 @@ def compile_matrix(
     config = load_config(core, overrides or ())
     weights, values = load_problem(config, model, tensor, activations, rows, 1, seed, gptq_version)
     made = compile_matrix(config, weights, values, result, latency, explain)
-    made.program.save(output)
+    made.program.save(output, force)
     if as_json:
         print_json(made.facts())
     else:
@@ -105,6 +108,7 @@ def run_matrix(
     port: Port = None,
     baud: Baud = 3_000_000,
     output: ToArray = None,
+    force: Force = False,
     stall: Stall = 0.0,
     latency: Latency = 20,
     as_json: AsJson = False,
@@ -112,6 +116,8 @@ def run_matrix(
     """Execute a program of a core; on RTL or a board the result is held against the ISA model.
 
     Exit status 1 where they differ, or the program ends with a fault.
+
+    Example: lutcore matrix run ffn.lut --on isa
     """
     from lutcore.compiler.program.program import Program
     from lutcore.fpga.host.run import run_on_board
@@ -129,7 +135,9 @@ def run_matrix(
         else:
             result = compare(loaded, on, Conditions(stall=stall, latency=latency))
     if output is not None:
-        write_array(output, result.numbers)
+        from lutcore.arrays import write_array
+
+        write_array(output, result.numbers, f"matrix run {program.name}", force)
     facts = result.facts()
     if as_json:
         print_json(facts)

@@ -12,6 +12,7 @@ from lutcore.cli.options import (
     AsJson,
     Baud,
     Core,
+    Force,
     GptqVersion,
     Model,
     Overrides,
@@ -27,7 +28,6 @@ from lutcore.cli.shared import (
     print_json,
     print_written,
     progress_bar,
-    write_array,
 )
 from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
@@ -64,6 +64,7 @@ def compile_model(
     dump: Annotated[
         Path | None, typer.Option(help="Folder for its graph before and after each pass.")
     ] = None,
+    force: Force = False,
     gptq_version: GptqVersion = None,
     tensor: Annotated[str | None, typer.Option(hidden=True)] = None,
     activations: Annotated[Path | None, typer.Option(hidden=True)] = None,
@@ -75,12 +76,15 @@ def compile_model(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compile a checkpoint's network to one file: its programs, weights and tables of the host."""
+    """Compile a checkpoint's network to one file: its programs, weights and tables of the host.
+
+    Example: lutcore compile examples/kjv-ternary.gguf -o kjv.lut
+    """
     if tensor is not None:
         old_spelling("compile --tensor", "matrix compile --tensor")
         matrix.compile_matrix(
             model, tensor, output, core, activations, rows, seed, result, latency, explain,
-            gptq_version, overrides, as_json,
+            force, gptq_version, overrides, as_json,
         )  # fmt: skip
         return
     if activations is not None or explain:
@@ -93,9 +97,9 @@ def compile_model(
     began = time.perf_counter()
     checkpoint = open_checkpoint(model, gptq_version)
     container, stages = _compile(checkpoint, config, counts, rounding)
-    container.save(output)
+    container.save(output, force)
     if dump is not None:
-        _dump(dump, stages)
+        _dump(dump, stages, force)
     facts = container.summary() | {
         "file bytes": output.stat().st_size,
         "seconds": round(time.perf_counter() - began, 2),
@@ -126,7 +130,7 @@ def _summaries(stages: "dict[str, Graph]") -> dict[str, str]:
     return {name: summary(graph) for name, graph in stages.items()}
 
 
-def _dump(folder: Path, stages: "dict[str, Graph]") -> None:
+def _dump(folder: Path, stages: "dict[str, Graph]", force: bool) -> None:
     """Write each stage's graph as text and as a picture."""
     from lutcore.compiler.graph.draw import svg, text
     from lutcore.files import write_files
@@ -135,7 +139,7 @@ def _dump(folder: Path, stages: "dict[str, Graph]") -> None:
     for index, (name, graph) in enumerate(stages.items()):
         files[f"{index}-{name}.txt"] = text(graph)
         files[f"{index}-{name}.svg"] = svg(graph)
-    write_files(folder, files)
+    write_files(folder, files, "compile --dump", force)
 
 
 def _print(title: str, facts: dict[str, Any], graphs: dict[str, str]) -> None:
@@ -170,6 +174,7 @@ def run(
     ] = None,
     seed: Seed = 0,
     output: ToArray = None,
+    force: Force = False,
     stall: Annotated[float, typer.Option(hidden=True, min=0, max=0.95)] = 0.0,
     latency: Annotated[int, typer.Option(hidden=True, min=1)] = 20,
     as_json: AsJson = False,
@@ -177,6 +182,8 @@ def run(
     """Run a compiled network: every matrix on the core, held against the golden model.
 
     Exit status 1 where a product differs.
+
+    Example: lutcore run kjv.lut --on golden --tokens 72,105
     """
     from lutcore.compiler.program.program import Program
     from lutcore.compiler.program.sections import kind_of
@@ -187,11 +194,13 @@ def run(
             raise InputError("--tokens are for networks: this is the program of one matrix")
         Program.load(file)  # what is wrong with it comes before how it is spelt
         old_spelling("run PROGRAM", "matrix run PROGRAM")
-        matrix.run_matrix(file, on, port, baud, output, stall, latency, as_json)
+        matrix.run_matrix(file, on, port, baud, output, force, stall, latency, as_json)
         return
     result, facts = _run(file, on, port, baud, tokens, seed)
     if output is not None:
-        write_array(output, result)
+        from lutcore.arrays import write_array
+
+        write_array(output, result, f"run {file.name}", force)
     if as_json:
         print_json(facts)
     else:
@@ -243,17 +252,19 @@ def _tokens(text: str | None, most: int, length: int, seed: int) -> "np.ndarray"
         return np.random.default_rng(seed).integers(0, most, length)
     if not text.endswith(".npy"):
         return np.array(numbers(text, "--tokens"))
-    try:
-        return np.load(text, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read tokens {text}: {error}") from error
+    from lutcore.arrays import read_array
+
+    return read_array(Path(text))
 
 
 def disasm(
     file: File,
     layer: Annotated[str | None, typer.Option(help="Of a network: one matrix.")] = None,
 ) -> None:
-    """Print the instructions of a program, or of those of a network."""
+    """Print the instructions of a program, or of those of a network.
+
+    Example: lutcore disasm ffn.lut
+    """
     from lutcore.compiler.lowering.container import Container
     from lutcore.compiler.program.assembler import disassemble
     from lutcore.compiler.program.program import Program

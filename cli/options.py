@@ -34,6 +34,9 @@ Core = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field.")
 ]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace files that are not of this configuration.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint: a file or a folder.")]
@@ -74,6 +77,15 @@ Period = Annotated[
 Jobs = Annotated[int, typer.Option(help="Worker processes on this machine.", min=1)]
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDR", help="Dask scheduler, e.g. tcp://host:8786.")
+]
+
+Tls = Annotated[
+    tuple[Path, Path, Path] | None,
+    typer.Option(
+        metavar="CA CERT KEY",
+        help="Files of TLS for the scheduler, tls://host:8786: authority, certificate, key. "
+        "Peers execute what they are sent: without TLS, only on a network of your own.",
+    ),
 ]
 
 Port = Annotated[

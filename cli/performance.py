@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lutcore.cli.options import AsJson, Core, Overrides
+from lutcore.cli.options import AsJson, Core, Force, Overrides
 from lutcore.cli.shared import ERR, OUT, Column, print_json, print_table
 from lutcore.hdl.config.presets import load_config
 
@@ -33,6 +33,7 @@ def performance(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for JSON, CSV and roofline.")
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
     overrides: Overrides = None,
 ) -> None:
@@ -40,6 +41,8 @@ def performance(
 
     Linear layers by the cycle model, all else at its roofline. Decoding is --tokens 1 with a
     --context; prefill is --tokens of the prompt.
+
+    Example: lutcore performance llama2-7b --batch 1 --tokens 1 --context 1024
     """
     from lutcore.gen.performance.report import model_shape, write_performance
     from lutcore.gen.performance.report import performance as model_it
@@ -58,7 +61,7 @@ def performance(
     with ERR.status(f"scheduling {model}"):
         found = model_it(model_shape(model), phase, system)
     if output is not None:
-        write_performance(found, system, output)
+        write_performance(found, system, output, force)
     if as_json:
         print_json(found)
         return

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from lutcore.errors import InputError
-
 if TYPE_CHECKING:
-    import numpy as np
     from rich.progress import Progress
     from rich.status import Status
 
@@ -105,23 +102,6 @@ def print_written(*paths: Path, note: str = "") -> None:
     """Name the files that were written."""
     for path in paths:
         OUT.print(f"wrote {path}{note and f': {note}'}", highlight=False, soft_wrap=True)
-
-
-def write_array(path: Path, array: "np.ndarray") -> None:
-    """Write an array as .npy.
-
-    Raises
-    ------
-    InputError
-        It cannot be written.
-    """
-    import numpy as np
-
-    try:
-        with path.open("wb") as file:
-            np.save(file, array)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def progress_bar(noun: str = "steps") -> "Progress":

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lutcore.cli.options import Activations, AsJson, Config, GptqVersion, Overrides, Rows, Seed
+from lutcore.cli.options import (
+    Activations,
+    AsJson,
+    Config,
+    Force,
+    GptqVersion,
+    Overrides,
+    Rows,
+    Seed,
+)
 from lutcore.cli.shared import ERR, print_facts, print_json
 from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
@@ -45,6 +54,7 @@ def simulate(
     waves: Annotated[
         Path | None, typer.Option(help="Write a waveform (FST, or VCD without lz4's header).")
     ] = None,
+    force: Force = False,
     gptq_version: GptqVersion = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -53,6 +63,8 @@ def simulate(
 
     The problem is a tensor of a checkpoint (--model, --tensor) or random (--shape, --bits, --seed).
     Without --activations the activations are random too.
+
+    Example: lutcore simulate w2a8 --set n=8 --shape 2,8,256
     """
     from lutcore.gen.run.tile import load_problem, random_problem, simulate
     from lutcore.verif.sim.job import Stalls
@@ -74,6 +86,7 @@ def simulate(
             order=order,
             simulator=simulator,
             waves=waves,
+            force=force,
         )
     if as_json:
         print_json(report.to_dict())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from lutcore.cli.options import AsJson, Jobs, Liberty, Period, Scheduler
+from lutcore.cli.options import AsJson, Force, Jobs, Liberty, Period, Scheduler, Tls
 from lutcore.cli.shared import OUT, print_json, print_written, progress_bar, say
 from lutcore.errors import InputError
 
@@ -36,6 +36,8 @@ def study(
     period: Period = None,
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
+    tls: Tls = None,
+    force: Force = False,
     reduced: Annotated[bool, typer.Option("--reduced", help="A few points of each kind.")] = False,
     points: Annotated[
         int,
@@ -46,6 +48,8 @@ def study(
     """Reproduce a figure of the paper: CSV, JSON, plots and an HTML report.
 
     Finished points are kept in the folder: the same command goes on where it was stopped.
+
+    Example: lutcore study end-to-end --reduced
     """
     _need_extra()
     from lutcore.gen.experiments.campaign import run, timing
@@ -55,14 +59,14 @@ def study(
     from lutcore.gen.study.studies import END_TO_END, chosen
 
     if name == END_TO_END:
-        _end_to_end(output, jobs, scheduler, reduced, as_json)
+        _end_to_end(output, jobs, scheduler, tls, reduced, force, as_json)
         return
     studies = chosen(name)
     period, warning = timing(liberty, period)
     if warning:
         _warn(warning)
     settings = Settings(liberty=liberty, period=period, reduced=reduced, most=points)
-    runner = Runner(output / "points", jobs=jobs, scheduler=scheduler)
+    runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, tls=tls)
     with _kept_on_interrupt(output), progress_bar("points") as progress, runner:
         task = progress.add_task("")
         results = run(
@@ -72,6 +76,7 @@ def study(
             runner,
             on_start=lambda study, total: progress.reset(task, description=study.name, total=total),
             on_done=lambda record: _advance(progress, task, record),
+            force=force,
         )
     _show(results, output, as_json)
     _end([text for found in results for text in failures(found)])
@@ -94,11 +99,15 @@ def explore(
     period: Period = None,
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
+    tls: Tls = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Explore a design space: CSV, JSON, plot and HTML report of the Pareto front.
 
     Finished points are kept in the folder: the same command goes on where it was stopped.
+
+    Example: lutcore explore examples/space.toml
     """
     _need_extra()
     import dataclasses
@@ -117,7 +126,7 @@ def explore(
         design = dataclasses.replace(design, period=found_period)
         if warning:
             _warn(warning)
-    runner = Runner(output / "points", jobs=jobs, scheduler=scheduler)
+    runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, tls=tls)
     with _kept_on_interrupt(output), progress_bar("points") as progress, runner:
         task = progress.add_task(space.stem, total=None)
         outcome = search(
@@ -126,7 +135,7 @@ def explore(
             lambda done, planned: progress.update(task, completed=done, total=planned),
         )
     found = exploration(design, outcome, space)
-    write(found, output)
+    write(found, output, force)
     if as_json:
         print_json(found)
     else:
@@ -139,7 +148,13 @@ def explore(
 
 
 def _end_to_end(
-    output: Path, jobs: int, scheduler: str | None, reduced: bool, as_json: bool
+    output: Path,
+    jobs: int,
+    scheduler: str | None,
+    tls: tuple[Path, Path, Path] | None,
+    reduced: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """The study that models: no library, no timing."""
     from lutcore.gen.experiments.results import failures
@@ -148,11 +163,11 @@ def _end_to_end(
     from lutcore.gen.study.end_to_end import end_to_end, workloads, write_result
 
     measure: Any = record  # of a workload
-    runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, measure=measure)
+    runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, tls=tls, measure=measure)
     with _kept_on_interrupt(output), progress_bar("points") as progress, runner:
         task = progress.add_task("end-to-end", total=len(workloads(reduced)))
         found = end_to_end(reduced, runner, lambda record: progress.advance(task))
-    write_result(found, output)
+    write_result(found, output, force)
     if as_json:
         print_json(found)
     else:

@@ -113,15 +113,15 @@ class Container:
         check_region("outputs", self.outputs, made, unit, size)
         need(self.outputs + made > size - PAGE, "the memory is more than what is used")
 
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all.
+    def save(self, path: Path, force: bool = False) -> None:
+        """Write the file, whole or not at all; in place of somebody else's only with ``force``.
 
         Raises
         ------
         InputError
             It cannot be written.
         """
-        with written(path, "network", self.config) as file:
+        with written(path, "network", self.config, force) as file:
             file.add("image", self.image)
             for name, array in self.graph.arrays.items():
                 file.add(f"constant/{name}", array)

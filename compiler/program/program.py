@@ -117,8 +117,8 @@ class Program:
         rows = integer(output.rows, "rows", 1)
         check_region("the output", output.address, (rows - 1) * output.pitch + row, unit, size)
 
-    def save(self, path: Path) -> None:
-        """Write to a file, whole or not at all.
+    def save(self, path: Path, force: bool = False) -> None:
+        """Write to a file, whole or not at all; in place of somebody else's only with ``force``.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class Program:
         """
         self.check()
         code = np.array([list(w.to_bytes(BYTES, "little")) for w in self.words], np.uint8)
-        with written(path, "program", self.config) as file:
+        with written(path, "program", self.config, force) as file:
             file.add("code", code)
             file.add("memory", self.memory)
             file.about |= {"address": self.address, "output": vars(self.output)}

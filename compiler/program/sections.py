@@ -158,15 +158,18 @@ class SectionWriter:
 
 
 @contextlib.contextmanager
-def written(path: Path, kind: str, config: CoreConfig) -> Iterator[SectionWriter]:
-    """Write a file, whole or not at all.
+def written(
+    path: Path, kind: str, config: CoreConfig, force: bool = False
+) -> Iterator[SectionWriter]:
+    """Write a file, whole or not at all; in place of somebody else's only with ``force``.
 
     Raises
     ------
     InputError
         It cannot be written.
     """
-    with writing(path) as file:
+    by = f"{kind} for {config.name}, configuration {config.digest}"
+    with writing(path, by, force) as file:
         writer = SectionWriter(file)
         yield writer
         writer.finish(kind, config)

@@ -113,14 +113,15 @@ class Bitstream:
     report: BitstreamReport
     suffix: str
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: Path, force: bool = False) -> list[Path]:
         """Write bitstream, metadata and report, all or none.
 
         Raises
         ------
         InputError
-            The folder cannot be written.
+            The folder cannot be written, or has somebody else's files, and no ``force``.
         """
+        config = CoreConfig.from_dict(self.report.config)
         name = f"{self.report.design}-{self.report.board}"
         return write_files(
             folder,
@@ -129,6 +130,8 @@ class Bitstream:
                 f"{name}.json": json.dumps(self.metadata, indent=2) + "\n",
                 f"{name}.report.json": self.report.to_json(),
             },
+            f"bitstream {name}, configuration {config.digest}",
+            force,
         )
 
 

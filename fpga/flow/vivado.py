@@ -36,9 +36,9 @@ class Project:
     files: dict[str, str]
     netlist: Netlist
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: Path, force: bool = False) -> list[Path]:
         """Write them all, or none; errors as of :func:`~lutcore.files.write_files`."""
-        return write_files(folder, self.files)
+        return write_files(folder, self.files, f"bitstream {self.name}", force)
 
     def to_dict(self) -> dict[str, Any]:
         """The area as plain values."""

@@ -172,10 +172,13 @@ targets:
 """
 
 
-def generate(config: CoreConfig, folder: Path, top: str = "tile") -> list[Path]:
+def generate(
+    config: CoreConfig, folder: Path, top: str = "tile", force: bool = False
+) -> list[Path]:
     """Write ``<name>.v``, ``.json``, ``.core`` and ``.vlt``; the same bytes on every run.
 
-    With top ``axi`` also ``<name>_registers.h``, ``.py`` and ``.rdl``.
+    With top ``axi`` also ``<name>_registers.h``, ``.py`` and ``.rdl``. Files of the same
+    configuration are replaced, others only with ``force``.
 
     Raises
     ------
@@ -200,4 +203,5 @@ def generate(config: CoreConfig, folder: Path, top: str = "tile") -> list[Path]:
             f"{config.name}_registers.py": python_module(),
             f"{config.name}_registers.rdl": system_rdl(config),
         }
-    return write_files(folder, files)
+    by = f"generate {config.name} --top {top}, configuration {config.digest}"
+    return write_files(folder, files, by, force)

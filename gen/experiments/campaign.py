@@ -1,7 +1,5 @@
 """Runs studies and writes what they found."""
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +50,7 @@ def run(
     *,
     on_start: Callable[[Study, int], None] = lambda study, points: None,
     on_done: OnDone | None = None,
+    force: bool = False,
 ) -> list[dict[str, Any]]:
     """Run studies one after another; each one's files are there when it is done.
 
@@ -64,6 +63,8 @@ def run(
         Called with a study and the number of its points before they are measured.
     on_done : callable
         Called with each record.
+    force : bool
+        Replace files of others, too.
 
     Returns
     -------
@@ -83,43 +84,37 @@ def run(
         points = {entry.point.key for entry in study.entries(settings)}
         on_start(study, len(points))
         found = run_study(study, settings, runner, on_done)
-        pictures |= write(found, folder)
+        pictures |= write(found, folder, force)
         results.append(found)
     if len(results) > 1:
-        write_files(folder, {"index.html": page(results, pictures, title="Studies")})
+        index = {"index.html": page(results, pictures, title="Studies")}
+        write_files(folder, index, "study all", force)
     return results
 
 
-def write(found: Mapping[str, Any], folder: Path) -> dict[str, bytes]:
+def write(
+    found: Mapping[str, Any],
+    folder: Path,
+    force: bool = False,
+    more: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
     """Write a result's files into a folder; returns its plots (see
     :func:`lutcore.gen.experiments.plots.draw`).
 
+    Parameters
+    ----------
+    force : bool
+        Replace what others wrote, too.
+    more : mapping, optional
+        Further files.
+
     Raises
     ------
     InputError
-        The folder cannot be written.
+        The folder cannot be written, or has somebody else's files.
     """
     images = draw(found)
-    texts = files(found)
-    texts[f"{found['name']}.html"] = page([found], images, title=found["title"])
-    write_files(folder, texts)
-    write_images(images, folder)
+    written: dict[str, str | bytes] = {**files(found), **images, **(more or {})}
+    written[f"{found['name']}.html"] = page([found], images, title=found["title"])
+    write_files(folder, written, f"study {found['name']}", force)
     return images
-
-
-def write_images(images: Mapping[str, bytes], folder: Path) -> None:
-    """Write pictures into a folder that is there, each whole or not at all.
-
-    Raises
-    ------
-    InputError
-        The folder cannot be written.
-    """
-    try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as scratch:
-            for name, content in images.items():
-                partial = Path(scratch) / name
-                partial.write_bytes(content)
-                os.replace(partial, folder / name)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}") from error

@@ -67,7 +67,10 @@ class Runner:
         Local worker processes; with 1, points are measured in this process.
     scheduler : str, optional
         Address of a Dask scheduler, ``tcp://host:port``, in place of local processes. Its workers
-        need the same installation; a library must have the same path there.
+        need the same installation; a library must have the same path there. Peers execute what
+        they are sent: whoever reaches the scheduler runs code as its workers do.
+    tls : (Path, Path, Path), optional
+        Files of the authority, this side's certificate and its key, for ``tls://host:port``.
     measure : callable
         From a point to its record; must be importable by workers.
     """
@@ -78,13 +81,14 @@ class Runner:
         *,
         jobs: int = 1,
         scheduler: str | None = None,
+        tls: tuple[Path, Path, Path] | None = None,
         measure: Measure = record,
     ):
         if jobs < 1:
             raise InputError(f"jobs must be at least 1, not {jobs}")
         self._store = Store(folder)
         self._jobs = jobs
-        self._scheduler = scheduler
+        self._scheduler, self._security = scheduler, _security(scheduler, tls)
         self._measure = measure
         self._client: Any = None
         self._resources = contextlib.ExitStack()
@@ -196,7 +200,7 @@ class Runner:
             self._client.register_plugin(_interrupt_plugin())
             return self._client
         try:
-            client = Client(self._scheduler, timeout=_PATIENCE)
+            client = Client(self._scheduler, timeout=_PATIENCE, security=self._security)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"no Dask scheduler answers at {self._scheduler}: start one with 'dask scheduler' "
@@ -211,6 +215,32 @@ class Runner:
                 f"'dask worker {self._scheduler}'"
             ) from error
         return client
+
+
+def _security(scheduler: str | None, tls: tuple[Path, Path, Path] | None) -> Any:
+    """TLS of both sides for a scheduler that has it, judged before anything is computed."""
+    encrypted = (scheduler or "").startswith("tls://")
+    if tls is None and not encrypted:
+        return None
+    if tls is None or not encrypted:
+        raise InputError("--tls and a scheduler at tls://host:port go together")
+    from distributed.security import Security
+
+    for path in tls:
+        if not path.is_file():
+            raise InputError(f"--tls: {path}: no such file: give authority, certificate and key")
+    authority, certificate, key = map(str, tls)
+    security = Security(
+        tls_ca_file=authority,
+        tls_client_cert=certificate,
+        tls_client_key=key,
+        require_encryption=True,
+    )
+    try:
+        security.get_connection_args("client")
+    except (OSError, ValueError) as error:
+        raise InputError(f"--tls: the files are no certificate and its key: {error}") from error
+    return security
 
 
 def _interrupt_plugin() -> Any:

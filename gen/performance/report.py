@@ -9,7 +9,6 @@ from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.files import write_files
-from lutcore.gen.experiments.campaign import write_images
 from lutcore.gen.performance.model import estimate, total
 from lutcore.gen.performance.roofline import roofline
 from lutcore.gen.performance.shapes import MODELS, ModelShape, Phase, from_metadata
@@ -65,13 +64,15 @@ def performance(model: ModelShape, phase: Phase, system: System) -> dict[str, An
     }
 
 
-def write_performance(found: Mapping[str, Any], system: System, folder: Path) -> None:
+def write_performance(
+    found: Mapping[str, Any], system: System, folder: Path, force: bool = False
+) -> None:
     """Write ``performance.json``, ``.csv`` and the roofline, each whole or not at all.
 
     Raises
     ------
     InputError
-        The folder cannot be written.
+        The folder cannot be written, or has somebody else's files.
     """
     table = io.StringIO()
     names = list(dict.fromkeys(name for row in found["layers"] for name in row))
@@ -79,6 +80,7 @@ def write_performance(found: Mapping[str, Any], system: System, folder: Path) ->
     writer.writeheader()
     writer.writerows(found["layers"])
     texts = {"performance.json": json.dumps(found, indent=1) + "\n"}
-    write_files(folder, texts | {"performance.csv": table.getvalue()})
     label = f"{found['model']}, {found['phase']['name']}"
-    write_images(roofline(system, [(label, found["layers"])], "performance-roofline"), folder)
+    images = roofline(system, [(label, found["layers"])], "performance-roofline")
+    files = {**texts, "performance.csv": table.getvalue(), **images}
+    write_files(folder, files, f"performance {found['model']}", force)

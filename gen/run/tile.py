@@ -215,6 +215,7 @@ def simulate(
     order: str | None = None,
     simulator: str = "verilator",
     waves: Path | None = None,
+    force: bool = False,
 ) -> SimulationReport:
     """Generate the tile, run ``A W^T`` on it and compare every integer with the golden model.
 
@@ -225,6 +226,8 @@ def simulate(
     activations : [M, K], integers or the float format's dtype
     waves : Path, optional
         Where a waveform goes; its suffix becomes that of the format written (fst or vcd).
+    force : bool
+        Let it replace a file that is not of this configuration.
 
     Raises
     ------
@@ -237,7 +240,7 @@ def simulate(
     job = tile_job(config, activations, tensor, order=order, stalls=stalls, seed=seed)
     built = build(verilog(config), config.name, simulator, waves=waves is not None)
     dump = waves.with_suffix(f".{built.waves}") if waves else None
-    (verdict,) = run_jobs(built, config, [job], waves_to=dump, received=True)
+    (verdict,) = run_jobs(built, config, [job], waves_to=dump, received=True, force=force)
     results = values = None
     if verdict["beats"] == len(job.expected["last"]):
         results = job.layout.collect(verdict["received"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lutcore.gen.experiments import paper
-from lutcore.gen.experiments.campaign import write, write_images
+from lutcore.gen.experiments.campaign import write
 from lutcore.gen.experiments.points import Finding, Plot
 from lutcore.gen.experiments.runner import OnDone, Runner
 from lutcore.gen.performance.model import part
@@ -325,16 +325,13 @@ def end_to_end(reduced: bool, runner: Runner, on_done: OnDone | None = None) -> 
     }  # fmt: skip
 
 
-def write_result(found: Mapping[str, Any], folder: Path) -> None:
+def write_result(found: Mapping[str, Any], folder: Path, force: bool = False) -> None:
     """Write a result's files and its rooflines (figure 19) into a folder.
 
-    Raises
-    ------
-    InputError
-        The folder cannot be written.
+    Parameters and errors are those of :func:`lutcore.gen.experiments.campaign.write`.
     """
-    write(found, folder)
     systems: dict[str, System] = {system.name: system for system in (*SYSTEMS, *_SPEEDUPS)}
+    images: dict[str, bytes] = {}
     for name in (_LUT_4X.name, _SPEEDUPS[1].name):
         series = [
             (row["workload"], row["layers"])
@@ -342,4 +339,5 @@ def write_result(found: Mapping[str, Any], folder: Path) -> None:
             if row["series"] == name and row["compared"]
         ]
         label = "table-1" if name == _LUT_4X.name else "large"
-        write_images(roofline(systems[name], series, f"{NAME}-roofline-{label}"), folder)
+        images |= roofline(systems[name], series, f"{NAME}-roofline-{label}")
+    write(found, folder, force, images)

@@ -32,6 +32,11 @@ class CoreConfig(Rates):
         """Fields as JSON."""
         return json.dumps(self.to_dict(), indent=2)
 
+    @property
+    def digest(self) -> str:
+        """Short name of all fields together, 12 hex digits."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "CoreConfig":
         """Build from plain values; unknown names are an error."""

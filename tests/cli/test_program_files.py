@@ -91,7 +91,7 @@ def test_run_takes_both_and_says_where_programs_go(lutcore, files, tmp_path):
     assert "'lutcore run PROGRAM' is now 'lutcore matrix run PROGRAM'" in err
     assert err.count("\n") == 1
     assert np.load(tmp_path / "out.npy").shape == (1, 8)
-    status, out, err = lutcore("run", files / "network", "--tokens", "1,2", *words)
+    status, out, err = lutcore("run", files / "network", "--tokens", "1,2", "--force", *words)
     assert (status, json.loads(out)["mismatches"], err) == (0, 0, "")
     status, _, err = lutcore("run", files / "program", "--tokens", "1")
     assert status == 2 and "--tokens are for networks" in err

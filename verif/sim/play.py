@@ -14,7 +14,7 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from lutcore.errors import InputError
+from lutcore import files
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.simulator import Build, environment, failed
 
@@ -36,10 +36,12 @@ def run_jobs(
     waves_to: Path | None = None,
     bench: str = TILE_BENCH,
     received: bool = False,
+    force: bool = False,
 ) -> list[dict[str, Any]]:
     """Play jobs into a built design and return a verdict for each
     (:func:`lutcore.verif.bench.tile.play`).
 
+    A waveform goes to ``waves_to``, in place of somebody else's file only with ``force``.
     Mismatches are reported in the verdicts, not raised. ``bench`` is the module with the test. With
     ``received`` a verdict has what the tile sent: field -> int64 [beats, ...].
 
@@ -61,7 +63,9 @@ def run_jobs(
         failure = _simulate(built, folder, bench)
         if waves_to is not None:
             for dump in [*folder.glob("dump.*"), *built.folder.glob(f"{built.top}.fst")]:
-                _copy(dump, waves_to)
+                by = f"waveform of {built.top}, configuration {config.digest}"
+                with dump.open("rb") as source, files.writing(waves_to, by, force) as target:
+                    shutil.copyfileobj(source, target)
         found = _verdicts(built, folder, len(jobs), failure)
         for verdict, path in zip(found, sent, strict=False):
             with np.load(path) as fields:
@@ -109,10 +113,3 @@ def _verdicts(
     if tests != 1 or len(found) != jobs or not agrees:
         raise failed(f"{built.simulator} simulation without a clear verdict", log)
     return found
-
-
-def _copy(dump: Path, target: Path) -> None:
-    try:
-        shutil.copyfile(dump, target)
-    except OSError as error:
-        raise InputError(f"cannot write waveform {target}: {error.strerror}") from error

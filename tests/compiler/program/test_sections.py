@@ -11,6 +11,7 @@ from crafted_files import TRAILER, changed, sealed, table_of, with_section
 
 from lutcore.compiler.program.sections import SectionFile, kind_of, written
 from lutcore.errors import InputError
+from lutcore.files import LEDGER
 from lutcore.hdl.config.presets import preset
 
 OLD = Path(__file__).resolve().parents[2] / "data"
@@ -198,12 +199,12 @@ def test_a_table_that_is_too_long_is_neither_read_nor_written(file, tmp_path):
         written(file, "program", CORE) as writer,
     ):
         writer.about["note"] = long.decode()
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [LEDGER]
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     for path in (tmp_path / "absent" / "x.lut", tmp_path):
-        with pytest.raises(InputError, match="cannot write"), written(path, "program", CORE):
+        with pytest.raises(InputError, match="cannot write|is in the way"), written(path, "program", CORE):
             pass
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match=r"cannot read .*absent: No such file"):

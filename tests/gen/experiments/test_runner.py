@@ -129,3 +129,45 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
         Runner(tmp_path, scheduler="tcp://127.0.0.1:9", measure=finished) as runner,
     ):
         runner.run(POINTS)
+
+
+_PEMS = Path(__file__).resolve().parents[2] / "data/tls"
+#: Authority, certificate (its own), and key.
+TLS = (_PEMS / "cert.pem", _PEMS / "cert.pem", _PEMS / "key.pem")
+
+
+@pytest.mark.slow
+def test_a_scheduler_with_tls_is_spoken_to_with_tls_only(tmp_path):
+    """A cluster of its own key; who comes without one is not heard."""
+    from distributed import LocalCluster
+    from distributed.security import Security
+
+    authority, certificate, key = map(str, TLS)
+    names = {"tls_ca_file": authority, "require_encryption": True}
+    for side in ("client", "worker", "scheduler"):
+        names |= {f"tls_{side}_cert": certificate, f"tls_{side}_key": key}
+    options = {"processes": False, "dashboard_address": None, "protocol": "tls://"}
+    with LocalCluster(n_workers=1, security=Security(**names), **options) as cluster:
+        address = cluster.scheduler_address
+        assert address.startswith("tls://")
+        with Runner(tmp_path, scheduler=address, tls=TLS, measure=finished) as runner:
+            assert [record["key"] for record in runner.run(POINTS)] == [p.key for p in POINTS]
+        with pytest.raises(InputError, match=r"--tls and a scheduler at tls://host:port go"):
+            Runner(tmp_path, scheduler=address)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "tls", "message"),
+    [
+        ("tcp://127.0.0.1:9", TLS, "go together"),
+        (None, TLS, "go together"),
+        ("tls://127.0.0.1:9", None, "go together"),
+        ("tls://127.0.0.1:9", (Path("no.pem"), *TLS[1:]), r"--tls: no\.pem: no such file"),
+        ("tls://127.0.0.1:9", (Path(__file__), *TLS[1:]), "are no certificate and its key"),
+        ("tls://127.0.0.1:9", (*TLS[:2], TLS[0]), "are no certificate and its key"),
+    ],
+)
+def test_tls_that_cannot_be_is_one_line(tmp_path, scheduler, tls, message):
+    with pytest.raises(InputError, match=message) as told:
+        Runner(tmp_path, scheduler=scheduler, tls=tls)
+    assert "\n" not in str(told.value)
