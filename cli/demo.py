@@ -4,7 +4,6 @@ For each tensor of ``minilm.gguf``: read and pack it, generate the tile that sui
 run it on Verilator with activations of the real network, compare every integer, and report area.
 """
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lutcore.cli.options import Force
 from lutcore.cli.shared import OUT, print_written, progress_bar
-from lutcore.errors import InputError
-from lutcore.files import example, examples
+from lutcore.files import example, examples, write_files
 
 if TYPE_CHECKING:
     from lutcore.gen.asic.synth import AreaReport
@@ -59,13 +58,14 @@ def demo(
         Path | None,
         typer.Option(metavar="DIR", help="Copy the example files there instead, to try them."),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Run real quantised weights on generated Verilog, checked and measured: one table.
 
     Example: lutcore demo
     """
     if files is not None:
-        _copy(files)
+        _copy(files, force)
         return
     import numpy as np
 
@@ -97,17 +97,7 @@ def demo(
     OUT.print(f"All {total:,} integers equal the golden model's.", highlight=False)
 
 
-def _copy(folder: Path) -> None:
-    """Copy the examples, none over a file that is there."""
-    there = [path.name for path in examples() if (folder / path.name).exists()]
-    if there:
-        raise InputError(f"{folder} has {there[0]} already: choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in examples():
-            shutil.copyfile(path, folder / path.name)
-            print_written(folder / path.name)
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {folder}: {error.strerror}: choose another folder"
-        ) from error
+def _copy(folder: Path, force: bool) -> None:
+    """Copy the examples; what others wrote stays unless it is forced."""
+    files = {path.name: path.read_bytes() for path in examples()}
+    print_written(*write_files(folder, files, "demo --files", force))

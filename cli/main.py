@@ -3,8 +3,9 @@
 Exit status 0 done, 1 a check failed, 2 bad input or a missing tool.
 """
 
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -96,25 +97,36 @@ app.command()(tools.doctor)
 
 
 def main() -> None:
-    """Entry point: errors of the user become one line, or JSON, and exit status 2."""
+    """Entry point: what goes wrong becomes one line, or JSON, and exit status 2; of tools 1."""
     as_json = "--json" in sys.argv[1:]
     try:
-        status = app(standalone_mode=not as_json)
-    except InputError as error:
-        fail(str(error), "input", as_json)
-        status = 2
-    except ToolError as error:
-        fail(str(error), "tool", as_json)
-        status = 1
-    except KeyboardInterrupt:
-        status = 130
+        sys.exit(app(standalone_mode=False))
+    except (BrokenPipeError, KeyboardInterrupt) as error:
+        # Nobody reads on: what is still buffered must not be an error at the end.
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(130 if isinstance(error, KeyboardInterrupt) else 141)
     except Exception as error:
-        usage = getattr(error, "format_message", None)  # an error of the command line itself
-        if usage is None:
-            raise
-        fail(" ".join(usage().split()), "input", as_json)
-        status = 2
-    sys.exit(status)
+        message, kind = _told(error)
+        fail(message, kind, as_json)
+        sys.exit(1 if kind == "tool" else 2)
+
+
+def _told(error: Exception) -> tuple[str, Literal["input", "tool"]]:
+    """An error in one line, and whose it is; errors of our own are raised again."""
+    usage = getattr(error, "format_message", None)  # an error of the command line itself
+    if isinstance(error, ToolError):
+        return str(error), "tool"
+    if isinstance(error, InputError):
+        return str(error), "input"
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}", "input"
+    if isinstance(error, MemoryError):
+        return "out of memory: take a smaller problem, or a machine with more", "input"
+    if usage is None:
+        raise error
+    return " ".join(usage().split()), "input"
 
 
 if __name__ == "__main__":

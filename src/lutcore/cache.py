@@ -121,13 +121,15 @@ def entry(kind: str, name: str) -> Path:
 def load(path: Path) -> Any:
     """A stored value, or None: it is not there yet, or damaged, which is said."""
     try:
-        head, _, text = gzip.decompress(path.read_bytes()).partition(b"\n")
+        content = path.read_bytes()
+    except OSError:
+        return None
+    try:
+        head, _, text = gzip.decompress(content).partition(b"\n")
         facts = json.loads(head)
         if (facts["size"], facts["sha256"]) != (len(text), hashlib.sha256(text).hexdigest()):
             raise ValueError("its digest differs")
         value = json.loads(text)
-    except FileNotFoundError:
-        return None
     except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
         _log.warning("%s is damaged (%s): its result is computed again", path, error)
         return None
