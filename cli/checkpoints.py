@@ -27,6 +27,8 @@ def inspect(
     """List the tensors of a checkpoint, what of them is supported, and the cost on a core.
 
     Only headers are read. Cycles are those of the cycle model, for --rows rows of activations.
+
+    Example: lutcore inspect examples/minilm.gguf --core default
     """
     from lutcore.compiler.inspection import inspect as report_on
 

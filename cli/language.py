@@ -53,6 +53,8 @@ def generate_text(
     """Stream text from a byte-level language model, every matrix on the backend.
 
     The same model, core, prompt, temperature and seed give the same text on every backend.
+
+    Example: lutcore generate-text examples/kjv-ternary.gguf --tokens 20
     """
     from lutcore.gen.run.language import Sampler, Writer, printable
 
@@ -105,6 +107,8 @@ def chat(
     """Take turns with a byte-level language model: it goes on from your line, up to a line's end.
 
     The model remembers what was said, as far as its context reaches. End: Ctrl-D, or an empty line.
+
+    Example: lutcore chat examples/kjv-ternary.gguf --tokens 40
     """
     from lutcore.gen.run.language import Sampler, Writer, printable
 
@@ -142,6 +146,8 @@ def perplexity(
     """Perplexity of a byte of TEXT, with exact and with eight-bit tables.
 
     Windows of the model's context, one after the other; the first byte of each is given.
+
+    Example: lutcore perplexity examples/kjv-ternary.gguf examples/kjv-held-out.txt
     """
     from lutcore.compiler.importers.checkpoint import open_checkpoint
     from lutcore.verif.golden.int8_tables import Int8TableLinear

@@ -1,0 +1,143 @@
+"""The example in the help of every command, as it stands there, in one folder."""
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+from command_line import lutcore
+
+from lutcore.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Command -> files that its example needs, and the command whose example makes them.
+MADE_BY = {"run": ("kjv.lut", "compile"), "disasm": ("ffn.lut", "matrix compile")}
+MADE_BY |= {"matrix run": ("ffn.lut", "matrix compile")}
+#: Examples of more than a few seconds.
+SLOW = {
+    *("demo", "bitstream", "explore", "energy", "compare", "simulate", "study", "perplexity"),
+    *("synth", "generate-text", "chat"),
+}
+#: What is written to a command.
+SAID = {"chat": "And God said\n\n"}
+#: Examples that would change what other tests use.
+ALONE = ("cache prune",)
+
+
+def commands():
+    """Name of each command -> its help."""
+    group = typer.main.get_command(app)
+    found = {}
+
+    def visit(group, words):
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                visit(command, [*words, name])
+            else:
+                found[" ".join([*words, name])] = command.help or ""
+
+    visit(group, [])
+    return found
+
+
+HELP = commands()
+
+
+def marks(name):
+    """Of a test that runs the example."""
+    flow = {"asic": ("synth", "energy", "compare", "demo"), "board": ("bitstream",)}
+    names = [mark for mark, users in flow.items() if name in users]
+    return [getattr(pytest.mark, mark) for mark in names + ["slow"] * (name in SLOW)]
+
+
+def example(name):
+    """Words of the example with which the help of a command ends."""
+    match = re.search(r"Example: (lutcore .+)$", " ".join(HELP[name].split()))
+    assert match, f"the help of lutcore {name} does not end with an example"
+    words = shlex.split(match[1])[1:]
+    assert words[: len(name.split())] == name.split()
+    return words
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the examples run: a folder with the example files, the space being cut short."""
+    path = tmp_path_factory.mktemp("examples")
+    assert lutcore("demo", "--files", "examples", cwd=path).returncode == 0
+    space = path / "examples" / "space.toml"
+    space.write_text(space.read_text() + "trials = 2\n")
+    return path
+
+
+def run(name, folder, *more):
+    cache = str(folder / "cache") if name in ALONE else os.environ.get("LUTCORE_CACHE")
+    result = lutcore(
+        *example(name), *more, cwd=folder, text=SAID.get(name, ""), LUTCORE_CACHE=cache
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_commands_are_found():
+    assert {"show", "compare", "matrix run", "cache prune", "explore"} <= set(HELP)
+    assert SLOW | set(MADE_BY) | set(SAID) <= set(HELP)
+
+
+@pytest.mark.parametrize("name", HELP)
+def test_the_help_ends_with_an_example(name):
+    example(name)
+    words = " ".join(lutcore(*name.split(), "--help", COLUMNS="200").stdout.split())
+    assert "Example: lutcore " in words
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in HELP])
+def test_the_example_runs(name, folder):
+    file, maker = MADE_BY.get(name, ("", ""))
+    if file and not Path(folder / file).exists():
+        run(maker, folder)
+    result = run(name, folder)
+    assert result.stdout
+
+
+# JSON --------------------------------------------------------------------------------------------
+
+
+def documented():
+    """Command -> keys that its JSON always has, and those that it may have, as the manual says."""
+    text = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([\w -]+)` \| (`.*`) \| (.*)\|$", text, re.MULTILINE)
+    return {
+        name: (set(re.findall(r"`(.+?)`", always)), set(re.findall(r"`(.+?)`", sometimes)))
+        for name, always, sometimes in rows
+    }
+
+
+KEYS = documented()
+
+
+def has_json(name):
+    return "--json" in lutcore(*name.split(), "--help", COLUMNS="200").stdout
+
+
+def test_all_json_is_documented():
+    assert {name for name in HELP if has_json(name)} == set(KEYS)
+
+
+#: Commands whose counters depend on where they run.
+COUNTED = {"run", "matrix run"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in KEYS])
+def test_keys_are_those_of_the_manual(name, folder):
+    file, maker = MADE_BY.get(name, ("", ""))
+    if file and not Path(folder / file).exists():
+        run(maker, folder)
+    found = json.loads(run(name, folder, "--json").stdout)
+    always, sometimes = KEYS[name]
+    assert next(iter(found)) == "schema" and found.pop("schema") == 1
+    assert always <= set(found)
+    assert name in COUNTED or set(found) <= always | sometimes
