@@ -13,8 +13,8 @@ import pytest
 
 from lutcore.errors import InputError
 from lutcore.gen.asic import mapping, synth
-from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS, truth_table
-from lutcore.gen.asic.library import MAJORITY3, NAND2, PARITY3, parse
+from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS
+from lutcore.gen.asic.library import parse
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, netlist, synthesise
 from lutcore.gen.run.tile import random_activations
 from lutcore.gen.tools.opensta import Session, run_sta
@@ -154,26 +154,6 @@ def test_cache_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 # Libraries ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("function", ["!(A & B)", "(A*B)'", "A' + B'", "!A|!B", "(A B)'", "!(B A)"])
-def test_functions_in_every_notation(function):
-    assert truth_table(function, ("A", "B")) == NAND2
-
-
-def test_operator_precedence():
-    inputs = ("A", "B", "C")
-    assert truth_table("A ^ B & C", inputs) == truth_table("(A ^ B) & C", inputs)
-    assert truth_table("A | B & C", inputs) == truth_table("A | (B & C)", inputs)
-    assert truth_table("A^B^C", inputs) == PARITY3
-    assert truth_table("A&B | C&(A|B)", inputs) == MAJORITY3
-    assert truth_table("1", inputs) == 0xFF
-
-
-@pytest.mark.parametrize("function", ["", "A &", "A)", "(A", "IQ", "A | B C D", "& A"])
-def test_bad_functions(function):
-    with pytest.raises(ValueError):
-        truth_table(function, ("A", "B", "C"))
 
 
 def test_cells_are_found_by_function():
