@@ -1,7 +1,8 @@
 """Commands about boards: bitstreams."""
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
@@ -97,18 +98,19 @@ def bitstream(
             native=native or native_wanted(),
             progress=_Stages(bar),
         )
-    _tell(built.report, built.write(output, force), target, as_json)
-    raise typer.Exit(int(not built.report.met))
+    _end(built.report, built.write(output, force), target, as_json)
 
 
-def _tell(report: Any, written: list[Path], board: Board, as_json: bool) -> None:
+def _end(report: Any, written: list[Path], board: Board, as_json: bool) -> NoReturn:
+    """Print what was built; status 1 where timing is not met."""
     if as_json:
         print_json(report.to_dict() | {"files": [str(path) for path in written]})
-        return
-    _print(report, board.capacity)
-    print_written(*written)
-    load = board.load.replace("FILE", str(written[0]))
-    OUT.print(f"load it: {load}", highlight=False, soft_wrap=True)
+    else:
+        _print(report, board.capacity)
+        print_written(*written)
+        load = board.load.replace("FILE", str(written[0]))
+        OUT.print(f"load it: {load}", highlight=False, soft_wrap=True)
+    raise typer.Exit(int(not report.met))
 
 
 def _project(
@@ -166,6 +168,11 @@ def _print(report: Any, capacity: Any) -> None:
     met = "met" if report.met else "NOT met"
     facts["timing"] = f"{met}: {report.fmax_mhz:g} MHz for {report.clock_mhz:g} MHz"
     facts["seed"] = f"{report.seed} of {len(report.seeds)}"
+    if not report.met:
+        facts["to meet it"] = (
+            f"--freq {math.floor(report.fmax_mhz)}, more --seeds, or fewer products a cycle: "
+            "--set lookups or n lower"
+        )
     for number, path in enumerate(report.paths, 1):
         facts[f"path {number}"] = f"{path['ns']} ns: {path['from']} to {path['to']}"
     facts["link"] = f"{report.baud:,} bit/s"

@@ -60,10 +60,6 @@ def _print(report: "EnergyReport") -> None:
     rows += [None, ("total", f"{report.power_mw:.4f}")]
     columns = (Column("block"), Column.number("mW"), Column.number("share"))
     print_table(f"{report.design}: power on {report.liberty}", columns, rows)
-    slack = report.slack_ns
-    met = (
-        "not analysed" if slack is None else f"{'NOT met' if slack < 0 else 'met'}, {slack:.4f} ns"
-    )
     facts = {
         "fJ a product": f"{report.energy_fj_per_op:.2f}",
         "of it internal": f"{report.internal_fj:.2f}",
@@ -72,6 +68,15 @@ def _print(report: "EnergyReport") -> None:
         "core, without the results' way out": f"{report.core_energy_fj_per_op:.2f}",
         "a product": f"{report.weight_bits}-bit weights, {report.stimulus}",
         "cycles": f"{report.cycles:,} ({report.slices:,} slices)",
-        f"{report.period_ns:g} ns": met,
+        f"{report.period_ns:g} ns": _met(report.period_ns, report.slack_ns),
     }
     print_facts("energy", facts)
+
+
+def _met(period: float, slack: float | None) -> str:
+    from lutcore.gen.asic.advice import reached
+
+    if slack is None:
+        return "not analysed"
+    late = f": {reached(period, slack)} ns would be" if slack < 0 else ""
+    return f"{'NOT met' if slack < 0 else 'met'}, slack {slack:.4f} ns{late}"

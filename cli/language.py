@@ -163,7 +163,7 @@ def perplexity(
     }
     count = len(windows(network, written))
     found = {}
-    with progress_bar() as progress:
+    with progress_bar("windows") as progress:
         for kind, linear in kinds.items():
             task = progress.add_task(kind, total=count)
             found[kind] = perplexity(network, written, linear, lambda: progress.advance(task))  # noqa: B023

@@ -29,7 +29,6 @@ from lutcore.cli import (
 from lutcore.cli.logs import set_up
 from lutcore.cli.shared import OUT, fail
 from lutcore.errors import InputError, ToolError
-from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS
 from lutcore.machine import check_platform
 
 app = typer.Typer(
@@ -38,7 +37,7 @@ app = typer.Typer(
     help="Generate, verify and measure lookup-table tensor cores.\n\n"
     "CONFIG is a preset's name or a .toml file with the fields of a configuration; "
     "[bold]--set field=value[/bold] changes single fields. "
-    "Presets: " + ", ".join([*PRESETS, *CORE_PRESETS]) + ".",
+    "[bold]lutcore presets[/bold] lists the presets.",
 )
 
 
