@@ -1,7 +1,7 @@
 """The command ``inspect``: what is in a checkpoint."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -10,6 +10,9 @@ from rich.table import Table
 from lutcore.cli.options import AsJson, GptqVersion, Overrides
 from lutcore.cli.shared import ERR, OUT, print_facts, print_json
 from lutcore.hdl.config.presets import load_config
+
+if TYPE_CHECKING:
+    from lutcore.compiler.inspection import CheckpointReport
 
 
 def inspect(
@@ -37,16 +40,20 @@ def inspect(
         report = report_on(file, config, rows, gptq_version)
     if as_json:
         print_json(report.to_dict())
-        return
+    else:
+        _print(str(file), report, rows)
+
+
+def _print(file: str, report: "CheckpointReport", rows: int) -> None:
     table = Table(
-        title=f"{escape(str(file))}: {escape(report.architecture or 'no architecture named')}",
+        title=f"{escape(file)}: {escape(report.architecture or 'no architecture named')}",
         title_justify="left",
         box=None,
     )
     table.add_column("tensor", overflow="fold")
     for heading in ("type", "shape"):
         table.add_column(heading, no_wrap=True)
-    costs = ("packed", "slices", "cycles") if config else ()
+    costs = ("packed", "slices", "cycles") if report.core else ()
     for heading in ("bits", "group", "bytes", *costs):
         table.add_column(heading, justify="right", no_wrap=True)
     problems: dict[str, list[str]] = {}

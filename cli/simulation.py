@@ -92,8 +92,7 @@ def simulate(
         print_json(report.to_dict())
     else:
         _print(report, str(activations) if activations else f"random, seed {seed}")
-    if report.mismatches:
-        raise typer.Exit(1)
+    raise typer.Exit(int(report.mismatches > 0))
 
 
 def _print(report: "SimulationReport", activations: str) -> None:
