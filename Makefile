@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types test-latest wheel presets floats campaign fuzz bench bitstream study docs check-tools clean
+.PHONY: help demo test check lint types test-latest wheel presets floats campaign fuzz bench baseline bitstream study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise, link
 	$(BIN)/python -m lutcore.gen.manual.benchmark
 	$(BIN)/python -m lutcore.fpga.host.link_rates
+
+baseline: $(READY)  ## write benchmarks/baseline.json: cycles, bytes, gates, sizes that may not get worse
+	$(BIN)/python -m lutcore.gen.manual.baseline benchmarks/baseline.json
 
 bitstream: $(READY)  ## bitstreams of an iCEBreaker and an OrangeCrab (ECP5), minutes
 	$(BIN)/lutcore bitstream --board icebreaker
