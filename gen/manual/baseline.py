@@ -155,7 +155,7 @@ def _texts() -> dict[str, float]:
 
 
 def measure() -> Figures:
-    """All figures, by what they are of; 50 s of processor time where nothing is cached."""
+    """All figures, by what they are of; about a minute where nothing is cached."""
     return {
         "programs on the cycle model": _programs(),
         "programs on RTL": _core_rtl(),
