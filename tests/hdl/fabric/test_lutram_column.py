@@ -100,7 +100,7 @@ def test_tables_become_distributed_ram(family):
     option, cell, k, width = MEMORIES[family]
     config = LUTRAM.replace(k=k, passes=1 << k)
     modules = SharedModules(config.name)
-    modules.instance("column", "column", lambda: LutRamColumn(config))
+    modules.instance("column", "column", lambda: LutRamColumn(config), {})
     script = f"""read_rtlil design.il
 rename -hide w:*[[]*
 synth_{family} {option} -top {config.name}_column
