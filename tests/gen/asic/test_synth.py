@@ -64,8 +64,10 @@ def test_report_as_json():
         *("design", "config", "target", "liberty", "blocks", "area_um2", "gate_equivalents"),
         *("sequential_gate_equivalents", "cells", "period_ns", "slack_ns", "path"),
         *("block_slack_ns", "tool_versions"),
-        "seconds",
+        *("seconds", "core_gate_equivalents", "reached_ns", "advice"),
     ]
+    assert 0 < report["core_gate_equivalents"] < report["gate_equivalents"]
+    assert report["reached_ns"] is report["advice"] is None
     assert CoreConfig.from_dict(report["config"]) == TINY
     assert (report["design"], report["target"]) == ("lut_tile", "asic")
     assert report["liberty"] == "cells.lib"
@@ -130,7 +132,8 @@ def test_damaged_cache_entry_is_replaced(damage, tmp_path, monkeypatch):
     entry.write_bytes(damage(entry.read_bytes()))
     assert synthesise(TINY).blocks == first.blocks
     assert [path.name for path in (tmp_path / "synth").iterdir()] == [entry.name]
-    json.loads(gzip.decompress(entry.read_bytes()))
+    head, value = gzip.decompress(entry.read_bytes()).splitlines()
+    assert json.loads(head)["size"] == len(value) and json.loads(value)
 
 
 def test_another_library_is_another_result(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lutcore.errors import InputError
+from lutcore.files import LEDGER
 from lutcore.gen.asic.synth import NEUTRAL_CELLS
 from lutcore.gen.experiments import measure as measuring
 from lutcore.gen.experiments.campaign import run, timing
@@ -258,7 +259,7 @@ def test_output_does_not_depend_on_when_it_is_written(tmp_path):
             settings = Settings(period=1.0, reduced=True)
             run([STUDIES["ablation"]], settings, tmp_path / folder, runner)
     names = [path.name for path in (tmp_path / "a").iterdir() if path.is_file()]
-    assert len(names) == 5
+    assert len(names) == 6 and LEDGER in names
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
