@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import platformdirs
 
+from lutcore import files
 from lutcore.errors import InputError
 from lutcore.version import __version__
 
@@ -149,10 +149,8 @@ def store(path: Path, value: Any) -> None:
     text = json.dumps(value).encode()
     facts = {"version": __version__, "size": len(text), "sha256": hashlib.sha256(text).hexdigest()}
     content = gzip.compress(json.dumps(facts).encode() + b"\n" + text)
-    with writable(path.parent), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        partial = Path(scratch) / path.name
-        partial.write_bytes(content)
-        os.replace(partial, path)
+    with writable(path.parent), files.whole(path) as file:
+        file.write(content)
 
 
 @contextlib.contextmanager

@@ -69,8 +69,22 @@ class _Unfinished:
 
 
 @contextlib.contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which replaces ``path`` once the block has ended without an error.
+
+    Errors of the file system are raised as they are.
+    """
+    unfinished = _Unfinished(path.parent)
+    try:
+        yield unfinished.file
+        unfinished.finish(path.name)
+    finally:
+        unfinished.close()
+
+
+@contextlib.contextmanager
 def writing(path: Path, by: str = "", force: bool = False) -> Iterator[BinaryIO]:
-    """A file to write to, which stands at ``path`` once the block has ended without an error.
+    """As :func:`whole`, for a file of a user.
 
     Parameters
     ----------
@@ -115,7 +129,7 @@ def write_files(
                 ledger.take(written, by, force)
     except BaseException:
         if made:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError):
                 folder.rmdir()  # only if it was made here and stayed empty
         raise
     return [folder / name for name in files]
@@ -123,13 +137,13 @@ def write_files(
 
 @contextlib.contextmanager
 def _told(path: Path) -> Iterator[None]:
+    """Errors of the file system in one line."""
+    if "\0" in str(path):
+        raise InputError(f"cannot write to {str(path)!r}: no name has a NUL")
     try:
         yield
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        told = f"cannot write to {path}: {reason}: choose another place with -o"
+    except OSError as error:
+        told = f"cannot write to {path}: {error.strerror or error}: choose another place with -o"
         raise InputError(told) from error
 
 
@@ -146,25 +160,21 @@ class _Ledger:
 
     def take(self, written: Mapping[str, _Unfinished], by: str, force: bool) -> None:
         """Name all files, once nobody else's is in the way."""
-        for name, unfinished in written.items():
+        for unfinished in written.values():
             unfinished.file.flush()
-            if by and not force:
-                self._check(name, by, unfinished)
-        if by:
-            for name, unfinished in written.items():
-                self._files[name] = {"by": by, "sha256": unfinished.digest()}
+        digests = {name: unfinished.digest() for name, unfinished in written.items() if by}
+        if not force:
+            for name, digest in digests.items():
+                self._check(name, by, digest)
         for name, unfinished in written.items():
             unfinished.finish(name)
-        if by and written:
-            ledger = _Unfinished(self._folder)
-            try:
-                facts: dict[str, Any] = {"schema": 1, "files": dict(sorted(self._files.items()))}
-                ledger.file.write(json.dumps(facts, indent=1).encode() + b"\n")
-                ledger.finish(LEDGER)
-            finally:
-                ledger.close()
+        if digests:
+            self._files |= {name: {"by": by, "sha256": digests[name]} for name in digests}
+            facts: dict[str, Any] = {"schema": 1, "files": dict(sorted(self._files.items()))}
+            with whole(self._folder / LEDGER) as ledger:
+                ledger.write(json.dumps(facts, indent=1).encode() + b"\n")
 
-    def _check(self, name: str, by: str, unfinished: _Unfinished) -> None:
+    def _check(self, name: str, by: str, digest: str) -> None:
         path, entry = self._folder / name, self._files.get(name, {})
         if not path.is_symlink() and not path.exists():
             return
@@ -173,7 +183,7 @@ class _Ledger:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             found = ""
-        if found == unfinished.digest() or (entry.get("by") == by and entry["sha256"] == found):
+        if found == digest or (entry.get("by"), entry.get("sha256")) == (by, found):
             return
         why = "it is not of this program"
         if "by" in entry:

@@ -49,9 +49,10 @@ def test_files_have_the_users_umask(tmp_path, unnamed, mask):
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit, MemoryError])
 def test_what_fails_leaves_what_was_there(tmp_path, unnamed, kind):
     (tmp_path / "a.bin").write_bytes(b"old")
-    with pytest.raises(kind), writing(tmp_path / "a.bin") as file:
+    with pytest.raises(kind) as raised, writing(tmp_path / "a.bin") as file:
         file.write(b"new")
         raise kind
+    assert type(raised.value) is kind
     assert names(tmp_path) == ["a.bin"] and (tmp_path / "a.bin").read_bytes() == b"old"
 
 
@@ -98,7 +99,10 @@ def test_equal_content_is_nobodys_loss(tmp_path):
     assert (tmp_path / "a.v").read_text() == "later"
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"files": 3}', '{"files": {"a.v": 7}}', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"files": 3}', '{"files": {"a.v": 7}}', '{"files": {"a.v": {"size": 1}}}', "\xff"],
+)
 def test_a_damaged_ledger_knows_nothing(tmp_path, text):
     write_files(tmp_path, {"a.v": "one"}, "me")
     (tmp_path / LEDGER).write_bytes(text.encode("latin1"))
