@@ -107,7 +107,8 @@ def main() -> None:
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 141)
     except Exception as error:
         message, kind = _told(error)
-        fail(message, kind, as_json)
+        if message:  # a command without arguments has shown its help
+            fail(message, kind, as_json)
         sys.exit(1 if kind == "tool" else 2)
 
 

@@ -1,7 +1,7 @@
 """The commands ``matrix compile`` and ``matrix run``: the program of one mpGEMM."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,6 +33,8 @@ from lutcore.errors import InputError
 from lutcore.hdl.config.presets import load_config
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lutcore.gen.run.matrix import Compiled
 
 commands = typer.Typer(no_args_is_help=True, help="Compile and run one matrix of a checkpoint.")
@@ -134,16 +136,25 @@ def run_matrix(
             result = run_on_board(loaded, port, baud)
         else:
             result = compare(loaded, on, Conditions(stall=stall, latency=latency))
+    write_result(program, result.numbers, output, force)
+    print_run(f"{program.name} on {on}", result.facts(), as_json)
+    raise typer.Exit(int(result.state.cause != 0 or result.mismatches > 0))
+
+
+def write_result(file: Path, numbers: "np.ndarray", output: Path | None, force: bool) -> None:
+    """Write what a run of a file has computed, if that is wanted."""
     if output is not None:
         from lutcore.arrays import write_array
 
-        write_array(output, result.numbers, f"matrix run {program.name}", force)
-    facts = result.facts()
+        write_array(output, numbers, f"run {file.name}", force)
+
+
+def print_run(title: str, facts: dict[str, Any], as_json: bool) -> None:
+    """Print what a run has counted."""
     if as_json:
         print_json(facts)
     else:
-        print_facts(f"{program.name} on {on}", facts)
-    raise typer.Exit(int(result.state.cause != 0 or result.mismatches > 0))
+        print_facts(title, facts)
 
 
 def check_port(on: str, port: str | None) -> None:

@@ -197,14 +197,8 @@ def run(
         matrix.run_matrix(file, on, port, baud, output, force, stall, latency, as_json)
         return
     result, facts = _run(file, on, port, baud, tokens, seed)
-    if output is not None:
-        from lutcore.arrays import write_array
-
-        write_array(output, result, f"run {file.name}", force)
-    if as_json:
-        print_json(facts)
-    else:
-        print_facts(f"{file.name} on {on}", facts)
+    matrix.write_result(file, result, output, force)
+    matrix.print_run(f"{file.name} on {on}", facts, as_json)
     raise typer.Exit(int(facts.get("mismatches", 0) > 0))
 
 

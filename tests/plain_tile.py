@@ -6,6 +6,9 @@ two's complement for multipliers.
 
 import random
 
+from lutcore.verif.bench.contexts import simulate
+from lutcore.verif.bench.streams import expect, put
+
 
 def reference(activations, codes, zeros):
     """``P = 2 sum A (q - z)``, with ``zeros`` z'' = 2z + 1 - 2^b, and row sums, of one run."""
@@ -63,3 +66,11 @@ def streams(config, runs, seed=0):
                 word = {"dot": [row[columns] for row in dots], "row_sum": sums}
                 found["results"].append(word | {"last": beat + width == config.columns})
     return found
+
+
+def play(tile, stall):
+    """Send five runs through a tile, and expect their results, with stalls on all sides."""
+    words = streams(tile.config, (4, 1, 3, 2, 4))
+    inputs = ("activations", "weights", "zero_points")
+    drivers = [put(getattr(tile, s), words[s], stall, seed=i) for i, s in enumerate(inputs)]
+    simulate(tile, *drivers, expect(tile.results, words["results"], stall))

@@ -59,7 +59,12 @@ class Advice(NamedTuple):
 
 
 def reached(period: float, slack: float) -> float:
-    """The period in ns that a netlist with this slack meets, rounded up to whole ps."""
+    """The period in ns that a netlist with this slack meets: the asked one, or a longer.
+
+    That is rounded up to whole ps.
+    """
+    if slack >= 0:
+        return period
     return math.ceil(round(1000 * (period - slack), 6)) / 1000
 
 

@@ -109,7 +109,7 @@ class AreaReport:
         """The period that is met, the asked one or a longer; None where timing was not analysed."""
         if self.period_ns is None or self.slack_ns is None:
             return None
-        return self.period_ns if self.slack_ns >= 0 else reached(self.period_ns, self.slack_ns)
+        return reached(self.period_ns, self.slack_ns)
 
     @property
     def advice(self) -> Advice | None:

@@ -145,7 +145,7 @@ def _figures(
     }
     slack = found["slack_ns"]
     if period is not None and slack is not None:
-        met = period if slack >= 0 else reached(period, slack)
+        met = reached(period, slack)
         figures |= {"reached_ns": met, "core_ge_ns_per_product": met * found["ge_per_op"]}
     return figures
 

@@ -53,8 +53,7 @@ def built(kind: str, name: str, make: Callable[[Path], None]) -> Path:
     with cache.writable(folder.parent), FileLock(f"{folder}.lock"):
         damage = _damage(folder)
         if damage is None:
-            with contextlib.suppress(OSError):
-                os.utime(folder)
+            cache.mark_used(folder)
             return folder
         if damage:
             _log.warning("%s is made again: %s", folder, damage)

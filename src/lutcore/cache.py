@@ -133,9 +133,15 @@ def load(path: Path) -> Any:
     except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
         _log.warning("%s is damaged (%s): its result is computed again", path, error)
         return None
+    mark_used(path)
+    return value
+
+
+def mark_used(path: Path) -> None:
+    """Note that an entry was taken: what was unused for longest goes first."""
+    _log.info("found in the cache: %s/%s", path.parent.name, path.name)
     with contextlib.suppress(OSError):
         os.utime(path)
-    return value
 
 
 def store(path: Path, value: Any) -> None:

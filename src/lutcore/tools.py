@@ -7,6 +7,7 @@ interrupted, is ended with all of its children.
 
 import contextlib
 import functools
+import logging
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from typing import NamedTuple
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
 
+_log = logging.getLogger("lutcore")
 #: Seconds after which a program is given up, unless its caller knows better.
 LIMIT = 1200
 #: Characters of a failed program's words that are kept.
@@ -169,6 +171,7 @@ def start(
 
     ``together`` joins its standard error to its standard output.
     """
+    _log.info("runs %s", " ".join(command)[:300])
     return subprocess.Popen(
         list(command),
         cwd=folder,

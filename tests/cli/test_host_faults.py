@@ -175,6 +175,12 @@ def test_output_that_cannot_be_written(command, fault):
     assert ended.returncode in (0, 1, 141) and ended.stderr == ""
 
 
+@pytest.mark.parametrize("words", [(), ("matrix",), ("cache",)], ids=str)
+def test_without_arguments_the_help_is_all_that_is_said(words, lutcore):
+    status, out, err = lutcore(*words)
+    assert status == 2 and "Usage: " in out and err == ""
+
+
 @pytest.mark.parametrize(
     "words", ["nothing", "generate", "synth w2a8 --perod 1", "show w2a8 more", "-x"]
 )

@@ -1,6 +1,7 @@
 """Plays jobs into built simulations, in a cocotb bench, and returns its verdicts."""
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from lutcore import files
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.simulator import Build, environment, failed
 
+_log = logging.getLogger("lutcore")
 #: The module with the cocotb test of a tile.
 TILE_BENCH = "lutcore.verif.bench.tile"
 
@@ -81,6 +83,7 @@ def _simulate(built: Build, folder: Path, bench: str) -> BaseException | None:
         "COCOTB_RESULTS_FILE": str(folder / "results.xml"),
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
+    _log.info("runs the simulation of %s on %s", built.top, built.simulator)
     try:
         with environment({}):
             get_runner(built.simulator).test(

@@ -6,6 +6,7 @@ Builds are cached by the hash of everything that goes into them.
 import contextlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from lutcore import builds, cache, tools
 from lutcore.errors import InputError, ToolError
 from lutcore.machine import check_platform
 
+_log = logging.getLogger("lutcore")
 SIMULATORS = ("verilator", "icarus")
 #: Objects of Verilator's own runtime; cocotb's verilator.o knows the size of the design.
 _RUNTIME = "verilated*.o"
@@ -169,6 +171,7 @@ def _compile(target: Build, source: Path) -> None:
         if target.waves == "fst":
             flags.append("--trace-fst")
     log = target.folder / "build.log"
+    _log.info("runs %s to build %s", target.simulator, target.top)
     runtime = cache.key(__name__, str(target.waves), *tool_versions())
     if target.simulator == "verilator" and (compiled := builds.whole("runtime", runtime)):
         later = time.time() + 600  # make compares it with a makefile that is still to be written

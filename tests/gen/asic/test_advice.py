@@ -16,6 +16,7 @@ from lutcore.hdl.config.presets import preset
 def test_the_period_that_is_met(period, slack, met):
     assert reached(period, slack) == met
     assert reached(met, met - period + slack) <= met
+    assert reached(met, 0.0) == reached(met, 0.25) == met
 
 
 def test_every_block_has_changes_of_fields():

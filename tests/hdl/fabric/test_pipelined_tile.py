@@ -3,12 +3,11 @@
 import random
 
 import pytest
-from plain_tile import streams
+from plain_tile import play
 
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.fabric.pipelined_tile import PipelinedTile, StepRowSums
 from lutcore.verif.bench.contexts import simulate
-from lutcore.verif.bench.streams import expect, put
 
 COMMON = {"m": 2, "n": 2, "k": 2, "lookups": 2, "group_size": 16, "zero_points": "column"}
 TILES = {
@@ -30,11 +29,7 @@ def reference(slices):
 @pytest.mark.parametrize("stall", [0, 0.4])
 @pytest.mark.parametrize("name", TILES)
 def test_runs(name, stall):
-    dut = PipelinedTile(CoreConfig(**(COMMON | TILES[name])))
-    words = streams(dut.config, (4, 1, 3, 2, 4))
-    inputs = ("activations", "weights", "zero_points")
-    drivers = [put(getattr(dut, s), words[s], stall, seed=i) for i, s in enumerate(inputs)]
-    simulate(dut, *drivers, expect(dut.results, words["results"], stall))
+    play(PipelinedTile(CoreConfig(**(COMMON | TILES[name]))), stall)
 
 
 def test_row_sums():

@@ -1,12 +1,10 @@
 """Small tiles between their streams, against dot products written out."""
 
 import pytest
-from plain_tile import streams
+from plain_tile import play
 
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.tile import Tile
-from lutcore.verif.bench.contexts import simulate
-from lutcore.verif.bench.streams import expect, put
 
 COMMON = {"m": 2, "n": 4, "group_size": 16, "result_columns": 2, "zero_points": "column"}
 TILES = {
@@ -20,8 +18,4 @@ TILES = {
 @pytest.mark.parametrize("stall", [0, 0.4])
 @pytest.mark.parametrize("name", TILES)
 def test_runs(name, stall):
-    dut = Tile(CoreConfig(**(COMMON | TILES[name])))
-    words = streams(dut.config, (4, 1, 3, 2, 4))
-    inputs = ("activations", "weights", "zero_points")
-    drivers = [put(getattr(dut, s), words[s], stall, seed=i) for i, s in enumerate(inputs)]
-    simulate(dut, *drivers, expect(dut.results, words["results"], stall))
+    play(Tile(CoreConfig(**(COMMON | TILES[name]))), stall)
