@@ -51,9 +51,6 @@ def measure_activity(config: CoreConfig, gates: Gates, jobs: Sequence[TileJob]) 
         if wrong or any(verdict["mismatches"] for verdict in verdicts):
             raise ToolError(f"the netlist of {gates.top} computes wrong results: {wrong[:1]}")
         counts = [int(line, 16) for line in record.read_text().split("\n") if line[:1].isalnum()]
-    for path in built.folder.iterdir():  # what the compiler left is a hundred times the program
-        if path.suffix in (".gch", ".cpp", ".o", ".a"):
-            path.unlink(missing_ok=True)
     if not counts[1]:
         raise ToolError(f"the simulation of {gates.top} counted nothing: too few slices")
     places = bench.counters()

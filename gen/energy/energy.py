@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -213,7 +213,11 @@ def has_power(liberty: Path | str | Sequence[Path] | None) -> bool:
     InputError
         It cannot be used.
     """
-    return any(b"internal_power" in content for content in read_library(liberty).contents.values())
+    return _has_power(read_library(liberty).contents.values())
+
+
+def _has_power(contents: Iterable[bytes]) -> bool:
+    return any(b"internal_power" in content for content in contents)
 
 
 def _libraries(liberty: Path | str | Sequence[Path] | None) -> _Libraries:
@@ -223,7 +227,7 @@ def _libraries(liberty: Path | str | Sequence[Path] | None) -> _Libraries:
             "--liberty demo: a synthetic one, to try)"
         )
     _, files, where = read_library(liberty)
-    if not has_power(liberty):
+    if not _has_power(files.values()):
         raise InputError(f"{where}: no power data: give a library with internal_power")
     return _Libraries(list(files.values()), where)
 
