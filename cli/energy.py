@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 def energy(
     config: Config,
     liberty: Liberties = None,
-    period: Annotated[float, typer.Option(metavar="NS", help="Clock period in ns.")] = 1.0,
+    period: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NS", help="Clock period to meet; default 1, or a longer one that is met."
+        ),
+    ] = None,
     bits: Annotated[
         int | None, typer.Option(help="Bits of the weights; default the widest.", min=1, max=8)
     ] = None,

@@ -56,6 +56,17 @@ def test_energy_of_a_product_on_the_synthetic_library():
 
 @pytest.mark.slow
 @pytest.mark.asic
+def test_energy_without_a_period_takes_one_that_is_met():
+    words = ("energy", "w2a8", "--set", "m=1", "--set", "n=2", "--liberty", "demo", "--json")
+    ended = lutcore(*words)
+    found = json.loads(ended.stdout)
+    assert ended.returncode == 0 and found["slack_ns"] >= 0 and found["period_ns"] > 1
+    late = lutcore(*words, "--period", 1)
+    assert late.returncode == 1 and json.loads(late.stdout)["slack_ns"] < 0
+
+
+@pytest.mark.slow
+@pytest.mark.asic
 def test_synth_says_what_period_would_be_met():
     options = ("--liberty", "demo", "--period", 0.2)
     found = lutcore("synth", "dense-w1a8", *TINY, *options, "--json")
