@@ -122,9 +122,8 @@ def energy(
 ) -> EnergyReport:
     """Measure the energy of an operation, or find that done.
 
-    The netlist of :func:`lutcore.gen.asic.synth.netlist` multiplies matrices in the tile's bench
-    without stalls of its streams; every result is held against the golden model. See the manual for
-    what counts.
+    The netlist of :func:`lutcore.gen.asic.synth.netlist` multiplies matrices in the tile's bench,
+    without stalls; every result is held against the golden model. The manual says what counts.
 
     Parameters
     ----------
@@ -132,7 +131,7 @@ def energy(
     liberty : Path, str or sequence of Path
         Liberty files with power data, plain or gzip.
     period : float or None
-        Clock period in ns; None: 1 ns, or a longer one that the netlist meets.
+        Clock, ns; None: 1 ns, or a longer period that the netlist meets.
     stimulus : {"random", "example"}
         Uniform weights and activations (floats: Student's t), or those of the example checkpoint.
     seed : int
@@ -150,16 +149,15 @@ def energy(
     ToolError
         A tool failed, or a result of the netlist is wrong.
     """
-    bits = _checked_bits(config, 1.0 if period is None else period, weight_bits)
+    bits = _checked_bits(config, period, weight_bits)
     activations, tensor = problem(config, stimulus, bits, seed)
+    job = tile_job(config, activations, tensor)
     libraries = _libraries(liberty)
     check_weighing()
-    if period is None:
-        period = _met_period(config, liberty)
-    job = tile_job(config, activations, tensor)
+    period = _period(config, liberty, period)
     area = synthesise(config, liberty, period=period)
-    text = netlist(config, liberty, period=period)
-    measured = _measured(config, job, text, libraries, period, use_cache)
+    mapped = netlist(config, liberty, period=period)
+    measured = _measured(config, job, mapped, libraries, period, use_cache)
     products = measured["slices"] * len(activations) * tensor.codes.size / job.slices
     return EnergyReport(
         design=config.name,
@@ -189,8 +187,14 @@ def _figures(measured: dict[str, Any], products: float, period: float) -> dict[s
     }
 
 
-def _met_period(config: CoreConfig, liberty: Path | str | Sequence[Path] | None) -> float:
-    """1 ns, or a longer period that the netlist meets; mapped for that, it may miss it again."""
+def _period(
+    config: CoreConfig, liberty: Path | str | Sequence[Path] | None, period: float | None
+) -> float:
+    """That asked for, or 1 ns, or a longer one that the netlist meets; mapped for that, it may
+    miss it again.
+    """
+    if period is not None:
+        return period
     period = 1.0
     for _ in range(3):
         reached = synthesise(config, liberty, period=period).reached_ns
@@ -200,13 +204,13 @@ def _met_period(config: CoreConfig, liberty: Path | str | Sequence[Path] | None)
     return period
 
 
-def _checked_bits(config: CoreConfig, period: float, weight_bits: int | None) -> int:
+def _checked_bits(config: CoreConfig, period: float | None, weight_bits: int | None) -> int:
     """Bits of the weights, if all that was asked for makes sense."""
     check_config(config)
     bits = config.max_weight_bits if weight_bits is None else weight_bits
     if not 1 <= bits <= config.max_weight_bits:
         raise InputError(f"weight_bits must be in 1..{config.max_weight_bits}, not {bits!r}")
-    if not 0 < period < math.inf:
+    if period is not None and not 0 < period < math.inf:
         raise InputError(f"period must be a positive number of ns, not {period!r}")
     return bits
 
