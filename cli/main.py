@@ -27,9 +27,10 @@ from lutcore.cli import (
     tools,
 )
 from lutcore.cli.logs import set_up
-from lutcore.cli.shared import OUT, fail
+from lutcore.cli.shared import OUT, fail, say_interrupted
 from lutcore.errors import InputError, ToolError
 from lutcore.machine import check_platform
+from lutcore.processes import heard, interrupted, interruptible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -96,20 +97,41 @@ app.command()(tools.doctor)
 
 
 def main() -> None:
-    """Entry point: what goes wrong becomes one line, or JSON, and exit status 2; of tools 1."""
-    as_json = "--json" in sys.argv[1:]
+    """Entry point: what goes wrong becomes one line, or JSON, and exit status 2; of tools 1.
+
+    A signal that ends the command ends its tools first, and the status is 128 and its number.
+    """
     try:
-        sys.exit(app(standalone_mode=False))
-    except (BrokenPipeError, KeyboardInterrupt) as error:
+        with interruptible():
+            status = _run("--json" in sys.argv[1:])
+    except KeyboardInterrupt:  # in the last moment
+        status = 0
+    if number := interrupted():
+        with heard():
+            say_interrupted()
+        status = 128 + number
+    sys.exit(status)
+
+
+def _run(as_json: bool) -> int | str | None:
+    """The command line's exit status; errors are told."""
+    try:
+        status = app(standalone_mode=False)
+        sys.stdout.flush()  # what cannot be written is an error of this command
+        return status
+    except SystemExit as ended:
+        return ended.code
+    except BrokenPipeError:
         # Nobody reads on: what is still buffered must not be an error at the end.
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(130 if isinstance(error, KeyboardInterrupt) else 141)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:
+        if interrupted():  # whatever that looks like
+            return None
         message, kind = _told(error)
         if message:  # a command without arguments has shown its help
             fail(message, kind, as_json)
-        sys.exit(1 if kind == "tool" else 2)
+        return 1 if kind == "tool" else 2
 
 
 def _told(error: Exception) -> tuple[str, Literal["input", "tool"]]:

@@ -1,8 +1,9 @@
 """What the commands share: consoles, tables, JSON, progress, errors, arrays that they write."""
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -58,6 +59,25 @@ def fail(text: str, kind: Literal["input", "tool"], as_json: bool) -> None:
         sys.stderr.write(json.dumps(error) + "\n")
     else:
         _line(text, "red")
+
+
+#: What an interrupted command says of what it keeps; the last one does.
+_keeps: list[Callable[[], str]] = []
+
+
+@contextlib.contextmanager
+def keeping(words: Callable[[], str]) -> Iterator[None]:
+    """Say what is kept, should the block be interrupted."""
+    _keeps.append(words)
+    yield
+    _keeps.pop()
+
+
+def say_interrupted() -> None:
+    """That somebody ended the command, and what it has not lost."""
+    words = _keeps[-1]() if _keeps else "no file is half-written, and finished steps are kept"
+    _keeps.clear()
+    say(f"interrupted: {words}; run it again to go on", "yellow")
 
 
 def _line(text: str, style: str) -> None:

@@ -2,8 +2,7 @@
 
 import contextlib
 import importlib.util
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from rich.table import Table
 
 from lutcore.cli.options import AsJson, Force, Jobs, Liberty, Period, Scheduler, Tls
-from lutcore.cli.shared import OUT, print_json, print_written, progress_bar, say
+from lutcore.cli.shared import OUT, keeping, print_json, print_written, progress_bar, say
 from lutcore.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def study(
         _warn(warning)
     settings = Settings(liberty=liberty, period=period, reduced=reduced, most=points)
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, tls=tls)
-    with _kept_on_interrupt(output), progress_bar("points") as progress, runner:
+    with _points_kept(output), progress_bar("points") as progress, runner:
         task = progress.add_task("")
         results = run(
             studies,
@@ -127,7 +126,7 @@ def explore(
         if warning:
             _warn(warning)
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, tls=tls)
-    with _kept_on_interrupt(output), progress_bar("points") as progress, runner:
+    with _points_kept(output), progress_bar("points") as progress, runner:
         task = progress.add_task(space.stem, total=None)
         outcome = search(
             design,
@@ -164,7 +163,7 @@ def _end_to_end(
 
     measure: Any = record  # of a workload
     runner = Runner(output / "points", jobs=jobs, scheduler=scheduler, tls=tls, measure=measure)
-    with _kept_on_interrupt(output), progress_bar("points") as progress, runner:
+    with _points_kept(output), progress_bar("points") as progress, runner:
         task = progress.add_task("end-to-end", total=len(workloads(reduced)))
         found = end_to_end(reduced, runner, lambda record: progress.advance(task))
     write_result(found, output, force)
@@ -195,31 +194,14 @@ def _advance(progress: "Progress", task: Any, record: Mapping[str, Any]) -> None
         _warn(f"{record.get('design') or record['config']['name']}: {record['error']}")
 
 
-@contextlib.contextmanager
-def _kept_on_interrupt(folder: Path) -> Iterator[None]:
-    """Ctrl-C: say that nothing is lost, exit with status 130.
+def _points_kept(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """What an interrupted command says of its points."""
 
-    Whatever it looks like: it reaches workers and tools as well, and what they then fail with may
-    come before this process's own interrupt.
-    """
-    came: list[int] = []
-
-    def interrupted(number: int, frame: object) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupted)
-    try:
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-            if came:
-                raise KeyboardInterrupt
-    except KeyboardInterrupt:
+    def words() -> str:
         kept = len(list((folder / "points").glob("*.json")))
-        _warn(f"interrupted: {kept} finished points are kept in {folder}; run it again to go on")
-        raise typer.Exit(130) from None
+        return f"{kept} finished points are kept in {folder}"
+
+    return keeping(words)
 
 
 def _end(failed: list[str]) -> None:

@@ -4,7 +4,6 @@ import mmap
 import os
 import pty
 import struct
-import subprocess
 import tempfile
 import tty
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Self
 from lutcore.fpga.boards.sdram_chip import Memory, SdramTiming
 from lutcore.fpga.flow.emit import TOP, board_verilog
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.processes import Process
 from lutcore.verif.sim.native import build_native
 
 _HARNESS = Path(__file__).with_name("board_harness.cpp")
@@ -83,7 +83,7 @@ class VirtualBoard:
     port : str
         Path of the terminal.
     process : subprocess.Popen
-        The simulation.
+        The simulation, bytes.
 
     Raises
     ------
@@ -119,11 +119,10 @@ class VirtualBoard:
             times = file.fileno()
             faulty = [f.seed, f.drop, f.duplicate, f.flip]
             arguments = [board, times, DIVISOR, latency, *faulty, *rules]
-            self.process = subprocess.Popen(
-                [str(program), *map(str, arguments)],
-                stdin=subprocess.PIPE,
-                pass_fds=[board, times],
-            )
+            command = [str(program), *map(str, arguments)]
+            handles = [board, times]
+            self._board = Process("the simulated board", command, errors="ours", handles=handles)
+        self.process = self._board.running
         os.close(board)
 
     def times(self) -> LineTimes:
@@ -132,10 +131,7 @@ class VirtualBoard:
 
     def close(self) -> None:
         """End the simulation."""
-        self.process.kill()
-        self.process.wait()
-        if self.process.stdin:
-            self.process.stdin.close()
+        self._board.close()
         if not self._times.closed:
             self._times.close()
         if self._host >= 0:

@@ -4,7 +4,9 @@ import contextlib
 import json
 import logging
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -176,13 +178,15 @@ class Runner:
         import dask.config
         from distributed import Client, LocalCluster
 
-        settings = {
+        settings: dict[str, Any] = {
             "distributed.scheduler.allowed-failures": 2,
             # A worker holds one point at a time: its loss is the fault of no other.
             "distributed.scheduler.worker-saturation": 1.0,
             "distributed.comm.timeouts.connect": f"{_PATIENCE}s",
             "distributed.admin.log-format": "%(message)s",
         }
+        scratch = self._resources.enter_context(_scratch())
+        settings["temporary-directory"] = scratch
         self._resources.enter_context(dask.config.set(settings))
         # What goes wrong is told by the errors raised here, in one line.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
@@ -194,10 +198,11 @@ class Runner:
                 "memory_limit": 0,
                 "dashboard_address": None,
                 "silence_logs": logging.CRITICAL,
+                "env": {"TMPDIR": scratch},
             }
-            cluster = self._resources.enter_context(LocalCluster(**options))
+            loop = self._resources.enter_context(_loop())
+            cluster = self._resources.enter_context(LocalCluster(loop=loop, **options))
             self._client = self._resources.enter_context(Client(cluster))
-            self._client.register_plugin(_interrupt_plugin())
             return self._client
         try:
             client = Client(self._scheduler, timeout=_PATIENCE, security=self._security)
@@ -215,6 +220,11 @@ class Runner:
                 f"'dask worker {self._scheduler}'"
             ) from error
         return client
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """Where workers have their temporary files: they go with it, however a worker ends."""
+    return tempfile.TemporaryDirectory(prefix="lutcore-", ignore_cleanup_errors=True)
 
 
 def _security(scheduler: str | None, tls: tuple[Path, Path, Path] | None) -> Any:
@@ -243,15 +253,24 @@ def _security(scheduler: str | None, tls: tuple[Path, Path, Path] | None) -> Any
     return security
 
 
-def _interrupt_plugin() -> Any:
-    """Ctrl-C reaches all processes: it ends the tools that workers run, but not the workers."""
-    from distributed import WorkerPlugin
+@contextlib.contextmanager
+def _loop() -> Iterator[Any]:
+    """Dask's event loop in a thread whose processes never hear of Ctrl-C, which a terminal sends to
+    all: their end is this process's to say.
+    """
+    from distributed.utils import LoopRunner
 
-    class IgnoreInterrupt(WorkerPlugin):
-        def setup(self, worker: Any) -> None:
-            signal.signal(signal.SIGINT, lambda *_: None)
-
-    return IgnoreInterrupt()
+    runner = LoopRunner()
+    resource_tracker.ensure_running()  # which would unblock the signal in the thread that starts it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        runner.start()  # a thread has the mask of the one that starts it, and so have its processes
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
 
 
 def _checked(measure: Measure, point: Point, key: str) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """OpenSTA: static timing and power of a mapped netlist, where the program ``sta`` is installed."""
 
-import contextlib
 import re
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lutcore import tools
 from lutcore.errors import InputError, ToolError
+from lutcore.processes import Process
 
 _STAGE = re.compile(r"^ *([\d.]+) +[\d.]+ [v^] (\S+) \((\w+)\)$", re.MULTILINE)
 _END = re.compile(r"^(\S+)/\w+ \(\w+\).* (-?[\d.]+)(?: \(\w+\))?$", re.MULTILINE)
@@ -18,7 +17,6 @@ _ENDS = "report_checks -format end -digits 4 -group_count 1000000"
 LIMIT = 600
 #: What a session prints when it is done with a question.
 _DONE = "@done@"
-_GIVEN_UP = "OpenSTA was given up after {:g} s"
 _REMEDY = "apt-get install opensta (or your system's package of it), or set LUTCORE_STA"
 
 
@@ -71,15 +69,15 @@ class Session:
 
     def __init__(self, files: Mapping[str, bytes], script: str, limit: float = LIMIT):
         command = _needed()
-        self._limit = limit
-        self._given_up = False
+        self._limit = tools.allowed(limit)
         self._folder = tempfile.TemporaryDirectory(prefix="lutcore-")
         for name, data in files.items():
             (Path(self._folder.name) / name).write_bytes(data)
-        self._process = tools.start([command, "-no_init", "-no_splash"], folder=self._folder.name)
+        start = [command, "-no_init", "-no_splash"]
+        self._process = Process("OpenSTA", start, folder=self._folder.name)
         try:
             self.ask(script)
-        except ToolError:
+        except BaseException:
             self._close()
             raise
 
@@ -90,16 +88,8 @@ class Session:
         self._close()
 
     def _close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
+        self._process.close()
         self._folder.cleanup()
-
-    def _give_up(self) -> None:
-        self._given_up = True
-        tools.end(self._process)
 
     def ask(self, script: str) -> str:
         """Run Tcl; returns what it printed.
@@ -109,30 +99,26 @@ class Session:
         ToolError
             It reported an error, ended by itself, or took too long.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            self._process.stdin.write(f'{script}\nputs "{_DONE}"\n')
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise ToolError("OpenSTA ended by itself") from error
-        lines = []
-        late = threading.Timer(self._limit, self._give_up)
-        late.start()
-        try:
-            for line in self._process.stdout:
-                if line.endswith(f"{_DONE}\n") and "puts" not in line:
-                    break
-                lines.append(line)
-            else:
-                if self._given_up:
-                    raise ToolError(_GIVEN_UP.format(self._limit))
-                raise ToolError(f"OpenSTA ended by itself: {' '.join(lines[-3:]).strip()}")
-        finally:
-            late.cancel()
+        with self._process.within(self._limit):
+            lines = self._answer(script)
         said = "".join(line for line in lines if not line.startswith("OpenSTA>"))
         if error := re.search(r"^Error: .*", said, re.MULTILINE):
             raise ToolError(f"OpenSTA failed: {error.group()}")
         return said
+
+    def _answer(self, script: str) -> list[str]:
+        running, lines = self._process.running, []
+        assert running.stdin is not None and running.stdout is not None
+        try:
+            running.stdin.write(f'{script}\nputs "{_DONE}"\n')
+            running.stdin.flush()
+        except BrokenPipeError as error:
+            raise ToolError("OpenSTA ended by itself") from error
+        for line in running.stdout:
+            if line.endswith(f"{_DONE}\n") and "puts" not in line:
+                return lines
+            lines.append(line)
+        raise ToolError(f"OpenSTA ended by itself: {' '.join(lines[-3:]).strip()}")
 
     def worst_path(self) -> tuple[float, list[str]]:
         """Worst slack in ns; and that path, stage by stage: delay, pin, cell."""

@@ -59,7 +59,11 @@ def built(kind: str, name: str, make: Callable[[Path], None]) -> Path:
             _log.warning("%s is made again: %s", folder, damage)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        make(folder)
+        try:
+            make(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         parts = {
             str(path.relative_to(folder)): [path.stat().st_size, _digest(path)]
             for path in sorted(folder.rglob("*"))

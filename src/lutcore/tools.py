@@ -2,16 +2,15 @@
 
 What a program says when it fails is kept whole in the cache's folder ``logs``; the error quotes
 what matters of it and names the file. A program that takes too long, or whose caller is
-interrupted, is ended with all of its children.
+interrupted, is ended with all of its children; ``LUTCORE_TOOL_LIMIT`` says in seconds how long each
+may take.
 """
 
-import contextlib
 import functools
 import logging
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -19,8 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import platformdirs
+
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
+from lutcore.processes import Process
 
 _log = logging.getLogger("lutcore")
 #: Seconds after which a program is given up, unless its caller knows better.
@@ -99,7 +101,7 @@ def run(
         What messages call it.
     command : sequence of str
     limit : float
-        Seconds after which it is given up.
+        Seconds after which it is given up, unless the user says otherwise.
     folder : Path, optional
         Where it runs.
     environment : mapping, optional
@@ -115,80 +117,74 @@ def run(
 
     Raises
     ------
+    InputError
+        The user's limit is no number.
     ToolError
         It cannot be started, took too long, or failed.
     """
-    try:
-        process = start(command, folder=folder, environment=environment, together=says is not None)
-    except OSError as error:
-        raise ToolError(f"{name} cannot be started: {error.strerror}: {command[0]}") from error
-    late = threading.Event()
-    timer = threading.Timer(limit, lambda: (late.set(), end(process)))
-    timer.start()
-    try:
-        out, err = process.communicate(text) if says is None else (_told(process, says), "")
-    except BaseException:
-        _abandon(process)
-        raise
-    finally:
-        timer.cancel()
-    output = Output(process.wait(), out, err)
-    if late.is_set():
-        raise ToolError(f"{name} was given up after {limit:g} s{advice and f': {advice}'}")
+    _log.info("runs %s", " ".join(command)[:300])
+    process = Process(
+        name,
+        command,
+        folder=folder,
+        environment=_around(environment),
+        errors="joined" if says else "apart",
+    )
+    with process, process.within(allowed(limit), advice):
+        running = process.running
+        out, err = running.communicate(text) if says is None else (_told(running, says), "")
+        output = Output(running.wait(), out, err)
     if check and output.status:
         raise failure(name, output)
     return output
 
 
-def _abandon(process: subprocess.Popen[str]) -> None:
-    """End a program whose words nobody wants any more."""
-    end(process)
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
-    process.wait()
+def allowed(limit: float) -> float:
+    """Seconds that a program may take: those that the user says, or its caller's.
+
+    Raises
+    ------
+    InputError
+        ``LUTCORE_TOOL_LIMIT`` is no number of seconds.
+    """
+    text = os.environ.get("LUTCORE_TOOL_LIMIT")
+    if not text:
+        return limit
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 < found < threading.TIMEOUT_MAX:
+        raise InputError(f"LUTCORE_TOOL_LIMIT must be a number of seconds, not {text!r}")
+    return found
+
+
+def _around(environment: Mapping[str, str] | None) -> Mapping[str, str]:
+    """A program's environment, with a place for WebAssembly compiled once.
+
+    That of its own is the user's cache folder, which may not be writable where ours is.
+    """
+    found = os.environ if environment is None else environment
+    usual = Path(platformdirs.user_cache_dir("YoWASP", appauthor=False))
+    if "YOWASP_CACHE_DIR" in found or _can_be_written(usual):
+        return found
+    return {**found, "YOWASP_CACHE_DIR": str(cache.folder() / "yowasp")}
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether files can be made there, or the folder itself."""
+    present = next(path for path in (folder, *folder.parents) if path.exists())
+    return present.is_dir() and os.access(present, os.W_OK | os.X_OK)
 
 
 def _told(process: subprocess.Popen[str], says: Callable[[str], None]) -> str:
     assert process.stdin is not None and process.stdout is not None
     process.stdin.close()
     lines = []
-    with process.stdout:
-        for line in process.stdout:
-            lines.append(line)
-            says(line.rstrip())
+    for line in process.stdout:
+        lines.append(line)
+        says(line.rstrip())
     return "".join(lines)
-
-
-def start(
-    command: Sequence[str],
-    *,
-    folder: Path | str | None = None,
-    environment: Mapping[str, str] | None = None,
-    together: bool = True,
-) -> "subprocess.Popen[str]":
-    """Start a program in a group of its own, between pipes of text; :func:`end` ends it.
-
-    ``together`` joins its standard error to its standard output.
-    """
-    _log.info("runs %s", " ".join(command)[:300])
-    return subprocess.Popen(
-        list(command),
-        cwd=folder,
-        env=dict(environment) if environment is not None else None,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if together else subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-
-
-def end(process: "subprocess.Popen[str]") -> None:
-    """End a program and all that it has started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def failure(name: str, output: Output, said: str = "") -> ToolError:

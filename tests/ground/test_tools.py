@@ -127,10 +127,8 @@ def test_a_program_without_a_version_has_none(tmp_path):
     assert tools.version(str(tmp_path / "mute")) is None
 
 
-#: Who starts programs of our own: compiled simulations, and one measurement of itself.
-OWN = {"verif/sim/core.py", "fpga/host/virtual.py", "gen/manual/checkpoint_memory.py"}
-#: cocotb's runner raises its errors.
-OWN |= {"verif/sim/simulator.py", "verif/sim/play.py"}
+#: Who starts programs of our own: one measurement of itself.
+OWN = {"gen/manual/checkpoint_memory.py"}
 
 
 def test_there_is_no_other_door():

@@ -2,7 +2,6 @@
 
 import enum
 import struct
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from lutcore.errors import ToolError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
 from lutcore.hdl.isa.registers import COUNTERS
+from lutcore.processes import Process
 from lutcore.verif.isa.model import State
 from lutcore.verif.sim.native import build_native
 
@@ -115,9 +115,7 @@ class CoreSimulation:
             headers={"lutcore_registers.h": header},
             options=("--x-assign", "fast", "--x-initial", "fast"),
         )
-        self._process = subprocess.Popen(
-            [str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._process = Process("the simulated core", [str(program)], text=False, errors="ours")
 
     def run(
         self, memory: np.ndarray, address: int, length: int, conditions: Conditions | None = None
@@ -172,7 +170,7 @@ class CoreSimulation:
         return Outcome(bool(finished), state, counters, irq_status, ran, violation)
 
     def _send(self, *parts: bytes | memoryview) -> None:
-        sink = self._process.stdin
+        sink = self._process.running.stdin
         assert sink is not None
         try:
             for part in parts:
@@ -182,17 +180,14 @@ class CoreSimulation:
             raise ToolError(f"the simulated core ended: {error}") from error
 
     def _take(self, size: int) -> bytes:
-        source = self._process.stdout
+        source = self._process.running.stdout
         assert source is not None
         content = source.read(size)
         if len(content) < size:
-            raise ToolError(f"the simulated core ended with status {self._process.wait()}")
+            status = self._process.running.wait()
+            raise ToolError(f"the simulated core ended with status {status}")
         return content
 
     def close(self) -> None:
         """End the process."""
-        if self._process.stdin:
-            self._process.stdin.close()
-        self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+        self._process.close()

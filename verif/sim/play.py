@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,15 +12,16 @@ from typing import Any, Protocol
 
 import numpy as np
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import get_runner
 
 from lutcore import files
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.sim.simulator import Build, environment, failed
+from lutcore.verif.sim.simulator import Build, environment, failed, runner
 
 _log = logging.getLogger("lutcore")
 #: The module with the cocotb test of a tile.
 TILE_BENCH = "lutcore.verif.bench.tile"
+#: Seconds after which a simulation is given up.
+_LIMIT = 6 * 3600
 
 
 class Job(Protocol):
@@ -86,7 +86,7 @@ def _simulate(built: Build, folder: Path, bench: str) -> BaseException | None:
     _log.info("runs the simulation of %s on %s", built.top, built.simulator)
     try:
         with environment({}):
-            get_runner(built.simulator).test(
+            runner(built.simulator, _LIMIT).test(
                 test_module=bench,
                 hdl_toplevel=built.top,
                 hdl_toplevel_lang="verilog",
@@ -98,7 +98,7 @@ def _simulate(built: Build, folder: Path, bench: str) -> BaseException | None:
                 plusargs=["+verilator+rand+reset+2"] if built.simulator == "verilator" else [],
                 log_file=folder / "run.log",
             )
-    except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
+    except (SystemExit, RuntimeError) as error:
         return error
     return None
 
