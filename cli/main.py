@@ -28,7 +28,7 @@ from lutcore.cli import (
 )
 from lutcore.cli.logs import set_up
 from lutcore.cli.shared import OUT, fail, say_interrupted
-from lutcore.errors import InputError, ToolError
+from lutcore.errors import HostError, InputError, ToolError
 from lutcore.machine import check_platform
 from lutcore.processes import heard, interrupted, interruptible
 
@@ -139,7 +139,7 @@ def _told(error: Exception) -> tuple[str, Literal["input", "tool"]]:
     usage = getattr(error, "format_message", None)  # an error of the command line itself
     if isinstance(error, ToolError):
         return str(error), "tool"
-    if isinstance(error, InputError):
+    if isinstance(error, InputError | HostError):
         return str(error), "input"
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from lutcore.cli.options import AsJson, Force, Jobs, Liberty, Period, Scheduler, Tls
-from lutcore.cli.shared import OUT, keeping, print_json, print_written, progress_bar, say
+from lutcore.cli.shared import OUT, fail, keeping, print_json, print_written, progress_bar, say
 from lutcore.errors import InputError
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _end(failed: list[str]) -> None:
     """Exit with status 1 if points failed, with the first reason."""
     if failed:
         more = f" (and {len(failed) - 1} other reasons)" if len(failed) > 1 else ""
-        _warn(f"points failed: {failed[0]}{more}; run it again to try them again")
+        fail(f"points failed: {failed[0]}{more}; run it again to try them again", "tool", False)
         raise typer.Exit(1)
 
 

@@ -1,6 +1,7 @@
 """Shared fixtures: random problems, the example checkpoint, a runner of tile jobs."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -29,6 +30,12 @@ def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if not any(allowed in reason for allowed in MAY_BE_SKIPPED):
         report.outcome = "failed"
         report.longrepr = f"LUTCORE_NO_SKIP is set: {reason}"
+
+
+def pytest_configure() -> None:
+    """Programs that tests start hear of Ctrl-C, though a shell may have started us without it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

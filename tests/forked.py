@@ -82,17 +82,17 @@ def context():
 def run(words, folder, around, limit=300):
     """Run a command in ``folder`` to its end."""
     began = time.monotonic()
-    pipes = [multiprocessing.Pipe(duplex=False) for _ in range(2)]
-    ends = [writer for _, writer in pipes]
-    child = context().Process(target=_child, args=(list(words), Path(folder), around, *ends))
+    (out, out_end), (err, err_end) = (multiprocessing.Pipe(duplex=False) for _ in range(2))
+    given = (list(words), Path(folder), around, out_end, err_end)
+    child = context().Process(target=_child, args=given)
     child.start()
-    for writer in ends:
-        writer.close()
+    out_end.close()
+    err_end.close()
     with ThreadPoolExecutor(2) as pool:
-        said = [pool.submit(_all_of, reader) for reader, _ in pipes]
+        said = pool.submit(_all_of, out), pool.submit(_all_of, err)
     child.join(limit)
     assert child.exitcode is not None, f"{words} did not end"
-    return Ended(child.exitcode, *(one.result() for one in said), time.monotonic() - began)
+    return Ended(child.exitcode, said[0].result(), said[1].result(), time.monotonic() - began)
 
 
 def _all_of(reader):

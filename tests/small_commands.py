@@ -24,7 +24,7 @@ WORDS = {
         *("dense-w1a8", "--set", "n=2", "--set", "lookups=2"),
         *("--liberty", "demo", "--period", "3"),
     ),
-    "compare": (A, B),
+    "compare": (A, B, "--json"),
     "bitstream": ("board-tile", "--set", "n=2", "--board", "icebreaker", "-o", "out"),
     "inspect": (MODEL,),
     "compile": (LANGUAGE, "-o", "out"),
@@ -39,7 +39,7 @@ WORDS = {
     "chat": (LANGUAGE, "--tokens", "2"),
     "perplexity": (LANGUAGE, TEXT),
     "performance": ("llama2-7b", "-o", "out"),
-    "study": ("end-to-end", "--reduced", "-o", "out"),
+    "study": ("end-to-end", "--reduced", "--json", "-o", "out"),
     "explore": (SPACE, "-o", "out"),
     "demo": (),
     "cache list": (),
@@ -49,7 +49,7 @@ WORDS = {
 #: What is said to a command.
 SAID = {"chat": "And\n\n"}
 _SPACE = """[measure]
-target = "asic"
+target = "ecp5"
 [fixed]
 m = 1
 max_weight_bits = 1
@@ -59,7 +59,7 @@ k = 2
 [space]
 n = [1, 2]
 [objectives]
-core_ge = "min"
+core_luts = "min"
 ops_per_cycle = "max"
 """
 
@@ -80,8 +80,8 @@ def all_commands() -> set[str]:
 
 
 def words(command: str) -> list[str]:
-    """The command line of a command, without ``lutcore``."""
-    return [*command.split(), *WORDS[command]]
+    """The command line of a command, without ``lutcore``; it says nothing but what goes wrong."""
+    return ["-q", *command.split(), *WORDS[command]]
 
 
 def write_inputs(folder: Path, run) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lutcore import cache
-from lutcore.errors import InputError, ToolError
+from lutcore.errors import HostError, InputError, ToolError
 from lutcore.gen.asic.liberty import read_bytes
 from lutcore.gen.asic.library import parse
 from lutcore.gen.asic.synth import synthesise
@@ -74,6 +74,8 @@ def record(point: Point) -> dict[str, Any]:
         return measure(point)
     except (InputError, ToolError) as error:
         return failed(point, str(error))
+    except HostError:  # all points would fail
+        raise
     except Exception as error:  # a point must not end the others
         return failed(point, f"{type(error).__name__}: {error}")
 

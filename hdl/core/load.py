@@ -158,10 +158,11 @@ class LoadEngine(wiring.Component):
         at = _Receipt(self._config)
         ends_row = Signal()
         ends = Signal()
-        keep = Cat(
-            ~ends_row | (at.tail == 0) | (at.tail > i if i < bus_bytes - 1 else 0)
-            for i in range(bus_bytes)
-        )
+        keep = Signal(bus_bytes)  # bytes of the word that belong to the row
+        m.d.comb += [
+            bit.eq(~ends_row | (at.tail == 0) | (at.tail > i if i < bus_bytes - 1 else 0))
+            for i, bit in enumerate(keep)
+        ]
         mask = Cat(bit.replicate(8) for bit in keep)
         m.d.comb += [
             self.words.ready.eq(at.active | self.stop),

@@ -19,13 +19,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lutcore import cache
-from lutcore.errors import InputError
+from lutcore.errors import HostError
 from lutcore.version import __version__
 
 #: Bytes that the cache may have; ``LUTCORE_CACHE_LIMIT`` says otherwise, in GB.
 LIMIT = 5_000_000_000
 #: Files that a build is used by, besides programs.
-_USED = {".vvp", ".o"}
+_USED = {".vvp", ".o", ".gch"}
 _INTERMEDIATE = {".cpp", ".h", ".gch", ".o", ".a", ".d", ".mk", ".dat"}
 #: Seconds in which an entry that was used is never pruned: somebody may be using it still.
 _FRESH = 3600
@@ -46,7 +46,7 @@ def built(kind: str, name: str, make: Callable[[Path], None]) -> Path:
 
     Raises
     ------
-    InputError
+    HostError
         The cache cannot be written.
     """
     folder = cache.folder() / kind / name
@@ -152,7 +152,7 @@ def limit() -> int:
 
     Raises
     ------
-    InputError
+    HostError
         ``LUTCORE_CACHE_LIMIT`` is no number of GB.
     """
     text = os.environ.get("LUTCORE_CACHE_LIMIT")
@@ -163,7 +163,7 @@ def limit() -> int:
     except (ValueError, OverflowError):
         size = -1
     if size < 0:
-        raise InputError(f"LUTCORE_CACHE_LIMIT must be a number of GB, not {text!r}")
+        raise HostError(f"LUTCORE_CACHE_LIMIT must be a number of GB, not {text!r}")
     return size
 
 

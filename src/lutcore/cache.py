@@ -5,6 +5,7 @@ Everything stands in one folder, that of ``LUTCORE_CACHE`` or the user's cache f
 
 import ast
 import contextlib
+import errno
 import functools
 import gzip
 import hashlib
@@ -20,7 +21,7 @@ from typing import Any
 import platformdirs
 
 from lutcore import files
-from lutcore.errors import InputError
+from lutcore.errors import HostError
 from lutcore.version import __version__
 
 _log = logging.getLogger("lutcore")
@@ -119,10 +120,19 @@ def entry(kind: str, name: str) -> Path:
 
 
 def load(path: Path) -> Any:
-    """A stored value, or None: it is not there yet, or damaged, which is said."""
+    """A stored value, or None: it is not there yet, or damaged, which is said.
+
+    Raises
+    ------
+    HostError
+        It is not there, and could not be stored: what takes long to compute would be lost.
+    """
     try:
         content = path.read_bytes()
     except OSError:
+        with writable(path.parent):
+            if not os.access(path.parent, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
         return None
     try:
         head, _, text = gzip.decompress(content).partition(b"\n")
@@ -149,7 +159,7 @@ def store(path: Path, value: Any) -> None:
 
     Raises
     ------
-    InputError
+    HostError
         The cache cannot be written.
     """
     text = json.dumps(value).encode()
@@ -165,13 +175,13 @@ def writable(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    InputError
+    HostError
         It cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise InputError(
+        raise HostError(
             f"cannot write the cache {folder}: {error.strerror or error}: set LUTCORE_CACHE"
         ) from error

@@ -9,6 +9,14 @@ class InputError(ValueError):
     """
 
 
+class HostError(ValueError):
+    """The machine lets nothing go on: a cache that cannot be written, a limit that is no number.
+
+    Told as an :class:`InputError`, with status 2; but no point of a study or side of a comparison
+    is to blame, so that it ends all of them.
+    """
+
+
 class ToolError(RuntimeError):
     """A simulator or synthesis tool failed where it should not; the text ends with its output.
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import platformdirs
 
 from lutcore import cache
-from lutcore.errors import InputError, ToolError
+from lutcore.errors import HostError, InputError, ToolError
 from lutcore.processes import Process
 
 _log = logging.getLogger("lutcore")
@@ -117,8 +117,8 @@ def run(
 
     Raises
     ------
-    InputError
-        The user's limit is no number.
+    HostError
+        The user's limit is no number, or no cache can be written.
     ToolError
         It cannot be started, took too long, or failed.
     """
@@ -144,7 +144,7 @@ def allowed(limit: float) -> float:
 
     Raises
     ------
-    InputError
+    HostError
         ``LUTCORE_TOOL_LIMIT`` is no number of seconds.
     """
     text = os.environ.get("LUTCORE_TOOL_LIMIT")
@@ -155,26 +155,33 @@ def allowed(limit: float) -> float:
     except ValueError:
         found = -1.0
     if not 0 < found < threading.TIMEOUT_MAX:
-        raise InputError(f"LUTCORE_TOOL_LIMIT must be a number of seconds, not {text!r}")
+        raise HostError(f"LUTCORE_TOOL_LIMIT must be a number of seconds, not {text!r}")
     return found
 
 
 def _around(environment: Mapping[str, str] | None) -> Mapping[str, str]:
-    """A program's environment, with a place for WebAssembly compiled once.
+    """A program's environment, with a place for WebAssembly that is compiled once.
 
-    That of its own is the user's cache folder, which may not be writable where ours is.
+    The user's cache folder, where wasmtime and YoWASP have theirs, may not be writable where ours
+    is.
+
+    Raises
+    ------
+    HostError
+        Neither is.
     """
     found = os.environ if environment is None else environment
-    usual = Path(platformdirs.user_cache_dir("YoWASP", appauthor=False))
-    if "YOWASP_CACHE_DIR" in found or _can_be_written(usual):
+    usual = Path(platformdirs.user_cache_dir())
+    try:
+        usual.mkdir(parents=True, exist_ok=True)
+        writable = os.access(usual, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    if writable:
         return found
-    return {**found, "YOWASP_CACHE_DIR": str(cache.folder() / "yowasp")}
-
-
-def _can_be_written(folder: Path) -> bool:
-    """Whether files can be made there, or the folder itself."""
-    present = next(path for path in (folder, *folder.parents) if path.exists())
-    return present.is_dir() and os.access(present, os.W_OK | os.X_OK)
+    own = cache.folder() / "others"
+    with cache.writable(own):
+        return {**found, "XDG_CACHE_HOME": str(own)}
 
 
 def _told(process: subprocess.Popen[str], says: Callable[[str], None]) -> str:

@@ -138,36 +138,9 @@ def test_files_that_are_wrong(command, lutcore, tmp_path):
     assert checked >= 9
 
 
-CACHED = {
-    "simulate": ("simulate", "w2a8", *SMALL, "--shape", "1,4,16"),
-    "synth": ("synth", "w2a8", *SMALL),
-    "matrix run": ("matrix", "run", "PROGRAM", "--on", "rtl"),
-    "compare": ("compare", "w2a8", "w1a8"),
-}
-
-
-@pytest.mark.parametrize("command", CACHED)
-def test_a_cache_that_cannot_be_written(command, lutcore, program, tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path / "file"))
-    words = [program if word == "PROGRAM" else word for word in CACHED[command]]
-    status, out, err = lutcore(*words)
-    if command == "compare":  # which names it in the cells of the designs
-        assert status == 1 and "cannot" in out
-        return
-    assert status == 2 and "cannot write the cache" in err
-    one_line(err)
-
-
 @pytest.mark.parametrize("command", ["presets", "doctor", "show w2a8"])
-@pytest.mark.parametrize("fault", ["nobody reads", "a full disk"])
-def test_output_that_cannot_be_written(command, fault):
+def test_output_that_nobody_reads(command):
     words = [sys.executable, "-m", "lutcore.cli.main", *command.split()]
-    if fault == "a full disk":
-        with open("/dev/full", "w") as full:
-            ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
-        assert ended.returncode != 0 and "Traceback" not in ended.stderr
-        return
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as broken:

@@ -70,7 +70,7 @@ def start(command, box, inputs):
         (box / name).mkdir()
     (box / "work" / "in").symlink_to(inputs / "in")
     process = subprocess.Popen(
-        [sys.executable, "-m", "lutcore.cli.main", *words(command), *MORE.get(command, [])],
+        [sys.executable, "-m", "lutcore.cli.main", *words(command)[1:], *MORE.get(command, [])],
         cwd=box / "work",
         env={**os.environ, "LUTCORE_CACHE": str(box / "cache"), "TMPDIR": str(box / "tmp")},
         start_new_session=True,

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from lutcore import builds, cache
-from lutcore.errors import InputError
+from lutcore.errors import HostError
 
 
 @pytest.fixture(autouse=True)
@@ -106,13 +106,13 @@ def test_the_limit_is_kept_when_something_is_built(monkeypatch):
 @pytest.mark.parametrize("text", ["many", "-1", "nan", "inf", "1e400"])
 def test_a_limit_that_is_no_number_is_one_line(text, monkeypatch):
     monkeypatch.setenv("LUTCORE_CACHE_LIMIT", text)
-    with pytest.raises(InputError, match="LUTCORE_CACHE_LIMIT must be a number of GB"):
+    with pytest.raises(HostError, match="LUTCORE_CACHE_LIMIT must be a number of GB"):
         builds.limit()
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(InputError, match=r"^cannot write the cache .*: set LUTCORE_CACHE$"):
+    with pytest.raises(HostError, match=r"^cannot write the cache .*: set LUTCORE_CACHE$"):
         builds.built("sim", "a", Maker())
     assert builds.items() == [] and builds.prune() == []

