@@ -1,7 +1,9 @@
-# Everything runs from .venv, which is made when pyproject.toml or the lock changed.
+# Everything runs from .venv, which is made when pyproject.toml or the lock changed: first what the
+# package itself needs, which is all that the demo takes, then what everything else does.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BASE := $(VENV)/base
 READY := $(VENV)/ready
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
@@ -11,7 +13,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(READY)  ## the main job: real quantised weights on generated RTL, checked and measured
+demo: $(BASE)  ## the main job: real quantised weights on generated RTL, checked and measured
 	$(BIN)/lutcore demo
 
 test: $(READY)  ## all tests
@@ -85,7 +87,12 @@ check-tools:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 2; }
 
-$(READY): pyproject.toml requirements.lock | check-tools
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+$(BASE): pyproject.toml requirements.lock | check-tools
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,docs,study,fpga]'
+	$(INSTALL) -e .
+	@touch $@
+
+$(READY): $(BASE)
+	$(INSTALL) -e '.[dev,docs,study,fpga]'
 	@touch $@

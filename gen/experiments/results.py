@@ -25,13 +25,8 @@ _FROM = "w2a8"
 _ALWAYS = ("series", "key", "measure", "weight_bits", "liberty", "period_ns", "slack_ns", "status")
 
 
-def reproduce(row: Row, liberty: Path | None, command: str) -> str:
-    """Command line that measures the row again; of energy, ``command``, which measures all rows.
-
-    No command measures the energy of one configuration.
-    """
-    if row["measure"] == "energy":
-        return command
+def reproduce(row: Row, liberty: Path | None) -> str:
+    """Command line that measures the row again."""
     measured_on = ["--liberty", str(liberty)] if liberty else []
     measured_on += ["--period", str(row["period_ns"])] if row["period_ns"] else []
     if row["measure"] == "dp4":
@@ -42,7 +37,10 @@ def reproduce(row: Row, liberty: Path | None, command: str) -> str:
     names = (field.name for field in dataclasses.fields(CoreConfig))
     changes = [f"{name}={config[name]}" for name in names if config[name] != start[name]]
     changed = [word for change in changes for word in ("--set", change)]
-    return shlex.join(["lutcore", "synth", _FROM, *changed, *measured_on])
+    if row["measure"] == "energy":
+        measured_on += ["--bits", str(row["weight_bits"])]
+    command = "energy" if row["measure"] == "energy" else "synth"
+    return shlex.join(["lutcore", command, _FROM, *changed, *measured_on])
 
 
 def run_study(
@@ -95,7 +93,7 @@ def result(
             **row,
             "status": status(row),
             "compared": counts(row),
-            "command": "" if "design" not in row else reproduce(row, settings.liberty, command),
+            "command": "" if "design" not in row else reproduce(row, settings.liberty),
         }
         for row in rows
     ]

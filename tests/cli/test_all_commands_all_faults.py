@@ -12,7 +12,7 @@ from pathlib import Path
 
 import forked
 import pytest
-from small_commands import SAID, WORDS, all_commands, words, write_inputs
+from small_commands import MARKS, SAID, WORDS, all_commands, words, write_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +135,7 @@ FAULTS = {
     "nothing takes the output": Fault(set(WORDS) - {"demo"}, out="/dev/full"),
 }
 CASES = [
-    (name, command)
+    pytest.param(name, command, id=f"{name}-{command}", marks=MARKS.get(command, []))
     for name, fault in FAULTS.items()
     for command in WORDS
     if command not in LONG or command in fault.stops or not (fault.stops or command == "demo")
@@ -194,7 +194,7 @@ def test_every_command_is_there():
     assert all(fault.stops | fault.may_stop <= set(WORDS) for fault in FAULTS.values())
 
 
-@pytest.mark.parametrize(("name", "command"), CASES, ids=[f"{f}-{c}" for f, c in CASES])
+@pytest.mark.parametrize(("name", "command"), CASES)
 def test_a_fault(name, command, box):
     box, make = box
     fault = FAULTS[name]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from command_line import lutcore
+from typer.testing import CliRunner
 
 from lutcore.cli.main import app
 
@@ -74,6 +75,13 @@ def folder(tmp_path_factory):
     return path
 
 
+def shown_help(name):
+    """What a command shows as its help, on a wide terminal."""
+    shown = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    return shown.stdout
+
+
 def run(name, folder, *more):
     cache = str(folder / "cache") if name in ALONE else os.environ.get("LUTCORE_CACHE")
     result = lutcore(
@@ -92,8 +100,7 @@ def test_commands_are_found():
 @pytest.mark.parametrize("name", HELP)
 def test_the_help_ends_with_an_example(name):
     example(name)
-    words = " ".join(lutcore(*name.split(), "--help", COLUMNS="200").stdout.split())
-    assert "Example: lutcore " in words
+    assert "Example: lutcore " in " ".join(shown_help(name).split())
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in HELP])
@@ -122,7 +129,7 @@ KEYS = documented()
 
 
 def has_json(name):
-    return "--json" in lutcore(*name.split(), "--help", COLUMNS="200").stdout
+    return "--json" in shown_help(name)
 
 
 def test_all_json_is_documented():

@@ -50,6 +50,7 @@ def header(shape, descr="|i1"):
     return content.getvalue()
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_expands(tmp_path):
     """1.6 MB that say that they are 1.6 GB, honestly: shapes and limits speak first."""
     path, size = tmp_path / "bomb.npz", 1_600_000_000

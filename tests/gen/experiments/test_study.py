@@ -228,13 +228,19 @@ def test_a_rows_command_makes_its_configuration(name, tmp_path):
         assert load_config(words[2], changes).to_dict() == row["config"]
 
 
-def test_energy_is_reproduced_by_its_study(tmp_path):
-    """``lutcore synth`` has no energy: the row's command is the one that measured it."""
+def test_energy_is_reproduced_by_its_own_command(tmp_path):
     settings = Settings(period=1.0, liberty=NEUTRAL_CELLS, most=1)
     with Runner(tmp_path / "points", measure=closed) as runner:
         (found,) = run([STUDIES["ablation"]], settings, tmp_path, runner)
-    commands = {row["command"] for row in found["rows"] if row["measure"] == "energy"}
-    assert commands == {f"lutcore study ablation --liberty {NEUTRAL_CELLS} --period 1.0 --points 1"}
+    rows = [row for row in found["rows"] if row["measure"] == "energy"]
+    assert rows
+    for row in rows:
+        words = shlex.split(row["command"])
+        changes = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+        assert words[:2] == ["lutcore", "energy"]
+        assert load_config(words[2], changes).to_dict() == row["config"]
+        measured = ["--liberty", str(NEUTRAL_CELLS), "--period", "1.0"]
+        assert words[-6:] == [*measured, "--bits", str(row["weight_bits"])]
 
 
 def test_timing_that_failed_is_listed_but_in_no_ratio(tmp_path):
