@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pytest
 import typer
+from opensta import needs_opensta
 
 from lutcore.cli.main import app
-from lutcore.gen.tools.opensta import sta_command
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 MODEL, LANGUAGE = str(EXAMPLES / "minilm.gguf"), str(EXAMPLES / "kjv-ternary.gguf")
@@ -49,7 +48,6 @@ WORDS = {
     "doctor": (),
 }
 #: Commands whose tool does not come with pip.
-needs_opensta = pytest.mark.skipif(sta_command() is None, reason="OpenSTA is not installed")
 MARKS = {"energy": [needs_opensta]}
 #: What is said to a command.
 SAID = {"chat": "And\n\n"}

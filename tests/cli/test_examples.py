@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from command_line import lutcore
+from opensta import needs_opensta
 from typer.testing import CliRunner
 
 from lutcore.cli.main import app
@@ -51,7 +52,8 @@ def marks(name):
     """Of a test that runs the example."""
     flow = {"asic": ("synth", "energy", "compare", "demo"), "board": ("bitstream",)}
     names = [mark for mark, users in flow.items() if name in users]
-    return [getattr(pytest.mark, mark) for mark in names + ["slow"] * (name in SLOW)]
+    found = [getattr(pytest.mark, mark) for mark in names + ["slow"] * (name in SLOW)]
+    return [*found, needs_opensta] if name == "energy" else found
 
 
 def example(name):

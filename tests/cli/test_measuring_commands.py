@@ -4,6 +4,7 @@ import json
 
 import pytest
 from command_line import lutcore
+from opensta import needs_opensta
 
 TINY = ("--set", "m=1", "--set", "n=2", "--set", "lookups=2")
 
@@ -45,6 +46,7 @@ def test_compare_shows_both_sides_and_the_failed_one():
 
 @pytest.mark.slow
 @pytest.mark.asic
+@needs_opensta
 def test_energy_of_a_product_on_the_synthetic_library():
     options = ("--liberty", "demo", "--period", 3)
     found = json.loads(lutcore("energy", "dense-w1a8", *TINY, *options, "--json").stdout)
@@ -56,6 +58,7 @@ def test_energy_of_a_product_on_the_synthetic_library():
 
 @pytest.mark.slow
 @pytest.mark.asic
+@needs_opensta
 def test_energy_without_a_period_takes_one_that_is_met():
     words = ("energy", "w2a8", "--set", "m=1", "--set", "n=2", "--liberty", "demo", "--json")
     ended = lutcore(*words)
@@ -67,6 +70,7 @@ def test_energy_without_a_period_takes_one_that_is_met():
 
 @pytest.mark.slow
 @pytest.mark.asic
+@needs_opensta
 def test_synth_says_what_period_would_be_met():
     options = ("--liberty", "demo", "--period", 0.2)
     found = lutcore("synth", "dense-w1a8", *TINY, *options, "--json")

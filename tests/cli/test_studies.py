@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+from opensta import needs_opensta
 
 from lutcore.files import LEDGER
 from lutcore.gen.asic.synth import NEUTRAL_CELLS
@@ -122,7 +122,7 @@ def test_areas_without_timing_are_listed_but_not_compared(space, tmp_path):
     assert names == {"points", "space.csv", "space.html", "space.json"}
 
 
-@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+@needs_opensta
 def test_an_exploration_on_the_synthetic_library(space, tmp_path):
     """Areas with closed timing are compared; whatever shows them says what they are of."""
     options = ("--liberty", "demo", "--period", 3, "-o", tmp_path / "out")

@@ -2,13 +2,13 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from opensta import needs_opensta
 
 from lutcore.gen.asic.delays import CellDelays
 from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS, library_name, library_path, read_bytes
@@ -29,7 +29,6 @@ TEXT = DEMO_CELLS.read_text()
 LIBRARY = parse(DEMO_CELLS.read_bytes(), "demo")
 TINY = CoreConfig(m=1, n=1, k=2, max_weight_bits=1, max_k=256, zero_points="external")
 SMALL = ("--set", "n=4", "--set", "max_k=256", "--set", "group_size=32")
-needs_opensta = pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opensta import needs_opensta
 
 from lutcore.errors import HostError, InputError
 from lutcore.gen.asic import mapping, synth
@@ -27,7 +28,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.asic]
 TINY = CoreConfig(m=1, n=4, max_weight_bits=1, max_k=256, zero_points="column")
 CELLS = NEUTRAL_CELLS.read_text()
 DFF_AREA = 6.0
-needs_opensta = pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
 
 
 @pytest.fixture(autouse=True)

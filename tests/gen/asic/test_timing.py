@@ -1,13 +1,13 @@
 """Static timing and sizing, against sums done by hand and against OpenSTA."""
 
 import random
-import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import pytest
+from opensta import needs_opensta
 
 from lutcore.errors import ToolError
 from lutcore.gen.asic.closing import Closing
@@ -323,7 +323,7 @@ def test_worth_is_what_the_worst_arrival_changes_by():
         timing.analyse()
 
 
-@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+@needs_opensta
 @pytest.mark.parametrize(("wires", "seed"), [(w, s) for w in (False, True) for s in range(2)])
 def test_opensta_agrees(wires: bool, seed: int):
     library = WIRED if wires else LIBRARY
@@ -356,7 +356,7 @@ def _many_kinds(seed: int) -> Json:
     return _module(_ports(clk=2), **cells)
 
 
-@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+@needs_opensta
 @pytest.mark.parametrize("seed", range(3))
 def test_opensta_agrees_on_every_kind_of_cell(seed: int):
     design: Json = {"modules": {"top": _many_kinds(seed)}}
@@ -370,7 +370,7 @@ def test_opensta_agrees_on_every_kind_of_cell(seed: int):
     assert sized.slack == pytest.approx(period - timing.need.max(), abs=2e-4)
 
 
-@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+@needs_opensta
 def test_closing_gives_the_sized_netlist():
     design: Json = {"modules": {"top": _tangle(1)}}
     slow = _timing(design["modules"]).need.max()

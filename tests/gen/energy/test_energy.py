@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from opensta import needs_opensta
 
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS
@@ -22,7 +23,6 @@ from lutcore.gen.energy.gates import read_gates
 from lutcore.gen.energy.power import Load, check_weighing, weigh
 from lutcore.gen.energy.power_library import SOURCE, power_library
 from lutcore.gen.run.tile import random_tensor
-from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import tile_job
 
@@ -33,7 +33,6 @@ TINY = CoreConfig(
 )
 MAC = TINY.replace(engine="mac", table_form="symmetric", n=2, max_weight_bits=4)
 
-needs_sta = pytest.mark.skipif(sta_command() is None, reason="OpenSTA is not installed")
 
 #: In ns: easily met, so that synthesis is quick.
 PERIOD = 10.0
@@ -121,7 +120,7 @@ def test_damaged_table():
 # Weighing ----------------------------------------------------------------------------------------
 
 
-@needs_sta
+@needs_opensta
 def test_known_power_is_checked(monkeypatch):
     check_weighing()
     power._check.cache_clear()
@@ -147,7 +146,7 @@ CHAIN = [
 VOLTS, SLEW, EDGES = 2.0, 0.02, 0.95
 
 
-@needs_sta
+@needs_opensta
 def test_inverter_chain_by_hand():
     """By the library's rules: its pin and the wire switch, its parasitic and slew are internal."""
     toggles = (0.7, 0.4, 0.1)
@@ -162,7 +161,7 @@ def test_inverter_chain_by_hand():
     assert np.allclose(found[:, 2], [0, *3 * [10e-9]], rtol=1e-4)
 
 
-@needs_sta
+@needs_opensta
 def test_toggles_scale_and_idle_cells_burn_clock_and_leakage():
     loads = [
         Load(SOURCE, {"Y": 2}, ("Y",)),
@@ -235,7 +234,7 @@ def test_cells_that_cannot_be_simulated():
 # Energy ------------------------------------------------------------------------------------------
 
 
-@needs_sta
+@needs_opensta
 def test_report_adds_up():
     report = fresh(TINY)
     assert math.isclose(
@@ -253,7 +252,7 @@ def test_report_adds_up():
     assert json.loads(report.to_json())["stimulus"] == "random"
 
 
-@needs_sta
+@needs_opensta
 def test_results_are_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path))
     watts = {part: {"columns": 1e-3} for part in ("internal", "switching", "leakage")}
@@ -283,7 +282,7 @@ def test_results_are_cached(tmp_path, monkeypatch):
     assert len(runs) == len(changes) + 2
 
 
-@needs_sta
+@needs_opensta
 def test_operations_of_narrower_weights():
     """A bit plane each on tables; the same slice on multipliers, however narrow the weight."""
     wide, narrow = fresh(TINY), fresh(TINY, weight_bits=1)
@@ -294,7 +293,7 @@ def test_operations_of_narrower_weights():
     assert 0.5 < narrow.energy_fj_per_op / wide.energy_fj_per_op < 1
 
 
-@needs_sta
+@needs_opensta
 def test_real_stimulus():
     """The example's activations are mostly small and toggle less than uniform ones."""
     random, real = fresh(TINY), fresh(TINY, stimulus="example")
@@ -302,7 +301,7 @@ def test_real_stimulus():
     assert 0.5 < real.energy_fj_per_op / random.energy_fj_per_op < 1
 
 
-@needs_sta
+@needs_opensta
 def test_example_has_no_such_tensor():
     with pytest.raises(
         InputError, match=r"^no tensor of the example \(of 2, 4, 8 bits\) fits: none"

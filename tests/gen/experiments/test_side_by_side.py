@@ -1,6 +1,7 @@
 """Configurations side by side: the same products on all sides."""
 
 import pytest
+from opensta import needs_opensta
 
 from lutcore.gen.experiments import side_by_side as module
 from lutcore.gen.experiments.point import ops_per_cycle
@@ -73,6 +74,7 @@ def test_a_side_that_takes_no_such_weights(measured):
 
 @pytest.mark.slow
 @pytest.mark.asic
+@needs_opensta
 def test_energy_where_the_library_has_power():
     from lutcore.gen.asic.liberty import DEMO
 
