@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 BASE := $(VENV)/base
 READY := $(VENV)/ready
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Tests start hundreds of interpreters, which would compile every module anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types test-latest wheel presets floats campaign fuzz bench baseline bitstream study docs check-tools clean

@@ -33,6 +33,7 @@ TOPS: dict[str, Callable[[CoreConfig], Component]] = {
 }
 
 
+@functools.lru_cache(maxsize=4)
 def design_rtlil(config: CoreConfig, top: str = "tile") -> str:
     """RTLIL of a top, every distinct block once, the top module named ``config.name``."""
     if top != "tile":

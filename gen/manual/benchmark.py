@@ -8,6 +8,7 @@ import argparse
 import json
 import resource
 import statistics
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -19,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from lutcore import tools
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.schedule.cycles import cycles as predict
 from lutcore.compiler.schedule.engine_times import Memory
@@ -28,7 +30,7 @@ from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import ToolError
 from lutcore.gen.asic.synth import synthesise
 from lutcore.gen.emit.generate import generate
-from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.emit.rtl import design_rtlil, verilog
 from lutcore.gen.manual import checkpoint_memory
 from lutcore.gen.manual.language_rates import language_rates
 from lutcore.gen.run.program import compare
@@ -38,7 +40,7 @@ from lutcore.hdl.config.presets import load_config, preset
 from lutcore.verif.sim.core import Conditions
 from lutcore.verif.sim.job import tile_job
 from lutcore.verif.sim.play import run_jobs
-from lutcore.verif.sim.simulator import build
+from lutcore.verif.sim.simulator import build, environment
 
 
 def _seconds(call: Callable[[], object], runs: int) -> float:
@@ -76,8 +78,9 @@ def _pack_memory(config: CoreConfig, tensor: QuantTensor) -> float:
 
 
 def _generate(config: CoreConfig, folder: Path) -> None:
-    """Generate afresh: Verilog is kept within a process."""
+    """Generate afresh: RTLIL and Verilog are kept within a process."""
     verilog.cache_clear()
+    design_rtlil.cache_clear()
     generate(config, folder)
 
 
@@ -174,6 +177,18 @@ def schedule_times(runs: int) -> dict[str, float]:
     return figures
 
 
+def build_times(config: CoreConfig) -> dict[str, float]:
+    """Seconds that simulations of a tile take to build where nothing is cached yet."""
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder, environment({"LUTCORE_CACHE": folder}):
+        build(verilog(CoreConfig(n=2)), CoreConfig(n=2).name)  # what all simulations share
+        for optimised, kind in ((False, "plain"), (True, "optimised")):
+            figures[f"build a {kind} simulation of {config.name} (s)"] = _seconds(
+                lambda fast=optimised: build(verilog(config), config.name, optimised=fast), 1
+            )
+    return figures
+
+
 def measure(runs: int) -> dict[str, float]:
     """Run every measurement; keys say what and in which unit."""
     figures: dict[str, float] = {}
@@ -210,6 +225,10 @@ def measure(runs: int) -> dict[str, float]:
     figures["slices issued a cycle, no stalls"] = (
         verdicts[0]["slices"] / verdicts[0]["issue_cycles"]
     )
+    figures |= build_times(config)
+    demo = [sys.executable, "-m", "lutcore.cli.main", "-q", "demo"]
+    tools.run("lutcore demo", demo)
+    figures["lutcore demo, warm (s)"] = _seconds(lambda: tools.run("lutcore demo", demo), runs)
     figures["synthesise w2a8, not cached (s)"] = synthesise(config, use_cache=False).seconds
     figures |= schedule_times(runs)
     figures |= core_rates()

@@ -194,16 +194,13 @@ def prune(most: int | None = None, fresh: float = _FRESH) -> list[Item]:
 
 
 def _remove(path: Path) -> bool:
-    """Remove an entry, unless somebody holds its lock."""
-    lock = Path(f"{path}.lock")
+    """Remove an entry, unless somebody holds its lock, which stays: others may wait for it."""
     try:
         if path.is_dir():
-            with FileLock(lock, timeout=0):
+            with FileLock(f"{path}.lock", timeout=0):
                 shutil.rmtree(path)
         else:
             path.unlink()
     except (OSError, Timeout):
         return False
-    with contextlib.suppress(OSError):
-        lock.unlink(missing_ok=True)
     return True

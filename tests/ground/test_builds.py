@@ -5,6 +5,7 @@ import logging
 import os
 import stat
 import time
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -92,7 +93,16 @@ def test_the_oldest_go_first_and_what_is_used_stays(folder):
     assert [item.path.name for item in removed] == ["c", "d"]
     assert {item.path.name for item in builds.items()} == {"a", "b", "e.json.gz"}
     assert next(item.path.name for item in builds.prune(0, fresh=0)) == "b"
-    assert builds.items() == [] and not list(folder.rglob("*.lock"))
+    assert builds.items() == []
+
+
+def test_who_waits_for_an_entry_that_is_removed_still_builds_alone():
+    """The lock stays when the entry goes: a second file of its name would let two build."""
+    folder = builds.built("sim", "a", Maker())
+    before = Path(f"{folder}.lock").stat().st_ino
+    assert [item.path for item in builds.prune(0, fresh=0)] == [folder]
+    builds.built("sim", "a", Maker())
+    assert Path(f"{folder}.lock").stat().st_ino == before
 
 
 def test_the_limit_is_kept_when_something_is_built(monkeypatch):

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.tile.drain import results_layout
-from lutcore.verif.sim.fields import from_words, result_fields
+from lutcore.verif.sim.fields import from_words, result_bits, result_fields
 
 
 @dataclass
@@ -26,11 +25,6 @@ class Verdict:
     received: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def _split(config: CoreConfig, words: list[int]) -> dict[str, np.ndarray]:
-    width = results_layout(config, config.dot_bits).size
-    return result_fields(config, from_words(words, width))
-
-
 def judge(
     config: CoreConfig,
     words: list[int],
@@ -48,7 +42,7 @@ def judge(
         verdict.problems.append("received nothing")
         return verdict
     compared = min(len(words), beats)
-    received = verdict.received = _split(config, words)
+    received = verdict.received = result_fields(config, from_words(words, result_bits(config)))
     if set(received) != set(expected):
         raise ValueError(f"expected fields {sorted(expected)}, the tile has {sorted(received)}")
     for name, values in received.items():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.isa.limits import Examined, Units, examine
@@ -31,6 +32,8 @@ from lutcore.hdl.isa.lmma import (
 from lutcore.verif.isa.arithmetic import Decoded, accumulate, convert_outputs, run_products
 
 _PAGE = 4096
+#: Bytes that the arrays of one instruction may take, and bytes of each number in the widest array.
+_MOST, _WIDEST = 4 << 30, 16
 
 
 @dataclass
@@ -78,6 +81,15 @@ def _put(ring: np.ndarray, start: int, content: np.ndarray) -> None:
         ring[start : start + content.size] = content
     else:
         ring[(start + np.arange(content.size)) % ring.size] = content
+
+
+def _affordable(size: int) -> None:
+    """Refuse what would take memory without bound: operands may be many times the buffers."""
+    if size > _MOST:
+        raise InputError(
+            f"an instruction takes {size / 2**30:,.1f} GiB in the ISA model, at most "
+            f"{_MOST >> 30} are allowed: give it fewer rows or columns, or run it on RTL"
+        )
 
 
 @dataclass
@@ -261,6 +273,7 @@ class IsaModel:
     def _rows(self, values: dict[str, int]) -> np.ndarray:
         """Rows of a load, uint8 [rows, whole bus words]."""
         size = -(-values["bytes"] // self.units.bus) * self.units.bus
+        _affordable(values["rows"] * size)
         rows = np.empty((values["rows"], size), np.uint8)
         for row in range(values["rows"]):
             address = (values["mem"] + row * values["pitch"]) % (1 << ADDRESS_BITS)
@@ -287,6 +300,8 @@ class IsaModel:
         blocks, tiles = -(-values["m"] // config.m), -(-values["n"] // config.columns)
         steps = -(-values["k"] // config.depth)
         planes = config.planes(values["bits"])
+        places = blocks * config.m * (tiles * config.columns + steps * units.step)
+        _affordable(_WIDEST * (places + tiles * steps * planes * units.slice))
         # Activations [rows, bytes]
         used = steps * units.step
         pitch = -(-used // units.bus) * units.bus
@@ -324,6 +339,7 @@ class IsaModel:
         rows, columns = values["rows"], values["columns"]
         blocks, tiles = -(-rows // config.m), -(-columns // config.columns)
         count = blocks * config.m * tiles * config.columns
+        _affordable(_WIDEST * count)
         shape = (blocks, tiles * config.drain_beats, config.m, config.drain_columns)
         sums = (
             _take(self._acc, values["local"] // 4, count)

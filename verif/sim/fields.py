@@ -33,22 +33,34 @@ def from_words(words: list[int], width: int) -> np.ndarray:
     return np.unpackbits(raw.reshape(len(words), size), axis=-1, bitorder="little")[:, :width]
 
 
+def _of_results(config: CoreConfig) -> list[tuple[str, int, int]]:
+    """Name, count and bits of the fields of a result beat, lowest first."""
+    fields = [
+        ("dot", config.m * config.drain_columns, config.dot_bits),
+        ("row_sum", config.m, config.row_sum_bits),
+    ]
+    if config.block_scaled:
+        fields.append(("scale", config.m, config.exponent_bits + 1))
+    return [*fields, ("last", 1, 1)]
+
+
+def result_bits(config: CoreConfig) -> int:
+    """Bits of the payload of a result beat."""
+    return sum(count * bits for _, count, bits in _of_results(config))
+
+
 def result_fields(config: CoreConfig, beats: np.ndarray) -> dict[str, np.ndarray]:
     """Fields of a tile's result beats: payload bits [beats, bits] to int64 [beats, ...].
 
     ``dot`` [m, drain_columns], ``row_sum`` [m], where results are block-scaled ``exponent`` and
     ``invalid`` [m], and ``last``; floats as bit patterns.
     """
-    m, columns = config.m, config.drain_columns
-    fields = [("dot", m * columns, config.dot_bits), ("row_sum", m, config.row_sum_bits)]
-    if config.block_scaled:
-        fields.append(("scale", m, config.exponent_bits + 1))
     parts, low = {}, 0
-    for name, count, bits in [*fields, ("last", 1, 1)]:
+    for name, count, bits in _of_results(config):
         signed = name in ("dot", "row_sum") and not config.exact_floats
         parts[name] = unpack_fields(beats[:, low : low + count * bits], bits, signed)
         low += count * bits
-    parts["dot"] = parts["dot"].reshape(-1, m, columns)
+    parts["dot"] = parts["dot"].reshape(-1, config.m, config.drain_columns)
     parts["last"] = parts["last"][:, 0]
     if config.block_scaled:
         scale = parts.pop("scale")

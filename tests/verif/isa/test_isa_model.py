@@ -282,6 +282,23 @@ def test_an_illegal_word_is_a_fault_after_all_before_it():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "load.act mem=r0 local=r1 rows=65535 bytes=16777215 pitch=0",
+        "load.wgt mem=r0 local=r1 rows=65535 bytes=16777215 pitch=0",
+        "store.fp32 mem=r0 local=r1 rows=65535 columns=65535 pitch=0",
+    ],
+)
+def test_operands_that_would_fill_the_machine_are_refused(text):
+    """They are legal, and wrap in the buffers; a terabyte is no answer."""
+    memory = np.zeros(0x2000, np.uint8)
+    code = np.frombuffer(to_bytes(assemble(f"{text}\nhalt")), np.uint8)
+    memory[: len(code)] = code
+    with pytest.raises(InputError, match="GiB in the ISA model"):
+        IsaModel(CORE, memory).run(0, 2)
+
+
+@pytest.mark.parametrize(
     ("address", "length", "cause", "at"),
     [
         (-4096, 2, Cause.FETCH, (1 << 48) - 4096),
