@@ -1,27 +1,29 @@
-"""The command ``generate``: files of a design."""
+"""The commands ``generate`` and ``lint``: files of a design, and what tools say of them."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from lutcore.cli.options import AsJson, Config, Force, Overrides
-from lutcore.cli.shared import print_json, print_written
+from lutcore.cli.shared import OUT, print_json, print_written
 from lutcore.hdl.config.presets import load_config
+
+Top = Annotated[str, typer.Option(help="tile, core (between streams) or axi (with registers).")]
 
 
 def generate(
     config: Config,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
-    top: Annotated[
-        str, typer.Option(help="tile, core (between streams) or axi (with registers).")
-    ] = "tile",
+    top: Top = "tile",
     force: Force = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write Verilog, metadata JSON, FuseSoC core and lint waivers of a tile or a core.
+    """Write Verilog, metadata JSON, FuseSoC core and Verible's rules of a tile or a core.
 
     Example: lutcore generate dense-w1a8 -o build/dense-w1a8
     """
@@ -33,3 +35,43 @@ def generate(
         print_json(json.loads((output / f"{core.name}.json").read_text()))
     else:
         print_written(*written)
+
+
+def lint(
+    config: Config,
+    top: Top = "tile",
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run five linters on the Verilog of a design; status 1 where one of them says something.
+
+    Verilator -Wall, Icarus -Wall, Yosys check, slang and Verible. Those that are not installed are
+    named, with how to install them.
+
+    Example: lutcore lint w2a8 --set n=4
+    """
+    from lutcore.gen.emit.generate import check_top
+    from lutcore.gen.emit.lint import lint as ask
+    from lutcore.gen.emit.rtl import verilog
+
+    core = load_config(config, overrides or ())
+    check_top(core, top)
+    found = ask(verilog(core, top), core.name)
+    if as_json:
+        print_json(
+            {"design": core.name, "top": top, "tools": [asdict(opinion) for opinion in found]}
+        )
+    else:
+        table = Table(title=f"{core.name}, top {top}", title_justify="left")
+        for heading in ("tool", "version", "says"):
+            table.add_column(heading)
+        for opinion in found:
+            said = f"{len(opinion.messages)} messages" if opinion.messages else "nothing"
+            said = said if opinion.version else f"not installed: {opinion.remedy}"
+            table.add_row(opinion.tool, opinion.version or "-", said)
+        OUT.print(table)
+        for opinion in found:
+            for message in opinion.messages:
+                OUT.print(f"{opinion.tool}: {message}", highlight=False, markup=False)
+    if any(opinion.messages for opinion in found):
+        raise typer.Exit(1)

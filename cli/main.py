@@ -75,6 +75,7 @@ def _options(
 app.command()(configurations.presets)
 app.command()(configurations.show)
 app.command()(designs.generate)
+app.command()(designs.lint)
 app.command()(simulation.simulate)
 app.command()(synthesis.synth)
 app.command()(energy.energy)
@@ -115,6 +116,11 @@ def main() -> None:
 
 def _run(as_json: bool) -> int | str | None:
     """The command line's exit status; errors are told."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
+    if sys.stdout is None:
+        fail("standard output is closed: send it somewhere", "input", as_json)
+        return 2
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()  # what cannot be written is an error of this command

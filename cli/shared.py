@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 #: Version of the keys of all JSON that commands print: it goes up where a key goes or changes.
 SCHEMA = 1
+
+
+if os.environ.get("COLUMNS") == "0":  # rich would print nothing
+    del os.environ["COLUMNS"]
 
 
 class _Errors(Console):

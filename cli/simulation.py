@@ -23,13 +23,21 @@ if TYPE_CHECKING:
     from lutcore.gen.run.tile import SimulationReport
 
 
+#: Longest dimension of a random problem.
+_MOST = 1 << 24
+_Bits = Annotated[
+    int, typer.Option(help="Weight bits of a random problem; 0: widest.", min=0, max=8)
+]
+_Group = Annotated[int, typer.Option(help="Scale group of a random problem.", min=1, max=_MOST)]
+
+
 def _shape(text: str) -> tuple[int, int, int]:
     try:
         m, n, k = (int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--shape takes M,N,K, for example 2,64,256, not {text!r}") from None
-    if min(m, n, k) < 1:
-        raise InputError(f"--shape takes positive sizes, not {text!r}")
+    if min(m, n, k) < 1 or max(m, n, k) > _MOST:
+        raise InputError(f"--shape takes sizes of 1 to {_MOST:,}, not {text!r}")
     return m, n, k
 
 
@@ -40,8 +48,8 @@ def simulate(
     activations: Activations = None,
     rows: Rows = 0,
     shape: Annotated[str, typer.Option(help="M,N,K of a random problem.")] = "2,64,256",
-    bits: Annotated[int, typer.Option(help="Weight bits of a random problem; 0: widest.")] = 0,
-    group: Annotated[int, typer.Option(help="Scale group of a random problem.", min=1)] = 64,
+    bits: _Bits = 0,
+    group: _Group = 64,
     seed: Seed = 0,
     stall: Annotated[
         float, typer.Option(help="Probability that a stream pauses in a cycle.", min=0, max=0.95)

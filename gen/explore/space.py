@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lutcore.errors import InputError
+from lutcore.files import toml_values
 from lutcore.gen.asic.liberty import library_path
 from lutcore.gen.experiments.point import FAMILIES, Point, ops_per_cycle
 from lutcore.hdl.config.core import CoreConfig
@@ -190,14 +190,12 @@ def load_space(path: Path, liberty: Path | None = None, period: float | None = N
         The file cannot be read, or something in it is wrong: file, section and key are named.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read space {path}: {reason}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from error
     try:
-        return _space(document, path.parent, liberty, period)
+        return _space(toml_values(text), path.parent, liberty, period)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -30,7 +30,7 @@ from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import ToolError
 from lutcore.gen.asic.synth import synthesise
 from lutcore.gen.emit.generate import generate
-from lutcore.gen.emit.rtl import design_rtlil, verilog
+from lutcore.gen.emit.rtl import forget, verilog
 from lutcore.gen.manual import checkpoint_memory
 from lutcore.gen.manual.language_rates import language_rates
 from lutcore.gen.run.program import compare
@@ -79,8 +79,7 @@ def _pack_memory(config: CoreConfig, tensor: QuantTensor) -> float:
 
 def _generate(config: CoreConfig, folder: Path) -> None:
     """Generate afresh: RTLIL and Verilog are kept within a process."""
-    verilog.cache_clear()
-    design_rtlil.cache_clear()
+    forget()
     generate(config, folder)
 
 

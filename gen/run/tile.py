@@ -235,6 +235,8 @@ def simulate(
         Tensor or activations do not fit the configuration, or the simulator is missing.
     """
     check_config(config)
+    if waves is not None and not waves.name:
+        raise InputError(f"--waves takes the name of a file, not {str(waves)!r}")
     started = time.monotonic()
     check_simulator(simulator)
     job = tile_job(config, activations, tensor, order=order, stalls=stalls, seed=seed)

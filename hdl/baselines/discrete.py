@@ -56,6 +56,7 @@ class Places:
         """``value``, one cycle later if ``place`` has registers."""
         if place not in self._used or isinstance(value, Const):
             return value
+        # part of a term at this place of the pipeline
         register = Signal(value.shape(), name=f"{place}_{name}", reset_less=True)
         self._m.d.sync += register.eq(value)
         return register
@@ -228,8 +229,11 @@ class DotProduct4(wiring.Component):
     Members
     -------
     a, b : In, ``[4]`` FP16 bit patterns
+        Four factors.
     c : In, FP32 bit pattern, :attr:`addend_delay` cycles later
+        What the products are added to.
     result : Out, FP32 bit pattern, :attr:`latency` cycles later
+        The sum.
 
     Raises
     ------

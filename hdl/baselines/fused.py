@@ -71,8 +71,11 @@ class FusedDotProduct4(wiring.Component):
     Members
     -------
     a, b : In, ``[4]`` FP16 bit patterns
+        Four factors.
     c : In, FP32 bit pattern, :attr:`addend_delay` cycles later
+        What the products are added to.
     result : Out, FP32 bit pattern, :attr:`latency` cycles later
+        The sum.
 
     Raises
     ------

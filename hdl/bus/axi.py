@@ -11,25 +11,35 @@ from lutcore.hdl.isa.pace import MOST_BEATS, PAGE_BITS
 def axi4_signature(bits: int) -> wiring.Signature:
     """AXI4 master with ``bits`` of data: full-width INCR bursts, in order, no identifiers."""
     address = {
-        "valid": Out(1),
-        "ready": In(1),
-        "addr": Out(ADDRESS_BITS),
-        "len": Out(8),
-        "size": Out(3),
-        "burst": Out(2),
+        "valid": Out(1),  # the address of a burst is offered
+        "ready": In(1),  # the address of the burst is taken
+        "addr": Out(ADDRESS_BITS),  # byte address of the burst's first beat
+        "len": Out(8),  # beats of the burst, less one
+        "size": Out(3),  # log2 of the bytes of a beat: always the whole bus
+        "burst": Out(2),  # always 1: addresses go up
     }
     channels = {
         "ar": address,
-        "r": {"valid": In(1), "ready": Out(1), "data": In(bits), "resp": In(2), "last": In(1)},
+        "r": {
+            "valid": In(1),  # a beat of read data is there
+            "ready": Out(1),  # the beat of read data is taken
+            "data": In(bits),  # data that was read, lowest byte address lowest
+            "resp": In(2),  # bit 1: the read failed
+            "last": In(1),  # last beat of a burst of reads
+        },
         "aw": address,
         "w": {
-            "valid": Out(1),
-            "ready": In(1),
-            "data": Out(bits),
-            "strb": Out(bits // 8),
-            "last": Out(1),
+            "valid": Out(1),  # a beat of write data is offered
+            "ready": In(1),  # the beat of write data is taken
+            "data": Out(bits),  # data to be written, lowest byte address lowest
+            "strb": Out(bits // 8),  # bytes of the beat that are written, a bit each
+            "last": Out(1),  # last beat of a burst of writes
         },
-        "b": {"valid": In(1), "ready": Out(1), "resp": In(2)},
+        "b": {
+            "valid": In(1),  # the answer to a burst of writes is there
+            "ready": Out(1),  # the answer to the burst of writes is taken
+            "resp": In(2),  # bit 1: the write failed
+        },
     }
     return wiring.Signature(
         {
@@ -44,23 +54,23 @@ def lite_signature(address_bits: int) -> wiring.Signature:
     """AXI4-Lite slave, 32 bits of data."""
     return wiring.Signature(
         {
-            "awvalid": In(1),
-            "awready": Out(1),
-            "awaddr": In(address_bits),
-            "wvalid": In(1),
-            "wready": Out(1),
-            "wdata": In(32),
-            "wstrb": In(4),
-            "bvalid": Out(1),
-            "bready": In(1),
-            "bresp": Out(2),
-            "arvalid": In(1),
-            "arready": Out(1),
-            "araddr": In(address_bits),
-            "rvalid": Out(1),
-            "rready": In(1),
-            "rdata": Out(32),
-            "rresp": Out(2),
+            "awvalid": In(1),  # the address of a write is offered
+            "awready": Out(1),  # address and data of a write are taken, in one cycle
+            "awaddr": In(address_bits),  # byte address of the register to be written
+            "wvalid": In(1),  # the data of a write is offered
+            "wready": Out(1),  # address and data of a write are taken, in one cycle
+            "wdata": In(32),  # data to be written
+            "wstrb": In(4),  # bytes that are written: all four, or the write is refused
+            "bvalid": Out(1),  # the answer to a write is there
+            "bready": In(1),  # the answer to the write is taken
+            "bresp": Out(2),  # 0: good; 2: no such register, or not all of its bytes
+            "arvalid": In(1),  # the address of a read is offered
+            "arready": Out(1),  # the address of a read is taken
+            "araddr": In(address_bits),  # byte address of the register to be read
+            "rvalid": Out(1),  # data that was read is there
+            "rready": In(1),  # data that was read is taken
+            "rdata": Out(32),  # what the register holds
+            "rresp": Out(2),  # 0: good; 2: no such register
         }
     )
 
@@ -85,17 +95,21 @@ class RowBursts(wiring.Component):
     Members
     -------
     transfers : In stream, :func:`transfer_layout`
+        Rows of bus words in memory that are to be read or written.
     bursts : Out stream, :func:`burst_layout`
-    window_low, window_high : In
-        Pages that bursts may lie in: from, and up to but without.
+        Bursts of the rows, each within one row and one page of 4 KiB; ``len`` is beats less one.
+    window_low : In
+        First page of 4 KiB that bursts may lie in.
+    window_high : In
+        First page above those that bursts may lie in.
     checked : In
-        Whether the window counts.
+        Bursts must lie in the window.
     stop : In
         Begin no more bursts.
     outside : Out
         The burst that is next lies outside of the window and is not begun.
     address : Out
-        Where it starts.
+        Byte address of the burst that is next.
     busy : Out
         A transfer is not all cut yet.
     """
@@ -111,7 +125,7 @@ class RowBursts(wiring.Component):
                 "checked": In(1),
                 "stop": In(1),
                 "outside": Out(1),
-                "address": Out(ADDRESS_BITS),
+                "address": Out(ADDRESS_BITS),  # byte address of the burst that is next
                 "busy": Out(1),
             }
         )
@@ -120,15 +134,15 @@ class RowBursts(wiring.Component):
         """Count words of a row and rows."""
         m = Module()
         shift = self._bus.bit_length() - 1
-        head = Signal(transfer_layout())
-        row = Signal(ADDRESS_BITS)
-        here = Signal(ADDRESS_BITS)
-        left = Signal(24)
-        rows = Signal(16)
-        room = Signal(PAGE_BITS - shift + 1)
-        beats = Signal(range(MOST_BEATS + 1))
-        within = Signal()
-        begun = Signal()
+        head = Signal(transfer_layout())  # transfer that is cut
+        row = Signal(ADDRESS_BITS)  # byte address where the row starts
+        here = Signal(ADDRESS_BITS)  # byte address of the burst that is next
+        left = Signal(24)  # words of the row that are in no burst yet
+        rows = Signal(16)  # rows that are not all cut, this one included
+        room = Signal(PAGE_BITS - shift + 1)  # words up to the end of the page
+        beats = Signal(range(MOST_BEATS + 1))  # most beats that the burst may have
+        within = Signal()  # the burst lies in the window, or need not
+        begun = Signal()  # the burst was offered and not taken: it must stay
         page = here[PAGE_BITS:]
         m.d.comb += [
             room.eq((1 << PAGE_BITS - shift) - here[shift:PAGE_BITS]),
@@ -146,7 +160,7 @@ class RowBursts(wiring.Component):
             m.d.comb += self.bursts.payload.len.eq(beats - 1)
         with m.If(self.bursts.valid):  # what is offered stays, whatever stops
             m.d.sync += begun.eq(~self.bursts.ready)
-        next_row = Signal(ADDRESS_BITS)
+        next_row = Signal(ADDRESS_BITS)  # byte address where the next row starts
         m.d.comb += next_row.eq(row + head.pitch)
         with m.If(self.transfers.valid & self.transfers.ready):
             m.d.sync += [
@@ -202,8 +216,17 @@ class AxiMaster(wiring.Component):
     Members
     -------
     bus : Out, :func:`axi4_signature`
-    reads, words, writes, written, answers
-        The other side of :func:`read_members` and :func:`write_members`.
+        AXI4 master: bursts as wide as the bus, in order, without identifiers.
+    reads : In stream, of :func:`read_members`
+        Bursts to be read.
+    words : Out stream, of :func:`read_members`
+        Words that were read, in the order of the bursts; whether the read failed.
+    writes : In stream, of :func:`write_members`
+        Bursts to be written.
+    written : In stream, of :func:`write_members`
+        Words to be written, the bytes of them that count, and the last one of a burst.
+    answers : Out stream, of :func:`write_members`
+        Whether a burst of writes failed, in the order of the bursts.
     """
 
     def __init__(self, bits: int):

@@ -4,11 +4,11 @@ import dataclasses
 import hashlib
 import json
 import textwrap
-import tomllib
 from dataclasses import dataclass
 from typing import Any
 
 from lutcore.errors import InputError
+from lutcore.files import toml_values
 from lutcore.hdl.config.fields import DOMAINS
 from lutcore.hdl.config.names import remedy
 from lutcore.hdl.config.rates import Rates
@@ -54,10 +54,7 @@ class CoreConfig(Rates):
     @classmethod
     def from_toml(cls, text: str) -> "CoreConfig":
         """Build from TOML text with the fields at top level."""
-        try:
-            return cls.from_dict(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"not valid TOML: {error}") from error
+        return cls.from_dict(toml_values(text))
 
     def replace(self, **changes: Any) -> "CoreConfig":
         """Build a copy with some fields changed, validated again."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.hdl.config.formats import FLOATS, INTEGERS
+from lutcore.hdl.config.keywords import RESERVED
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Domain:
                 raise InputError(f"{name} must be in {self.low}..{self.high}, not {value!r}")
         elif not (isinstance(value, str) and value.isascii() and value.isidentifier()):
             raise InputError(f"{name} must be a Verilog identifier, not {value!r}")
+        elif value in RESERVED:
+            raise InputError(
+                f"{name} must not be {value!r}, a word of Verilog's or of every design"
+            )
 
 
 def _field(default: str | int, domain: Domain) -> Any:

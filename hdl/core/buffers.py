@@ -14,12 +14,12 @@ def _members(write_bits: int, read_bits: int, size: int) -> dict[str, wiring.Mem
     """Ports of a buffer of so many bytes; ``read_data`` comes a cycle after its address."""
     address = size.bit_length() - 1
     return {
-        "write_enable": In(1),
-        "write_address": In(address),
-        "write_data": In(write_bits),
-        "read_enable": In(1),
-        "read_address": In(address),
-        "read_data": Out(read_bits),
+        "write_enable": In(1),  # write a word
+        "write_address": In(address),  # byte address of the word that is written
+        "write_data": In(write_bits),  # word that is written
+        "read_enable": In(1),  # read; else what was read stays
+        "read_address": In(address),  # byte address of what is read
+        "read_data": Out(read_bits),  # what was read, one cycle after its address
     }
 
 
@@ -37,10 +37,18 @@ class RatioBuffer(wiring.Component):
 
     Members
     -------
-    write_enable, write_address, write_data : In
-    read_enable, read_address : In
+    write_enable : In
+        Write a word.
+    write_address : In
+        Byte address of the word that is written.
+    write_data : In
+        Word that is written.
+    read_enable : In
+        Read a word.
+    read_address : In
+        Byte address of the word that is read.
     read_data : Out
-        One cycle later, and held while ``read_enable`` is 0.
+        Word that was read, one cycle later, and held while ``read_enable`` is 0.
     """
 
     def __init__(self, write_bits: int, read_bits: int, size: int):
@@ -58,9 +66,10 @@ class RatioBuffer(wiring.Component):
         low = (wide // 8).bit_length() - 1
         parts = wide // write
         shape = data.ArrayLayout(write, parts)
+        # the buffer, in words of its wider side
         m.submodules.memory = memory = Memory(shape=shape, depth=self._size * 8 // wide, init=[])
         writer = memory.write_port(granularity=1 if parts > 1 else None)
-        reader = memory.read_port()
+        reader = memory.read_port()  # word of the wider side that was read
         part = self.write_address[(write // 8).bit_length() - 1 : low]
         m.d.comb += [
             writer.addr.eq(self.write_address[low:]),
@@ -72,7 +81,7 @@ class RatioBuffer(wiring.Component):
         if read == wide:
             m.d.comb += self.read_data.eq(reader.data.as_value())
         else:
-            select = Signal(range(wide // read))
+            select = Signal(range(wide // read))  # part of the wider word that is read
             with m.If(self.read_enable):
                 m.d.sync += select.eq(self.read_address[(read // 8).bit_length() - 1 : low])
             m.d.comb += self.read_data.eq(reader.data.as_value().word_select(select, read))
@@ -110,8 +119,8 @@ class UnevenBuffer(wiring.Component):
         low = (word // 8).bit_length() - 1
         fine = (grain // 8).bit_length() - 1
         first = self.read_address[low:]
-        odd = Signal()
-        offset = Signal(low - fine)
+        odd = Signal()  # the piece starts in the odd bank
+        offset = Signal(low - fine)  # where in its first word the piece starts
         with m.If(self.read_enable):
             m.d.sync += [odd.eq(first[0]), offset.eq(self.read_address[fine:low])]
         banks = []
@@ -119,7 +128,7 @@ class UnevenBuffer(wiring.Component):
             bank = RatioBuffer(self._write_bits, word, self._size // 2)
             m.submodules[f"bank_{parity}"] = bank
             # Of the words `first` and `first + 1`, the one that is in this bank.
-            index = Signal(len(first) - 1, name=f"index_{parity}")
+            index = Signal(len(first) - 1, name=f"index_{parity}")  # word of this bank to read
             m.d.comb += [
                 index.eq((first if parity else first + 1) >> 1),
                 bank.read_enable.eq(self.read_enable),
@@ -129,7 +138,7 @@ class UnevenBuffer(wiring.Component):
                 bank.write_data.eq(self.write_data),
             ]
             banks.append(bank.read_data)
-        both = Signal(2 * word)
+        both = Signal(2 * word)  # the word that the piece starts in, and the next one
         m.d.comb += [
             both.eq(Mux(odd, Cat(banks[1], banks[0]), Cat(*banks))),
             self.read_data.eq(choose([both[i : i + read] for i in range(0, word, grain)], offset)),
@@ -148,11 +157,22 @@ class SumBuffer(wiring.Component):
 
     Members
     -------
-    write_enable, write_address, write_data : In
-    read_address, read_data : In, Out
-        Of the epilogue, one cycle later.
-    store_enable, store_address, store_data : In, In, Out
-        Of the store engine, one cycle later, held while ``store_enable`` is 0.
+    write_enable : In
+        The epilogue writes a beat of sums.
+    write_address : In
+        Byte address of the beat that the epilogue writes.
+    write_data : In
+        Beat that the epilogue writes.
+    read_address : In
+        Byte address of the beat that the epilogue reads.
+    read_data : Out
+        Beat that the epilogue reads, one cycle after its address.
+    store_enable : In
+        The store engine reads a beat of sums.
+    store_address : In
+        Byte address of the beat that the store engine reads.
+    store_data : Out
+        Beat that the store engine reads, one cycle later, held while ``store_enable`` is 0.
     """
 
     def __init__(self, config: CoreConfig):
@@ -166,7 +186,7 @@ class SumBuffer(wiring.Component):
                 "write_data": In(self.bits),
                 "read_address": In(address),
                 "read_data": Out(self.bits),
-                "store_enable": In(1),
+                "store_enable": In(1),  # the store engine reads a beat of sums
                 "store_address": In(address),
                 "store_data": Out(self.bits),
             }
@@ -177,6 +197,7 @@ class SumBuffer(wiring.Component):
         m = Module()
         low = (self.bits // 8).bit_length() - 1
         depth = self._size * 8 // self.bits
+        # sums, in beats of some columns of all rows of a block
         m.submodules.memory = memory = Memory(shape=self.bits, depth=depth, init=[])
         write, read, store = memory.write_port(), memory.read_port(), memory.read_port()
         m.d.comb += [

@@ -35,10 +35,15 @@ class ActivationFeeder(wiring.Component):
     Members
     -------
     walks : In stream
-        ``blocks``, ``steps`` and ``base`` count.
-    read_enable, read_address, read_data : Out, Out, In
-        All banks of the activation buffer; data one cycle later.
+        Blocks of rows, their steps, and where they start; ``tiles`` and ``planes`` do not count.
+    read_enable : Out
+        Read all banks of the activation buffer.
+    read_address : Out
+        Byte address in each bank of the activation buffer.
+    read_data : In
+        One step of activations, bank 0 lowest; one cycle later.
     steps : Out stream, :func:`~lutcore.hdl.tile.frontend.activations_layout`
+        Activations for the tile, step by step.
     """
 
     def __init__(self, config: CoreConfig):
@@ -46,7 +51,7 @@ class ActivationFeeder(wiring.Component):
         super().__init__(
             {
                 "walks": In(stream.Signature(_walk_layout())),
-                "read_enable": Out(1),
+                "read_enable": Out(1),  # the step in front of the tile moves on: read the next one
                 "read_address": Out(ADDRESS_BITS),
                 "read_data": In(config.m * config.depth * config.activation_bits),
                 "steps": Out(stream.Signature(activations_layout(config))),
@@ -59,17 +64,17 @@ class ActivationFeeder(wiring.Component):
         config = self._config
         step_bytes = Units.of(config).step
         bus_bytes = config.bus_bits // 8
-        head = Signal(_walk_layout())
-        active = Signal()
-        free = Signal()
-        valid = Signal()
-        last = Signal()
-        place = Signal(ADDRESS_BITS)
-        after = Signal(ADDRESS_BITS)
-        step = Signal(12)
-        blocks = Signal(12)
-        ends = Signal()
-        ends_all = Signal()
+        head = Signal(_walk_layout())  # sizes of the walk over steps that is under way
+        active = Signal()  # steps of a walk are still to be read
+        free = Signal()  # the step in front of the tile moves on, or there is none
+        valid = Signal()  # a step is in front of the tile
+        last = Signal()  # the step in front of the tile is the last one of its run
+        place = Signal(ADDRESS_BITS)  # byte address in each bank of the step that is read
+        after = Signal(ADDRESS_BITS)  # byte address of the step after the one that is read
+        step = Signal(12)  # steps of the run that are not read, this one included
+        blocks = Signal(12)  # blocks of rows that are not all read, this one included
+        ends = Signal()  # the step is the last one of its run
+        ends_all = Signal()  # the step is the last one of the walk
         m.d.comb += [
             free.eq(~valid | self.steps.ready),
             self.read_enable.eq(free),
@@ -108,18 +113,19 @@ class _SliceWalk:
     """Where the walk over the slices of an ``lmma`` is, and whether a counter is at its end."""
 
     def __init__(self) -> None:
-        self.head = Signal(_walk_layout())
-        self.active = Signal()
+        self.head = Signal(_walk_layout())  # sizes of the walk over slices that is under way
+        self.active = Signal()  # slices of a walk are still to be read
+        # byte address in the weight buffer of the slice that is read
         self.place = Signal(ADDRESS_BITS)
-        self.after = Signal(ADDRESS_BITS)
-        self.inner = Signal(12)
-        self.outer = Signal(12)
-        self.tiles = Signal(16)
-        self.blocks = Signal(12)
-        self.ends_inner = Signal()
-        self.last = Signal()
-        self.last_tile = Signal()
-        self.last_all = Signal()
+        self.after = Signal(ADDRESS_BITS)  # byte address of the slice after the one that is read
+        self.inner = Signal(12)  # plane of the step; step of the plane where accumulators double
+        self.outer = Signal(12)  # step of the run; planes that are done where accumulators double
+        self.tiles = Signal(16)  # tiles of columns that are not all read, this one included
+        self.blocks = Signal(12)  # blocks of rows that are not done, this one included
+        self.ends_inner = Signal()  # the slice is the last one of its step, or plane
+        self.last = Signal()  # the slice is the last one of its run
+        self.last_tile = Signal()  # the slice is the last one of its block of rows
+        self.last_all = Signal()  # the slice is the last one of the walk
 
 
 class SliceFeeder(wiring.Component):
@@ -128,10 +134,17 @@ class SliceFeeder(wiring.Component):
     Members
     -------
     walks : In stream
-    read_enable, read_address, read_data : Out, Out, In
-        Weight buffer; data one cycle later.
+        Blocks of rows, tiles of columns, steps, planes, and where the slices start.
+    read_enable : Out
+        Read the weight buffer.
+    read_address : Out
+        Byte address in the weight buffer.
+    read_data : In
+        One slice of weight indices, one cycle later.
     slices : Out stream, :func:`~lutcore.hdl.tile.tile.weights_layout`
+        Slices for the tile, and what it does with each.
     idle : Out
+        No slice is to be read, and none waits.
     """
 
     def __init__(self, config: CoreConfig):
@@ -139,11 +152,11 @@ class SliceFeeder(wiring.Component):
         super().__init__(
             {
                 "walks": In(stream.Signature(_walk_layout())),
-                "read_enable": Out(1),
+                "read_enable": Out(1),  # the slice in front of the tile moves on: read the next one
                 "read_address": Out(ADDRESS_BITS),
                 "read_data": In(config.slice_bits),
                 "slices": Out(stream.Signature(weights_layout(config))),
-                "idle": Out(1),
+                "idle": Out(1),  # no slice is to be read, and none waits
             }
         )
 
@@ -151,8 +164,8 @@ class SliceFeeder(wiring.Component):
         """Nested counters: planes and steps, in tiles, in blocks of rows."""
         m = Module()
         at = _SliceWalk()
-        free = Signal()
-        valid = Signal()
+        free = Signal()  # the slice in front of the tile moves on, or there is none
+        valid = Signal()  # a slice is in front of the tile
         # Steps and the planes in them, or planes from the highest and their steps.
         inners, outers = at.head.planes, at.head.steps
         plane, step = at.inner, at.outer
@@ -191,6 +204,7 @@ class SliceFeeder(wiring.Component):
     ) -> None:
         """The slice as it comes out of memory, and beside it what to do with it."""
         payload = self.slices.payload
+        # what the tile does with the slice that is in front of it
         control = Signal(
             data.StructLayout({"plane": 4, "step": 12, "first": 1, "last": 1, "release": 1})
         )
@@ -241,17 +255,45 @@ class ComputeEngine(wiring.Component):
     Members
     -------
     lmmas : In stream, :func:`lmma_layout`
-    act_enable, act_address, act_data : Out, Out, In
-    wgt_enable, wgt_address, wgt_data : Out, Out, In
-    scale_enable, scale_address, records : Out, Out, In
-    read_address, read_data, write_enable, write_address, write_data
-        Buffers, read data one cycle later.
-    signal_load, signal_store : Out
-        An ``lmma`` that signals is done.
+        Products to be computed: their sizes, where operands and sums lie, how they add.
+    act_enable : Out
+        Read all banks of the activation buffer.
+    act_address : Out
+        Byte address in each bank of the activation buffer.
+    act_data : In
+        One step of activations, bank 0 lowest; one cycle later.
+    wgt_enable : Out
+        Read the weight buffer.
+    wgt_address : Out
+        Byte address in the weight buffer.
+    wgt_data : In
+        One slice of weight indices, one cycle later.
+    scale_enable : Out
+        Read the scale buffer.
+    scale_address : Out
+        Byte address in the scale buffer.
+    records : In
+        Scale records of a beat's columns, one cycle later.
+    read_address : Out
+        Byte address in the output buffer of the old sums.
+    read_data : In
+        Old sums of a beat, one cycle later.
+    write_enable : Out
+        Write new sums into the output buffer.
+    write_address : Out
+        Byte address in the output buffer of the new sums.
+    write_data : Out
+        New sums of a beat.
+    signal_load : Out
+        An ``lmma`` is done that gives load a token.
+    signal_store : Out
+        An ``lmma`` is done that gives store a token.
     idle : Out
         Nothing is under way.
-    slice, stalled : Out
-        A weight slice entered the tile; one waits.
+    slice : Out
+        A weight slice enters the tile.
+    stalled : Out
+        A weight slice waits for the tile.
     """
 
     def __init__(self, config: CoreConfig):
@@ -323,10 +365,10 @@ class ComputeEngine(wiring.Component):
         """An ``lmma`` counted in tiles: a walk but for its ``base``, and the epilogue's task."""
         config, lmma = self._config, self.lmmas.payload
         # Signals of their own: as parts of one struct they would look like a loop to a simulator.
-        blocks = Signal(12)
-        tiles = Signal(16)
-        steps = Signal(12)
-        planes = Signal(4, init=1)
+        blocks = Signal(12)  # blocks of rows
+        tiles = Signal(16)  # tiles of columns
+        steps = Signal(12)  # steps of a run
+        planes = Signal(4, init=1)  # slices of a step
         m.d.comb += [
             blocks.eq(parts(lmma.m, config.m)),
             tiles.eq(parts(lmma.n, config.columns)),

@@ -22,13 +22,29 @@ class Control(wiring.Component):
     Members
     -------
     host : Out, :func:`~lutcore.hdl.bus.axi.lite_signature`
+        AXI4-Lite slave: the host reads and writes registers.
     irq : Out
-    start, abort, program, length, window_low, window_high : Out
-        Doorbell, and what it is about; the window in pages.
-    busy, cause, address : In
-        Of the sequencer.
+        An enabled event has happened; level.
+    start : Out
+        Run the program, for a cycle.
+    abort : Out
+        End the program, for a cycle.
+    program : Out
+        Byte address of the program in memory.
+    length : Out
+        Instructions of the program.
+    window_low : Out
+        First page of 4 KiB that transfers may touch.
+    window_high : Out
+        First page above those that transfers may touch.
+    busy : In
+        A program runs.
+    cause : In
+        Why the last program ended.
+    address : In
+        Byte address of the instruction or transfer at fault.
     counts : In, a bit for each of :data:`~lutcore.hdl.isa.registers.COUNTERS`
-        Count this cycle.
+        Counters that count this cycle.
     """
 
     def __init__(self, config: CoreConfig):
@@ -39,10 +55,10 @@ class Control(wiring.Component):
                 "irq": Out(1),
                 "start": Out(1),
                 "abort": Out(1),
-                "program": Out(ADDRESS_BITS),
+                "program": Out(ADDRESS_BITS),  # byte address of the program in memory
                 "length": Out(32),
-                "window_low": Out(ADDRESS_BITS - PAGE_BITS),
-                "window_high": Out(ADDRESS_BITS - PAGE_BITS + 1),
+                "window_low": Out(ADDRESS_BITS - PAGE_BITS),  # first 4 KiB page of the window
+                "window_high": Out(ADDRESS_BITS - PAGE_BITS + 1),  # first page beyond the window
                 "busy": In(1),
                 "cause": In(Cause),
                 "address": In(ADDRESS_BITS),
@@ -54,15 +70,16 @@ class Control(wiring.Component):
         """One access at a time, each way."""
         m = Module()
         pages = ADDRESS_BITS - PAGE_BITS
-        high = Signal(pages + 1, init=1 << pages)
-        low = Signal(pages)
-        program = Signal(ADDRESS_BITS)
-        length = Signal(32)
+        high = Signal(pages + 1, init=1 << pages)  # first page above those that transfers may touch
+        low = Signal(pages)  # first page of 4 KiB that transfers may touch
+        program = Signal(ADDRESS_BITS)  # byte address of the program in memory
+        length = Signal(32)  # instructions of the program
+        # events since they were cleared: program ended, with a fault, doorbell refused
         irq_status = Signal(3)
-        irq_enable = Signal(3)
-        was_busy = Signal()
-        refused = Signal()
-        ended = Signal()
+        irq_enable = Signal(3)  # events that raise the interrupt
+        was_busy = Signal()  # a program ran in the cycle before
+        refused = Signal()  # the doorbell rings while a program runs
+        ended = Signal()  # a program has ended
         values: dict[str, Value] = {
             name: Const(value, 32) for name, value in constants(self._config).items()
         }
@@ -78,7 +95,7 @@ class Control(wiring.Component):
             "error_address": self.address,
         }
         for place, name in enumerate(COUNTERS):
-            values[name] = counter = Signal(64, name=name)
+            values[name] = counter = Signal(64, name=name)  # counter that a program starts from 0
             with m.If(self.start):
                 m.d.sync += counter.eq(0)
             with m.Elif(self.counts[place]):
@@ -126,7 +143,7 @@ class Control(wiring.Component):
             for half in range(-(-register.bits // 32))
         }
         count = len(words)
-        take = Signal()
+        take = Signal()  # address and data of a write are taken
         place = host.awaddr[2:]
         whole = host.wstrb.all()
         m.d.comb += [
@@ -143,9 +160,9 @@ class Control(wiring.Component):
             m.d.sync += host.bvalid.eq(0)
         written = {}
         for key, word in words.items():
-            written[key] = Signal(name=f"write_{key[0]}_{key[1]}")
+            written[key] = Signal(name=f"write_{key[0]}_{key[1]}")  # the host writes this word
             m.d.comb += written[key].eq(take & whole & (place == word))
-        read = Signal(32)
+        read = Signal(32)  # word at the address that is read
         with m.Switch(host.araddr[2:]):
             for (name, half), word in words.items():
                 with m.Case(word):

@@ -33,9 +33,9 @@ def core_signature(config: CoreConfig) -> wiring.Signature:
     program = data.StructLayout({"address": ADDRESS_BITS, "length": 32})
     members = {
         "programs": In(stream.Signature(program)),
-        "cancel": In(1),
-        "window_low": In(pages),
-        "window_high": In(pages + 1),
+        "cancel": In(1),  # end the program
+        "window_low": In(pages),  # first page of 4 KiB that transfers may touch
+        "window_high": In(pages + 1),  # first page above those that transfers may touch
         "busy": Out(1),
         "cause": Out(Cause),
         "address": Out(ADDRESS_BITS),
@@ -60,18 +60,28 @@ class Core(wiring.Component):
         ``address`` in memory and ``length`` in instructions; taken when the last one has ended.
     cancel : In
         End the program.
-    window_low, window_high : In
-        Pages of 4 KiB that transfers may touch: from, and up to but without. They stay while a
-        program runs.
+    window_low : In
+        First page of 4 KiB that transfers may touch; stays while a program runs.
+    window_high : In
+        First page above those that transfers may touch; stays while a program runs.
     busy : Out
         A program runs.
-    cause, address : Out
-        Why the last one ended, from when ``busy`` falls.
+    cause : Out
+        Why the last program ended, from when ``busy`` falls.
+    address : Out
+        Byte address of the instruction or transfer at fault, from when ``busy`` falls.
     counts : Out, a bit for each of :data:`~lutcore.hdl.isa.registers.COUNTERS`
-        What happens in this cycle.
-    reads, words, writes, written, answers
-        Memory (:func:`~lutcore.hdl.bus.axi.read_members`,
-        :func:`~lutcore.hdl.bus.axi.write_members`).
+        What happens in this cycle: counters of the host that count it.
+    reads : Out stream, of :func:`~lutcore.hdl.bus.axi.read_members`
+        Bursts to be read from memory.
+    words : In stream, of :func:`~lutcore.hdl.bus.axi.read_members`
+        Words that were read, in the order of the bursts; whether the read failed.
+    writes : Out stream, of :func:`~lutcore.hdl.bus.axi.write_members`
+        Bursts to be written to memory.
+    written : Out stream, of :func:`~lutcore.hdl.bus.axi.write_members`
+        Words to be written, the bytes of them that count, and the last one of a burst.
+    answers : In stream, of :func:`~lutcore.hdl.bus.axi.write_members`
+        Whether a burst of writes failed, in the order of the bursts.
 
     Raises
     ------
@@ -103,8 +113,8 @@ class Core(wiring.Component):
         for names, engine in ((read_members, load), (write_members, store)):
             for name in names(config.bus_bits):
                 connect(m, wiring.flipped(getattr(self, name)), getattr(engine, name))
-        program = Signal(ADDRESS_BITS)
-        length = Signal(32)
+        program = Signal(ADDRESS_BITS)  # byte address in memory of the program that runs
+        length = Signal(32)  # instructions of the program that runs
         m.d.comb += [
             self.programs.ready.eq(~sequencer.busy),
             sequencer.start.eq(self.programs.valid),
@@ -146,6 +156,7 @@ class Core(wiring.Component):
 
     def _queues(self, m: Module, sequencer: Sequencer, engines: dict) -> None:
         """Queues between sequencer and engines, and the tokens that order them."""
+        # tokens that the first engine has given and the second has not taken
         tokens = [Signal(32, name=f"tokens_{edge.replace('-', '_')}") for edge in EDGES]
         load, compute, store = engines.values()
         streams = {
@@ -170,12 +181,14 @@ class Core(wiring.Component):
             layout = queued_layout(kind)
             queue = SyncFIFO(width=layout.size, depth=QUEUE_DEPTH)
             m.submodules[f"{kind.value}_queue"] = ResetInserter(sequencer.clear)(queue)
+            # first of the queue, and the tokens that it takes
             head = Signal(layout, name=f"{kind.value}_head")
             missing = [
                 head.waits[i] & (tokens[edge] == 0) for i, (_, edge) in enumerate(WAITS[kind])
             ]
+            # the first of the queue waits for a token
             blocked = Signal(name=f"{kind.value}_blocked")
-            taken = Signal(name=f"{kind.value}_taken")
+            taken = Signal(name=f"{kind.value}_taken")  # the engine takes the first of the queue
             m.d.comb += [
                 queue.w_data.eq(source.payload),
                 queue.w_en.eq(source.valid),

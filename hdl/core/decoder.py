@@ -43,17 +43,32 @@ class Decoder(wiring.Component):
 
     Members
     -------
-    word, registers : In
-        Instruction and address registers.
-    cause : Out
-        Fault, or ``NONE``.
+    word : In
+        The instruction.
+    registers : In
+        Address registers of the program, r0 lowest.
+    cause : Out, :class:`~lutcore.hdl.isa.lmma.Cause`
+        What is wrong with the instruction; 0 if nothing.
     control : Out, a bit for each of :data:`CONTROL`
-    to_load, to_compute, to_store : Out
-        Queue that the instruction goes to.
-    load, lmma, store : Out
-        Its operands.
-    load_waits, compute_waits, store_waits : Out
-        Tokens to take, in the order of :data:`~lutcore.hdl.isa.lmma.WAITS`.
+        Which instruction it is, if the sequencer executes it itself; a bit each.
+    to_load : Out
+        The instruction goes to the queue of load.
+    to_compute : Out
+        The instruction goes to the queue of compute.
+    to_store : Out
+        The instruction goes to the queue of store.
+    load : Out
+        Operands of a load.
+    lmma : Out
+        Operands of a product.
+    store : Out
+        Operands of a store.
+    load_waits : Out, in the order of :data:`~lutcore.hdl.isa.lmma.WAITS`
+        A load takes a token of compute first.
+    compute_waits : Out, in the order of :data:`~lutcore.hdl.isa.lmma.WAITS`
+        A product takes tokens first: bit 0 of load, bit 1 of store.
+    store_waits : Out, in the order of :data:`~lutcore.hdl.isa.lmma.WAITS`
+        A store takes a token of compute first.
     """
 
     def __init__(self, config: CoreConfig):
@@ -64,9 +79,9 @@ class Decoder(wiring.Component):
                 "registers": In(ADDRESS_BITS * REGISTERS),
                 "cause": Out(Cause),
                 "control": Out(len(CONTROL)),
-                "to_load": Out(1),
-                "to_compute": Out(1),
-                "to_store": Out(1),
+                "to_load": Out(1),  # the instruction goes to the queue of load
+                "to_compute": Out(1),  # the instruction goes to the queue of compute
+                "to_store": Out(1),  # the instruction goes to the queue of store
                 "load": Out(load_layout()),
                 "lmma": Out(lmma_layout()),
                 "store": Out(store_layout()),
@@ -87,12 +102,14 @@ class Decoder(wiring.Component):
             if field.kind != "register":
                 return self._bits(field)
             if field.low not in read:
+                # address register that the word's field from this bit on names
                 read[field.low] = Signal(ADDRESS_BITS, name=f"register_at_{field.low}")
                 m.d.comb += read[field.low].eq(registers[self._bits(field)])
             return read[field.low]
 
         matches = {}
         for instruction in BY_OPCODE.values():
+            # the opcode is that of this instruction
             matches[instruction.name] = match = Signal(name=f"is_{instruction.name}")
             m.d.comb += match.eq(self.word[:OPCODE_BITS] == instruction.opcode)
         self._faults(m, matches, value)

@@ -33,21 +33,35 @@ OPTIONS = {
 class EpilogueLane(wiring.Component):
     """The sum of one row and column.
 
+    ``half``, ``fixed_zero``, ``zero``, ``integer`` and ``accumulate`` stay as they are while an
+    ``lmma`` is under way.
+
     Members
     -------
-    dot, row_sum, record : In
-        D and R, and the scale record.
-    power, invalid : In, only where block-scaled
-        D and R count ``2^power``; the result is NaN.
+    dot : In
+        D, the sum of a run.
+    row_sum : In
+        R, the sum of the run's activations.
+    record : In
+        The column's scale record.
+    power : In, only where block-scaled
+        D and R count ``2^power``.
+    invalid : In, only where block-scaled
+        The result is NaN.
     old : In
         The old sum, in time for the addition, whose cycles are the last ones.
     half : In
         The record's scale is FP16 rather than FP32.
-    fixed_zero, zero, integer, accumulate : In
-        ``zero`` is z'' rather than the record's; add P as it is; add to ``old``. They, and
-        ``half``, stay as they are while an ``lmma`` is under way.
-    sum : Out
-        ``epilogue_cycles(config) - 1`` cycles after ``dot``.
+    fixed_zero : In
+        All columns have the zero point ``zero``, rather than that of the record's upper half.
+    zero : In
+        Zero point z'' of all columns, signed.
+    integer : In
+        P is added as it is, without a scale, to an integer.
+    accumulate : In
+        P is added to ``old`` rather than to nothing.
+    sum : Out, ``epilogue_cycles(config) - 1`` cycles after ``dot``
+        The new sum, FP32 or an integer.
     """
 
     def __init__(self, config: CoreConfig):
@@ -59,10 +73,10 @@ class EpilogueLane(wiring.Component):
             "zero": In(16),
             "half": In(1),
             "fixed_zero": In(1),
-            "integer": In(1),
+            "integer": In(1),  # P is added as it is, without a scale, to an integer
             "accumulate": In(1),
             "old": In(32),
-            "sum": Out(32),
+            "sum": Out(32),  # the new sum, FP32 or an integer
         }
         if config.block_scaled:
             low, high = config.power_range
@@ -75,7 +89,7 @@ class EpilogueLane(wiring.Component):
         config = self._config
         kind = product_kind(config)
         m.submodules.run_product = run_product = kind(config)
-        scale = Signal(32, reset_less=True)
+        scale = Signal(32, reset_less=True)  # scale s' as FP32; FP16 records hold 2 s'
         m.submodules.half = half = FloatConverter(FP16, FP32)
         m.d.comb += half.a.eq(self.record)
         whole = half.result
@@ -103,7 +117,7 @@ class EpilogueLane(wiring.Component):
         m.d.comb += [multiplier.a.eq(product), self.sum.eq(adder.result)]
         if config.integer_results:
             late = delayed(m, run_product.low, product_cycles(config) - 1 + SCALED, "low")
-            total = Signal(32)
+            total = Signal(32)  # the new sum of integers
             m.d.comb += total.eq(late + Mux(self.accumulate, self.old, 0))
             whole_sum = delayed(m, total, ADDED, "total")
             m.d.comb += self.sum.eq(Mux(self.integer, whole_sum, adder.result))
@@ -120,16 +134,16 @@ def sum_members(config: CoreConfig) -> dict[str, wiring.Member]:
     """Ports of :class:`Epilogue` to its buffers, and what it signals."""
     bits = config.m * config.drain_columns * 32
     return {
-        "scale_enable": Out(1),
-        "scale_address": Out(ADDRESS_BITS),
-        "records": In(config.drain_columns * 32),
-        "read_address": Out(ADDRESS_BITS),
-        "read_data": In(bits),
-        "write_enable": Out(1),
-        "write_address": Out(ADDRESS_BITS),
-        "write_data": Out(bits),
-        "signal_load": Out(1),
-        "signal_store": Out(1),
+        "scale_enable": Out(1),  # a result beat is taken: read its scale records
+        "scale_address": Out(ADDRESS_BITS),  # byte address of the scale records
+        "records": In(config.drain_columns * 32),  # scale records of a beat's columns
+        "read_address": Out(ADDRESS_BITS),  # byte address in the output buffer of the old sums
+        "read_data": In(bits),  # old sums of a beat, those of row 0 lowest
+        "write_enable": Out(1),  # write the new sums of a beat
+        "write_address": Out(ADDRESS_BITS),  # byte address in the output buffer of the new sums
+        "write_data": Out(bits),  # new sums of a beat, those of row 0 lowest
+        "signal_load": Out(1),  # a product is done that gives load a token
+        "signal_store": Out(1),  # a product is done that gives store a token
     }
 
 
@@ -137,13 +151,13 @@ class _BeatWalk:
     """Where the walk over the result beats of an ``lmma`` is."""
 
     def __init__(self) -> None:
-        self.task = Signal(task_layout())
-        self.active = Signal()
-        self.last = Signal()
-        self.taken = Signal()
-        self.scale = Signal(ADDRESS_BITS)
-        self.acc = Signal(ADDRESS_BITS)
-        self.narrow = Signal()  # records of two bytes
+        self.task = Signal(task_layout())  # sizes, places and options of the product that is added
+        self.active = Signal()  # result beats of a product are still to come
+        self.last = Signal()  # the last beat of the product is taken
+        self.taken = Signal()  # a result beat is taken
+        self.scale = Signal(ADDRESS_BITS)  # byte address of the beat's scale records
+        self.acc = Signal(ADDRESS_BITS)  # byte address in the output buffer of the beat's sums
+        self.narrow = Signal()  # scale records have two bytes rather than four
 
 
 class Epilogue(wiring.Component):
@@ -154,14 +168,31 @@ class Epilogue(wiring.Component):
     Members
     -------
     tasks : In stream, :func:`task_layout`
+        Sizes of an ``lmma``, where its scales and sums lie, how they are added.
     results : In stream, :func:`~lutcore.hdl.tile.drain.results_layout` of ``accumulator_bits``
-    scale_enable, scale_address, records : Out, Out, In
-        Scale buffer; records come one cycle later.
-    read_address, read_data, write_enable, write_address, write_data
-        Output buffer (:class:`~lutcore.hdl.core.buffers.SumBuffer`).
-    signal_load, signal_store : Out
-        An ``lmma`` is done.
+        Result beats of the tile: D, R, and the run's scales where block-scaled.
+    scale_enable : Out
+        A result beat is taken: read its scale records.
+    scale_address : Out
+        Byte address of the records in the scale buffer.
+    records : In
+        Records of the beat's columns, one cycle later.
+    read_address : Out
+        Byte address in the output buffer of the old sums.
+    read_data : In
+        Old sums of a beat, one cycle later.
+    write_enable : Out
+        Write new sums into the output buffer.
+    write_address : Out
+        Byte address in the output buffer of the new sums.
+    write_data : Out
+        New sums of a beat.
+    signal_load : Out
+        An ``lmma`` is done that gives load a token.
+    signal_store : Out
+        An ``lmma`` is done that gives store a token.
     idle : Out
+        No product is under way, and all sums are written.
     """
 
     def __init__(self, config: CoreConfig):
@@ -182,7 +213,7 @@ class Epilogue(wiring.Component):
         at = self._walk(m)
         valid = [at.taken]
         for cycle in range(cycles):
-            held = Signal(name=f"valid_{cycle}")
+            held = Signal(name=f"valid_{cycle}")  # a beat is in this stage
             m.d.sync += held.eq(valid[-1])
             valid.append(held)
         done = delayed(m, at.last, cycles, "done", reset=True)
@@ -201,11 +232,11 @@ class Epilogue(wiring.Component):
         """Beats in runs, runs in tiles of columns, those in blocks of rows."""
         units = Units.of(self._config)
         at = _BeatWalk()
-        blocks = Signal(12)
-        tiles = Signal(16)
-        scale_step = Signal(range(units.scale + 1))
-        ends_run = Signal()
-        ends_block = Signal()
+        blocks = Signal(12)  # blocks of rows that are not done, this one included
+        tiles = Signal(16)  # tiles of columns that are not done, this one included
+        scale_step = Signal(range(units.scale + 1))  # bytes of scale records that a beat has
+        ends_run = Signal()  # the beat is the last one of its run
+        ends_block = Signal()  # the beat is the last one of its block of rows
         m.d.comb += [
             self.tasks.ready.eq(self.idle),
             self.results.ready.eq(at.active),
@@ -246,6 +277,7 @@ class Epilogue(wiring.Component):
         """The record of each column, out of the word that was read at ``scale``."""
         wide = lanes(m, self.records, 32, "record")
         odd = delayed(m, scale[Units.of(self._config).scale.bit_length() - 2], 1, "odd")
+        # the beat's records of two bytes: half of what was read
         beat = Signal(len(self.records) // 2, name="narrow_records")
         m.d.comb += beat.eq(self.records.word_select(odd, len(beat)))
         halves = (beat.word_select(column, 16) for column in range(len(wide)))

@@ -45,19 +45,22 @@ class _Receipt:
     """The load whose words arrive, and where the next one goes."""
 
     def __init__(self, config: CoreConfig) -> None:
-        self.active = Signal()
-        self.where = Signal(ADDRESS_BITS)  # in memory
+        self.active = Signal()  # a load is under way: words that arrive are its own
+        self.where = Signal(ADDRESS_BITS)  # byte address in memory of the next word
+        # buffer that is filled: 0 activations, 1 weights, 2 scales, 3 program
         self.target = Signal(2)
-        self.row = Signal(ADDRESS_BITS)
-        self.place = Signal(ADDRESS_BITS)
+        self.row = Signal(ADDRESS_BITS)  # byte address in memory where the row starts
+        self.place = Signal(ADDRESS_BITS)  # byte address in the buffer of the next word
+        # byte address in all banks of this block of rows of activations
         self.block = Signal(ADDRESS_BITS)
-        self.pitch = Signal(32)
-        self.words = Signal(24)
-        self.left = Signal(24)
-        self.rows = Signal(16)
+        self.pitch = Signal(32)  # bytes in memory from row to row
+        self.words = Signal(24)  # words of a row
+        self.left = Signal(24)  # words of the row that are still to come
+        self.rows = Signal(16)  # rows that are not complete, this one included
+        # bytes of a row's last word; 0: all
         self.tail = Signal((config.bus_bits // 8 - 1).bit_length())
-        self.signal = Signal()
-        self.bank = Signal(range(config.m))
+        self.signal = Signal()  # compute gets a token when the load is complete
+        self.bank = Signal(range(config.m))  # bank of activations that the row goes to
 
 
 class LoadEngine(wiring.Component):
@@ -66,20 +69,33 @@ class LoadEngine(wiring.Component):
     Members
     -------
     loads : In stream, :func:`load_layout`
-    reads, words : Out, In stream
-        Memory (:func:`~lutcore.hdl.bus.axi.read_members`).
-    window_low, window_high, stop : In
-        As :class:`~lutcore.hdl.bus.axi.RowBursts`; the program is not held to the window.
+        Rows to be read: where they lie in memory, and where they go in which buffer.
+    reads : Out stream, of :func:`~lutcore.hdl.bus.axi.read_members`
+        Bursts to be read from memory.
+    words : In stream, of :func:`~lutcore.hdl.bus.axi.read_members`
+        Words that were read, in the order of the bursts; whether the read failed.
+    window_low : In
+        First page of 4 KiB that loads may touch; the program is not held to it.
+    window_high : In
+        First page above those that loads may touch.
+    stop : In
+        Begin no more bursts, and drop the words that still arrive.
     write_enable : Out, one bit of each :class:`Target`
-    write_bank, write_address, write_data : Out
-        Bank of activations, byte address, a bus word.
+        A word is written: bit 0 into activations, 1 weights, 2 scales, 3 the program.
+    write_bank : Out
+        Bank of activations that the word goes to.
+    write_address : Out
+        Byte address in the buffer that the word goes to.
+    write_data : Out
+        Word that is written; bytes behind the end of a row are 0.
     done : Out
         A load that signals is complete.
     fault : Out, :func:`fault_signature`
+        A transfer failed: why, and at which byte address.
     idle : Out
         Nothing is under way.
     beat : Out
-        A word arrived.
+        A word arrives from memory.
     """
 
     def __init__(self, config: CoreConfig):
@@ -111,8 +127,8 @@ class LoadEngine(wiring.Component):
         m.submodules.bursts = bursts = RowBursts(bus_bytes)
         layout = load_layout()
         m.submodules.pending = pending = SyncFIFO(width=layout.size, depth=PENDING)
-        words = Signal(24)
-        expected = Signal(32)  # beats that were asked for and have not come
+        words = Signal(24)  # words of a row of the load that is offered
+        expected = Signal(32)  # words that were asked for and have not come
         m.d.comb += [
             words.eq(parts(load.bytes, bus_bytes)),
             bursts.transfers.payload.mem.eq(load.mem),
@@ -130,7 +146,7 @@ class LoadEngine(wiring.Component):
             self.reads.payload.eq(bursts.bursts.payload),
             bursts.bursts.ready.eq(self.reads.ready),
         ]
-        checked = Signal()
+        checked = Signal()  # bursts must lie in the window: all but those of the program
         with m.If(self.loads.valid & self.loads.ready):
             m.d.sync += checked.eq(load.target != Target.PROGRAM.value)
         m.d.comb += bursts.checked.eq(checked)
@@ -156,8 +172,8 @@ class LoadEngine(wiring.Component):
         """Words of the load at the head of ``pending`` to their places."""
         bus_bytes = self._config.bus_bits // 8
         at = _Receipt(self._config)
-        ends_row = Signal()
-        ends = Signal()
+        ends_row = Signal()  # the next word is the last one of its row
+        ends = Signal()  # the last word of the load arrives
         keep = Signal(bus_bytes)  # bytes of the word that belong to the row
         m.d.comb += [
             bit.eq(~ends_row | (at.tail == 0) | (at.tail > i if i < bus_bytes - 1 else 0))
@@ -199,7 +215,7 @@ class LoadEngine(wiring.Component):
     def _advance(self, m: Module, at: _Receipt, ends_row: Signal) -> None:
         """On to the next word; rows of activations go to their banks in turn."""
         bus_bytes = self._config.bus_bits // 8
-        after = Signal(ADDRESS_BITS)
+        after = Signal(ADDRESS_BITS)  # byte address in the buffer of the word after this one
         m.d.comb += after.eq(at.place + bus_bytes)
         m.d.sync += [
             at.place.eq(after),

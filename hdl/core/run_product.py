@@ -29,12 +29,16 @@ class IntegerProduct(wiring.Component):
 
     Members
     -------
-    dot, row_sum, zero : In
-        D, R and z'', signed.
-    product : Out
-        :data:`~lutcore.hdl.isa.pace.INTEGER_PRODUCT` cycles later.
-    low : Out
-        The low 32 bits of P, a cycle later.
+    dot : In
+        D, the sum of a run, signed.
+    row_sum : In
+        R, the sum of the run's activations, signed.
+    zero : In
+        Zero point z'', signed.
+    product : Out, :data:`~lutcore.hdl.isa.pace.INTEGER_PRODUCT` cycles later
+        P, rounded to FP32.
+    low : Out, a cycle later
+        The low 32 bits of P.
     """
 
     def __init__(self, config: CoreConfig):
@@ -46,7 +50,7 @@ class IntegerProduct(wiring.Component):
         m = Module()
         correction = self.zero.as_signed() * self.row_sum.as_signed()
         value = self._scale * self.dot.as_signed() - correction
-        exact = Signal(value.shape(), reset_less=True)
+        exact = Signal(value.shape(), reset_less=True)  # P, not rounded
         m.d.sync += exact.eq(value)
         m.submodules.to_float = to_float = IntegerToFloat(
             len(exact), FP32, pipeline=INTEGER_PRODUCT - 1
@@ -66,12 +70,14 @@ class FloatProduct(wiring.Component):
 
     Members
     -------
-    dot, row_sum : In
-        D and R, FP32.
+    dot : In
+        D, the sum of a run, FP32.
+    row_sum : In
+        R, the sum of the run's activations, FP32.
     zero : In
-        z'', signed.
-    product : Out
-        :data:`~lutcore.hdl.isa.pace.FLOAT_PRODUCT` cycles later.
+        Zero point z'', signed.
+    product : Out, :data:`~lutcore.hdl.isa.pace.FLOAT_PRODUCT` cycles later
+        P, FP32.
     """
 
     def __init__(self, config: CoreConfig):

@@ -57,20 +57,23 @@ class _Progress:
     """Where the program is, and how long all has been quiet."""
 
     def __init__(self) -> None:
-        self.state = Signal(State)
-        self.pc = Signal(33)
-        self.here = Signal(ADDRESS_BITS)  # of the instruction, in memory
+        self.state = Signal(State)  # 0 idle, 1 fetch, 2 fetching, 3 read, 4 execute, 5 drain
+        self.pc = Signal(33)  # number of the instruction within the program
+        self.here = Signal(ADDRESS_BITS)  # byte address of the instruction in memory
+        # cycles for which nothing has moved; it stops at its most
         self.quiet = Signal(range(QUIET + 1))
-        self.still = Signal()
+        self.still = Signal()  # nothing has moved for so long that nothing can come any more
 
 
 class _Loops:
     """Loops that are open: where each starts, and how often it is still to be run."""
 
     def __init__(self) -> None:
+        # number of the first instruction in an open loop, outermost loop first
         self.starts = Array(Signal(33, name=f"loop_start_{i}") for i in range(LOOP_DEPTH))
+        # how often an open loop is to be run, this time included
         self.counts = Array(Signal(32, name=f"loop_count_{i}") for i in range(LOOP_DEPTH))
-        self.depth = Signal(range(LOOP_DEPTH + 1))
+        self.depth = Signal(range(LOOP_DEPTH + 1))  # loops that are open
 
     @property
     def innermost(self) -> Value:
@@ -83,28 +86,53 @@ class Sequencer(wiring.Component):
 
     Members
     -------
-    start, program, length : In
-        Run the program at that address; taken when not busy.
+    start : In
+        Run the program; taken when not busy.
+    program : In
+        Byte address of the program in memory.
+    length : In
+        Instructions of the program.
     abort : In
         End the program.
     busy : Out
-    cause, address : Out
+        A program runs.
+    cause : Out
         Why the last program ended, from when it is not busy.
-    loads, lmmas, stores : Out stream, :func:`queued_layout`
-    credit, credit_edge, credit_count : Out
-        Tokens to give.
+    address : Out
+        Byte address of the instruction or transfer at fault, from when it is not busy.
+    loads : Out stream, :func:`queued_layout`
+        Loads, and the tokens that each takes first.
+    lmmas : Out stream, :func:`queued_layout`
+        Products, and the tokens that each takes first.
+    stores : Out stream, :func:`queued_layout`
+        Stores, and the tokens that each takes first.
+    credit : Out
+        The program gives tokens.
+    credit_edge : Out
+        Who gets the tokens: 0 compute from load, 1 load from compute, 2 store from compute, 3
+        compute from store.
+    credit_count : Out
+        How many tokens the program gives.
     still : In
         No engine is doing anything, and no queue can go on.
     empty : In
-        The same, and the queues are empty.
-    fault, fault_cause, fault_address : In
+        The queues are empty.
+    fault : In
         A transfer failed.
+    fault_cause : In
+        Why the transfer failed.
+    fault_address : In
+        Byte address in memory of the transfer that failed.
     stop : Out
         Engines must come to rest.
     clear : Out
         Everything but buffers and registers of the host goes back to its reset state.
-    fetch_enable, fetch_address, fetch_data : Out, Out, In
-        Program buffer, data one cycle later.
+    fetch_enable : Out
+        Read an instruction from the program buffer.
+    fetch_address : Out
+        Byte address in the program buffer.
+    fetch_data : In
+        The instruction that was read, one cycle later.
     executed : Out
         An instruction was executed.
     """
@@ -114,7 +142,7 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "program": In(ADDRESS_BITS),
+                "program": In(ADDRESS_BITS),  # byte address of the program in memory
                 "length": In(32),
                 "abort": In(1),
                 "busy": Out(1),
@@ -135,7 +163,7 @@ class Sequencer(wiring.Component):
                 "clear": Out(1),
                 "fetch_enable": Out(1),
                 "fetch_address": Out(ADDRESS_BITS),
-                "fetch_data": In(BITS),
+                "fetch_data": In(BITS),  # the instruction that was read from the program buffer
                 "executed": Out(1),
             }
         )
@@ -144,9 +172,10 @@ class Sequencer(wiring.Component):
         """A state machine around the decoder."""
         m = Module()
         m.submodules.decoder = decoder = Decoder(self._config)
+        # address register of the program
         registers = Array(Signal(ADDRESS_BITS, name=f"r{i}") for i in range(REGISTERS))
         at, loops = _Progress(), _Loops()
-        at_rest = Signal()
+        at_rest = Signal()  # nothing moves, and the queues are empty
         byte_shift = BYTES.bit_length() - 1
         m.d.comb += [
             decoder.word.eq(self.fetch_data),
@@ -251,7 +280,7 @@ class Sequencer(wiring.Component):
         self, m: Module, at: _Progress, decoder: Decoder, registers: Array, loops: _Loops
     ) -> None:
         """Execute what can be at once; the rest waits until engines are done or can do no more."""
-        waits = Signal()
+        waits = Signal()  # the instruction waits for the engines, or for room in its queue
         fields = {
             i.name: {n: _bits(decoder.word, f) for n, f in i.by_name.items()} for i in CONTROL
         }

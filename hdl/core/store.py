@@ -40,18 +40,31 @@ class _SumWalk:
         columns = config.drain_columns
         self.lanes = min(columns, config.bus_bits // 32)
         self.chunks = columns // self.lanes  # of a beat
-        self.head = Signal(store_layout())
-        self.active = Signal()
-        self.row = Signal(range(config.m))  # of a block
-        self.chunk = Signal(range(max(self.chunks, 2)))  # of a beat
-        self.block = Signal(ADDRESS_BITS)
-        self.place = Signal(ADDRESS_BITS)  # of the beat
-        self.rows = Signal(16)
-        self.left = Signal(16)
-        self.beats = Signal(range(config.drain_beats + 1))  # of the tile, still to come
-        self.ends_beat = Signal()
-        self.ends_row = Signal()
-        self.ends = Signal()
+        self.head = Signal(store_layout())  # store that is read
+        self.active = Signal()  # sums of a store are still to be read
+        self.row = Signal(range(config.m))  # row within its block
+        self.chunk = Signal(range(max(self.chunks, 2)))  # chunk within its beat
+        self.block = Signal(ADDRESS_BITS)  # byte address in the buffer of this block of rows
+        self.place = Signal(ADDRESS_BITS)  # byte address in the buffer of the beat
+        self.rows = Signal(16)  # rows that are not all read, this one included
+        self.left = Signal(16)  # columns of the row that are still to be read
+        # beats of the tile that are not all read, this one included
+        self.beats = Signal(range(config.drain_beats + 1))
+        self.ends_beat = Signal()  # the chunk is the last one of its beat
+        self.ends_row = Signal()  # the chunk is the last one of its row
+        self.ends = Signal()  # the chunk is the last one of the store
+
+    def stage_layout(self) -> data.StructLayout:
+        """Row and chunk of a beat, sums of it that count, whether the row ends, their type."""
+        return data.StructLayout(
+            {
+                "row": self.row.shape(),
+                "chunk": self.chunk.shape(),
+                "count": range(self.lanes + 1),
+                "last": 1,
+                "type": 2,
+            }
+        )
 
 
 class SumReader(wiring.Component):
@@ -60,13 +73,19 @@ class SumReader(wiring.Component):
     Members
     -------
     stores : In stream, :func:`store_layout`
-    read_enable, read_address, read_data : Out, Out, In
-        Output buffer; data one cycle later.
+        Sums to be read, and what they become.
+    read_enable : Out
+        Read the output buffer.
+    read_address : Out
+        Byte address in the output buffer of a beat of sums.
+    read_data : In
+        A beat of sums of a block's rows, one cycle later.
     words : Out stream
-        ``data``, and ``strb`` with a bit for each byte that counts.
+        Words for the bus: ``data``, and ``strb`` with a bit for each byte that counts.
     done : Out
-        A store's last sum was read.
+        The last sums are read of a store that gives compute a token.
     busy : Out
+        A store is not all read, or its last sums are not in a word yet.
     """
 
     def __init__(self, config: CoreConfig):
@@ -90,11 +109,12 @@ class SumReader(wiring.Component):
         m = Module()
         config, units = self._config, Units.of(self._config)
         at = _SumWalk(config)
-        free = Signal()
-        stage = Signal(data.StructLayout({"row": 8, "chunk": 8, "count": 8, "last": 1, "type": 2}))
-        valid = Signal()
-        after = Signal(ADDRESS_BITS)
-        next_block = Signal(ADDRESS_BITS)
+        free = Signal()  # the chunk out of the buffer moves on, or there is none
+        # which sums of the beat out of the buffer count, and what they become
+        stage = Signal(at.stage_layout())
+        valid = Signal()  # a chunk comes out of the buffer
+        after = Signal(ADDRESS_BITS)  # byte address in the buffer of the next beat
+        next_block = Signal(ADDRESS_BITS)  # byte address in the buffer of the next block of rows
         m.d.comb += [
             self.stores.ready.eq(~at.active),
             self.busy.eq(at.active | valid),
@@ -167,13 +187,13 @@ class SumReader(wiring.Component):
         config = self._config
         bus = config.bus_bits
         size = lanes * 32
-        rows = Signal(config.drain_columns * 32)
-        sums = Signal(size)
+        rows = Signal(config.drain_columns * 32)  # the row's sums of the beat
+        sums = Signal(size)  # the chunk's sums, 32 bits each
         m.d.comb += [
             rows.eq(self.read_data.word_select(stage.row, len(rows))),
             sums.eq(rows.word_select(stage.chunk, size)),
         ]
-        half = Signal()
+        half = Signal()  # sums become FP16 or BF16
         m.d.comb += half.eq((stage.type == min(_HALVES)) | (stage.type == max(_HALVES)))
         halves = {}
         for code, format in _HALVES.items():
@@ -185,8 +205,8 @@ class SumReader(wiring.Component):
                 parts.append(converter.result)
             halves[code] = Cat(*parts)
         present = Cat(stage.count > lane for lane in range(lanes))
-        chunk = Signal(size)
-        mask = Signal(size // 8)
+        chunk = Signal(size)  # the chunk as it is stored, first column lowest
+        mask = Signal(size // 8)  # bytes of the chunk that count, a bit each
         with m.If(half):
             m.d.comb += [
                 chunk.eq(Mux(stage.type == min(halves), halves[min(halves)], halves[max(halves)])),
@@ -196,12 +216,13 @@ class SumReader(wiring.Component):
             m.d.comb += [chunk.eq(sums), mask.eq(Cat(bit.replicate(4) for bit in present))]
         # Chunks come in halves of `size`: four-byte types fill two places.
         places = 2 * bus // size
+        # places of the word that are taken, each half a chunk of 32-bit sums
         filled = Signal(range(places))
-        word = Signal(bus)
-        strobes = Signal(bus // 8)
-        merged = Signal(bus)
-        merged_strobes = Signal(bus // 8)
-        full = Signal()
+        word = Signal(bus)  # what is gathered of the next word for the bus
+        strobes = Signal(bus // 8)  # bytes of the gathered word that count, a bit each
+        merged = Signal(bus)  # the gathered word with the chunk in its place
+        merged_strobes = Signal(bus // 8)  # bytes of the merged word that count, a bit each
+        full = Signal()  # the word is complete, or the row ends with it
         shifted = [chunk << place * size // 2 for place in range(places)]
         shifted_mask = [mask << place * size // 16 for place in range(places)]
         m.d.comb += [
@@ -227,19 +248,33 @@ class StoreEngine(wiring.Component):
     Members
     -------
     stores : In stream, :func:`store_layout`
-    writes, written, answers : Out, Out, In stream
-        Memory (:func:`~lutcore.hdl.bus.axi.write_members`).
-    read_enable, read_address, read_data : Out, Out, In
-        Output buffer.
-    window_low, window_high, stop : In
-        As :class:`~lutcore.hdl.bus.axi.RowBursts`.
+        Rows of sums: where they lie in the output buffer, where they go in memory, and as what.
+    writes : Out stream, of :func:`~lutcore.hdl.bus.axi.write_members`
+        Bursts to be written to memory.
+    written : Out stream, of :func:`~lutcore.hdl.bus.axi.write_members`
+        Words to be written, the bytes of them that count, and the last one of a burst.
+    answers : In stream, of :func:`~lutcore.hdl.bus.axi.write_members`
+        Whether a burst of writes failed, in the order of the bursts.
+    read_enable : Out
+        Read the output buffer.
+    read_address : Out
+        Byte address in the output buffer of a beat of sums.
+    read_data : In
+        A beat of sums of a block's rows, one cycle later.
+    window_low : In
+        First page of 4 KiB that stores may touch.
+    window_high : In
+        First page above those that stores may touch.
+    stop : In
+        Begin no more bursts.
     done : Out
         The sums of a store that signals are read: their place is free.
     fault : Out, :func:`~lutcore.hdl.core.load.fault_signature`
+        A transfer failed: why, and at which byte address.
     idle : Out
         Nothing is under way, and all is answered.
     beat : Out
-        A word left.
+        A word leaves for memory.
     """
 
     def __init__(self, config: CoreConfig):
@@ -297,10 +332,10 @@ class StoreEngine(wiring.Component):
     def _begin(self, m: Module, bursts: RowBursts, reader: SumReader) -> None:
         """A store goes to both: its rows in memory, and its sums in the buffer."""
         store = self.stores.payload
-        size = Signal(18)
+        size = Signal(18)  # bytes of a row in memory
         halves = Cat(store.type == code for code in _HALVES).any()
         m.d.comb += size.eq(Mux(halves, store.columns << 1, store.columns << 2))
-        begins = Signal()
+        begins = Signal()  # a store may begin: its sums and its bursts at once
         m.d.comb += [
             begins.eq(reader.stores.ready & bursts.transfers.ready & ~self.stop),
             self.stores.ready.eq(begins),
@@ -324,8 +359,8 @@ class StoreEngine(wiring.Component):
     def _address(self, m: Module, bursts: RowBursts, lengths: SyncFIFO, places: SyncFIFO) -> None:
         """Bursts to the bus: their lengths are kept for the data, their places for a fault."""
         room = lengths.w_rdy & places.w_rdy
-        sent = Signal()
-        offered = Signal()  # an address that is offered stays so; room does not go away
+        sent = Signal()  # the address of a burst is taken
+        offered = Signal()  # the address of a burst is offered, and stays: room does not go away
         m.d.comb += [
             offered.eq(bursts.bursts.valid & room),
             self.writes.valid.eq(offered),
@@ -340,8 +375,8 @@ class StoreEngine(wiring.Component):
 
     def _write(self, m: Module, words: SyncFIFO, lengths: SyncFIFO) -> None:
         """Words to the bus, the last one of each burst marked."""
-        index = Signal(8)
-        last = Signal()
+        index = Signal(8)  # beat within its burst
+        last = Signal()  # the word is the last one of its burst
         m.d.comb += [
             last.eq(index == lengths.r_data),
             self.written.valid.eq(words.r_rdy & lengths.r_rdy),

@@ -27,10 +27,11 @@ class AddSubtract(wiring.Component):
     Members
     -------
     a, b : In, ``bits``
+        An operand.
     add : In
         1: ``a + b``. 0: ``a - b``.
     high : Out, ``result_bits - 1``
-        ``(a +- b) >> 1``.
+        The sum or difference without its lowest bit.
     """
 
     def __init__(self, bits: int, result_bits: int):
@@ -44,7 +45,7 @@ class AddSubtract(wiring.Component):
         # a[0] + b[0], or a[0] + ~b[0] + 1.
         carry = Mux(b[0], a[0], ~self.add)
         other = b[1:] ^ (~self.add).replicate(len(b) - 1)
-        total = Signal(len(self.high) + 1)
+        total = Signal(len(self.high) + 1)  # the chain; its lowest position makes the carry
         m.d.comb += [total.eq(Cat(1, a[1:]) + Cat(carry, other)), self.high.eq(total[1:])]
         return m
 

@@ -28,11 +28,13 @@ class ChainTables(wiring.Component):
     go : In
         The pipeline moves.
     activations : In, :func:`~lutcore.hdl.tile.tables.values_layout`
+        One step of activations.
     tables : Out, :func:`chain_tables_layout`, one cycle later
+        Entries of the step's tables, without their lowest bits.
     parities : Out, ``[m][tables]``, one cycle later
         The entries' lowest bits.
     sums : Out, ``[m]``, at once
-        Sums of the activations.
+        Sums of each row's activations.
     """
 
     def __init__(self, config: CoreConfig):
@@ -63,7 +65,9 @@ class ChainTables(wiring.Component):
                 for a in reversed(group[:-1]):
                     entries = [entry for e in entries for entry in (e + a, e - a)]
                 name = f"{row}_{table}"
+                # lowest bit of all entries of the table
                 parity = Signal(name=f"parity_{name}", reset_less=True)
+                # entry of the table without its lowest bit
                 held = [
                     Signal(signed(bits - 1), name=f"entry_{name}_{x}", reset_less=True)
                     for x in range(len(entries))
@@ -97,14 +101,16 @@ class ChainColumn(wiring.Component):
     index : In, ``tables`` fields of ``k``, table 0 lowest
         Weight indices of a slice, as packed.
     tables : In, :func:`chain_tables_layout`, one cycle after ``index``
+        Entries of the slice's tables, without their lowest bits.
     parities : In, :func:`~lutcore.hdl.fabric.parities.parities_layout`, from two cycles after it on
+        Lowest bits of the entries that are looked up, and of their partial sums.
     valid : In, S cycles after it
         There is a slice.
     clear : In
         Clear the accumulators: when a run ends, and after a reset.
-    weight : In, only where ``shifts_in_unit`` (the plane, one cycle before ``valid``) or
-        ``doubles`` (that the slice starts a plane, together with it)
-        As of :class:`~lutcore.hdl.tile.column.Column`.
+    weight : In, only where ``shifts_in_unit`` or ``doubles``
+        The slice counts 2^weight (one cycle before ``valid``); or it starts a plane, before which
+        accumulators double (together with ``valid``).
     dots : Out, ``[m]`` signed of ``accumulator_bits``, together with ``valid``
         Sums of the run so far.
     """
@@ -117,7 +123,7 @@ class ChainColumn(wiring.Component):
             "tables": In(chain_tables_layout(config)),
             "parities": In(parities_layout(config)),
             "valid": In(1),
-            "clear": In(1),
+            "clear": In(1),  # clear the accumulators: when a run ends, and after a reset
             "dots": Out(data.ArrayLayout(signed(config.accumulator_bits), config.m)),
         }
         if config.shifts_in_unit:
@@ -153,6 +159,7 @@ class ChainColumn(wiring.Component):
             held = []
             for i, term in enumerate(terms):
                 name = f"term_{depth}_{row}_{i}"
+                # term of this level of the row's sum, right ones inverted where signs differ
                 held.append(Signal(signed(len(term)), name=name, reset_less=True))
                 inverted = (~same[i // 2]).replicate(len(term)) if i % 2 else 0
                 m.d.sync += held[-1].eq(term ^ inverted)
@@ -192,6 +199,7 @@ class ChainColumn(wiring.Component):
             lows = [delayed(m, total[0], 1, f"low_{r}") for r, total in enumerate(weighed)]
         held = []
         for row, total in enumerate(sums):
+            # sum of the slice without its lowest bit, inverted where it counts negatively
             held.append(Signal(signed(len(total)), name=f"signed_sum_{row}", reset_less=True))
             m.d.sync += held[-1].eq(total ^ (~sign).replicate(len(total)))
         return held, lows, delayed(m, sign, 1, "positive")
@@ -203,12 +211,13 @@ class ChainColumn(wiring.Component):
         bits = config.accumulator_bits
         sums, lows, positive = self._sum(m)
         for row, (total, low) in enumerate(zip(sums, lows, strict=True)):
+            # sum of the run so far
             accumulator = Signal(signed(bits), name=f"accumulator_{row}", reset_less=True)
             before: Value = accumulator
             if config.doubles:
                 before = Mux(self.weight, Cat(0, accumulator[:-1]), accumulator)
             high = _sum(before[1:].as_signed(), total, before[0], low, positive)
-            after = Signal(signed(bits), name=f"after_{row}")
+            after = Signal(signed(bits), name=f"after_{row}")  # sum of the run with this slice
             m.d.comb += [after.eq(Cat(before[0] ^ low, high)), self.dots[row].eq(after)]
             with m.If(self.clear):
                 m.d.sync += accumulator.eq(0)

@@ -31,18 +31,19 @@ class LutRamColumn(wiring.Component):
     index : In, ``tables`` fields of ``k``, table 0 lowest
         Weight indices of a slice, as packed.
     bank : In, at 1
-        Bank of the tables.
+        Bank of the tables that the slice reads.
     parities : In, :func:`parities_layout`, from 1 on
+        Lowest bits of the entries that are looked up, and of their partial sums.
     weight : In, only where ``shifts_in_unit`` or ``doubles``, at S - 1
         The slice counts 2^weight; or accumulators are doubled before.
     read : In, at S - 1
         Number of the accumulators that the slice adds to.
     first : In, at S - 1
-        The slice starts a run: they count as zero.
+        The slice starts a run: accumulators count as zero.
     store : In, at S
         Write the sums. Low in a bubble.
     stored : In, at S
-        Number of the accumulators that they go to. Consecutive slices must differ in it.
+        Number of the accumulators that the sums go to. Consecutive slices must differ in it.
     write : In, :func:`~lutcore.hdl.fabric.table_writer.write_layout`
         Writes all tables.
     dots : Out, ``[m]`` signed of ``accumulator_bits``, at S
@@ -78,10 +79,12 @@ class LutRamColumn(wiring.Component):
         positive: list[Value] = []
         for table in range(config.tables):
             index = self.index.word_select(table, config.k)
+            # entry of the table that the slice's index selects, its sign apart
             address = Signal(config.k - 1, name=f"address_{table}", reset_less=True)
             m.d.sync += address.eq(index)
             positive.append(index[-1])
             shape = config.m * width
+            # the table of each row in two banks, entries without their lowest bits
             memory = Memory(shape=shape, depth=1 << config.k, init=[], attrs=UNORDERED)
             m.submodules[f"table_{table}"] = memory
             write, read = memory.write_port(), memory.read_port(domain="comb")
@@ -105,10 +108,12 @@ class LutRamColumn(wiring.Component):
         for depth, count in enumerate(levels(config)):
             # The signs of a level enter with the registers before it.
             same = [~(positive[2 * i] ^ positive[2 * i + 1]) for i in range(len(positive) // 2)]
+            # for each pair of terms whether their signs agree; on top, whether the sum is positive
             signs = Signal(len(same) + 1, name=f"signs_{depth}", reset_less=True)
             m.d.sync += signs.eq(Cat(*same, positive[0]))
             following = []
             for i in range(0, len(positive), 2):
+                # whether the sum of this pair counts positively
                 held = Signal(name=f"positive_{depth}_{i}", reset_less=True)
                 m.d.sync += held.eq(positive[i])
                 following.append(held)
@@ -124,6 +129,7 @@ class LutRamColumn(wiring.Component):
                 held = []
                 for i in range(0, count, 2):
                     name = f"sum_{depth}_{row}_{i // 2}"
+                    # sum of a pair of terms in offset binary, without its lowest bit
                     total = Signal(bits, name=name, reset_less=True)
                     if i + 1 < count:
                         a, b = full[i], full[i + 1]
@@ -150,19 +156,22 @@ class LutRamColumn(wiring.Component):
         if config.shifts_in_unit:
             weighed = []
             for row, total in enumerate(sums):
+                # sum of the slice times 2^plane
                 shifted = Signal(signed(bits), name=f"weighed_{row}", reset_less=True)
                 m.d.sync += shifted.eq(total << self.weight)
                 weighed.append(shifted)
-            held = Signal(name="positive_weighed", reset_less=True)
+            held = Signal(name="positive_weighed", reset_less=True)  # the sums count positively
             m.d.sync += held.eq(positive)
             sums, positive = weighed, held
 
+        # accumulators of all rows, a word for each pass
         m.submodules.accumulators = memory = Memory(
             shape=config.m * bits, depth=config.passes, init=[], attrs=UNORDERED
         )
         write, read = memory.write_port(), memory.read_port(domain="comb")
+        # accumulators that the slice adds to; 0 where it starts a run
         before = Signal(config.m * bits, reset_less=True)
-        after = Signal(config.m * bits)
+        after = Signal(config.m * bits)  # accumulators with the slice
         old: Value = read.data
         if config.doubles:
             parts = [read.data.word_select(row, bits) for row in range(config.m)]
@@ -172,7 +181,7 @@ class LutRamColumn(wiring.Component):
         parts = []
         for row, total in enumerate(sums):
             own = before.word_select(row, bits)
-            term = Signal(signed(bits), name=f"term_{row}")
+            term = Signal(signed(bits), name=f"term_{row}")  # the slice's sum of this row
             m.d.comb += term.eq(total)
             high = add_subtract(m, platform, f"accumulate_{row}", own, term, positive, bits)
             parts.append(Cat(own[0] ^ term[0], high))

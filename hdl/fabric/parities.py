@@ -42,9 +42,9 @@ class Parities(wiring.Component):
     go : In
         The pipeline moves.
     entries : In, ``[m][tables]``
-        Of the slice's tables, together with them.
+        Lowest bits of the entries of the slice's tables, together with them.
     sums : Out, :func:`parities_layout`
-        Those of level 0 at once, each further level one cycle later.
+        Lowest bits of the entries at once, those of each level of sums one cycle after the last.
     """
 
     def __init__(self, config: CoreConfig):
@@ -65,6 +65,7 @@ class Parities(wiring.Component):
             parts = [level]
             for depth, count in enumerate(levels(self._config)[1:]):
                 pairs = Cat(level[2 * i : 2 * i + 2].xor() for i in range(count))
+                # lowest bits of this level of the row's sums
                 level = Signal(count, name=f"level_{row}_{depth + 1}", reset_less=True)
                 m.d.sync += level.eq(pairs)
                 parts.append(level)

@@ -41,11 +41,11 @@ class StepRowSums(wiring.Component):
     valid : In
         There is a slice, of the first pass.
     first : In
-        It starts a run.
+        The slice starts a run.
     counts : In
-        It is of plane 0.
+        The slice is of plane 0.
     capture : In
-        Copy the sums of the slice that entered ``config.stages`` cycles before.
+        Copy the sums as they are with the slice in the last stage.
     sums : Out, ``[m]`` signed of ``row_sum_bits``
         R as last captured.
     """
@@ -59,8 +59,8 @@ class StepRowSums(wiring.Component):
                 "steps": In(data.ArrayLayout(signed(step), config.m)),
                 "valid": In(1),
                 "first": In(1),
-                "counts": In(1),
-                "capture": In(1),
+                "counts": In(1),  # the slice is of plane 0: its activations count
+                "capture": In(1),  # copy the row sums as they are with the slice in the last stage
                 "sums": Out(data.ArrayLayout(signed(config.row_sum_bits), config.m)),
             }
         )
@@ -70,6 +70,7 @@ class StepRowSums(wiring.Component):
         m = Module()
         config = self._config
         for row in range(config.m):
+            # sum of the row's activations, over the run so far
             run = Signal(signed(config.row_sum_bits), name=f"run_{row}", reset_less=True)
             before = Mux(self.first, 0, run).as_signed()
             with m.If(self.valid):
@@ -84,9 +85,9 @@ class _Pipeline:
 
     def __init__(self, m: Module, config: CoreConfig, slice_: Any):
         self._m, self.config, self.slice = m, config, slice_
-        self.go = Signal()
+        self.go = Signal()  # all stages move on
         self.fire = Signal()  # the slice enters
-        self.ready = Signal()
+        self.ready = Signal()  # the slice may enter
 
     def later(self, value: Value, cycles: int, name: str) -> Value:
         """``value`` as many stages on."""
@@ -97,6 +98,7 @@ class _Pipeline:
         """In the last stage: there is a slice; it ends a run. Bubbles are reset ones."""
         event: Value = Cat(self.fire, self.fire & self.slice.last)
         for stage in range(self.config.stages):
+            # in this stage: bit 0, there is a slice; bit 1, it ends a run
             held = Signal(2, name=f"events_{stage}")
             with self._m.If(self.go):
                 self._m.d.sync += held.eq(event)
@@ -122,8 +124,8 @@ class _RamTables:
         """Take activations, say when a slice may enter; returns what goes to all columns."""
         tables, slice_, stages = self.tables, pipe.slice, pipe.config.stages
         # An accumulator is written two cycles after it is read.
-        fired = Signal()
-        accumulator = Signal(range(pipe.config.passes), reset_less=True)
+        fired = Signal()  # a slice entered in the cycle before
+        accumulator = Signal(range(pipe.config.passes), reset_less=True)  # pass of the slice before
         with m.If(pipe.go):
             m.d.sync += [fired.eq(pipe.fire), accumulator.eq(slice_.accumulator)]
         conflict = fired & (slice_.accumulator == accumulator)
@@ -160,7 +162,7 @@ class _RegisterTables:
     def issue(self, m: Module, pipe: _Pipeline, activations: Any, event: Value) -> dict:
         """As of :class:`_RamTables`; activations come together with their slices."""
         valid, done = event
-        restarted = Signal(init=1)
+        restarted = Signal(init=1)  # after a reset, until the accumulators are cleared
         with m.If(pipe.go):
             m.d.sync += restarted.eq(0)
         m.d.comb += [
@@ -240,8 +242,8 @@ class PipelinedTile(Tile):
             return {"weight": pipe.later(slice_.plane, config.stages - 1, "weight")}
         if not config.doubles:
             return {}
-        plane = Signal(config.plane_bits, reset_less=True)
-        held = Signal(reset_less=True)
+        plane = Signal(config.plane_bits, reset_less=True)  # plane of the slice that entered last
+        held = Signal(reset_less=True)  # accumulators double before the slice that entered last
         # All passes double in the first step of a plane.
         doubles = Mux(first_pass, slice_.plane != plane, held)
         with m.If(pipe.fire):
@@ -252,7 +254,7 @@ class PipelinedTile(Tile):
         """To each column its indices and what all share; its sums to its lane of the drain."""
         config = self.config
         width = config.tables * config.k
-        index = Signal(config.slice_bits)
+        index = Signal(config.slice_bits)  # weight indices of all columns, column 0 lowest
         m.d.comb += index.eq(self.weights.payload.index.as_value())
         for n, column in enumerate(columns):
             beat, lane = divmod(n, config.drain_columns)

@@ -48,17 +48,20 @@ class EntryAdder(wiring.Component):
     go : In
         The pipeline moves.
     activations : In, ``[k]`` signed
+        Activations of the table.
     select : In
         Activation that the next cycle adds or subtracts.
-    step, add : In
-        Add or subtract, or start again from zero; add.
+    step : In
+        Add or subtract; else start again from zero.
+    add : In
+        Add rather than subtract.
     halve : In
         The sum is that of all activations: from now on their multiples of one change an entry by
         two, and its lowest bit stays.
-    entry : Out, in offset binary
-        Without its lowest bit, once halved.
+    entry : Out
+        The entry in offset binary, without its lowest bit, once halved.
     parity : Out
-        That bit.
+        The lowest bit of all entries.
     """
 
     def __init__(self, config: CoreConfig):
@@ -68,11 +71,11 @@ class EntryAdder(wiring.Component):
                 "go": In(1),
                 "activations": In(data.ArrayLayout(signed(config.activation_bits), config.k)),
                 "select": In(range(config.k)),
-                "step": In(1),
+                "step": In(1),  # add or subtract; else start again from zero
                 "add": In(1),
-                "halve": In(1),
-                "entry": Out(entry_bits(config) - 1),
-                "parity": Out(1),
+                "halve": In(1),  # the sum is that of all activations: keep half of it
+                "entry": Out(entry_bits(config) - 1),  # entry in offset binary but its lowest bit
+                "parity": Out(1),  # lowest bit of all entries of the table
             }
         )
 
@@ -80,12 +83,14 @@ class EntryAdder(wiring.Component):
         """Choose; add."""
         m = Module()
         bits = entry_bits(self._config)
+        # activation that this cycle adds or subtracts
         chosen = Signal(signed(self._config.activation_bits), reset_less=True)
         group = [self.activations[t] for t in range(self._config.k)]
         m.d.sync += chosen.eq(choose(group, self.select))
-        addend = Signal(signed(bits))
+        addend = Signal(signed(bits))  # the same, as wide as an entry
         m.d.comb += addend.eq(chosen)
-        total = Signal(bits)
+        total = Signal(bits)  # the sum with this activation, in offset binary
+        # the sum so far in offset binary, halved from the first entry on
         code = Signal(bits, reset_less=True)
         high = add_subtract(m, platform, "adder", code, addend, self.add, bits)
         m.d.comb += total.eq(Cat(code[0] ^ addend[0], high))
@@ -119,18 +124,19 @@ class TableWriter(wiring.Component):
     go : In
         The pipeline moves.
     activations : In stream, :func:`~lutcore.hdl.tile.tables.values_layout`
+        Activations of the next step, taken when its last entry is under way.
     write : Out, :func:`write_layout`
-        The lowest bit, the same in all entries of a table, is not stored.
+        An entry of every table; the lowest bit, the same in a whole table, is not stored.
     bank : Out
-        Bank that slices read,
+        Bank that slices read.
     valid : Out
-        if it is filled: from the cycle after the last entry was written,
+        The bank that slices read is filled, from the cycle after its last entry was written.
     release : In
-        until this cycle.
+        The bank that slices read is not read after this cycle.
     parities : Out, ``[m][tables]``
-        Lowest bits of that bank's entries.
+        Lowest bits of the entries in the bank that slices read.
     sums : Out, ``[m]``
-        Sums of its activations.
+        Sums of the activations behind the bank that slices read.
     """
 
     def __init__(self, config: CoreConfig):
@@ -141,9 +147,9 @@ class TableWriter(wiring.Component):
                 "go": In(1),
                 "activations": In(stream.Signature(values_layout(config))),
                 "write": Out(write_layout(config)),
-                "bank": Out(1),
+                "bank": Out(1),  # bank that slices read
                 "valid": Out(1),
-                "release": In(1),
+                "release": In(1),  # the bank that slices read is not read after this cycle
                 "parities": Out(data.ArrayLayout(config.tables, config.m)),
                 "sums": Out(data.ArrayLayout(signed(self._sum), config.m)),
             }
@@ -166,10 +172,10 @@ class TableWriter(wiring.Component):
         last = len(program) + 1
         # Operation i is chosen at count i and done at i + 1, its entry written at i + 2.
         count = Signal(range(last + 1))
-        starts = Signal()
-        ends = Signal()
-        filling = Signal()
-        full = Signal(2)
+        starts = Signal()  # activations are there, and a bank to be filled
+        ends = Signal()  # the last entry is written
+        filling = Signal()  # bank that is filled
+        full = Signal(2)  # banks that are filled, a bit each
         m.d.comb += [
             starts.eq(self.activations.valid & ~full.bit_select(filling, 1)),
             ends.eq(count == last),
@@ -205,9 +211,9 @@ class TableWriter(wiring.Component):
         self, m: Module, program: list[_Operation], count: Signal
     ) -> tuple[Signal, Signal, Signal]:
         """What is chosen, whether it is added, and the entry that is written, at this count."""
-        select = Signal(range(self._config.k))
-        add = Signal()
-        address = Signal(self._config.k - 1)
+        select = Signal(range(self._config.k))  # activation that is chosen
+        add = Signal()  # the activation chosen before is added
+        address = Signal(self._config.k - 1)  # entry that is written
         constants = [
             (select, [Const(operation.activation, len(select)) for operation in program]),
             (add, [Const(1), *(Const(operation.add) for operation in program)]),
@@ -252,6 +258,7 @@ class TableWriter(wiring.Component):
 
     def _keep(self, m: Module, name: str, shown: Any, value: Value, there: Value, filling: Signal):
         """``value`` of the bank that is filled, taken when it is ``there``, shown with its bank."""
+        # lowest bits of entries, or sums of activations, of the tables in this bank
         banks = [Signal(len(value), name=f"{name}_{b}", reset_less=True) for b in range(2)]
         for number, bank in enumerate(banks):
             with m.If(there & (filling == number)):

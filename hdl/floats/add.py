@@ -108,7 +108,9 @@ class FloatAdder(wiring.Component):
     Members
     -------
     a, b : In, bit patterns of ``format``
+        An operand.
     result : Out, bit pattern of ``format``
+        The sum.
 
     Raises
     ------

@@ -54,7 +54,9 @@ class FloatConverter(wiring.Component):
     Members
     -------
     a : In, bit pattern of ``source``
+        The number to be converted.
     result : Out, bit pattern of ``target``
+        The number in the target's format.
 
     Raises
     ------
@@ -93,7 +95,9 @@ class IntegerToFloat(wiring.Component):
     Members
     -------
     a : In, signed of ``bits``
+        The integer to be converted.
     result : Out, bit pattern of ``target``
+        The integer as a float.
 
     Raises
     ------
@@ -106,7 +110,12 @@ class IntegerToFloat(wiring.Component):
             raise InputError(f"bits must be an integer in 2..64, not {bits!r}")
         self._target = target
         self._pipeline = check_pipeline(INTEGER_STAGES, pipeline)
-        super().__init__({"a": In(signed(bits)), "result": Out(target.bits)})
+        super().__init__(
+            {
+                "a": In(signed(bits)),  # the integer to be converted
+                "result": Out(target.bits),  # the integer as a float
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         """Take the magnitude, normalise, round."""

@@ -60,9 +60,11 @@ class FloatMultiplier(wiring.Component):
     Members
     -------
     a, b : In, bit patterns of ``format``
+        A factor.
     power : In, signed, only where there are ``powers``
         The result is ``a * b * 2^power``, rounded once.
     result : Out, bit pattern of the result format
+        The product.
 
     Raises
     ------

@@ -56,6 +56,7 @@ class Pipeline:
         held = {}
         for name, value in values._asdict().items():
             if not isinstance(value, Const):
+                # part of a number at this place of the pipeline
                 held[name] = Signal(value.shape(), name=f"{place}_{name}", reset_less=True)
                 self._m.d.sync += held[name].eq(value)
         return values._replace(**held)

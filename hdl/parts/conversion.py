@@ -24,7 +24,9 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def component_text(component: wiring.Component, name: str, platform: object = None) -> str:
-    """RTLIL of a component as the module ``name``, without source paths."""
+def component_text(
+    component: wiring.Component, name: str, platform: object = None, places: bool = False
+) -> str:
+    """RTLIL of a component as the module ``name``; with ``places`` it names lines of the source."""
     with uncollected():
-        return rtlil.convert(component, name=name, platform=platform, emit_src=False)
+        return rtlil.convert(component, name=name, platform=platform, emit_src=places)

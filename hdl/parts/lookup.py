@@ -23,6 +23,7 @@ class Select:
     def __init__(self, m: Module, config: CoreConfig, index: Value, name: str):
         self._entries = config.entries
         self._inverted = config.inverted
+        # weight index that selects an entry of this table
         held = Signal(len(index), name=f"index_{name}", reset_less=True)
         m.d.sync += held.eq(index)
         self.negate: Value | None = None
@@ -34,6 +35,7 @@ class Select:
         self._one_hot = config.entries <= ONE_HOT_ENTRIES
         if self._one_hot:
             chosen = Cat(chosen == self._first + e for e in range(self._entries))
+        # entry that is selected: one-hot of small tables, else its number
         self._select = Signal(len(chosen), name=f"select_{name}")
         m.d.comb += self._select.eq(~chosen if self._inverted else chosen)
 

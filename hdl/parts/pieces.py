@@ -10,6 +10,7 @@ from amaranth.lib.wiring import Out
 def delayed(m: Module, value: Value, cycles: int, name: str, reset: bool = False) -> Value:
     """``value`` some cycles later, in registers without reset unless asked for."""
     for stage in range(cycles):
+        # delayed, by one stage more than its number
         held = Signal(value.shape(), name=f"{name}_{stage}", reset_less=not reset)
         m.d.sync += held.eq(value)
         value = held
@@ -18,6 +19,7 @@ def delayed(m: Module, value: Value, cycles: int, name: str, reset: bool = False
 
 def captured(m: Module, value: Value, capture: Value, name: str) -> Signal:
     """``value`` as it was in the last cycle with ``capture``."""
+    # as it was when it was captured last
     held = Signal(value.shape(), name=f"held_{name}", reset_less=True)
     with m.If(capture):
         m.d.sync += held.eq(value)

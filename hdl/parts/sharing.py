@@ -35,10 +35,12 @@ class SharedModules:
     ----------
     prefix : str
         Put before every shared module's name, so that two designs can live in one netlist.
+    places : bool
+        The RTLIL says where in the source a signal is made.
     """
 
-    def __init__(self, prefix: str):
-        self._prefix = prefix
+    def __init__(self, prefix: str, places: bool = False):
+        self._prefix, self._places = prefix, places
         self._modules: dict[str, _Shared] = {}
 
     @property
@@ -61,7 +63,7 @@ class SharedModules:
         module = f"{self._prefix}_{name}"
         if module not in self._modules:
             component = make()
-            text = component_text(component, module, platform=self)
+            text = component_text(component, module, self, self._places)
             self._modules[module] = _Shared(text, component.signature, _clocks(text))
         shared = self._modules[module]
         open_ports = {k: v for k, v in shared.signature.members.items() if k not in inputs}

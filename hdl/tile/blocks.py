@@ -37,9 +37,9 @@ class RunBuffer(wiring.Component):
     Members
     -------
     steps : In stream
-        ``payload``, ``keys [m]`` and ``last`` step of the run.
+        Steps of a run, the keys of their rows, and the last one marked.
     results : Out stream
-        ``payload``, ``keys [m]``: the greatest of the run, and ``last``.
+        The same steps, with the greatest keys of the run.
     """
 
     def __init__(self, config: CoreConfig, payload_bits: int, key_bits: int):
@@ -55,15 +55,17 @@ class RunBuffer(wiring.Component):
         """Two banks, written and read in turn."""
         m = Module()
         size = self._config.run_steps
+        # steps of two runs, each with whether it is the last one
         m.submodules.memory = memory = Memory(shape=self._bits + 1, depth=2 * size, init=[])
         write, read = memory.write_port(), memory.read_port(domain="comb")
 
-        full = Signal(2)
+        full = Signal(2)  # banks that hold a whole run, a bit each
+        # greatest keys of the run in this bank, row 0 lowest
         keys = [Signal(self._keys, name=f"keys_{bank}", reset_less=True) for bank in range(2)]
-        bank_in = Signal()
-        bank_out = Signal()
-        index_in = Signal(range(size))
-        index_out = Signal(range(size))
+        bank_in = Signal()  # bank that is written
+        bank_out = Signal()  # bank that is read
+        index_in = Signal(range(size))  # step of the run that is written
+        index_out = Signal(range(size))  # step of the run that is read
         taken = self.steps.valid & self.steps.ready
         sent = self.results.valid & self.results.ready
         ends = self.steps.payload.last | (index_in == size - 1)
@@ -101,7 +103,9 @@ class ExponentKeys(wiring.Component):
     Members
     -------
     activations : In, ``[m][depth]`` bit patterns
-    keys : Out, ``[m]`` of exponent and, on top, the special bit
+        One step of activations.
+    keys : Out, ``[m]``
+        The greatest exponent of each row; above it, whether any is infinite or NaN.
     """
 
     def __init__(self, config: CoreConfig):
@@ -150,9 +154,13 @@ class Aligner(wiring.Component):
     Members
     -------
     activations : In, ``[m][depth]`` bit patterns
-    keys : In, ``[m]`` as of :class:`ExponentKeys`, the greatest of the run
+        One step of activations, as floats.
+    keys : In, ``[m]`` as of :class:`ExponentKeys`
+        The greatest exponent of each row of the run; above it, whether any is infinite or NaN.
     values : Out, :func:`~lutcore.hdl.tile.tables.values_layout`
+        The step's activations, as integers.
     scales : Out, ``[m]`` of :func:`scale_layout`
+        What the integers of each row count, and whether its results are NaN.
     """
 
     def __init__(self, config: CoreConfig):
@@ -191,6 +199,7 @@ class Aligner(wiring.Component):
                 shifted = shift_right(m, wide, distance, Const(0, 1), f"shift_{name}")
                 sticky, guard, kept = shifted[0], shifted[1], shifted[2:]
                 magnitude = kept + ties_to_even(kept[0], guard, sticky)
+                # the activation as an integer
                 value = Signal(signed(config.value_bits), name=f"value_{name}")
                 m.d.comb += value.eq(Mux(fields.sign, -magnitude, magnitude))
                 aligned.append(value)
@@ -204,7 +213,9 @@ class MagnitudeKeys(wiring.Component):
     Members
     -------
     values : In, :func:`~lutcore.hdl.tile.tables.values_layout`
+        One step of activations, as integers.
     keys : Out, ``[m]`` unsigned
+        The greatest entry of each row's tables.
     """
 
     def __init__(self, config: CoreConfig):
@@ -242,10 +253,13 @@ class TableRounder(wiring.Component):
     Members
     -------
     tables : In, :func:`~lutcore.hdl.tile.tables.tables_layout` of ``entry_bits``
-    keys : In, ``[m]`` as of :class:`MagnitudeKeys`, the greatest of the run
+        Tables of one step, exact.
+    keys : In, ``[m]`` as of :class:`MagnitudeKeys`
+        The greatest entry of each row's tables in the run.
     rounded : Out, :func:`~lutcore.hdl.tile.tables.tables_layout` of ``stored_bits``
+        The tables in eight bits.
     shifts : Out, ``[m]``
-        h of each row.
+        By how many bits the entries of each row are shifted right.
     """
 
     def __init__(self, config: CoreConfig):
@@ -267,13 +281,16 @@ class TableRounder(wiring.Component):
         for row in range(config.m):
             key = self.keys[row]
             exceeded = [key > 127 << i for i in range(config.most_table_round)]
+            # by how many bits entries of the row are shifted
             shift = Signal(config.table_round_bits, name=f"shift_{row}")
             m.d.comb += [shift.eq(sum(exceeded, Const(0, 1))), self.shifts[row].eq(shift)]
             for table in range(config.tables):
                 for x in range(config.entries):
                     name = f"{row}_{table}_{x}"
                     entry = self.tables[row][table][x]
+                    # the entry shifted, with one bit to round by
                     halves = Signal(signed(config.entry_bits + 1), name=f"halves_{name}")
+                    # the entry shifted, not rounded
                     kept = Signal(signed(config.entry_bits), name=f"kept_{name}")
                     m.d.comb += [
                         halves.eq(Cat(Const(0, 1), entry).as_signed() >> shift),
@@ -281,6 +298,7 @@ class TableRounder(wiring.Component):
                     ]
                     below = ((Const(1, 1) << shift) - 1).as_unsigned() >> 1
                     sticky = (entry & below).any()
+                    # the entry in eight bits
                     value = Signal(signed(config.stored_bits), name=f"rounded_{name}")
                     m.d.comb += value.eq(kept + ties_to_even(kept[0], halves[0], sticky))
                     rounded.append(value)

@@ -67,6 +67,7 @@ class Accumulators:
             delayed(m, term, int(config.pipeline > 1), f"term_{name}_{i}")
             for i, term in enumerate(terms)
         ]
+        # sum of the run so far
         accumulator = Signal(number(config, bits), name=f"accumulator_{name}", reset_less=True)
         total = self._float(terms, name) if config.exact_floats else self._integer(terms, name)
         before = Mux(self._keep, accumulator[:], 0)
@@ -127,8 +128,8 @@ class Column(wiring.Component):
         Weight indices of a slice, as packed.
     first : In
         The slice starts a run. Low in a bubble.
-    weight : In, only where ``shifts_in_unit`` (plane) or ``doubles`` (a plane starts)
-        See :class:`Accumulators`.
+    weight : In, only where ``shifts_in_unit`` or ``doubles``, as of :class:`Accumulators`
+        The slice counts 2^weight; or it starts a plane, before which accumulators double.
     operands : In, :func:`~lutcore.hdl.tile.tables.tables_layout` of ``operand_bits``
         The slice's tables, one cycle after ``index``; zeros in a bubble.
     dots : Out, ``[m]`` numbers of ``accumulator_bits``
@@ -169,17 +170,18 @@ class RowSums(wiring.Component):
 
     Members
     -------
-    first, operands : In
-        As in :class:`Column`.
+    first : In
+        The slice starts a run. Low in a bubble.
+    operands : In, :func:`~lutcore.hdl.tile.tables.tables_layout` of ``operand_bits``
+        The slice's tables, one cycle after ``first``; zeros in a bubble.
     capture : In
         Copy the sums of the run that stands in the accumulators.
     counts : In
         The slice is of plane 0. Enters with ``first``.
     negative : In, only where ``negates_tables``
         The slice's tables are negated. Enters with ``first``.
-    run_scales : In, ``[m]`` of :func:`~lutcore.hdl.tile.blocks.scale_layout`, only where
-    block-scaled
-        Scales of the slice's run. Enter with ``first``.
+    run_scales : In, ``[m]`` of :func:`~lutcore.hdl.tile.blocks.scale_layout`
+        Scales of the slice's run, only where block-scaled. Enter with ``first``.
     sums : Out, ``[m]`` numbers of ``row_sum_bits``
         R as last captured.
     scales : Out
@@ -191,8 +193,8 @@ class RowSums(wiring.Component):
         members = {
             "first": In(1),
             "operands": In(tables_layout(config, config.operand_bits)),
-            "capture": In(1),
-            "counts": In(1),
+            "capture": In(1),  # copy the row sums of the run that stands in the accumulators
+            "counts": In(1),  # the slice is of plane 0: its activations count
             "sums": Out(data.ArrayLayout(number(config, config.row_sum_bits), config.m)),
         }
         if config.negates_tables:

@@ -39,7 +39,7 @@ def lanes(m: Module, packed: Value, bits: int, name: str) -> list[Value]:
 
     Through one flat signal: Amaranth's time for a slice of a slice grows with the outer width.
     """
-    flat = Signal(len(packed), name=name)
+    flat = Signal(len(packed), name=name)  # fields of equal width, the first one lowest
     m.d.comb += flat.eq(packed)
     return [flat[low : low + bits].as_signed() for low in range(0, len(packed), bits)]
 
@@ -50,11 +50,13 @@ class DrainLane(wiring.Component):
     Members
     -------
     accumulators : In, ``[drain_beats][m]`` numbers of ``accumulator_bits``
+        Accumulators of the lane's columns.
     capture : In
-        Copy them at the end of this cycle.
+        Copy the accumulators at the end of this cycle.
     select : In, one-hot of ``drain_beats``
         Beat whose copies ``dots`` shows; zeros where there is none.
     dots : Out, ``[m]`` numbers of ``accumulator_bits``
+        Copies of the selected beat's column.
     """
 
     def __init__(self, config: CoreConfig):
@@ -96,28 +98,32 @@ class Drain(wiring.Component):
         Accumulators and row sums are copied at the end of this cycle.
     select : Out, one-hot of ``drain_beats``
         Beat that is sent.
-    valid, ready, last : Out, In, Out
-        Handshake of the result beats, and the last one of a run.
+    valid : Out
+        A result beat is offered.
+    ready : In
+        The result beat is taken, if valid.
+    last : Out
+        The result beat is the last one of its run.
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
         super().__init__(
             {
-                "done": In(1),
-                "free": Out(1),
-                "capture": Out(1),
-                "select": Out(config.drain_beats),
+                "done": In(1),  # a run's accumulators are final
+                "free": Out(1),  # a run that finishes next can be captured at once
+                "capture": Out(1),  # accumulators and row sums are copied at the end of this cycle
+                "select": Out(config.drain_beats),  # beat that is sent, one-hot; 0 for none
                 "valid": Out(1),
                 "ready": In(1),
-                "last": Out(1),
+                "last": Out(1),  # the result beat is the last one of its run
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         """Step through the beats."""
         m = Module()
-        waiting = Signal()
+        waiting = Signal()  # a finished run is still to be captured
         sent = self.valid & self.ready
         pending = self.done | waiting
         m.d.comb += [
@@ -141,9 +147,11 @@ class ZeroPoints(wiring.Component):
     Members
     -------
     raw : In stream, :func:`results_layout` of ``accumulator_bits``
+        Result beats of D and R.
     zero_points : In stream, :func:`zero_points_layout`
-        One beat for every beat of ``raw``.
+        Zero points z'', one beat for every result beat.
     results : Out stream, :func:`results_layout` of ``dot_bits``
+        Result beats of P and R.
     """
 
     def __init__(self, config: CoreConfig):
@@ -175,6 +183,7 @@ class ZeroPoints(wiring.Component):
         for row in range(config.m):
             for lane, zero_point in enumerate(zero_points):
                 width = config.zero_point_bits + config.row_sum_bits
+                # correction z'' R, which is subtracted
                 correction = Signal(signed(width), name=f"correction_{row}_{lane}")
                 m.d.comb += correction.eq(zero_point * raw.row_sum[row])
                 corrections.append(correction)
@@ -183,10 +192,12 @@ class ZeroPoints(wiring.Component):
         for i, raw_dot in enumerate(raw_dots):
             row, column = divmod(i, config.drain_columns)
             name = f"result_{row}_{column}"
+            # P of this row and column
             dots.append(Signal(signed(config.dot_bits), name=name, reset_less=True))
             differences.append(config.form.scale * raw_dot - corrections[i // share])
         # Everything but the dots passes unchanged.
         rest = raw.as_value()[len(raw.dot.as_value()) :]
+        # row sums and what else a beat has
         passed = Signal(len(rest), name="passed", reset_less=True)
         with m.If(free):
             m.d.sync += self.results.valid.eq(taken)

@@ -65,7 +65,9 @@ class Frontend(wiring.Component):
     Members
     -------
     activations : In stream, :func:`activations_layout`
+        Activations, step by step.
     steps : Out stream, :func:`step_layout`
+        Tables, step by step, and the run's scales where block-scaled.
     """
 
     def __init__(self, config: CoreConfig):
@@ -151,6 +153,7 @@ class Frontend(wiring.Component):
         carried = Cat(values, *step.exponents, *step.invalid) if self._config.aligned else values
         keys = finder.keys.as_value()
         source = self._buffer(m, platform, "round_buffer", step.source, carried, keys, step.last)
+        # activations and exponents of the step that leaves the buffer
         held = Signal(len(carried), name="held")
         m.d.comb += [held.eq(source.payload.payload), rounder.keys.eq(source.payload.keys)]
         shifts = [rounder.shifts[row] for row in rows]
@@ -171,13 +174,15 @@ class TableBuffer(wiring.Component):
     Members
     -------
     steps : In stream, :func:`step_layout`
+        Tables of the run that arrives, step by step.
     address : In
-        Step of the run whose tables ``tables`` shows.
+        Step of the run whose tables are shown.
     release : In
         The run is no longer needed after this cycle.
     valid : Out
         A whole run is there.
     tables : Out, :func:`step_layout`
+        Tables of the step at ``address``.
     """
 
     def __init__(self, config: CoreConfig):
@@ -186,7 +191,7 @@ class TableBuffer(wiring.Component):
             {
                 "steps": In(stream.Signature(step_layout(config))),
                 "address": In(range(config.run_steps)),
-                "release": In(1),
+                "release": In(1),  # the run is no longer needed after this cycle
                 "valid": Out(1),
                 "tables": Out(step_layout(config)),
             }
@@ -197,12 +202,13 @@ class TableBuffer(wiring.Component):
         m = Module()
         size = self._config.run_steps
         payload = self.steps.payload.as_value()
+        # tables of two runs, a word for each step
         m.submodules.memory = memory = Memory(shape=len(payload), depth=2 * size, init=[])
         write, read = memory.write_port(), memory.read_port(domain="comb")
-        full = Signal(2)
-        bank_in = Signal()
-        bank_out = Signal()
-        index = Signal(range(size))
+        full = Signal(2)  # banks that hold a whole run, a bit each
+        bank_in = Signal()  # bank that is written
+        bank_out = Signal()  # bank that is read
+        index = Signal(range(size))  # step of the run that is written
         taken = self.steps.valid & self.steps.ready
         ends = self.steps.payload.last | (index == size - 1)
         m.d.comb += [

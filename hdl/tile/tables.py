@@ -116,6 +116,7 @@ class TableBuilder(wiring.Component):
     activations : In, :func:`values_layout`
         Table j of row m covers activations ``[m][j*k .. j*k + k-1]``.
     tables : Out, :func:`tables_layout` of ``entry_bits``
+        Entries of all tables of the step.
     """
 
     def __init__(self, config: CoreConfig):
@@ -147,6 +148,7 @@ class TableBuilder(wiring.Component):
                     ]
                 for x, value in enumerate(ENTRIES[config.form.name](group, math)):
                     shape = number(config, config.entry_bits)
+                    # entry of this row, table and index
                     entry = Signal(shape, name=f"table_{row}_{table}_{x}")
                     m.d.comb += entry.eq(value)
                     entries.append(entry)
@@ -163,6 +165,7 @@ class TableStage(wiring.Component):
     Members
     -------
     tables : In, :func:`tables_layout` of ``stored_bits``
+        Tables of the slice's step.
     plane : In, only where ``table_shift``
         Entries are shifted left by this much.
     negative : In, only where ``negates_tables``
@@ -170,7 +173,8 @@ class TableStage(wiring.Component):
     fire : In
         A slice is taken in this cycle.
     operands : Out, :func:`tables_layout` of ``operand_bits``
-        One cycle later; zeros in a bubble. All bits inverted where ``config.inverted``.
+        Entries as columns read them, one cycle later; zeros in a bubble. All bits inverted where
+        ``config.inverted``.
     """
 
     def __init__(self, config: CoreConfig):
@@ -204,10 +208,12 @@ class TableStage(wiring.Component):
                 for x in range(config.entries):
                     shape = number(config, config.operand_width(x))
                     name = f"operand_{row}_{table}_{x}"
+                    # entry as columns read it: negated and shifted as its plane asks
                     operand = Signal(shape, name=name, reset_less=True)
                     weighed = self._weighed(self.tables[row][table][x])
                     gated = Mux(self.fire, weighed, 0)
                     m.d.sync += operand.eq(~gated if config.inverted else gated)
+                    # the same, as wide as the widest entry
                     wide = Signal(number(config, config.operand_bits), name=f"wide_{name}")
                     m.d.comb += wide.eq(operand)
                     operands.append(wide)

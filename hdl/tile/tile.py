@@ -91,13 +91,11 @@ class Tile(wiring.Component):
     -------
     activations : In stream, :func:`~lutcore.hdl.tile.frontend.activations_layout`
         One step: ``depth`` activations of each of M rows.
-    tables : In stream, :func:`~lutcore.hdl.tile.frontend.step_layout`, instead with external
-    precompute
-        Tables of one step.
+    tables : In stream, :func:`~lutcore.hdl.tile.frontend.step_layout`
+        Tables of one step, instead of activations, with external precompute.
     weights : In stream, :func:`weights_layout`
         Weight slices.
-    zero_points : In stream, :func:`~lutcore.hdl.tile.drain.zero_points_layout`, unless they are
-    external
+    zero_points : In stream, :func:`~lutcore.hdl.tile.drain.zero_points_layout`, unless external
         z'' = 2z + 1 - 2^b + offset (:class:`~lutcore.hdl.config.forms.Form`) of one result beat: of
         each column, or one for all.
     results : Out stream, :func:`~lutcore.hdl.tile.drain.results_layout` of ``dot_bits``
@@ -115,7 +113,7 @@ class Tile(wiring.Component):
         The last is for the caller to drive: a slice that has all it needs but tables is there.
         """
         config, slice_ = self.config, self.weights.payload
-        take = Signal(name="take")
+        take = Signal(name="take")  # a slice is there that has all it needs but tables
         if config.precompute == "external":
             source = self.tables
         else:
@@ -152,7 +150,7 @@ class Tile(wiring.Component):
         self._register_tables(m, parts, steps, scales, fire)
         done = ends
         for cycle in range(2 + config.pipeline):
-            held = Signal(name=f"done_{cycle}")
+            held = Signal(name=f"done_{cycle}")  # a run's last slice is in this stage
             m.d.sync += held.eq(done)
             done = held
         m.d.comb += parts.drain.done.eq(done)
@@ -167,7 +165,7 @@ class Tile(wiring.Component):
         numbers = [f"_{tile}" for tile in range(config.tiles)] if config.tiles > 1 else [""]
         stages = [add(f"table_stage{number}", TableStage, "table_stage") for number in numbers]
         operands = [self._operands(m, *stage) for stage in enumerate(stages)]
-        index = Signal(config.slice_bits)
+        index = Signal(config.slice_bits)  # weight indices of all columns, column 0 lowest
         m.d.comb += index.eq(self.weights.payload.index.as_value())
         width = config.slice_bits // config.columns
         columns = [
@@ -200,6 +198,7 @@ class Tile(wiring.Component):
         """The operands of a tile, in the one signal that all of its columns read."""
         n = self.config.n
         column = min(f"column_{n}" for n in range(tile * n, tile * n + n))  # as Yosys would choose
+        # entries of the tile's tables, which all of its columns read
         operands = Signal(len(Value.cast(stage.operands)), name=f"{column}__operands")
         m.d.comb += operands.eq(stage.operands)
         return operands
@@ -214,9 +213,9 @@ class Tile(wiring.Component):
         """
         slice_ = self.weights.payload
         uncaptured = Signal(range(3))  # runs that are taken but not captured
-        blocked = Signal()
-        fire = Signal()
-        ends = Signal()
+        blocked = Signal()  # the slice would overwrite a run that is not captured yet
+        fire = Signal()  # the slice enters
+        ends = Signal()  # the slice enters and ends a run
         m.d.comb += [
             blocked.eq(slice_.first & (uncaptured > 0) & ((uncaptured > 1) | ~drain.free)),
             fire.eq(self.weights.valid & available & ~blocked),
@@ -245,13 +244,15 @@ class Tile(wiring.Component):
     def _look_up(self, m: Module, parts: _Parts, fire: Signal) -> None:
         """Each column's indices meet its tile's tables; beside them, the row sums."""
         config, slice_, row_sums = self.config, self.weights.payload, parts.row_sums
+        # the slice enters and starts a plane: accumulators double before it
         starts_plane = Signal()
+        # plane of the slice that entered last
         plane = Signal(max(1, config.plane_bits), reset_less=True)
         if config.doubles:
             with m.If(fire):
                 m.d.sync += plane.eq(slice_.plane)
             m.d.comb += starts_plane.eq(fire & (slice_.plane != plane))
-        first = Signal()
+        first = Signal()  # the slice enters and starts a run
         m.d.comb += [
             first.eq(fire & slice_.first),
             row_sums.first.eq(first),

@@ -59,6 +59,7 @@ class SignedBits:
     """
 
     def __init__(self, m: Module, code: Value, name: str):
+        # weight in two's complement, inverted
         self._inverted = Signal(len(code), name=f"weight_{name}", reset_less=True)
         m.d.sync += self._inverted.eq(~code)
 
@@ -85,6 +86,7 @@ class BoothDigits:
         wide = Cat(Const(0, 1), code, code[-1])
         self._digits: list[tuple[Signal, Signal, Signal]] = []
         for i in range(0, len(code), 2):
+            # digit of the weight: once, it is 1 or -1; twice, it is 2 or -2; sign, it is negated
             once, twice, sign = (
                 Signal(name=f"{kind}_{name}_{i // 2}", reset_less=True)
                 for kind in ("once", "twice", "sign")
@@ -136,6 +138,7 @@ class Products:
 
     def _as_float(self, code: Value, i: int) -> Value:
         """The weight in the activations' format, which holds it exactly."""
+        # weight in two's complement
         weight = Signal(signed(len(code)), name=f"weight_{i}", reset_less=True)
         self._m.d.sync += weight.eq(code)
         format, bits = self._config.float_format, max(2, len(weight))

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -153,6 +154,8 @@ class _Ledger:
     def __init__(self, folder: Path):
         self._folder = folder
         try:
+            if not (folder / LEDGER).is_file():  # a pipe would be waited for
+                raise OSError
             self._files = json.loads((folder / LEDGER).read_text(encoding="utf-8"))["files"]
             self._files = {name: dict(entry) for name, entry in self._files.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -162,6 +165,12 @@ class _Ledger:
         """Name all files, once nobody else's is in the way."""
         for unfinished in written.values():
             unfinished.file.flush()
+        for name in (*written, LEDGER):
+            path = self._folder / name
+            if not path.is_symlink() and path.exists() and not path.is_file():
+                raise InputError(
+                    f"{path} is in the way, it is no regular file: choose another place with -o"
+                )
         digests = {name: unfinished.digest() for name, unfinished in written.items() if by}
         if not force:
             for name, digest in digests.items():
@@ -179,6 +188,8 @@ class _Ledger:
         if not path.is_symlink() and not path.exists():
             return
         try:
+            if not path.is_file():  # a link to a device may have no end
+                raise OSError
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
@@ -201,6 +212,22 @@ def _open_folder(folder: Path) -> Iterator[_Ledger]:
         yield _Ledger(folder)
     finally:
         os.close(handle)
+
+
+def toml_values(text: str) -> dict[str, Any]:
+    """Values of TOML, with or without the mark that some editors put before it.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"))
+    except RecursionError as error:
+        raise InputError("not valid TOML: it is nested too deeply") from error
+    except ValueError as error:
+        raise InputError(f"not valid TOML: {error}") from error
 
 
 def example(name: str) -> Path:

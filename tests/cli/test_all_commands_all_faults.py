@@ -42,14 +42,14 @@ def bad_tools(box: Path, manner: str) -> None:
 TOOLS = {"PATH": "{box}/bin:/usr/bin:/bin", "PYTHONPATH": "{box}/python", "LUTCORE_CACHE": "{new}"}
 #: Commands that run programs of others.
 WITH_TOOLS = {
-    *("generate", "simulate", "synth", "energy", "compare", "bitstream", "matrix run", "explore"),
+    *("lint", "simulate", "synth", "energy", "compare", "bitstream", "matrix run", "explore"),
     "demo",
 }
 #: Commands that compile simulations.
 WITH_COMPILER = {"simulate", "matrix run", "demo"}
-WITH_CACHE = WITH_TOOLS - {"generate"}
+WITH_CACHE = WITH_TOOLS - {"lint"}
 #: Commands whose results say which of their points failed.
-TELLS_IN_PLACE = {"compare", "explore", "doctor"}
+TELLS_IN_PLACE = {"compare", "explore", "doctor", "lint"}
 #: Faults after which commands are run again: files could have been cut short.
 TRIED_AGAIN = ("a full disk", "home that cannot be written")
 #: Commands that take longer than a few seconds: they are tried where a fault concerns them.
@@ -115,10 +115,10 @@ FAULTS = {
         WITH_COMPILER,
         {"PATH": "{box}/bin:/usr/bin:/bin", "LUTCORE_CACHE": "{new}"},
         lambda box: bad_tools(box, "killed"),
-        may_stop={"energy", "compare", "synth", "explore", "doctor"},
+        may_stop={"energy", "compare", "synth", "explore", "doctor", "lint"},
     ),
     "nothing on PATH": Fault(
-        {*WITH_COMPILER, "energy"},
+        {*WITH_COMPILER, "energy", "lint"},
         {"PATH": "/nowhere", "LUTCORE_CACHE": "{new}"},
         names="missing",
         may_stop={"doctor"},

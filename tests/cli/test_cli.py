@@ -38,7 +38,7 @@ def test_generate_writes_and_reports(tmp_path):
     facts = json.loads(result.stdout)
     assert facts["design"] == "w2a8" and facts["config"]["n"] == 4
     written = {path.name for path in (tmp_path / "out").iterdir()} - {LEDGER}
-    assert written == {f"w2a8{suffix}" for suffix in (".core", ".json", ".v", ".vlt")}
+    assert written == {f"w2a8{suffix}" for suffix in (".core", ".json", ".v", ".verible")}
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -76,10 +77,9 @@ def test_the_same_command_replaces_its_own(tmp_path, unnamed):
             ),
             "it was changed by hand",
         ),
-        (lambda path: path.mkdir(), "it is not of this program"),
         (lambda path: path.symlink_to("nowhere"), "it is not of this program"),
     ],
-    ids=["a person's", "another's", "edited", "a folder", "a dangling link"],
+    ids=["a person's", "another's", "edited", "a dangling link"],
 )
 def test_what_others_wrote_stops_it(tmp_path, unnamed, prepare, why):
     prepare(tmp_path / "b.v")
@@ -87,9 +87,24 @@ def test_what_others_wrote_stops_it(tmp_path, unnamed, prepare, why):
     with pytest.raises(InputError, match=f"b.v is in the way, {why}: give --force"):
         write_files(tmp_path, {"a.v": "new", "b.v": "new"}, "me")
     assert names(tmp_path) == before
-    if not (tmp_path / "b.v").is_dir():
-        write_files(tmp_path, {"a.v": "new", "b.v": "new"}, "me", force=True)
-        assert (tmp_path / "b.v").read_text() == "new"
+    write_files(tmp_path, {"a.v": "new", "b.v": "new"}, "me", force=True)
+    assert (tmp_path / "b.v").read_text() == "new"
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a pipe"])
+@pytest.mark.parametrize("name", ["b.v", LEDGER])
+def test_what_is_no_file_is_never_replaced(tmp_path, name, make, force):
+    make(tmp_path / name)
+    with pytest.raises(InputError, match=f"{name} is in the way, it is no regular file"):
+        write_files(tmp_path, {"a.v": "new", "b.v": "new"}, "me", force=force)
+    assert names(tmp_path) == [name]
+
+
+def test_a_device_has_no_end(tmp_path):
+    (tmp_path / "b.v").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"b.v is in the way, it is not of this program"):
+        write_files(tmp_path, {"b.v": "new"}, "me")
 
 
 def test_equal_content_is_nobodys_loss(tmp_path):

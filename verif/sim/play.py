@@ -14,6 +14,7 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 
 from lutcore import files
+from lutcore.errors import ToolError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.simulator import Build, environment, failed, runner
 
@@ -98,6 +99,8 @@ def _simulate(built: Build, folder: Path, bench: str) -> BaseException | None:
                 plusargs=["+verilator+rand+reset+2"] if built.simulator == "verilator" else [],
                 log_file=folder / "run.log",
             )
+    except ToolError:  # killed, or given up: no log says so
+        raise
     except (SystemExit, RuntimeError) as error:
         return error
     return None

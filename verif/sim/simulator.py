@@ -194,6 +194,8 @@ def _compile(target: Build, source: Path) -> None:
                 timescale=("1ns", "1ps"),
                 log_file=log,
             )
+    except ToolError:  # killed, or given up: no log says so
+        raise
     except (SystemExit, RuntimeError) as error:
         raise failed(f"{target.simulator} build", log) from error
     if target.simulator == "verilator":

@@ -18,7 +18,8 @@ from lutcore.fpga.gateware.sdram import sdram_memory
 from lutcore.fpga.host.driver import Device
 from lutcore.fpga.host.virtual import VirtualBoard, model_headers, model_rules
 from lutcore.fpga.link.protocol import facts
-from lutcore.gen.emit.rtl import component_rtlil, rtlil_verilog
+from lutcore.gen.emit.rtl import component_rtlil
+from lutcore.gen.emit.verilog import verilog_text
 from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.golden.integers import mpgemm
@@ -44,7 +45,7 @@ class Memory:
 
     def __init__(self, timing: SdramTiming):
         self.rules = dict(zip(RULES, model_rules(timing), strict=True))
-        text = rtlil_verilog(component_rtlil(sdram_memory(64, timing), "memory"))
+        text = verilog_text(component_rtlil(sdram_memory(64, timing), "memory"))
         self.program = build_native(
             text.replace("__", "_"),  # Verilator has names of its own for two
             "memory",

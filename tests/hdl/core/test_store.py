@@ -1,11 +1,14 @@
 """The store engine between the output buffer and a memory, against rows of numbers."""
 
 import random
+import sys
 
 import plain_floats as plain
 import pytest
 
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import BF16, FP16, FP32
+from lutcore.hdl.config.rules import check_core
 from lutcore.hdl.core.store import StoreEngine, SumReader
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.bench.contexts import simulate
@@ -89,6 +92,42 @@ def test_rows_become_words(rows, columns, kind, stall):
     wanted = [{"data": data, "strb": strobes} for data, strobes in packed]
     # Bytes that are not strobed may be anything; the reader leaves them 0.
     run(dut, put(dut.stores, [store(rows, columns, kind)]), expect(dut.words, wanted, stall))
+
+
+@pytest.fixture
+def wide_numbers():
+    """Amaranth's simulator writes constants as wide as a beat in decimal digits."""
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    yield
+    sys.set_int_max_str_digits(limit)
+
+
+@pytest.mark.usefixtures("wide_numbers")
+def test_a_beat_of_more_chunks_than_a_byte_counts():
+    """512 words a beat: all of them are stored in their order."""
+    fields = {"precompute": "buffered", "zero_points": "external", "group_size": 32}
+    sizes = {"bus_bits": 64, "output_buffer": 8192, "scale_buffer": 8192}
+    config = CoreConfig(m=1, n=1024, result_columns=1024, **fields, **sizes)
+    check_core(config)
+    dut, columns = SumReader(config), 600
+    values = [7 + 3 * column for column in range(columns)]
+    wanted = [
+        {"data": low | high << 32, "strb": 0xFF}
+        for low, high in zip(values[::2], values[1::2], strict=True)
+    ]
+    ended = []
+
+    async def serve(ctx):
+        ctx.set(dut.read_data, sum(value << 32 * at for at, value in enumerate(values)))
+        while not ended:
+            await ctx.tick()
+
+    async def receive(ctx):
+        await expect(dut.words, wanted, 0)(ctx)
+        ended.append(True)
+
+    simulate(dut, serve, put(dut.stores, [store(1, columns, "int32")]), receive)
 
 
 @pytest.mark.parametrize("stall", [0, 0.4])

@@ -16,18 +16,23 @@ CONFIG = CoreConfig(name="faulty", m=2, n=4, k=4, max_k=256, result_columns=2, z
 
 
 def substitute(pattern: str, replacement: str) -> Callable[[str], str]:
-    return lambda text: re.sub(pattern, replacement, text)
+    def edit(text: str) -> str:
+        changed = re.sub(pattern, replacement, text)
+        assert changed != text, "the fault is not in this text"
+        return changed
+
+    return edit
 
 
 FAULTS = {
     "planes in wrong order": substitute(r"<< plane\b", "<< ~plane"),
     "negation missing": substitute(r"(index_0 <=) index\b", r"\1 4'h7 & index"),
-    "negation without carry-in": substitute(r"(\+ \$signed\(\{ 1'h0, )index_0\[3\]", r"\g<1>1'h0"),
+    "negation without carry-in": substitute(r"(\+ \{\d+'d0,\s+)index_0\[3\]", r"\g<1>1'h0"),
     "index off by one": substitute(r"(index_0 <=) index\b", r"\1 4'h1 ^ index"),
     "stale table after a stall": substitute(r"= fire \? ", "= 1'h1 ? "),
     "accumulator never cleared": substitute(r"(keep_0 <=)[^;]*;", r"\1 1'h1;"),
     "row sum in every plane": substitute(r"counts_0 <= counts", "counts_0 <= 1'h1"),
-    "run captured a cycle early": substitute(r"(\.done\(done)_1\)", r"\1_0)"),
+    "run captured a cycle early": substitute(r"(\.done\()drain__done\)", r"\1done_0)"),
     "drain does not wait": substitute(r"assign free = [^;]*;", "assign free = 1'h1;"),
     "zero point ignored": substitute(r"(zero_points__payload\()zero_points__payload", r"\1 20'h0"),
     "results never valid": substitute(r"(results__valid <=)[^;]*;", r"\1 1'h0;"),
@@ -53,10 +58,10 @@ FAULTS_OF_OTHERS = {
     ("booth", "digits swapped"): substitute(r"(once_0_0 <=)[^;]*;", r"\1 once_0_1;"),
     ("chain", "never cleared"): substitute(r"(\.clear\()[^)]*\)", r"\g<1>1'h0)"),
     ("chain", "planes not weighed"): substitute(r"(\.weight\()[^)]*\)", r"\g<1>1'h0)"),
-    ("chain", "does not halt"): substitute(r"(assign column_0__go =)[^;]*;", r"\1 1'h1;"),
+    ("chain", "does not halt"): substitute(r"(assign go =)[^;]*;", r"\1 1'h1;"),
     ("lutram", "runs never start"): substitute(r"(\.first\()[^)]*\)", r"\g<1>1'h0)"),
     ("lutram", "planes not weighed"): substitute(r"(\.weight\()[^)]*\)", r"\g<1>1'h0)"),
-    ("lutram", "does not halt"): substitute(r"(assign column_0__go =)[^;]*;", r"\1 1'h1;"),
+    ("lutram", "does not halt"): substitute(r"(assign go =)[^;]*;", r"\1 1'h1;"),
 }
 
 

