@@ -16,7 +16,7 @@ from lutcore.hdl.parts.conversion import component_text
 from lutcore.hdl.parts.sharing import SharedModules
 from lutcore.hdl.tile.tile import Tile
 
-_PLACE = re.compile(r"^ *attribute \\\\src .*\n", re.MULTILINE)
+_PLACE = re.compile(r"^ *attribute \\src .*\n", re.MULTILINE)
 
 
 def _tile(config: CoreConfig) -> Component:

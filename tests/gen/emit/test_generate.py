@@ -13,7 +13,7 @@ from lutcore import files
 from lutcore.errors import InputError
 from lutcore.files import LEDGER
 from lutcore.gen.emit.generate import generate
-from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.emit.rtl import TOPS, component_rtlil, design_rtlil, verilog
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, preset
 from lutcore.hdl.config.rules import check_core
@@ -35,6 +35,13 @@ def test_same_bytes_in_another_process(tmp_path):
     assert names == sorted([LEDGER, *written])
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize(("name", "top"), [("w1a8", "tile"), ("board-core", "core")])
+def test_what_is_synthesised_knows_no_places(name, top):
+    """Else results in the cache would depend on where the package is, and on its comments."""
+    config = preset(name)
+    assert design_rtlil(config, top) == component_rtlil(TOPS[top](config), config.name)
 
 
 def test_no_paths_and_readable_names():
