@@ -1,8 +1,11 @@
 """Statements of processes: what they read and assign, and what is plain of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lutcore.gen.emit.rtlil import Assign, Body, Signal, Switch
+
+#: What becomes of a signal.
+Change = Callable[[Signal], Signal]
 
 
 def signals_of(body: Body) -> Iterator[tuple[Signal, bool]]:
@@ -60,14 +63,15 @@ def _matches(pattern: str, bits: str) -> bool:
     return all(p in ("-", b) for p, b in zip(pattern, bits, strict=True))
 
 
-def deciding(body: Body, wire: str, own: str) -> Body:
-    """Statements that assign another wire."""
+def changed(body: Body, target: Change, value: Change = lambda signal: signal) -> Body:
+    """Statements with what they assign, and what they read, changed."""
     found: Body = []
     for statement in body:
         if isinstance(statement, Assign):
-            target = tuple(c._replace(wire=own) if c.wire == wire else c for c in statement.target)
-            found.append(Assign(target, statement.value))
+            found.append(Assign(target(statement.target), value(statement.value)))
         else:
-            cases = [(patterns, deciding(inner, wire, own)) for patterns, inner in statement.cases]
-            found.append(Switch(statement.on, cases))
+            cases = [
+                (patterns, changed(inner, target, value)) for patterns, inner in statement.cases
+            ]
+            found.append(Switch(value(statement.on), cases))
     return found

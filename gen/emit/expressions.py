@@ -10,7 +10,7 @@ from itertools import groupby
 from lutcore.gen.emit.names import Names
 from lutcore.gen.emit.nets import MODULAR, OPERATORS, Nets, is_private
 from lutcore.gen.emit.rtlil import Cell, Chunk, Signal
-from lutcore.gen.emit.signals import joined, part_of
+from lutcore.gen.emit.signals import joined, part_of, width_of
 
 #: Operators of two operands: their sign, and whether a chain of them needs no brackets.
 _BINARY = {
@@ -19,7 +19,7 @@ _BINARY = {
 }
 _COMPARE = {"$eq": "==", "$ne": "!=", "$lt": "<", "$le": "<=", "$gt": ">", "$ge": ">="}
 _REDUCE = {"$reduce_or": "|", "$reduce_and": "&", "$reduce_xor": "^", "$reduce_bool": "|"}
-_SHIFTS = {"$shl": "<<", "$shr": ">>", "$shift": ">>"}
+_SHIFTS = {"$shl": "<<", "$shr": ">>", "$sshr": ">>", "$shift": ">>"}
 #: Longest expression that is written into another, in characters; and into a chain of its operator.
 _SHORT, _CHAIN = 60, 900
 #: Longest hexadecimal number in one piece, in bits.
@@ -137,7 +137,7 @@ class Expressions:
 
     def fitted(self, signal: Signal, width: int, signed: bool) -> Signal:
         """A signal cut or extended to a width."""
-        have = sum(chunk.width for chunk in signal)
+        have = width_of(signal)
         if have >= width:
             return part_of(signal, 0, width)
         if not signed or not signal:
@@ -145,87 +145,93 @@ class Expressions:
         top = part_of(signal, have - 1, 1)[0]
         if top.wire:
             self._nets.kept.add(top.wire)  # its highest bit is read by itself
-        return (
-            (*signal, *[top] * (width - have))
-            if top.wire
-            else joined([*signal, *[top] * (width - have)])
-        )
+        return joined([*signal, *[top] * (width - have)])
 
     def cell(self, cell: Cell, width: int) -> Text:
         """The lowest bits of what an operator gives."""
-        kind, ports = cell.kind, cell.ports
-        signed = cell.parameters.get("A_SIGNED") == "1"
-        if kind in _REDUCE and not ports["A"]:
-            return Text("1'b1" if kind == "$reduce_and" else "1'b0")
-        if kind in _REDUCE:
-            return Text(f"{_REDUCE[kind]}{self.text(ports['A']).primary()}", "unary")
-        if kind == "$logic_not":
-            return Text(f"!{self.text(ports['A']).primary()}", "unary")
-        if kind in ("$not", "$neg"):
-            operand = self.text(self.fitted(ports["A"], width, signed))
-            if kind == "$not" and operand.sign == "~":
-                return Text(operand[1:])
-            mark = "~" if kind == "$not" else "-"
-            return Text(f"{mark}{operand.primary()}", "~" if kind == "$not" else "unary")
-        if kind == "$mux":
-            on, yes, no = (self.text(s) for s in (
-                ports["S"], part_of(ports["B"], 0, width), part_of(ports["A"], 0, width)
-            ))  # fmt: skip
-            return Text(f"{on.within('none')} ? {yes.within('none')} : {no.within('none')}", "?")
-        if kind in _SHIFTS or kind == "$sshr":
-            return self._shift(cell, width, signed)
-        if kind in _COMPARE:
-            return self._compare(cell, signed)
-        sign, chains = _BINARY[kind]
-        if same := self._neutral(cell, width, signed):
+        return _WAYS[cell.kind](self, cell, width)
+
+    def _reduced(self, cell: Cell, width: int) -> Text:
+        operand, mark = cell.ports["A"], _REDUCE[cell.kind]
+        if not operand:
+            return Text("1'b1" if mark == "&" else "1'b0")
+        return Text(f"{mark}{self.text(operand).primary()}", "unary")
+
+    def _inverted(self, cell: Cell, width: int) -> Text:
+        operand = self.text(self.fitted(cell.ports["A"], width, _signed(cell)))
+        return Text(operand[1:]) if operand.sign == "~" else Text(f"~{operand.primary()}", "~")
+
+    def _negated(self, cell: Cell, width: int) -> Text:
+        operand = self.text(self.fitted(cell.ports["A"], width, _signed(cell)))
+        return Text(f"-{operand.primary()}", "unary")
+
+    def _denied(self, cell: Cell, width: int) -> Text:
+        return Text(f"!{self.text(cell.ports['A']).primary()}", "unary")
+
+    def _chosen(self, cell: Cell, width: int) -> Text:
+        signals = (cell.ports["S"], *(part_of(cell.ports[p], 0, width) for p in "BA"))
+        on, yes, no = (self.text(signal).within("none") for signal in signals)
+        return Text(f"{on} ? {yes} : {no}", "?")
+
+    def _binary(self, cell: Cell, width: int) -> Text:
+        sign, chains = _BINARY[cell.kind]
+        if same := self._neutral(cell, width):
             return self.text(same)
         chain = sign if chains else ""
-        pair = [self.text(self.fitted(ports[p], width, signed), True, chain) for p in "AB"]
-        left, right = (text.within(sign if chains else "none") for text in pair)
+        operands = (self.fitted(cell.ports[p], width, _signed(cell)) for p in "AB")
+        left, right = (self.text(o, True, chain).within(chain or "none") for o in operands)
         return Text(f"{left} {sign} {right}", sign)
 
-    def _neutral(self, cell: Cell, width: int, signed: bool) -> Signal | None:
+    def _neutral(self, cell: Cell, width: int) -> Signal | None:
         """The operand that an operator leaves as it is: + 0, | 0, & 1, * 1."""
-        pair = [self.fitted_bits(cell.ports[p], width, signed) for p in "AB"]
         neutral = {"$mul": 1, "$and": (1 << width) - 1}.get(cell.kind, 0)
-        for at, other in ((1, "A"), (0, "B")):
-            if constant(pair[at]) == neutral and (at or cell.kind != "$sub"):
-                return self.fitted(cell.ports[other], width, signed)
+        for port, other in ("BA", "AB"):
+            known = cell.ports[port]
+            if (port == "A" and cell.kind == "$sub") or constant(known) is None:
+                continue
+            if constant(self.fitted(known, width, _signed(cell))) == neutral:
+                return self.fitted(cell.ports[other], width, _signed(cell))
         return None
 
-    @staticmethod
-    def fitted_bits(signal: Signal, width: int, signed: bool) -> Signal:
-        """A constant cut or extended to a width; anything else as it is."""
-        value = constant(signal)
-        if value is None:
-            return signal
-        have = sum(chunk.width for chunk in signal)
-        if signed and have and value >> have - 1:
-            value -= 1 << have
-        return (Chunk("", 0, width, f"{value % (1 << width):0{width}b}"),)
+    def _compared(self, cell: Cell, width: int) -> Text:
+        sign, signed = _COMPARE[cell.kind], _signed(cell)
+        most = max(width_of(cell.ports[p]) for p in "AB")
+        if not most:
+            return Text("1'b1" if sign in ("==", "<=", ">=") else "1'b0")
+        left, right = (self.text(self.fitted(cell.ports[p], most, signed)) for p in "AB")
+        if signed and sign not in ("==", "!="):
+            return Text(f"$signed({left}) {sign} $signed({right})", sign)
+        return Text(f"{left.within('none')} {sign} {right.within('none')}", sign)
 
-    def _compare(self, cell: Cell, signed: bool) -> Text:
-        widths = [sum(chunk.width for chunk in cell.ports[p]) for p in "AB"]
-        most = max(*widths, 1)
-        pair = [self.text(self.fitted(cell.ports[p], most, signed)) for p in "AB"]
-        sign = _COMPARE[cell.kind]
-        if not any(widths):
-            return Text("1'b1" if "=" in sign and sign != "!=" else "1'b0")
-        if signed and cell.kind not in ("$eq", "$ne"):
-            return Text(f"$signed({pair[0]}) {sign} $signed({pair[1]})", sign)
-        return Text(f"{pair[0].within('none')} {sign} {pair[1].within('none')}", sign)
-
-    def _shift(self, cell: Cell, width: int, signed: bool) -> Text:
+    def _shifted(self, cell: Cell, width: int) -> Text:
+        arithmetic = cell.kind == "$sshr" and _signed(cell)
         known = constant(cell.ports["B"])
-        if cell.kind != "$sshr" and known is not None and known >= width:
+        if known is not None and known >= width and not arithmetic:
             return Text(number("0" * width))
-        operand = self.text(self.fitted(cell.ports["A"], width, signed))
+        operand = self.text(self.fitted(cell.ports["A"], width, _signed(cell)))
         if not cell.ports["B"]:
             return operand
         amount = self.text(cell.ports["B"]).within("none")
-        if cell.kind == "$sshr" and signed:
+        if arithmetic:
             return Text(f"$unsigned($signed({operand}) >>> {amount})")
-        return Text(f"{operand.within('none')} {_SHIFTS.get(cell.kind, '>>')} {amount}", "<<")
+        return Text(f"{operand.within('none')} {_SHIFTS[cell.kind]} {amount}", "<<")
+
+
+#: Operator -> how it is written.
+_WAYS: dict[str, Callable[[Expressions, Cell, int], Text]] = {
+    **dict.fromkeys(_REDUCE, Expressions._reduced),
+    **dict.fromkeys(_BINARY, Expressions._binary),
+    **dict.fromkeys(_COMPARE, Expressions._compared),
+    **dict.fromkeys(_SHIFTS, Expressions._shifted),
+    "$not": Expressions._inverted,
+    "$neg": Expressions._negated,
+    "$logic_not": Expressions._denied,
+    "$mux": Expressions._chosen,
+}
+
+
+def _signed(cell: Cell) -> bool:
+    return cell.parameters["A_SIGNED"] == "1"
 
 
 def constant(signal: Signal) -> int | None:

@@ -1,8 +1,9 @@
 """Lines of Verilog: joined, spaced, cut and indented."""
 
-import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple
 
 #: Longest line, and how far a cut line is indented.
 _WIDTH, _CONTINUED = 100, "    "
@@ -15,47 +16,25 @@ def comment(*texts: str) -> list[str]:
     ]
 
 
-def merged(blocks: list[list[str]]) -> list[list[str]]:
-    """Neighbours that are clocked alike, and under the same condition, in one block."""
+class Block(NamedTuple):
+    """Lines of a module's body; under each of ``head``, if it has any, and then open for more."""
+
+    head: list[str]
+    lines: list[str]
+
+
+def merged(blocks: Iterable[Block]) -> list[list[str]]:
+    """Lines of blocks; neighbours with the same head, clock and condition, stand under one."""
     found: list[list[str]] = []
-    heads: list[list[str]] = []
-    for block in blocks:
-        head, statements = clocked(block)
-        depth = len(head)
+    for head, group in groupby(blocks, key=lambda block: block.head):
         if not head:
-            found.append(block)
-        elif heads[-1:] == [head]:
-            found[-1][-depth:-depth] = [f"{'  ' * depth}{line}" for line in statements]
+            found += [block.lines for block in group]
             continue
-        else:
-            opened = [f"{'  ' * at}{line} begin" for at, line in enumerate(head)]
-            inner = [f"{'  ' * depth}{line}" for line in statements]
-            closed = [f"{'  ' * at}end" for at in reversed(range(depth))]
-            found.append([*opened, *inner, *closed])
-        heads.append(head)
+        lines = [line for block in group for line in block.lines]
+        for line in reversed(head):
+            lines = [f"{line} begin", *indented(lines), "end"]
+        found.append(lines)
     return found
-
-
-#: A register takes a value.
-_TAKES = r"\S+ <= .*;"
-
-
-def clocked(block: list[str]) -> tuple[list[str], list[str]]:
-    """Edge and condition of a block of nothing but assignments, and these; else nothing."""
-    edge, *inner = block or [""]
-    if not edge.startswith("always @(posedge"):
-        return [], []
-    if not inner:
-        edge, _, statement = edge.partition(") ")
-        return ([f"{edge})"], [statement]) if re.fullmatch(_TAKES, statement) else ([], [])
-    head, last = [edge.removesuffix(" begin")], inner.pop()
-    if len(inner) == 1 and (found := re.fullmatch(rf"  (if \(.*?\)) ({_TAKES})", inner[0])):
-        return [*head, found[1]], [found[2]]
-    if inner[0].startswith("  if (") and inner[0].endswith(" begin") and inner[-1] == "  end":
-        head.append(inner[0].strip().removesuffix(" begin"))
-        inner = [line[2:] for line in inner[1:-1]]
-    alike = last == "end" and all(re.fullmatch(f"  {_TAKES}", line) for line in inner)
-    return (head, [line.strip() for line in inner]) if alike else ([], [])
 
 
 def spaced(blocks: list[list[str]]) -> list[str]:
@@ -67,17 +46,6 @@ def spaced(blocks: list[list[str]]) -> list[str]:
             lines.pop()
         lines += [*block, ""]
     return lines
-
-
-def spans(places: list[int]) -> list[tuple[int, int]]:
-    """First and last of neighbours."""
-    found: list[tuple[int, int]] = []
-    for place in places:
-        if found and found[-1][1] == place - 1:
-            found[-1] = (found[-1][0], place)
-        else:
-            found.append((place, place))
-    return found
 
 
 def indented(lines: list[str]) -> list[str]:

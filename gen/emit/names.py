@@ -6,6 +6,7 @@ of a net that is registered in part; ``_1``, ``_2`` and so on tell equal names a
 """
 
 import re
+from collections.abc import Container
 
 from lutcore.gen.emit.bodies import signals_of
 from lutcore.gen.emit.nets import (
@@ -26,6 +27,15 @@ def plain(name: str) -> str:
     text = re.sub(r"\$\d+", "", name.lstrip("\\")) or "net"
     text = re.sub(r"[^A-Za-z0-9_]", "_", text)
     return f"{text}_" if text in KEYWORDS else text
+
+
+def unique(name: str, taken: Container[str]) -> str:
+    """A name that is not taken: with a number, if need be."""
+    found, count = name, 0
+    while found in taken:
+        count += 1
+        found = f"{name.rstrip('_')}_{count}"
+    return found
 
 
 def of_instance(instance: str, port: str) -> str:
@@ -59,11 +69,7 @@ class Names:
 
     def new(self, name: str) -> str:
         """A name that nothing has yet."""
-        stem = found = plain(name)
-        count = 0
-        while found in self._taken:
-            count += 1
-            found = f"{stem.rstrip('_')}_{count}"
+        found = unique(plain(name), self._taken)
         self._taken.add(found)
         return found
 

@@ -1,13 +1,13 @@
 """What drives each net of a module, what reads it, and which nets are one and the same."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from lutcore.gen.emit.bodies import assigned_in, deciding, settled, signals_of
+from lutcore.gen.emit.bodies import assigned_in, changed, settled, signals_of
 from lutcore.gen.emit.rtlil import Assign, Body, Cell, Chunk, Memory, Module, Signal, Switch, Wire
-from lutcore.gen.emit.signals import each, joined, part_of
+from lutcore.gen.emit.signals import each, joined, part_of, spans
 
 #: Operators that only depend on their operands.
 OPERATORS = {
@@ -81,7 +81,7 @@ class Nets:
     all_parts : list
         These, and what only names parts of a structure.
     fields : dict
-        Bits of a structure -> the net that is named after them.
+        Bits of a structure -> the net that is named after them; ``field_nets`` are these.
     kept : set
         Wires that stay nets whatever reads them.
     """
@@ -91,8 +91,9 @@ class Nets:
         self.outputs = outputs
         self.kept: set[str] = set()
         self._same: dict[str, str] = {}
-        self._drivers: dict[str, int] = defaultdict(int)
         connections = self._joined(module.connections)
+        self.fields = self._fields(connections)
+        self.field_nets = set(self.fields.values())
         parts = self._parts(connections)
         self.driver: dict[str, list[Part]] = defaultdict(list)
         for part in parts:
@@ -101,7 +102,6 @@ class Nets:
                     if part not in self.driver[chunk.wire]:
                         self.driver[chunk.wire].append(part)
         self.all_parts = parts
-        self.fields = self._fields(connections)
         live = self._live(parts)
         self.parts = [part for part in parts if part in live]
         while self._narrow():
@@ -150,16 +150,6 @@ class Nets:
         return joined(
             chunk._replace(wire=self._name(chunk.wire)) if chunk.wire else chunk for chunk in signal
         )
-
-    def _body(self, body: Body) -> Body:
-        found: Body = []
-        for statement in body:
-            if isinstance(statement, Assign):
-                found.append(Assign(self._signal(statement.target), self._signal(statement.value)))
-            else:
-                cases = [(patterns, self._body(inner)) for patterns, inner in statement.cases]
-                found.append(Switch(self._signal(statement.on), cases))
-        return found
 
     def _fields(self, connections: list[tuple[Signal, Signal]]) -> dict[Chunk, str]:
         """Nets that Amaranth names after fields of structures."""
@@ -215,26 +205,11 @@ class Nets:
             else:
                 raise NotImplementedError(f"{self.module.name} has a cell {cell.kind}")
         for body in self.module.processes:
-            for part in _process(settled(self._body(body))):
-                parts += self._loose(part)
+            parts += _process(settled(changed(body, self._signal, self._signal)))
         parts += [Connection(self._signal(t), self._signal(v)) for t, v in connections]
-        return [after for part in self._cut(parts) for after in self._apart(part, parts)]
-
-    def _loose(self, part: Part) -> list[Part]:
-        """A process that reads what it decides, deciding something else that is connected to it."""
-        if not isinstance(part, Process):
-            return [part]
-        read = set(_wires(signal for signal, _ in signals_of(part.body)))
-        found: list[Part] = [part]
-        for wire in [wire for wire in part.targets if wire in read]:
-            width = self.module.wires[wire].width
-            own = self._new(
-                width, f"{wire.lstrip('$')}_next" if is_private(wire) else f"{wire}_next"
-            )
-            part.body = deciding(part.body, wire, own)
-            part.targets[part.targets.index(wire)] = own
-            found.append(Connection((Chunk(wire, 0, width),), (Chunk(own, 0, width),)))
-        return found
+        parts = self._cut(parts)
+        drivers = Counter(wire for part in parts for wire in set(_wires(self.driven(part))))
+        return [after for part in parts for after in self._apart(part, drivers)]
 
     def _new(self, width: int, name: str) -> str:
         """A further net."""
@@ -258,28 +233,46 @@ class Nets:
             found.append(part)
         return found
 
-    def _apart(self, part: Part, parts: list[Part]) -> list[Part]:
-        """A part; where others drive the same net, what is clocked or decided drives its own."""
+    def _apart(self, part: Part, drivers: Mapping[str, int]) -> list[Part]:
+        """A part, and what connects to it the nets that it cannot drive by itself.
+
+        What is clocked or decided has a net of its own where others drive the same one, and where
+        it reads what it decides: RTLIL reads what that has become in the end.
+        """
         if not isinstance(part, Register | Process):
             return [part]
-        if not self._drivers:
-            for other in parts:
-                for wire in {chunk.wire for signal in self.driven(other) for chunk in signal}:
-                    self._drivers[wire] += 1
+        read = set() if isinstance(part, Register) else set(_wires(self.read(part)))
         found: list[Part] = [part]
-        if isinstance(part, Register):
-            target: list[Chunk] = []
-            for chunk in part.target:
-                if self._drivers[chunk.wire] > 1:
-                    own = self._new(chunk.width, f"{chunk.wire}_q")
-                    target.append(Chunk(own, 0, chunk.width))
-                    found.append(Connection((chunk,), (target[-1],)))
-                else:
-                    target.append(chunk)
-            part.target = tuple(target)
-        elif any(self._drivers[wire] > 1 for wire in part.targets):
-            raise NotImplementedError("a net is decided in part")
+        for wire in dict.fromkeys(_wires(self.driven(part))):
+            if drivers[wire] > 1 or wire in read:
+                found += self._own(part, wire)
         return found
+
+    def _own(self, part: Register | Process, wire: str) -> list[Part]:
+        """Have a part drive a new net, which is connected to the bits that it drove."""
+        bits = sorted(
+            bit.low for signal in self.driven(part) for (bit,) in each(signal) if bit.wire == wire
+        )
+        low = bits[0]
+        suffix = "_q" if isinstance(part, Register) else "_next"
+        own = self._new(bits[-1] + 1 - low, "" if is_private(wire) else wire + suffix)
+
+        def moved(signal: Signal) -> Signal:
+            return tuple(
+                chunk._replace(wire=own, low=chunk.low - low) if chunk.wire == wire else chunk
+                for chunk in signal
+            )
+
+        if isinstance(part, Register):
+            part.target = moved(part.target)
+        else:
+            part.body = changed(part.body, moved)
+            part.targets[part.targets.index(wire)] = own
+        sizes = [(first, last + 1 - first) for first, last in spans(dict.fromkeys(bits))]
+        return [
+            Connection((Chunk(wire, first, size),), (Chunk(own, first - low, size),))
+            for first, size in sizes
+        ]
 
     def driven(self, part: Part) -> list[Signal]:
         """Signals that a part drives."""

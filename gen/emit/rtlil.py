@@ -117,15 +117,8 @@ class _Reader:
                 word, _, rest = line.partition(" ")
                 yield word, rest
 
-    def signal(self, text: str) -> Signal:
-        """A signal; what is joined in braces stands highest first."""
-        return self._signal(text)[0]
-
-    def _signals(self, text: str) -> list[Signal]:
-        """Signals that follow each other in a line."""
-        return self._signal(text)
-
-    def _signal(self, text: str) -> list[Signal]:
+    def signals(self, text: str) -> list[Signal]:
+        """Signals that follow each other; what is joined in braces stands highest first."""
         found: list[Signal] = []
         inside: list[Chunk] | None = None
         for brace, width, bits, name, high, low in _TOKEN.findall(text):
@@ -188,9 +181,9 @@ class _Reader:
                 case "cell":
                     module.cells.append(self._cell(rest))
                 case "process":
-                    module.processes.append(self._body())
+                    module.processes.append(self._statements()[0])
                 case "connect":
-                    target, value = self._signals(rest)
+                    target, value = self.signals(rest)
                     module.connections.append((target, value))
                 case _:
                     raise ValueError(f"RTLIL has a line that is not understood: {word} {rest}")
@@ -207,12 +200,8 @@ class _Reader:
             if word == "parameter":
                 cell.parameters[key[1:]] = value
             else:
-                cell.ports[key[1:]] = self.signal(value)
+                cell.ports[key[1:]] = self.signals(value)[0]
         return cell
-
-    def _body(self) -> Body:
-        """Statements up to the end of a process."""
-        return self._statements()[0]
 
     def _statements(self) -> tuple[Body, tuple[str, str]]:
         """Statements up to a line that ends them, and that line."""
@@ -221,10 +210,10 @@ class _Reader:
             if word in ("end", "case"):
                 return body, (word, rest)
             if word == "assign":
-                target, value = self._signals(rest)
+                target, value = self.signals(rest)
                 body.append(Assign(target, value))
             elif word == "switch":
-                body.append(self._switch(self.signal(rest)))
+                body.append(self._switch(self.signals(rest)[0]))
         raise ValueError("RTLIL ends within a process")
 
     def _switch(self, on: Signal) -> Switch:

@@ -5,6 +5,11 @@ from collections.abc import Iterable
 from lutcore.gen.emit.rtlil import Chunk, Signal
 
 
+def width_of(signal: Signal) -> int:
+    """Bits of a signal."""
+    return sum(chunk.width for chunk in signal)
+
+
 def each(signal: Signal) -> list[Signal]:
     """Every bit of a signal, the lowest first."""
     return [
@@ -50,3 +55,14 @@ def part_of(signal: Signal, low: int, width: int) -> Signal:
 
 def _follows(low: Chunk, high: Chunk) -> bool:
     return low.wire == high.wire and low.low + low.width == high.low
+
+
+def spans(places: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last of neighbours among numbers that go up."""
+    found: list[tuple[int, int]] = []
+    for place in places:
+        if found and found[-1][1] == place - 1:
+            found[-1] = (found[-1][0], place)
+        else:
+            found.append((place, place))
+    return found

@@ -1,7 +1,8 @@
 """Statements of Verilog: what decides a net, what a register takes, what a memory does."""
 
-from lutcore.gen.emit.bodies import assigned_in
+from lutcore.gen.emit.bodies import assigned_in, changed
 from lutcore.gen.emit.expressions import Expressions, number
+from lutcore.gen.emit.lines import Block, indented
 from lutcore.gen.emit.names import Names
 from lutcore.gen.emit.nets import MemoryPorts, Nets, Process, Register, is_private
 from lutcore.gen.emit.rtlil import Assign, Body, Cell, Signal, Switch
@@ -17,8 +18,7 @@ class Statements:
 
     def __init__(self, nets: Nets, names: Names, expressions: Expressions):
         self._nets, self._names, self._expressions = nets, names, expressions
-        self._wire, self._target, self._depth = "", (), 0
-        self._default: Assign | None = None
+        self._depth = 0  # of the decision that is written
 
     # Registers -----------------------------------------------------------------------------------
 
@@ -37,70 +37,49 @@ class Statements:
             return process
         return None
 
-    def register(self, register: Register) -> list[str]:
+    def register(self, register: Register) -> Block:
         """What a register takes at the rising edge."""
         edge = f"always @(posedge {self._expressions.text(register.clock)})"
         process = self.folded(register)
         if process is None:
             target = self._expressions.target(register.target)
-            return _under(edge, [f"{target} <= {self._expressions.text(register.value)};"])
-        self._wire, self._target = process.targets[0], register.target
-        self._default = self._keeps(process)
-        lines = self._statements(_resets_first(process.body), "<=")
-        self._wire, self._target, self._default = "", (), None
-        return _under(edge, lines)
+            return Block([edge], [f"{target} <= {self._expressions.text(register.value)};"])
 
-    def _keeps(self, process: Process) -> Assign | None:
-        """The first statement of a register that keeps its value, which need not be said.
+        def mapped(target: Signal) -> Signal:
+            """Bits of the register for those that the process decides."""
+            parts = (part_of(register.target, chunk.low, chunk.width) for chunk in target)
+            return tuple(piece for part in parts for piece in part)
 
-        It must where some bits are never assigned: they would have no driver.
-        """
-        first = process.body[0]
-        assigned = {bit for target in assigned_in(process.body[1:]) for bit in each(target)}
-        whole = {bit for bit in each(first.target)} if isinstance(first, Assign) else set()
-        kept = isinstance(first, Assign) and first.value == self._mapped(first.target)
-        return first if isinstance(first, Assign) and kept and whole <= assigned else None
+        body = changed(process.body, mapped)
+        return self._clocked(edge, _resets_first(body, _keeps(body)))
 
-    def _mapped(self, target: Signal) -> Signal:
-        """What a register's process decides, as bits of the register."""
-        if not self._wire:
-            return target
-        return tuple(
-            piece for chunk in target for piece in part_of(self._target, chunk.low, chunk.width)
-        )
+    def _clocked(self, edge: str, body: Body) -> Block:
+        """A block that others may join where it has nothing but assignments, or one condition."""
+        match body:
+            case [Switch() as switch] if len(parts := self._parts(switch, "<=") or []) == 1:
+                ((condition, lines),) = parts
+                condition = f"if ({condition})" if condition else ""
+            case _:
+                condition, lines = "", self._statements(body, "<=")
+        if any(line.startswith(("if ", "case")) for line in lines):
+            lines = _under(condition, lines) if condition else lines
+            return Block([], _under(edge, lines))
+        return Block([edge, condition] if condition else [edge], lines)
 
     def process(self, process: Process) -> list[str]:
         """What is decided at all times."""
-        simple = self._choice(process)
-        if simple:
-            return [simple]
-        return ["always @(*) begin", *_in(self._statements(process.body, "=")), "end"]
-
-    def is_choice(self, process: Process) -> bool:
-        """Whether a process only chooses one of two values: an ``assign`` says so."""
-        match process.body:
-            case [Assign(first, _), Switch(on, [(["1"], [Assign(second, _)])])]:
-                return first == second and len(on) == 1 and len(first) == 1
-        return False
-
-    def _choice(self, process: Process) -> str:
-        if not self.is_choice(process):
-            return ""
-        first, switch = process.body
-        assert isinstance(first, Assign) and isinstance(switch, Switch)
-        second = switch.cases[0][1][0]
-        assert isinstance(second, Assign)
-        words = self._expressions
-        on, yes, no = (words.text(s).within("none") for s in (switch.on, second.value, first.value))
-        return f"assign {words.target(first.target)} = {on} ? {yes} : {no};"
+        if choice := chosen(process):
+            words = self._expressions
+            on, yes, no = (words.text(signal).within("none") for signal in choice)
+            return [f"assign {words.target(process.body[0].target)} = {on} ? {yes} : {no};"]
+        return ["always @(*) begin", *indented(self._statements(process.body, "=")), "end"]
 
     def _statements(self, body: Body, sign: str) -> list[str]:
         lines: list[str] = []
         for statement in body:
             if isinstance(statement, Assign):
-                if statement is not self._default:
-                    target = self._expressions.target(self._mapped(statement.target))
-                    lines.append(f"{target} {sign} {self._expressions.text(statement.value)};")
+                target = self._expressions.target(statement.target)
+                lines.append(f"{target} {sign} {self._expressions.text(statement.value)};")
             else:
                 lines += self._switch(statement, sign)
         return lines
@@ -113,28 +92,32 @@ class Statements:
         return lines
 
     def _switch(self, switch: Switch, sign: str) -> list[str]:
-        chain = self._chain(switch)
-        if chain is None:
+        parts = self._parts(switch, sign)
+        if parts is None:
             return self._case(switch, sign)
-        parts = [(condition, self._within(body, sign)) for condition, body in chain]
-        while parts and not parts[-1][1]:
-            parts.pop()
         if parts and not parts[0][0]:  # what Amaranth says after a decision
             # Yosys 0.70 loses an assignment that follows a decision within another one.
             return _under("if (1'b1)", parts[0][1]) if self._depth else parts[0][1]
-        if len(parts) == 2 and not parts[0][1] and not parts[1][0]:
-            parts = [(f"!{_bracketed(parts[0][0])}", parts[1][1])]
         lines: list[str] = []
         for condition, inner in parts:
             if lines and not condition and inner[0].startswith("if ") and _is_one(inner):
-                rest = list(inner)
-                rest[0] = f"else {rest[0]}"
-                lines = _joined(lines, rest)
+                lines = _followed(lines, [f"else {inner[0]}", *inner[1:]])
                 continue
             head = f"if ({condition})" if condition else "else"
             head = f"else {head}" if lines and condition else head
-            lines = _joined(lines, _under(head, inner))
+            lines = _followed(lines, _under(head, inner))
         return lines
+
+    def _parts(self, switch: Switch, sign: str) -> list[tuple[str, list[str]]] | None:
+        """Conditions in their order and what follows them; None: that takes a ``case``."""
+        chain = self._chain(switch)
+        if chain is None:
+            return None
+        parts = [(condition, self._within(body, sign)) for condition, body in chain]
+        match parts:
+            case [(condition, []), ("", lines)]:
+                return [(f"!{_bracketed(condition)}", lines)]
+        return parts
 
     def _chain(self, switch: Switch) -> _Chain | None:
         """Conditions in their order, where each case is one bit that is 1."""
@@ -172,7 +155,7 @@ class Statements:
             said = ", ".join(filter(None, (words.get(pattern) for pattern in patterns)))
             inner = self._within(body, sign)
             last = last or not patterns
-            lines += _in(_under(f"{labels}:", inner or [";"], f"// {said}" if said else ""))
+            lines += indented(_under(f"{labels}:", inner or [";"], f"// {said}" if said else ""))
         if not last:
             lines.append(f"{_STEP}default: ;")
         return [*lines, "endcase"]
@@ -199,7 +182,7 @@ class Statements:
             if cell.number("CLK_ENABLE") and not cell.number("CLK_POLARITY"):
                 raise NotImplementedError(f"memory {name} has a port at the falling edge")
         for cell in part.writes:
-            place = f"{name}[{words.text(cell.ports['ADDR']) if cell.ports['ADDR'] else 0}]"
+            place = self._place(cell, name)
             inner: list[str] = []
             for bit, first, last in _runs(each(cell.ports["EN"])):
                 some = "" if last - first + 1 == part.memory.width else f"[{last}:{first}]"
@@ -210,10 +193,15 @@ class Statements:
             lines += self._read(cell, name, part)
         return lines
 
+    def _place(self, cell: Cell, name: str) -> str:
+        """The word that a port reads or writes; of a memory of one word its address has no bits."""
+        address = cell.ports["ADDR"]
+        return f"{name}[{self._expressions.text(address) if address else 0}]"
+
     def _read(self, cell: Cell, name: str, part: MemoryPorts) -> list[str]:
         words = self._expressions
         target = words.target(cell.ports["DATA"])
-        place = f"{name}[{words.text(cell.ports['ADDR']) if cell.ports['ADDR'] else 0}]"
+        place = self._place(cell, name)
         if "1" in cell.parameters["TRANSPARENCY_MASK"].split("'")[1]:
             raise NotImplementedError(f"memory {name} reads what is written at the same time")
         if not cell.number("CLK_ENABLE"):
@@ -252,15 +240,36 @@ def _cases(switch: Switch) -> list[tuple[list[str], Body]]:
     return cases
 
 
-def _resets_first(body: Body) -> Body:
-    """A decision that replaces all before it, said first: its other case is all the rest."""
-    if len(body) < 2 or not isinstance(body[0], Assign) or not isinstance(body[-1], Switch):
-        return body
-    whole = body[0].target
-    match body[-1]:
-        case Switch(on, [(["1"], [Assign(target, _)] as inner)]) if target == whole:
-            return [Switch(on, [(["1"], inner), ([], _resets_first(body[:-1]))])]
-    return body
+def chosen(process: Process) -> tuple[Signal, Signal, Signal] | None:
+    """Condition and two values, where a process only chooses one: an ``assign`` says so."""
+    match process.body:
+        case [Assign((_,) as first, no), Switch((_,) as on, [(["1"], [Assign(second, yes)])])]:
+            return (on, yes, no) if first == second else None
+    return None
+
+
+def _keeps(body: Body) -> bool:
+    """Whether a register keeps its value by the first statement, which need not be said.
+
+    It must where some bits are never assigned: they would have no driver.
+    """
+    match body:
+        case [Assign(target, value), *rest] if target == value:
+            assigned = {bit for other in assigned_in(rest) for bit in each(other)}
+            return assigned.issuperset(each(target))
+    return False
+
+
+def _resets_first(body: Body, keeps: bool) -> Body:
+    """A decision that replaces all before it, said first: its other case is all the rest.
+
+    With ``keeps`` the first statement is left out.
+    """
+    match body:
+        case [Assign(whole, _), *_, Switch(on, [(["1"], [Assign(target, _)] as inner)])]:
+            if target == whole:
+                return [Switch(on, [(["1"], inner), ([], _resets_first(body[:-1], keeps))])]
+    return body[1:] if keeps else body
 
 
 def _runs(bits: list[Signal]) -> list[tuple[Signal, int, int]]:
@@ -286,10 +295,6 @@ def _bracketed(condition: str) -> str:
     return condition if condition.replace("_", "a").isalnum() else f"({condition})"
 
 
-def _in(lines: list[str]) -> list[str]:
-    return [_STEP + line for line in lines]
-
-
 def _is_one(lines: list[str]) -> bool:
     """Whether lines are one statement, an ``if`` with all that belongs to it."""
     return all(line.startswith((_STEP, "end", "else")) for line in lines[1:])
@@ -303,10 +308,10 @@ def _under(head: str, lines: list[str], comment: str = "") -> list[str]:
         return [f"{head} {lines[0]}{said}"]
     if not lines:
         return [f"{head} begin", "end"]
-    return [f"{head} begin{said}", *_in(lines), "end"]
+    return [f"{head} begin{said}", *indented(lines), "end"]
 
 
-def _joined(lines: list[str], more: list[str]) -> list[str]:
+def _followed(lines: list[str], more: list[str]) -> list[str]:
     """What follows an ``if``, its ``end`` and the ``else`` on one line."""
     if lines and lines[-1] == "end" and more[0].startswith("else"):
         return [*lines[:-1], f"end {more[0]}", *more[1:]]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from lutcore.gen.emit.expressions import Expressions
-from lutcore.gen.emit.lines import comment, indented, merged, spaced, spans, wrapped
-from lutcore.gen.emit.names import Names, plain
+from lutcore.gen.emit.lines import Block, comment, indented, merged, spaced, wrapped
+from lutcore.gen.emit.names import Names, plain, unique
 from lutcore.gen.emit.nets import (
     OPERATORS,
     Connection,
@@ -19,7 +19,8 @@ from lutcore.gen.emit.nets import (
 from lutcore.gen.emit.port_names import port_names
 from lutcore.gen.emit.remarks import remark
 from lutcore.gen.emit.rtlil import Cell, Module, Wire, read
-from lutcore.gen.emit.statements import Statements
+from lutcore.gen.emit.signals import spans, width_of
+from lutcore.gen.emit.statements import Statements, chosen
 
 _FIRST = ("clk", "rst")
 _SHARED = {"valid": "it is offered", "ready": "it is taken if valid", "payload": ""}
@@ -72,12 +73,7 @@ def _titles(order: list[str]) -> dict[str, str]:
     """Verilog's names of modules."""
     found: dict[str, str] = {}
     for name in order:
-        stem = title = plain(name.replace(".", "_"))
-        count = 0
-        while title in found.values():
-            count += 1
-            title = f"{stem}_{count}"
-        found[name] = title
+        found[name] = unique(plain(name.replace(".", "_")), found.values())
     return found
 
 
@@ -91,7 +87,7 @@ class _Writer:
         self._todo: list[str] = []
         self._expressions = Expressions(nets, self._names, self._need)
         self._statements = Statements(nets, self._names, self._expressions)
-        self._lines: dict[Part, list[str]] = {}
+        self._blocks: dict[Part, Block] = {}
         self._regs: set[str] = set()
 
     def _need(self, wire: str) -> None:
@@ -108,7 +104,9 @@ class _Writer:
         while self._todo:
             for part in self._nets.driver.get(self._todo.pop(), ()):
                 self._write(part)
-        body = spaced(merged([self._lines[part] for part in self._ordered()]))
+        # Parts in the order in which data passes them: that of the source.
+        written = [part for part in self._nets.all_parts if part in self._blocks]
+        body = spaced(merged(self._blocks[part] for part in written))
         title = self._titles[self._nets.module.name]
         head = [f"module {title} (", *indented(self._ports()), ");"]
         declared = [*self._declarations(), ""]
@@ -135,20 +133,19 @@ class _Writer:
         )
 
     def _write(self, part: Part) -> None:
-        if part in self._lines:
+        if part in self._blocks:
             return
-        self._lines[part] = []
-        self._lines[part] = self._part(part)
+        if isinstance(part, Register) or (isinstance(part, Process) and not chosen(part)):
+            self._regs.update(chunk.wire for signal in self._nets.driven(part) for chunk in signal)
+        if isinstance(part, Register):
+            self._blocks[part] = self._statements.register(part)
+        else:
+            self._blocks[part] = Block([], self._part(part))
 
-    def _part(self, part: Part) -> list[str]:
+    def _part(self, part: Process | MemoryPorts | Connection | Cell) -> list[str]:
         words = self._expressions
         match part:
-            case Register():
-                self._mark(part)
-                return self._statements.register(part)
             case Process():
-                if not self._statements.is_choice(part):
-                    self._mark(part)
                 return self._statements.process(part)
             case MemoryPorts():
                 for cell in part.reads:
@@ -157,16 +154,12 @@ class _Writer:
                 return self._statements.memory(part)
             case Connection():
                 target, named = words.target(part.target), part.target[0].wire
-                value = words.text(part.value, named not in self._nets.fields.values())
+                value = words.text(part.value, named not in self._nets.field_nets)
                 return [f"assign {target} = {value};"]
             case Cell() if part.kind in OPERATORS:
                 target = part.ports["Y"]
-                width = sum(chunk.width for chunk in target)
-                return [f"assign {words.target(target)} = {words.cell(part, width)};"]
+                return [f"assign {words.target(target)} = {words.cell(part, width_of(target))};"]
         return self._instance(part)
-
-    def _mark(self, part: Part) -> None:
-        self._regs.update(c.wire for s in self._nets.driven(part) for c in s)
 
     def _instance(self, cell: Cell) -> list[str]:
         names = self._of_modules[cell.kind]
@@ -180,22 +173,24 @@ class _Writer:
         head = f"{self._titles[cell.kind]} {self._names[cell.name]} ("
         return [head, *(f"{pin}," for pin in pins[:-1]), pins[-1], ");"]
 
-    def _ordered(self) -> list[Part]:
-        """Parts in the order in which data passes them: that of the source."""
-        return [part for part in self._nets.all_parts if self._lines.get(part)]
+    def _needed_wires(self) -> list[Wire]:
+        """Nets that the text names, in the order of the source."""
+        return [wire for wire in self._nets.module.wires.values() if wire.name in self._needed]
+
+    def _declared(self, wire: Wire) -> str:
+        kind = "reg " if wire.name in self._regs else "wire"
+        size = f"[{wire.width - 1}:0]" if wire.width > 1 else ""
+        return f"{kind} {size:8} {self._names[wire.name]}"
 
     def _unread(self) -> list[str]:
         """Bits that nothing reads, said so to those who look for them."""
         found: list[str] = []
-        for name in sorted(self._needed, key=list(self._nets.module.wires).index):
-            wire = self._nets.module.wires[name]
-            if wire.direction == "output":
-                continue
-            seen = self._expressions.read[name]
+        for wire in self._needed_wires():
+            seen = self._expressions.read[wire.name]
             missing = [i for i in range(wire.width) if i not in seen]
-            if not missing:
+            if not missing or wire.direction == "output":
                 continue
-            text = self._names[name]
+            text = self._names[wire.name]
             if not seen:
                 found.append(text)
                 continue
@@ -217,10 +212,8 @@ class _Writer:
             groups.setdefault(key, []).append(wire)
         order = sorted(groups, key=lambda key: (key not in _FIRST, _gives(groups[key])))
         lines: list[str] = []
-        last = groups[order[-1]][-1] if order else None
         for key in order:
             wires = sorted(groups[key], key=lambda wire: _rank(self._names[wire.name]))
-            last = wires[-1]
             told = self._remark(wires[0], True)
             shared = f"{key}: {told}" if told and len(wires) > 1 else ""
             if shared:
@@ -229,18 +222,14 @@ class _Writer:
                 said = "" if shared else self._remark(wire, True)
                 lines += self._port(wire, said, bool(shared))
         at = max(i for i, line in enumerate(lines) if line and not line.strip().startswith("//"))
-        assert last is not None
         lines[at] = re.sub(r",(?=( *//.*)?$)", "", lines[at], count=1)
         return lines if lines[0] else lines[1:]
 
     def _port(self, wire: Wire, said: str, in_group: bool) -> list[str]:
-        name = self._names[wire.name]
-        kind = "reg " if wire.name in self._regs else "wire"
-        size = f"[{wire.width - 1}:0]" if wire.width > 1 else ""
-        declared = f"{wire.direction:6} {kind} {size:8} {name},"
+        declared = f"{wire.direction:6} {self._declared(wire)},"
         fields = [f"  {line}" for line in _fields(self._nets.layout(wire.name))]
         if in_group:
-            part = name.rpartition("__")[2]
+            part = self._names[wire.name].rpartition("__")[2]
             said = _SHARED[part] if part in _SHARED else self._remark(wire, False)
             if said and len(declared) + len(said) < 90:
                 return [*comment(*fields), f"{declared} // {said}"]
@@ -261,16 +250,12 @@ class _Writer:
                 size = f"[{memory.width - 1}:0]"
                 found += comment(said) if said else []
                 found.append(f"reg  {size:8} {self._names[memory.name]} [0:{memory.size - 1}];")
-        order = {name: at for at, name in enumerate(self._nets.module.wires)}
-        for name in sorted(self._needed, key=order.__getitem__):
-            wire = self._nets.module.wires[name]
+        for wire in self._needed_wires():
             if wire.direction:
                 continue
-            kind = "reg " if name in self._regs else "wire"
-            size = f"[{wire.width - 1}:0]" if wire.width > 1 else ""
-            made = is_private(name) or name in self._nets.fields.values()
+            made = is_private(wire.name) or wire.name in self._nets.field_nets
             said = "" if made else self._remark(wire, False)
-            declared = f"{kind} {size:8} {self._names[name]};"
+            declared = f"{self._declared(wire)};"
             if said and len(declared) + len(said) > 90:
                 found += comment(said)
                 said = ""

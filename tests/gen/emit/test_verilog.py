@@ -21,6 +21,7 @@ from amaranth.lib.memory import Memory
 from lutcore import tools
 from lutcore.errors import ToolError
 from lutcore.gen.emit import expressions
+from lutcore.gen.emit.nets import OPERATORS
 from lutcore.gen.emit.rtl import component_rtlil
 from lutcore.gen.emit.verilog import verilog_text
 from lutcore.gen.tools.yosys import run_yosys
@@ -226,9 +227,20 @@ def nothing_wide(m, a, c, out):
     m.d.comb += out.eq(a << Signal(0) | (Signal(0) == 0) | (a >> C(9, 4)))
 
 
+def decided_in_part(m, a, c, out):
+    held = Signal(2, name="held")
+    m.d.sync += held.eq(a)
+    mixed = Signal(4, name="mixed")
+    with m.If(c[0]):
+        m.d.comb += mixed[1].eq(a[3])
+    m.d.comb += mixed[0].eq(a[1])
+    m.d.sync += mixed[2:].eq(mixed[:2] + held)
+    m.d.comb += out.eq(mixed ^ held)
+
+
 _DIRECTED = (
     *(hold, hold_a_bit, read_oneself, the_same_case_twice, decisions_on_constants),
-    *(signs_in_a_row, nothing_wide),
+    *(signs_in_a_row, nothing_wide, decided_in_part),
 )
 
 
@@ -244,6 +256,10 @@ def test_what_was_wrong_once_is_the_same_design(build, tmp_path):
         assert tools.run("Icarus", command).err == ""
 
 
+def test_every_operator_has_a_way():
+    assert set(expressions._WAYS) == OPERATORS
+
+
 def test_what_cannot_be_said_is_refused():
     m, falling = Module(), Signal(name="falling")
     m.domains += ClockDomain("down", clk_edge="neg")
@@ -254,6 +270,18 @@ def test_what_cannot_be_said_is_refused():
     m.d.comb += quotient.eq(whole // 3)
     with pytest.raises(NotImplementedError, match=r"divided has a cell .divfloor"):
         verilog_text(rtlil.convert(m, name="divided", ports=[whole, quotient], emit_src=False))
+
+
+@pytest.mark.parametrize(("edge", "why"), [("pos", "at the same time"), ("neg", "falling edge")])
+def test_memories_that_cannot_be_said_are_refused(edge, why):
+    m = Module()
+    m.domains += ClockDomain("other", clk_edge=edge)
+    m.submodules.words = words = Memory(shape=unsigned(8), depth=4, init=[])
+    write = words.write_port(domain="other")
+    read = words.read_port(domain="other", transparent_for=(write,))
+    ports = [write.addr, write.data, write.en, read.addr, read.data]
+    with pytest.raises(NotImplementedError, match=why):
+        verilog_text(rtlil.convert(m, name="memory", ports=ports, emit_src=False))
 
 
 def test_memories_are_the_same_design():
