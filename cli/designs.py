@@ -3,14 +3,16 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from lutcore.cli.options import AsJson, Config, Force, Overrides
-from lutcore.cli.shared import OUT, print_json, print_written
+from lutcore.cli.shared import OUT, Column, print_json, print_table, print_written
 from lutcore.hdl.config.presets import load_config
+
+if TYPE_CHECKING:
+    from lutcore.gen.emit.lint import Opinion
 
 Top = Annotated[str, typer.Option(help="tile, core (between streams) or axi (with registers).")]
 
@@ -62,16 +64,17 @@ def lint(
             {"design": core.name, "top": top, "tools": [asdict(opinion) for opinion in found]}
         )
     else:
-        table = Table(title=f"{core.name}, top {top}", title_justify="left")
-        for heading in ("tool", "version", "says"):
-            table.add_column(heading)
-        for opinion in found:
-            said = f"{len(opinion.messages)} messages" if opinion.messages else "nothing"
-            said = said if opinion.version else f"not installed: {opinion.remedy}"
-            table.add_row(opinion.tool, opinion.version or "-", said)
-        OUT.print(table)
+        rows = [(opinion.tool, opinion.version or "-", _said(opinion)) for opinion in found]
+        columns = [Column("tool"), Column("version"), Column("says")]
+        print_table(f"{core.name}, top {top}", columns, rows)
         for opinion in found:
             for message in opinion.messages:
                 OUT.print(f"{opinion.tool}: {message}", highlight=False, markup=False)
     if any(opinion.messages for opinion in found):
         raise typer.Exit(1)
+
+
+def _said(opinion: "Opinion") -> str:
+    if not opinion.version:
+        return f"not installed: {opinion.remedy}"
+    return f"{len(opinion.messages)} messages" if opinion.messages else "nothing"

@@ -19,8 +19,6 @@ from lutcore.hdl.config.rules import check_core
 
 #: Name of the top module.
 TOP = "board"
-#: No buffer needs contents when power comes on, and a line for each word would be most of the text.
-UNINITIALISED = "delete t:$meminit*"
 
 
 def is_core(config: CoreConfig) -> bool:

@@ -10,13 +10,15 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.fpga.boards.boards import Board
-from lutcore.fpga.flow.emit import TOP, UNINITIALISED
+from lutcore.fpga.flow.emit import TOP
 from lutcore.gen.luts.adders import adder_maps
 from lutcore.gen.luts.families import FAMILIES, Family
 from lutcore.gen.luts.synth import module_cells, resources
 from lutcore.gen.tools.netlist import Json
 from lutcore.gen.tools.yosys import run_yosys, yosys_command
 
+#: No buffer needs contents when power comes on.
+_UNINITIALISED = "delete t:$meminit*"
 #: Blocks that take a smaller part of all LUTs are not taken apart.
 _SHARE = 0.1
 #: Memories of so many bits belong into block RAM or RAM of LUTs.
@@ -61,7 +63,7 @@ def _script(board: Board, family: Family) -> str:
     prepare = [
         "read_rtlil design.il",
         f"hierarchy -top {TOP}",
-        UNINITIALISED,
+        _UNINITIALISED,
         "proc",
         "opt_expr",
         "opt_clean -purge",
