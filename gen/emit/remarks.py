@@ -6,6 +6,7 @@ told under ``Members`` of the component's docstring. The Verilog repeats both.
 
 import ast
 import functools
+import importlib.util
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -39,12 +40,31 @@ _LIBRARY = {
 _COMMENT = re.compile(r"((?:[^#'\"]|'[^']*'|\"[^\"]*\")*)#:?\s*(.*)")
 
 
-class _Source(NamedTuple):
-    """Comments by line, statements by their lines, members by the lines of their class."""
+#: A member in a function's dictionary; and a description that is that of another holder.
+_KEY = re.compile(r'\s*"(\w+)":')
+_REFERENCE = re.compile(r"\b(?:as|of) :(?:class|func):`~?(?:([\w.]+)\.)?(\w+)`$", re.IGNORECASE)
 
-    comments: dict[int, tuple[str, bool]]
+
+class _Holder(NamedTuple):
+    """A class with what it says of its members, or a function that makes members for classes."""
+
+    name: str
+    first: int
+    last: int
+    members: dict[str, str]
+
+
+#: Line -> its comment, and whether that stands alone.
+_Comments = dict[int, tuple[str, bool]]
+
+
+class _Source(NamedTuple):
+    """Comments by line, first and last lines of statements, and holders."""
+
+    comments: _Comments
     statements: list[tuple[int, int]]
-    members: list[tuple[int, int, dict[str, str]]]
+    classes: list[_Holder]
+    functions: list[_Holder]
 
 
 @functools.lru_cache(maxsize=256)
@@ -52,25 +72,30 @@ def _source(path: str) -> _Source:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError:
-        return _Source({}, [], [])
+        return _Source({}, [], [], [])
     lines = text.splitlines()
     comments = {
         number: (found.group(2), not found.group(1).strip())
         for number, line in enumerate(lines, 1)
         if "#" in line and (found := _COMMENT.fullmatch(line))
     }
-    tree = ast.parse(text)
-    statements = [
-        (node.lineno, node.end_lineno or node.lineno)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.stmt) and not hasattr(node, "body")
-    ]
-    members = [
-        (node.lineno, node.end_lineno or node.lineno, _members(ast.get_docstring(node) or ""))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    ]
-    return _Source(comments, statements, members)
+    statements: list[tuple[int, int]] = []
+    classes: list[_Holder] = []
+    functions: list[_Holder] = []
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.stmt):
+            continue
+        first, last = node.lineno, node.end_lineno or node.lineno
+        if isinstance(node, ast.ClassDef):
+            members = _members(ast.get_docstring(node) or "")
+            classes.append(_Holder(node.name, first, last, members))
+        elif isinstance(node, ast.FunctionDef):
+            keys = ((at, _KEY.match(lines[at - 1])) for at in range(first, last + 1))
+            members = {key[1]: _beside(comments, at, [at]) for at, key in keys if key}
+            functions.append(_Holder(node.name, first, last, members))
+        elif not hasattr(node, "body"):
+            statements.append((first, last))
+    return _Source(comments, statements, classes, functions)
 
 
 def _members(docstring: str) -> dict[str, str]:
@@ -89,7 +114,30 @@ def _members(docstring: str) -> dict[str, str]:
         else:
             for name in names:
                 found[name] = f"{found.get(name, '')} {line.strip()}".strip()
-    return {name: _plain(found.get(name) or kind) for name, kind in kinds.items()}
+    return {name: (found.get(name) or kind).rstrip(".") for name, kind in kinds.items()}
+
+
+def _described(path: str, holder: _Holder, member: str) -> str:
+    """What a holder says of a member, or the one that it refers to."""
+    text = holder.members.get(member, "")
+    reference = _REFERENCE.search(text)
+    if not reference:
+        return _sentence(_plain(text))
+    module, name = reference.groups()
+    spec = importlib.util.find_spec(module) if module else None
+    there = spec.origin if spec and spec.origin else path
+    source = _source(there)
+    other = next(other for other in source.classes + source.functions if other.name == name)
+    return _described(there, other, member)
+
+
+def _by_class(place: str, member: str) -> str:
+    """What the class at a place says of a member."""
+    path, _, line = place.rpartition(":")
+    for holder in _source(path).classes if path else ():
+        if holder.first <= int(line) <= holder.last and member in holder.members:
+            return _described(path, holder, member)
+    return ""
 
 
 def _plain(text: str) -> str:
@@ -110,19 +158,14 @@ def remark(place: str, name: str, module: str = "") -> str:
     module : str
         File and line of the component that it is a port of.
     """
-    base = name.partition("__")[0]
-    if module:
-        path, _, line = module.rpartition(":")
-        for first, last, members in _source(path).members:
-            if first <= int(line or 0) <= last and base in members:
-                return _sentence(members[base])
+    member = name.partition("__")[0]
+    if said := _by_class(module, member):
+        return said
     if place and "/amaranth/" not in place:
-        path, _, line = place.rpartition(":")
-        if said := _above(_source(path), int(line)):
+        if said := _above(place):
             return _sentence(_plain(said))
-        for first, last, members in _source(path).members:
-            if first <= int(line) <= last and base in members:
-                return _sentence(members[base])
+        if said := _by_class(place, member):
+            return said
     return _LIBRARY.get(name) or _LIBRARY.get(name.rpartition("__")[2], "")
 
 
@@ -130,16 +173,21 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
 
 
-def _above(source: _Source, line: int) -> str:
+def _above(place: str) -> str:
     """The comment at the end of a line or its statement, or alone on the lines above it."""
+    path, _, number = place.rpartition(":")
+    source, line = _source(path), int(number)
     spans = [span for span in source.statements if span[0] <= line <= span[1]]
     first, last = min(spans, key=lambda span: span[1] - span[0]) if spans else (line, line)
-    for at in (line, last, first):
-        if at in source.comments and not source.comments[at][1]:
-            return source.comments[at][0]
+    return _beside(source.comments, first, [line, last, first])
+
+
+def _beside(comments: _Comments, first: int, ends: list[int]) -> str:
+    """The comment at the end of one of some lines, or alone on the lines above the first."""
+    for at in ends:
+        if at in comments and not comments[at][1]:
+            return comments[at][0]
     above: list[str] = []
-    at = first - 1
-    while at in source.comments and source.comments[at][1]:
-        above.insert(0, source.comments[at][0])
-        at -= 1
+    while (first := first - 1) in comments and comments[first][1]:
+        above.insert(0, comments[first][0])
     return " ".join(above)

@@ -191,7 +191,8 @@ def read_members(bits: int) -> dict[str, wiring.Member]:
     """Streams to a memory that is read: ``reads``, and ``words`` back in their order."""
     word = data.StructLayout({"data": bits, "error": 1})
     return {
-        "reads": Out(stream.Signature(burst_layout())),
+        "reads": Out(stream.Signature(burst_layout())),  # bursts to be read from memory
+        # words that were read, in the order of the bursts; whether the read failed
         "words": In(stream.Signature(word)),
     }
 
@@ -204,8 +205,10 @@ def write_members(bits: int) -> dict[str, wiring.Member]:
     """
     word = data.StructLayout({"data": bits, "strb": bits // 8, "last": 1})
     return {
-        "writes": Out(stream.Signature(burst_layout())),
+        "writes": Out(stream.Signature(burst_layout())),  # bursts to be written to memory
+        # words to be written, the bytes of them that count, and the last one of a burst
         "written": Out(stream.Signature(word)),
+        # whether a burst of writes failed, in the order of the bursts
         "answers": In(stream.Signature(data.StructLayout({"error": 1}))),
     }
 
@@ -217,16 +220,8 @@ class AxiMaster(wiring.Component):
     -------
     bus : Out, :func:`axi4_signature`
         AXI4 master: bursts as wide as the bus, in order, without identifiers.
-    reads : In stream, of :func:`read_members`
-        Bursts to be read.
-    words : Out stream, of :func:`read_members`
-        Words that were read, in the order of the bursts; whether the read failed.
-    writes : In stream, of :func:`write_members`
-        Bursts to be written.
-    written : In stream, of :func:`write_members`
-        Words to be written, the bytes of them that count, and the last one of a burst.
-    answers : Out stream, of :func:`write_members`
-        Whether a burst of writes failed, in the order of the bursts.
+    reads, words : of :func:`read_members`
+    writes, written, answers : of :func:`write_members`
     """
 
     def __init__(self, bits: int):

@@ -268,26 +268,10 @@ class ComputeEngine(wiring.Component):
         Byte address in the weight buffer.
     wgt_data : In
         One slice of weight indices, one cycle later.
-    scale_enable : Out
-        Read the scale buffer.
-    scale_address : Out
-        Byte address in the scale buffer.
-    records : In
-        Scale records of a beat's columns, one cycle later.
-    read_address : Out
-        Byte address in the output buffer of the old sums.
-    read_data : In
-        Old sums of a beat, one cycle later.
-    write_enable : Out
-        Write new sums into the output buffer.
-    write_address : Out
-        Byte address in the output buffer of the new sums.
-    write_data : Out
-        New sums of a beat.
-    signal_load : Out
-        An ``lmma`` is done that gives load a token.
-    signal_store : Out
-        An ``lmma`` is done that gives store a token.
+    scale_enable, scale_address, records : as :class:`~lutcore.hdl.core.epilogue.Epilogue`
+    read_address, read_data : as :class:`~lutcore.hdl.core.epilogue.Epilogue`
+    write_enable, write_address, write_data : as :class:`~lutcore.hdl.core.epilogue.Epilogue`
+    signal_load, signal_store : as :class:`~lutcore.hdl.core.epilogue.Epilogue`
     idle : Out
         Nothing is under way.
     slice : Out

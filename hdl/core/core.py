@@ -72,16 +72,8 @@ class Core(wiring.Component):
         Byte address of the instruction or transfer at fault, from when ``busy`` falls.
     counts : Out, a bit for each of :data:`~lutcore.hdl.isa.registers.COUNTERS`
         What happens in this cycle: counters of the host that count it.
-    reads : Out stream, of :func:`~lutcore.hdl.bus.axi.read_members`
-        Bursts to be read from memory.
-    words : In stream, of :func:`~lutcore.hdl.bus.axi.read_members`
-        Words that were read, in the order of the bursts; whether the read failed.
-    writes : Out stream, of :func:`~lutcore.hdl.bus.axi.write_members`
-        Bursts to be written to memory.
-    written : Out stream, of :func:`~lutcore.hdl.bus.axi.write_members`
-        Words to be written, the bytes of them that count, and the last one of a burst.
-    answers : In stream, of :func:`~lutcore.hdl.bus.axi.write_members`
-        Whether a burst of writes failed, in the order of the bursts.
+    reads, words : of :func:`~lutcore.hdl.bus.axi.read_members`
+    writes, written, answers : of :func:`~lutcore.hdl.bus.axi.write_members`
 
     Raises
     ------

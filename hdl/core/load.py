@@ -70,10 +70,7 @@ class LoadEngine(wiring.Component):
     -------
     loads : In stream, :func:`load_layout`
         Rows to be read: where they lie in memory, and where they go in which buffer.
-    reads : Out stream, of :func:`~lutcore.hdl.bus.axi.read_members`
-        Bursts to be read from memory.
-    words : In stream, of :func:`~lutcore.hdl.bus.axi.read_members`
-        Words that were read, in the order of the bursts; whether the read failed.
+    reads, words : of :func:`~lutcore.hdl.bus.axi.read_members`
     window_low : In
         First page of 4 KiB that loads may touch; the program is not held to it.
     window_high : In

@@ -249,18 +249,8 @@ class StoreEngine(wiring.Component):
     -------
     stores : In stream, :func:`store_layout`
         Rows of sums: where they lie in the output buffer, where they go in memory, and as what.
-    writes : Out stream, of :func:`~lutcore.hdl.bus.axi.write_members`
-        Bursts to be written to memory.
-    written : Out stream, of :func:`~lutcore.hdl.bus.axi.write_members`
-        Words to be written, the bytes of them that count, and the last one of a burst.
-    answers : In stream, of :func:`~lutcore.hdl.bus.axi.write_members`
-        Whether a burst of writes failed, in the order of the bursts.
-    read_enable : Out
-        Read the output buffer.
-    read_address : Out
-        Byte address in the output buffer of a beat of sums.
-    read_data : In
-        A beat of sums of a block's rows, one cycle later.
+    writes, written, answers : of :func:`~lutcore.hdl.bus.axi.write_members`
+    read_enable, read_address, read_data : as :class:`SumReader`
     window_low : In
         First page of 4 KiB that stores may touch.
     window_high : In

@@ -173,8 +173,8 @@ class TableStage(wiring.Component):
     fire : In
         A slice is taken in this cycle.
     operands : Out, :func:`tables_layout` of ``operand_bits``
-        Entries as columns read them, one cycle later; zeros in a bubble. All bits inverted where
-        ``config.inverted``.
+        Entries as columns read them, one cycle later; zeros in a bubble. With three entries or
+        fewer, integers have all their bits inverted.
     """
 
     def __init__(self, config: CoreConfig):

@@ -38,6 +38,29 @@ SOURCE = textwrap.dedent('''
                 4,
             )  # spread over lines
             return m
+
+
+    def compass():
+        return {
+            "north": In(1),  # comes from the north
+            # comes from
+            # the south
+            "south": In(1),
+            "east": In(1),
+        }
+
+
+    class Other:
+        """Refers.
+
+        Members
+        -------
+        stop, words : as :class:`Engine`
+        north, south, east : In, of :func:`compass`
+        """
+
+        def elaborate(self, other):
+            pass
 ''')
 
 
@@ -74,6 +97,20 @@ def test_ports_are_told_by_their_component(place):
     assert remark("", "stop", place("elaborate")) == "Stop at once."
     assert remark(place("left ="), "stop", place("elaborate")) == "Stop at once."
     assert remark(place("left ="), "other", place("elaborate")) == "Words that are left."
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("stop", "Stop at once."),
+        ("words__valid", "What comes out of it, a word at a time."),
+        ("north", "Comes from the north."),
+        ("south", "Comes from the south."),
+        ("east", ""),
+    ],
+)
+def test_what_others_say_need_not_be_said_again(place, name, said):
+    assert remark("", name, place("elaborate(self, other)")) == said
 
 
 def test_what_is_not_there_has_no_remark(tmp_path):
