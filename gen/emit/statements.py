@@ -9,8 +9,9 @@ from lutcore.gen.emit.rtlil import Assign, Body, Cell, Signal, Switch
 from lutcore.gen.emit.signals import each, part_of
 
 _STEP = "  "
-#: Cases of an ``if``: conditions and what follows; the last may have none.
+#: Cases of an ``if``: conditions and what follows, as it is and as text; the last may have none.
 _Chain = list[tuple[str, Body]]
+_Parts = list[tuple[str, list[str]]]
 
 
 class Statements:
@@ -56,15 +57,16 @@ class Statements:
     def _clocked(self, edge: str, body: Body) -> Block:
         """A block that others may join where it has nothing but assignments, or one condition."""
         match body:
-            case [Switch() as switch] if len(parts := self._parts(switch, "<=") or []) == 1:
-                ((condition, lines),) = parts
-                condition = f"if ({condition})" if condition else ""
+            case [Switch() as switch]:
+                parts = self._parts(switch, "<=")
+                if parts is None:
+                    return Block([], _under(edge, self._case(switch, "<=")))
             case _:
-                condition, lines = "", self._statements(body, "<=")
-        if any(line.startswith(("if ", "case")) for line in lines):
-            lines = _under(condition, lines) if condition else lines
-            return Block([], _under(edge, lines))
-        return Block([edge, condition] if condition else [edge], lines)
+                parts = [("", self._statements(body, "<="))]
+        ((condition, lines), *others) = parts
+        if others or any(line.startswith(("if ", "case")) for line in lines):
+            return Block([], _under(edge, self._decided(parts)))
+        return Block([edge, f"if ({condition})"] if condition else [edge], lines)
 
     def process(self, process: Process) -> list[str]:
         """What is decided at all times."""
@@ -93,8 +95,10 @@ class Statements:
 
     def _switch(self, switch: Switch, sign: str) -> list[str]:
         parts = self._parts(switch, sign)
-        if parts is None:
-            return self._case(switch, sign)
+        return self._case(switch, sign) if parts is None else self._decided(parts)
+
+    def _decided(self, parts: _Parts) -> list[str]:
+        """The first of some conditions that holds, and what follows it."""
         if parts and not parts[0][0]:  # what Amaranth says after a decision
             # Yosys 0.70 loses an assignment that follows a decision within another one.
             return _under("if (1'b1)", parts[0][1]) if self._depth else parts[0][1]
@@ -108,7 +112,7 @@ class Statements:
             lines = _followed(lines, _under(head, inner))
         return lines
 
-    def _parts(self, switch: Switch, sign: str) -> list[tuple[str, list[str]]] | None:
+    def _parts(self, switch: Switch, sign: str) -> _Parts | None:
         """Conditions in their order and what follows them; None: that takes a ``case``."""
         chain = self._chain(switch)
         if chain is None:
