@@ -40,7 +40,7 @@ presets: $(READY)  ## simulate every preset at full size, minutes
 	$(BIN)/python -m lutcore.gen.campaigns.presets
 
 floats: $(READY)  ## float units: the full campaign against NumPy and ml_dtypes, minutes
-	$(BIN)/python -m lutcore.verif.campaigns.floats --full
+	$(BIN)/python -m lutcore.gen.campaigns.floats --full
 
 campaign: $(READY)  ## random programs on every small core, RTL against the ISA model, 20 minutes
 	$(BIN)/python -m lutcore.gen.campaigns.programs

@@ -1,7 +1,8 @@
 """The core on Wishbone (classic): ``python examples/wishbone.py`` runs a GEMM through it.
 
 A master of the core's bus width for memory, a slave of 32 bits for the registers. One word is under
-way at a time: a place to start from, not a fast one. Verilog: ``amaranth.back.verilog.convert``.
+way at a time: a place to start from, not a fast one. Its Verilog:
+``lutcore.gen.emit.rtl.component_verilog(WishboneCore(config), "name")``.
 """
 
 # Amaranth carries no types: its contexts and values are opaque to pyright.

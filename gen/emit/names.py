@@ -26,6 +26,8 @@ def plain(name: str) -> str:
     """A name of RTLIL as a name of Verilog."""
     text = re.sub(r"\$\d+", "", name.lstrip("\\")) or "net"
     text = re.sub(r"[^A-Za-z0-9_]", "_", text)
+    if text[0].isdigit():
+        text = f"_{text}"
     return f"{text}_" if text in KEYWORDS else text
 
 

@@ -50,6 +50,11 @@ def component_rtlil(component: Component, name: str, places: bool = False) -> st
     return "\n".join([text, *modules.rtlil.values()])
 
 
+def component_verilog(component: Component, name: str) -> str:
+    """Verilog of any Amaranth component, also one of a user, as the module ``name``."""
+    return verilog_text(component_rtlil(component, name, places=True))
+
+
 @functools.lru_cache(maxsize=32)
 def verilog(config: CoreConfig, top: str = "tile") -> str:
     """Verilog of a top, its module first."""

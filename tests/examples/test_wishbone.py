@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from amaranth.back import verilog
 from examples.wishbone import WishboneCore, main, run
 
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.program.assembler import assemble
 from lutcore.compiler.program.program import Output, Program
+from lutcore.gen.emit.rtl import component_verilog
 from lutcore.gen.run.tile import random_activations, random_tensor
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.isa.lmma import Cause
@@ -51,7 +51,7 @@ def test_errors_of_the_bus_are_faults(text, cause):
 
 
 def test_it_becomes_verilog():
-    text = verilog.convert(WishboneCore(CONFIG), name="lutcore", emit_src=False)
+    text = component_verilog(WishboneCore(CONFIG), "lutcore")
     assert "module lutcore(" in text and "output [7:0] memory__sel;" in text
 
 

@@ -1,4 +1,4 @@
-"""Long runs against references: float units, damaged checkpoints.
+"""Long runs against references: damaged checkpoints.
 
 Each is a target of the Makefile; the tests run slices of them.
 """

@@ -9,10 +9,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from lutcore.gen.campaigns.floats import Unit, boundary_values, build, evaluate, random_operands
 from lutcore.hdl.baselines.discrete import DotProduct4
 from lutcore.hdl.baselines.fused import FusedDotProduct4
 from lutcore.hdl.config.formats import FP16, FP32
-from lutcore.verif.campaigns.floats import Unit, boundary_values, build, evaluate, random_operands
 from lutcore.verif.golden import dp4 as reference
 
 pytestmark = pytest.mark.slow

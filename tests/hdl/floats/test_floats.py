@@ -13,13 +13,13 @@ from amaranth.lib.wiring import In, Out
 import lutcore.hdl.floats.add
 import lutcore.hdl.floats.numbers
 from lutcore.errors import InputError
+from lutcore.gen.campaigns import floats as float_campaign
 from lutcore.hdl.config.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
 from lutcore.hdl.floats.add import FloatAdder
 from lutcore.hdl.floats.convert import FloatConverter, IntegerToFloat
 from lutcore.hdl.floats.multiply import FloatMultiplier
 from lutcore.verif.bench import contexts
 from lutcore.verif.bench.contexts import evaluate
-from lutcore.verif.campaigns import floats as float_campaign
 from lutcore.verif.golden import formats as float_reference
 
 slow = pytest.mark.slow  # the campaign is compiled

@@ -4,12 +4,12 @@ import os
 import sys
 
 import pytest
-from amaranth.back import verilog
 from amaranth.hdl import Module, Signal
 from broken_stages import FAULTS, WORDS, Stage, Stages
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
+from lutcore.gen.emit.rtl import component_verilog
 from lutcore.verif.bench import contexts
 from lutcore.verif.bench.contexts import simulate
 from lutcore.verif.bench.streams import ProtocolError, expect, get, put
@@ -66,7 +66,7 @@ def test_a_bench_that_never_ends_or_expects_nothing_is_an_error(monkeypatch):
 
 @pytest.mark.slow
 def test_cocotb_says_the_same(tmp_path):
-    built = build(verilog.convert(Stages(), name="stages"), "stages", optimised=False)
+    built = build(component_verilog(Stages(), "stages"), "stages", optimised=False)
     results = tmp_path / "results.xml"
     get_runner("verilator").test(
         test_module="stages_in_cocotb",

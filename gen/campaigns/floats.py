@@ -1,7 +1,7 @@
 """Checks the floating-point units against :mod:`lutcore.verif.golden.formats`, millions of pairs a
 second.
 
-``python -m lutcore.verif.campaigns.floats --full`` runs the whole campaign, without ``--full`` a
+``python -m lutcore.gen.campaigns.floats --full`` runs the whole campaign, without ``--full`` a
 slice of a few seconds. Exit status 1 if any result differs.
 
 Operands of up to 16 bits together are tried exhaustively. Beyond that come all combinations of
@@ -22,7 +22,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from amaranth.back import verilog
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -33,6 +32,7 @@ from rich.table import Table
 
 from lutcore import tools
 from lutcore.errors import InputError, ToolError
+from lutcore.gen.emit.rtl import component_verilog
 from lutcore.hdl.config.formats import BF16, FORMATS, FP8_E4M3, FP8_E5M2, FP16, FP32, FloatFormat
 from lutcore.hdl.floats.add import FloatAdder
 from lutcore.hdl.floats.convert import FloatConverter, IntegerToFloat
@@ -195,7 +195,7 @@ def build(unit: Unit) -> Path:
         f"BINARY={unit.operands - 1}",
         f"LATENCY={unit.latency}",
     )
-    text = verilog.convert(unit.component(), name="unit", emit_src=False)
+    text = component_verilog(unit.component(), "unit")
     return build_native(text, "unit", _HARNESS, definitions)
 
 
@@ -359,7 +359,7 @@ def report(outcomes: Sequence[Outcome]) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="lutcore.verif.campaigns.floats", description=__doc__)
+    parser = argparse.ArgumentParser(prog="lutcore.gen.campaigns.floats", description=__doc__)
     parser.add_argument("--full", action="store_true", help="the whole campaign, minutes")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random operands")
     parser.add_argument("words", nargs="*", help="only units whose name has all of these words")
