@@ -14,27 +14,43 @@ from lutcore.hdl.config.presets import load_config
 if TYPE_CHECKING:
     from lutcore.gen.emit.lint import Opinion
 
-Top = Annotated[str, typer.Option(help="tile, core (between streams) or axi (with registers).")]
+Top = Annotated[
+    str,
+    typer.Option(
+        help="tile or core, between streams; axi-stream, the tile between AXI-Streams; axi, "
+        "axi-aclk, axi-apb, axi-wishbone: a core with AXI4 memory and registers."
+    ),
+]
 
 
 def generate(
     config: Config,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
     top: Top = "tile",
+    datasheet: Annotated[
+        bool,
+        typer.Option(
+            "--datasheet", help="Map and simulate it too, for a datasheet in HTML and Markdown."
+        ),
+    ] = False,
     force: Force = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write Verilog, metadata JSON, FuseSoC core and Verible's rules of a tile or a core.
+    """Write a tile or a core: Verilog, and all that it takes to put it into a design.
+
+    A SystemVerilog package and wrapper, an instance to copy, constraints, self-checking benches in
+    Verilog and cocotb, descriptions for FuseSoC and IP-XACT, metadata; with registers their header.
 
     Example: lutcore generate dense-w1a8 -o build/dense-w1a8
     """
-    from lutcore.gen.emit.generate import generate as generate_files
+    from lutcore.gen.collateral.generate import generate as generate_files
+    from lutcore.gen.emit.rtl import design_name
 
     core = load_config(config, overrides or ())
-    written = generate_files(core, output, top, force)
+    written = generate_files(core, output, top, force, datasheet)
     if as_json:
-        print_json(json.loads((output / f"{core.name}.json").read_text()))
+        print_json(json.loads((output / f"{design_name(core, top)}.json").read_text()))
     else:
         print_written(*written)
 
@@ -52,21 +68,21 @@ def lint(
 
     Example: lutcore lint w2a8 --set n=4
     """
-    from lutcore.gen.emit.generate import check_top
+    from lutcore.gen.collateral.systemverilog import systemverilog
+    from lutcore.gen.emit.interfaces import check_top
     from lutcore.gen.emit.lint import lint as ask
-    from lutcore.gen.emit.rtl import verilog
+    from lutcore.gen.emit.rtl import design_name, verilog
 
     core = load_config(config, overrides or ())
     check_top(core, top)
-    found = ask(verilog(core, top), core.name)
+    name = design_name(core, top)
+    found = ask(verilog(core, top), name, systemverilog(core, top))
     if as_json:
-        print_json(
-            {"design": core.name, "top": top, "tools": [asdict(opinion) for opinion in found]}
-        )
+        print_json({"design": name, "top": top, "tools": [asdict(opinion) for opinion in found]})
     else:
         rows = [(opinion.tool, opinion.version or "-", _said(opinion)) for opinion in found]
         columns = [Column("tool"), Column("version"), Column("says")]
-        print_table(f"{core.name}, top {top}", columns, rows)
+        print_table(name, columns, rows)
         for opinion in found:
             for message in opinion.messages:
                 OUT.print(f"{opinion.tool}: {message}", highlight=False, markup=False)

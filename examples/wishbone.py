@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.sim import Simulator
 
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.program.program import Program
 from lutcore.gen.run.tile import random_activations, random_tensor
+from lutcore.hdl.bus.wishbone import WishboneSlave, registers_signature, wishbone_signature
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset
 from lutcore.hdl.core.control import Control, attach
@@ -29,77 +30,49 @@ from lutcore.hdl.isa.registers import ADDRESS_WIDTH, REGISTERS
 from lutcore.verif.isa.model import IsaModel
 
 
-def wishbone_signature(address_bits: int, bits: int) -> wiring.Signature:
-    """Wishbone B4 classic, as the master sees it; ``adr`` counts bytes."""
-    outputs = {"cyc": 1, "stb": 1, "we": 1, "adr": address_bits, "sel": bits // 8, "dat_w": bits}
-    inputs = {"dat_r": bits, "ack": 1, "err": 1}
-    members = {name: Out(width) for name, width in outputs.items()}
-    return wiring.Signature(members | {name: In(width) for name, width in inputs.items()})
-
-
 class WishboneCore(wiring.Component):
     """A LUT tensor core for a Wishbone SoC.
 
     Members
     -------
-    memory : Out, :func:`wishbone_signature` of the bus width
-    host : In, :func:`wishbone_signature` of 32 bits
+    memory : In, :func:`~lutcore.hdl.bus.wishbone.wishbone_signature` of the bus width
+        Memory that the core reads and writes.
+    host : Out, :func:`~lutcore.hdl.bus.wishbone.registers_signature`
         Registers (:mod:`lutcore.hdl.isa.registers`), whole words.
     irq : Out
+        An enabled event has happened; level.
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
         super().__init__(
             {
-                "memory": Out(wishbone_signature(ADDRESS_BITS, config.bus_bits)),
-                "host": In(wishbone_signature(ADDRESS_WIDTH, 32)),
+                "memory": In(wishbone_signature(ADDRESS_BITS, config.bus_bits)),
+                "host": Out(registers_signature(ADDRESS_WIDTH)),
                 "irq": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
-        """The core between streams, its registers, and two bridges."""
+        """The core between streams, its registers, and what puts both on Wishbone."""
         m = Module()
         m.submodules.core = core = Core(self._config)
         m.submodules.control = control = Control(self._config)
+        m.submodules.registers = registers = WishboneSlave(ADDRESS_WIDTH)
         attach(m, control, core)
+        connect(m, registers.lite, control.host)
+        connect(m, flipped(self.host), registers.bus)
         m.d.comb += self.irq.eq(control.irq)
-        self._registers(m, control.host)
         self._transfers(m, core)
         return m
-
-    def _registers(self, m: Module, lite: Any) -> None:
-        """One access to the AXI4-Lite registers for each cycle of the host."""
-        host = self.host
-        asks = host.cyc & host.stb
-        issued = Signal()
-        answered = lite.bvalid | lite.rvalid
-        refused = (lite.bvalid & lite.bresp.any()) | (lite.rvalid & lite.rresp.any())
-        m.d.comb += [
-            lite.awaddr.eq(host.adr),
-            lite.araddr.eq(host.adr),
-            lite.wdata.eq(host.dat_w),
-            lite.wstrb.eq(host.sel),
-            lite.awvalid.eq(asks & host.we & ~issued),
-            lite.wvalid.eq(lite.awvalid),
-            lite.arvalid.eq(asks & ~host.we & ~issued),
-            lite.bready.eq(1),
-            lite.rready.eq(1),
-            host.dat_r.eq(lite.rdata),
-            host.ack.eq(answered & ~refused),
-            host.err.eq(answered & refused),
-        ]
-        taken = (lite.awvalid & lite.awready) | (lite.arvalid & lite.arready)
-        m.d.sync += issued.eq((issued | taken) & ~answered)
 
     def _transfers(self, m: Module, core: Core) -> None:
         """One burst after the other, word by word."""
         bus = self.memory
         word = self._config.bus_bits // 8
-        address = Signal(ADDRESS_BITS)
+        address = Signal(ADDRESS_BITS)  # byte address of the word that is next
         left = Signal(8)  # words after this one
-        failed = Signal()
+        failed = Signal()  # a word of the burst could not be written
         done = bus.ack | bus.err
         m.d.comb += [
             bus.adr.eq(address),

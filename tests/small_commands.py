@@ -47,6 +47,7 @@ WORDS = {
     "cache list": (),
     "cache prune": (),
     "doctor": (),
+    "env": (),
 }
 #: Commands whose tool does not come with pip.
 MARKS = {"energy": [needs_opensta]}

@@ -11,7 +11,7 @@ from lutcore.fpga.gateware.beats import BeatReader, BeatWriter, beat_words
 from lutcore.fpga.gateware.link import Link
 from lutcore.fpga.gateware.words import ConstantWords, decode
 from lutcore.fpga.link.protocol import STEP_WORDS, facts
-from lutcore.gen.emit.rtl import TOPS
+from lutcore.gen.emit.interfaces import TOPS
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.tile import tile_signature
 
@@ -72,7 +72,7 @@ class TileBoard(wiring.Component):
 
     def __init__(self, config: CoreConfig, memory: int, divisor: int):
         check_tile(config)
-        self._tile = TOPS["tile"](config)
+        self._tile = TOPS["tile"].component(config)
         streams = tile_signature(config).members
         bits = {name: len(streams[name].signature.create().payload.as_value()) for name in streams}
         self._activations = BeatWriter(bits["activations"], STEP_WORDS)

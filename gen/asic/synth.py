@@ -17,7 +17,7 @@ from lutcore.gen.asic.advice import Advice, advise, reached
 from lutcore.gen.asic.liberty import library_name, read_bytes
 from lutcore.gen.asic.library import Library, parse
 from lutcore.gen.asic.mapping import Mapped, map_flat, map_rtlil, tool_versions
-from lutcore.gen.emit.rtl import design_rtlil
+from lutcore.gen.emit.rtl import design_name, design_rtlil
 from lutcore.gen.tools.hierarchy import BLOCKS, core, count_cells, walk
 from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig, check_config
@@ -163,11 +163,12 @@ def synthesise(
     """
     check_config(config)
     files = read_library(liberty)
-    mapped = map_cells(design_rtlil(config), config.name, files, period, use_cache=use_cache)
-    counts = count_cells(mapped.modules, config.name)
+    name = design_name(config)
+    mapped = map_cells(design_rtlil(config), name, files, period, use_cache=use_cache)
+    counts = count_cells(mapped.modules, name)
     areas, sequential = _areas(counts, files)
     order = [*BLOCKS, *sorted(areas.keys() - set(BLOCKS))]
-    slacks = _block_slacks(mapped, config.name)
+    slacks = _block_slacks(mapped, name)
     gate = files.library.nand2.area
     ours = ("amaranth", "lut-tensor-core")
     return AreaReport(
@@ -223,7 +224,8 @@ def netlist(
 
     Parameters and errors as there.
     """
-    return map_cells(design_rtlil(config), config.name, read_library(liberty), period).netlist
+    name = design_name(config)
+    return map_cells(design_rtlil(config), name, read_library(liberty), period).netlist
 
 
 def map_cells(

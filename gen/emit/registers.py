@@ -1,6 +1,5 @@
 """The register table as a C header, a Python module, SystemRDL and Markdown."""
 
-from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.hdl.isa.registers import COUNTERS, REGISTERS, Register
 
@@ -51,17 +50,17 @@ def _rdl_fields(register: Register) -> list[str]:
     ]
 
 
-def system_rdl(config: CoreConfig) -> str:
-    """SystemRDL 2.0 address map; wide values are registers of 64 bits."""
-    lines = [f"addrmap {config.name} {{", f'    name = "{config.name} registers";', ""]
-    for name, offset, register in _registers():
+def system_rdl(name: str) -> str:
+    """SystemRDL 2.0 address map of a design; wide values are registers of 64 bits."""
+    lines = [f"addrmap {name} {{", f'    name = "{name} registers";', ""]
+    for register_name, offset, register in _registers():
         width = 32 * -(-register.bits // 32)
         lines += [
             "    reg {",
             f'        desc = "{register.text}";',
             f"        regwidth = {width}; accesswidth = 32;",
             *_rdl_fields(register),
-            f"    }} {name} @ 0x{offset:02X};",
+            f"    }} {register_name} @ 0x{offset:02X};",
         ]
     return "\n".join([*lines, "};", ""])
 

@@ -73,8 +73,15 @@ def _titles(order: list[str]) -> dict[str, str]:
     """Verilog's names of modules."""
     found: dict[str, str] = {}
     for name in order:
-        found[name] = unique(plain(name.replace(".", "_")), found.values())
+        found[name] = unique(_title(name), found.values())
     return found
+
+
+def _title(name: str) -> str:
+    """Name of a module: parts of the top without a name of their own are told as those with one."""
+    top, _, part = name.partition(".")
+    mark = "_" if "__" in top else "__"
+    return plain(f"{top}{mark}{part.replace('.', '_')}" if part else top)
 
 
 class _Writer:

@@ -15,6 +15,7 @@ import numpy as np
 from lutcore import cache
 from lutcore.errors import InputError
 from lutcore.gen.asic.synth import netlist, read_library, synthesise
+from lutcore.gen.emit.rtl import design_name
 from lutcore.gen.energy.activity import Activity, mean_toggles, measure_activity
 from lutcore.gen.energy.gates import CLOCK_PORT, Gates, read_gates
 from lutcore.gen.energy.power import Load, check_weighing, weigh
@@ -291,7 +292,7 @@ def _measure(
     config: CoreConfig, job: TileJob, text: str, libraries: _Libraries, period: float
 ) -> dict[str, Any]:
     """Counts, and watts by part and block, of the netlist ``text``."""
-    gates = read_gates(text, libraries.contents, config.name)
+    gates = read_gates(text, libraries.contents, design_name(config))
     used = {gate.cell for gate in gates.gates}
     cells = [
         power_library(content, libraries.where, used.__contains__) for content in libraries.contents

@@ -12,7 +12,7 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.errors import InputError, ToolError
-from lutcore.gen.emit.rtl import design_rtlil
+from lutcore.gen.emit.rtl import design_name, design_rtlil
 from lutcore.gen.luts.adders import adder_maps
 from lutcore.gen.luts.families import FAMILIES, Family
 from lutcore.gen.tools.hierarchy import count_cells
@@ -111,7 +111,8 @@ def synthesise_fpga(config: CoreConfig, family: str, *, use_cache: bool = True) 
     """
     of = _family(family)
     mapped = _mapped(config, family, use_cache)
-    ways = {way: count_cells(mapped[way], config.name) for way in ("kept", "flattened")}
+    name = design_name(config)
+    ways = {way: count_cells(mapped[way], name) for way in ("kept", "flattened")}
     luts = {way: _luts(of, counts) for way, counts in ways.items()}
     best = min(luts, key=lambda way: luts[way].total())
     cells: Counter[str] = Counter()
@@ -146,11 +147,11 @@ def netlist(config: CoreConfig, family: str) -> str:
     :func:`synthesise_fpga`; block memories have no model.
     """
     of = _family(family)
-    script = _script(config.name, of, ("flattened",))
+    script = _script(design_name(config), of, ("flattened",))
     behaviour = [
         "delete =A:blackbox",  # what mapping derived for timing, in place of behaviour
         f"read_verilog -overwrite {of.models}",
-        f"hierarchy -top {config.name}",
+        f"hierarchy -top {design_name(config)}",
         "proc",
         "flatten -noscopeinfo",
         "opt_clean -purge",
@@ -326,7 +327,7 @@ def _mapped(config: CoreConfig, name: str, use_cache: bool) -> Json:
     """``kept`` and ``flattened`` (module -> cell -> number), ``yosys`` and ``seconds``."""
     start = time.perf_counter()
     family = FAMILIES[name]
-    script, files = _script(config.name, family), _files(config, name)
+    script, files = _script(design_name(config), family), _files(config, name)
     yosys = yosys_command()[1]
     key = cache.key(__name__, yosys, str(family), script, *files.values())
     entry = cache.entry("fpga", key)

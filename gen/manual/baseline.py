@@ -19,7 +19,7 @@ from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.errors import InputError, ToolError
 from lutcore.files import writing
 from lutcore.gen.asic.synth import synthesise
-from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.luts.synth import synthesise_fpga
 from lutcore.gen.run.program import compare
 from lutcore.gen.run.tile import random_activations, random_tensor
@@ -121,7 +121,7 @@ def _tile_rtl() -> dict[str, float]:
         rng = np.random.default_rng(0)
         tensor = random_tensor((config.n, 256), 2, config.group_size or 128, rng, shared=True)
         job = tile_job(config, random_activations(config, config.m, 256, rng), tensor)
-        built = build(verilog(config), config.name, optimised=False)
+        built = build(verilog(config), design_name(config), optimised=False)
         (verdict,) = run_jobs(built, config, [job])
         if verdict["mismatches"]:
             raise ToolError(f"the baseline's job on {name} has {verdict['mismatches']} mismatches")

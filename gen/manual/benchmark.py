@@ -29,8 +29,8 @@ from lutcore.compiler.weights.pack import pack
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import ToolError
 from lutcore.gen.asic.synth import synthesise
-from lutcore.gen.emit.generate import generate
-from lutcore.gen.emit.rtl import forget, verilog
+from lutcore.gen.collateral.generate import generate
+from lutcore.gen.emit.rtl import design_name, forget, verilog
 from lutcore.gen.manual import checkpoint_memory
 from lutcore.gen.manual.language_rates import language_rates
 from lutcore.gen.run.program import compare
@@ -40,7 +40,7 @@ from lutcore.hdl.config.presets import load_config, preset
 from lutcore.verif.sim.core import Conditions
 from lutcore.verif.sim.job import tile_job
 from lutcore.verif.sim.play import run_jobs
-from lutcore.verif.sim.simulator import build, environment
+from lutcore.verif.sim.simulator import Build, build, environment
 
 
 def _seconds(call: Callable[[], object], runs: int) -> float:
@@ -176,14 +176,18 @@ def schedule_times(runs: int) -> dict[str, float]:
     return figures
 
 
+def _built(config: CoreConfig, optimised: bool = True) -> Build:
+    return build(verilog(config), design_name(config), optimised=optimised)
+
+
 def build_times(config: CoreConfig) -> dict[str, float]:
     """Seconds that simulations of a tile take to build where nothing is cached yet."""
     figures = {}
     with tempfile.TemporaryDirectory() as folder, environment({"LUTCORE_CACHE": folder}):
-        build(verilog(CoreConfig(n=2)), CoreConfig(n=2).name)  # what all simulations share
+        _built(CoreConfig(n=2))  # what all simulations share
         for optimised, kind in ((False, "plain"), (True, "optimised")):
             figures[f"build a {kind} simulation of {config.name} (s)"] = _seconds(
-                lambda fast=optimised: build(verilog(config), config.name, optimised=fast), 1
+                lambda fast=optimised: _built(config, optimised=fast), 1
             )
     return figures
 
@@ -213,8 +217,8 @@ def measure(runs: int) -> dict[str, float]:
     short = tile_job(
         config, random_activations(config, 1, 4, rng), random_tensor((1, 4), 1, 4, rng)
     )
-    built = build(verilog(config), config.name)
-    start = _seconds(lambda: run_jobs(build(verilog(config), config.name), config, [short]), runs)
+    built = _built(config)
+    start = _seconds(lambda: run_jobs(_built(config), config, [short]), runs)
     figures["second simulation of a configuration starts in (s)"] = start
     began = time.perf_counter()
     verdicts = run_jobs(built, config, [job] * 4)

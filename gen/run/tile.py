@@ -11,7 +11,7 @@ from lutcore.arrays import read_array
 from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
-from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.verif.golden.expect import RunResults
 from lutcore.verif.golden.formats import encode, number_type
@@ -240,7 +240,7 @@ def simulate(
     started = time.monotonic()
     check_simulator(simulator)
     job = tile_job(config, activations, tensor, order=order, stalls=stalls, seed=seed)
-    built = build(verilog(config), config.name, simulator, waves=waves is not None)
+    built = build(verilog(config), design_name(config), simulator, waves=waves is not None)
     dump = waves.with_suffix(f".{built.waves}") if waves else None
     (verdict,) = run_jobs(built, config, [job], waves_to=dump, received=True, force=force)
     results = values = None

@@ -22,7 +22,7 @@ Modules = Mapping[str, Mapping[str, int]]
 
 def block_below(block: str, module: str, top: str) -> str:
     """Block of a module that stands in a module of ``block``."""
-    name = module.removeprefix(f"{top}_")
+    name = module.removeprefix(f"{top}__")
     return _BLOCK_OF.get(name, name) if block in _CONTAINERS else block
 
 

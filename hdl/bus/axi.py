@@ -17,6 +17,9 @@ def axi4_signature(bits: int) -> wiring.Signature:
         "len": Out(8),  # beats of the burst, less one
         "size": Out(3),  # log2 of the bytes of a beat: always the whole bus
         "burst": Out(2),  # always 1: addresses go up
+        "lock": Out(1),  # always 0: no exclusive access
+        "cache": Out(4),  # always 0011: normal memory, not cacheable, writes may wait in buffers
+        "prot": Out(3),  # always 000: an unprivileged, secure access to data
     }
     channels = {
         "ar": address,
@@ -57,6 +60,7 @@ def lite_signature(address_bits: int) -> wiring.Signature:
             "awvalid": In(1),  # the address of a write is offered
             "awready": Out(1),  # address and data of a write are taken, in one cycle
             "awaddr": In(address_bits),  # byte address of the register to be written
+            "awprot": In(3),  # protection of a write; nothing reads it: all may write registers
             "wvalid": In(1),  # the data of a write is offered
             "wready": Out(1),  # address and data of a write are taken, in one cycle
             "wdata": In(32),  # data to be written
@@ -67,6 +71,7 @@ def lite_signature(address_bits: int) -> wiring.Signature:
             "arvalid": In(1),  # the address of a read is offered
             "arready": Out(1),  # the address of a read is taken
             "araddr": In(address_bits),  # byte address of the register to be read
+            "arprot": In(3),  # protection of a read; nothing reads it: all may read registers
             "rvalid": Out(1),  # data that was read is there
             "rready": In(1),  # data that was read is taken
             "rdata": Out(32),  # what the register holds
@@ -235,14 +240,14 @@ class AxiMaster(wiring.Component):
         m = Module()
         bus = self.bus
         size = (self._bits // 8).bit_length() - 1
+        always = {"size": size, "burst": 1, "lock": 0, "cache": 0b0011, "prot": 0}
         for channel, source in (("ar", self.reads), ("aw", self.writes)):
             m.d.comb += [
                 getattr(bus, f"{channel}valid").eq(source.valid),
                 source.ready.eq(getattr(bus, f"{channel}ready")),
                 getattr(bus, f"{channel}addr").eq(source.payload.addr),
                 getattr(bus, f"{channel}len").eq(source.payload.len),
-                getattr(bus, f"{channel}size").eq(size),
-                getattr(bus, f"{channel}burst").eq(1),
+                *(getattr(bus, channel + name).eq(value) for name, value in always.items()),
             ]
         m.d.comb += [
             self.words.valid.eq(bus.rvalid),

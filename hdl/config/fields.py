@@ -52,6 +52,11 @@ class Domain:
                 raise InputError(f"{name} must be in {self.low}..{self.high}, not {value!r}")
         elif not (isinstance(value, str) and value.isascii() and value.isidentifier()):
             raise InputError(f"{name} must be a Verilog identifier, not {value!r}")
+        elif "__" in str(value) or str(value).endswith("_"):
+            raise InputError(
+                f"{name} must have no two underscores together and none at its end, which tell "
+                f"designs from their modules, not {value!r}"
+            )
         elif value in RESERVED:
             raise InputError(
                 f"{name} must not be {value!r}, a word of Verilog's or of every design"

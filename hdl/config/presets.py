@@ -244,6 +244,7 @@ CORE_PRESETS: dict[str, CoreConfig] = _named(_CORES, **_CORE)
 #: Preset name -> what it is, in one line.
 SUMMARIES: dict[str, str] = {name: line for name, (line, _) in (_FIELDS | _CORES).items()}
 _ALL = PRESETS | CORE_PRESETS
+_BY_NAME = {config.name: name for name, config in _ALL.items()}
 
 
 def preset(name: str) -> CoreConfig:
@@ -257,6 +258,26 @@ def preset(name: str) -> CoreConfig:
     if name not in _ALL:
         raise InputError(f"no preset {name!r}{remedy(name, _ALL, 'presets')}")
     return _ALL[name]
+
+
+def origin(config: CoreConfig) -> tuple[str, dict[str, Any]]:
+    """The preset whose name a configuration has, and the fields that it has otherwise.
+
+    Without such a preset an empty name, and the fields that differ from their defaults.
+    """
+    name = _BY_NAME.get(config.name, "")
+    base = (_ALL[name] if name else CoreConfig(name=config.name)).to_dict()
+    return name, {key: value for key, value in config.to_dict().items() if value != base[key]}
+
+
+def own_name(config: CoreConfig) -> str:
+    """A configuration's name; of a changed preset, one that no other configuration has."""
+    name, changed = origin(config)
+    return _of_variant(config) if name and changed else config.name
+
+
+def _of_variant(config: CoreConfig) -> str:
+    return f"{config.name}_{config.digest[:6]}"
 
 
 def _override(text: str) -> tuple[str, Any]:
@@ -279,6 +300,8 @@ def _override(text: str) -> tuple[str, Any]:
 def load_config(source: str, overrides: Iterable[str] = ()) -> CoreConfig:
     """Configuration from a preset's name or a TOML file, with ``field=value`` overrides.
 
+    What is changed of a file has a name of its own, unless the change is that of the name.
+
     Raises
     ------
     InputError
@@ -300,4 +323,7 @@ def load_config(source: str, overrides: Iterable[str] = ()) -> CoreConfig:
         raise InputError(
             f"{source!r} is neither a preset nor a .toml file{remedy(source, _ALL, 'presets')}"
         )
-    return config.replace(**dict(_override(text) for text in overrides))
+    changed = config.replace(**dict(_override(text) for text in overrides))
+    if changed == config or changed.name != config.name or source in _ALL:
+        return changed  # what is made of a preset is named by :func:`own_name`
+    return changed.replace(name=_of_variant(changed))

@@ -60,7 +60,7 @@ class SharedModules:
         ``make`` is called for the first instance of a name; later ones must be interchangeable.
         ``inputs`` are connected as they are, and are no part of the interface.
         """
-        module = f"{self._prefix}_{name}"
+        module = f"{self._prefix}__{name}"
         if module not in self._modules:
             component = make()
             text = component_text(component, module, self, self._places)

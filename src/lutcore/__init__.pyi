@@ -5,7 +5,7 @@ from .compiler.weights.tensor import QuantTensor as QuantTensor
 from .errors import InputError as InputError
 from .errors import ToolError as ToolError
 from .gen.asic.synth import synthesise as synthesise
-from .gen.emit.generate import generate as generate
+from .gen.collateral.generate import generate as generate
 from .gen.energy.energy import energy as energy
 from .gen.run.tile import simulate as simulate
 from .hdl.config.core import CoreConfig as CoreConfig

@@ -81,13 +81,15 @@ class Fault:
 
 FAULTS = {
     "cache below a file": Fault(
-        WITH_CACHE, {"LUTCORE_CACHE": "{box}/file/cache"}, names="cannot write the cache"
+        WITH_CACHE | {"env"},
+        {"LUTCORE_CACHE": "{box}/file/cache"},
+        names="cannot write the cache",
     ),
     "cache that cannot be made": Fault(
-        WITH_CACHE, {"LUTCORE_CACHE": "/proc/lutcore"}, names="cannot write the cache"
+        WITH_CACHE | {"env"}, {"LUTCORE_CACHE": "/proc/lutcore"}, names="cannot write the cache"
     ),
     "home that cannot be written": Fault(
-        WITH_TOOLS,
+        WITH_TOOLS | {"env"},
         {"HOME": "/proc/lutcore", "XDG_CACHE_HOME": None, "LUTCORE_CACHE": None},
         names="set LUTCORE_CACHE",
         may_stop={"doctor"},

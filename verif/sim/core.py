@@ -101,7 +101,7 @@ class CoreSimulation:
     ----------
     config : CoreConfig
     verilog : str
-        The core, with the top module ``core``.
+        The core, with the top module ``core_axi``.
     header : str
         The registers in C.
     """
@@ -109,7 +109,7 @@ class CoreSimulation:
     def __init__(self, config: CoreConfig, verilog: str, header: str):
         program = build_native(
             verilog,
-            "core",
+            "core_axi",
             _HARNESS,
             definitions=[f"BUS_BYTES={config.bus_bits // 8}"],
             headers={"lutcore_registers.h": header},

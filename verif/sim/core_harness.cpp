@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "Vcore.h"
+#include "Vcore_axi.h"
 #include "lutcore_registers.h"
 
 double sc_time_stamp() { return 0; }
@@ -73,7 +73,7 @@ class Bench {
     Bench(const Job& job, std::vector<uint8_t>& memory)
         : job_(job), memory_(memory), random_{job.seed * 2 + 0x9E3779B97F4A7C15ull} {}
 
-    Result run(Vcore& core) {
+    Result run(Vcore_axi& core) {
         Result result{};
         reset(core);
         setup(core);
@@ -112,7 +112,7 @@ class Bench {
         if (violation_.empty()) violation_ = text;
     }
 
-    void reset(Vcore& core) {
+    void reset(Vcore_axi& core) {
         reads_.clear();
         writes_.clear();
         answers_.clear();
@@ -125,7 +125,7 @@ class Bench {
         core.rst = 0;
     }
 
-    void setup(Vcore& core) {
+    void setup(Vcore_axi& core) {
         write(core, LUTCORE_IRQ_STATUS, 7);
         write(core, LUTCORE_IRQ_ENABLE, 1);
         write(core, LUTCORE_PROGRAM, job_.address);
@@ -138,7 +138,7 @@ class Bench {
         write(core, LUTCORE_CONTROL, 1);
     }
 
-    void tick(Vcore& core) {
+    void tick(Vcore_axi& core) {
         core.clk = 0;
         core.eval();
         core.clk = 1;
@@ -151,7 +151,7 @@ class Bench {
     }
 
     // One clock cycle of the memory and the core.
-    void cycle(Vcore& core) {
+    void cycle(Vcore_axi& core) {
         if (!offered_) {
             offered_ = !reads_.empty() && reads_.front().at <= now_ && !random_.chance(job_.stall);
             if (offered_) {
@@ -209,7 +209,7 @@ class Bench {
         return {address, beats, now_ + wait, address};
     }
 
-    void take(Vcore& core) {
+    void take(Vcore_axi& core) {
         Burst& burst = writes_.front();
         const uint8_t* data = reinterpret_cast<const uint8_t*>(&core.m_axi_wdata);
         const uint64_t strobes = core.m_axi_wstrb;
@@ -227,7 +227,7 @@ class Bench {
         }
     }
 
-    void check(Vcore& core) {
+    void check(Vcore_axi& core) {
         const uint64_t ar[2] = {core.m_axi_araddr, core.m_axi_arlen};
         const uint64_t aw[2] = {core.m_axi_awaddr, core.m_axi_awlen};
         if (watches_[0].broken(core.m_axi_arvalid, core.m_axi_arready, ar, sizeof ar))
@@ -247,7 +247,7 @@ class Bench {
             fail("a write is no full-width INCR burst");
     }
 
-    void write(Vcore& core, uint32_t address, uint32_t value) {
+    void write(Vcore_axi& core, uint32_t address, uint32_t value) {
         core.s_axi_awaddr = address;
         core.s_axi_wdata = value;
         core.s_axi_wstrb = 15;
@@ -263,7 +263,7 @@ class Bench {
         if (core.s_axi_bresp) fail("a register write was refused");
     }
 
-    uint32_t read(Vcore& core, uint32_t address) {
+    uint32_t read(Vcore_axi& core, uint32_t address) {
         core.s_axi_araddr = address;
         core.s_axi_arvalid = 1;
         for (bool taken = false; !taken;) {
@@ -279,7 +279,7 @@ class Bench {
         return value;
     }
 
-    uint64_t wide(Vcore& core, uint32_t address) {
+    uint64_t wide(Vcore_axi& core, uint32_t address) {
         const uint64_t low = read(core, address);
         return low | uint64_t{read(core, address + 4)} << 32;
     }
@@ -298,7 +298,7 @@ class Bench {
 
 int main() {
     VerilatedContext context;
-    Vcore core{&context};
+    Vcore_axi core{&context};
     std::vector<uint8_t> memory;
     Command command;
     while (std::fread(&command, sizeof command, 1, stdin) == 1) {

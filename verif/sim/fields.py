@@ -67,3 +67,16 @@ def result_fields(config: CoreConfig, beats: np.ndarray) -> dict[str, np.ndarray
         parts["invalid"] = scale >> config.exponent_bits
         parts["exponent"] = scale & (1 << config.exponent_bits) - 1
     return parts
+
+
+def result_beats(config: CoreConfig, parts: dict[str, np.ndarray]) -> np.ndarray:
+    """Inverse of :func:`result_fields`: uint8 [beats, bits]; of -1 everywhere, all bits."""
+    count = len(parts["last"])
+    fields = dict(parts)
+    if config.block_scaled:
+        low = (1 << config.exponent_bits) - 1
+        fields["scale"] = (fields["invalid"] << config.exponent_bits) | fields["exponent"] & low
+    packed = [
+        pack_fields(fields[name].reshape(count, -1), bits) for name, _, bits in _of_results(config)
+    ]
+    return np.concatenate(packed, axis=1)

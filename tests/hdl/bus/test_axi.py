@@ -78,8 +78,11 @@ def test_the_master_says_the_same_in_axis_words():
     outputs = [getattr(dut.bus, f"{c}{n}") for c in ("ar", "aw") for n in ("addr", "len", "size")]
     outputs += [dut.bus.arburst, dut.bus.wdata, dut.bus.wstrb, dut.bus.wlast]
     outputs += [dut.words.payload.data, dut.words.payload.error, dut.answers.payload.error]
+    rest = ("lock", "cache", "prot")
+    outputs += [getattr(dut.bus, f"{c}{n}") for c in ("ar", "aw") for n in rest]
     outputs += [dut.bus.arvalid, dut.bus.awvalid, dut.writes.ready, dut.reads.ready, dut.bus.bready]
     written = {"data": word, "strb": strobes, "last": 1}
     case = [{"addr": 64, "len": 3}, {"addr": 8, "len": 0}, written, word ^ 1, 2, 3, 1, 1, 1]
-    wanted = (64, 3, 3, 8, 0, 3, 1, word, strobes, 1, word ^ 1, 1, 1, 1, 0, 1, 0, 1)
+    wanted = (64, 3, 3, 8, 0, 3, 1, word, strobes, 1, word ^ 1, 1, 1)
+    wanted += (0, 0b0011, 0) * 2 + (1, 0, 1, 0, 1)
     assert evaluate(dut, inputs, outputs, [case]) == [wanted]

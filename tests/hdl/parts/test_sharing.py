@@ -47,8 +47,8 @@ def test_one_module_and_an_instance_each():
     shared = SharedModules("mine")
     m, first, last = chain(shared)
     top = rtlil.convert(m, ports=[first, last], platform=shared)
-    assert list(shared.rtlil) == ["mine_next", "mine_plain"]
-    assert top.count("cell \\mine_next ") == 3 and top.count("cell \\mine_plain ") == 1
+    assert list(shared.rtlil) == ["mine__next", "mine__plain"]
+    assert top.count("cell \\mine__next ") == 3 and top.count("cell \\mine__plain ") == 1
     clocks = re.findall(r"connect \\(clk|rst) ", top)
     assert clocks.count("clk") == clocks.count("rst") == 3  # none for what has no clock
 

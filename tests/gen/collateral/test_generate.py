@@ -12,8 +12,9 @@ import pytest
 from lutcore import files
 from lutcore.errors import InputError
 from lutcore.files import LEDGER
-from lutcore.gen.emit.generate import generate
-from lutcore.gen.emit.rtl import TOPS, component_rtlil, design_rtlil, verilog
+from lutcore.gen.collateral.generate import generate
+from lutcore.gen.emit.interfaces import TOPS
+from lutcore.gen.emit.rtl import component_rtlil, design_name, design_rtlil, verilog
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, preset
 from lutcore.hdl.config.rules import check_core
@@ -24,14 +25,15 @@ from lutcore.hdl.isa.registers import REGISTERS
 def test_same_bytes_in_another_process(tmp_path):
     generate(PRESETS["ternary-a8"], tmp_path / "a")
     script = (
-        "import sys; from pathlib import Path; from lutcore.gen.emit.generate import generate\n"
+        "import sys; from pathlib import Path\n"
+        "from lutcore.gen.collateral.generate import generate\n"
         "from lutcore.hdl.config.presets import PRESETS\n"
         "generate(PRESETS['ternary-a8'], Path(sys.argv[1]))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "b")], check=True, env=environment)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
-    written = [f"ternary_a8{suffix}" for suffix in (".v", ".json", ".core", ".verible")]
+    written = [f"ternary_a8_tile{suffix}" for suffix in (".v", ".json", ".core", ".verible")]
     assert names == sorted([LEDGER, *written])
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
@@ -41,7 +43,9 @@ def test_same_bytes_in_another_process(tmp_path):
 def test_what_is_synthesised_knows_no_places(name, top):
     """Else results in the cache would depend on where the package is, and on its comments."""
     config = preset(name)
-    assert design_rtlil(config, top) == component_rtlil(TOPS[top](config), config.name)
+    assert design_rtlil(config, top) == component_rtlil(
+        TOPS[top].component(config), design_name(config, top)
+    )
 
 
 def test_no_paths_and_readable_names():
@@ -66,7 +70,7 @@ def test_identical_columns_are_one_module():
         re.findall(r"^module (\w+)", verilog(CoreConfig(n=n)), re.MULTILINE) for n in (16, 64)
     ]
     assert modules[0] == modules[1]
-    assert modules[0].count("lut_tile_column") == 1
+    assert modules[0].count("lut_tile_tile__column") == 1
     sizes = [len(verilog(CoreConfig(n=n, zero_points="external"))) for n in (64, 128, 256)]
     assert sizes[2] - sizes[1] == pytest.approx(2 * (sizes[1] - sizes[0]), rel=0.1)
 
@@ -74,8 +78,8 @@ def test_identical_columns_are_one_module():
 def test_metadata_describes_the_verilog(tmp_path):
     config = PRESETS["w4a8"]
     generate(config, tmp_path)
-    text = (tmp_path / "w4a8.v").read_text()
-    facts = json.loads((tmp_path / "w4a8.json").read_text())
+    text = (tmp_path / "w4a8_tile.v").read_text()
+    facts = json.loads((tmp_path / "w4a8_tile.json").read_text())
     assert CoreConfig.from_dict(facts["config"]) == config
     assert facts["sha256"] == hashlib.sha256(text.encode()).hexdigest()
     top = text[: text.index("endmodule")]
@@ -102,13 +106,13 @@ def test_fusesoc_core_names_existing_files(tmp_path):
     import yaml
 
     generate(PRESETS["w1a8"], tmp_path)
-    text = (tmp_path / "w1a8.core").read_text()
+    text = (tmp_path / "w1a8_tile.core").read_text()
     assert text.startswith("CAPI=2:\n")
     core = yaml.safe_load(text.split("\n", 1)[1])
     for fileset in core["filesets"].values():
         for entry in fileset["files"]:
             assert (tmp_path / next(iter(entry))).exists()
-    assert core["targets"]["default"]["toplevel"] == "w1a8"
+    assert core["targets"]["default"]["toplevel"] == "w1a8_tile"
 
 
 def test_unwritable_folder_is_one_line_and_leaves_nothing(tmp_path):
@@ -139,18 +143,18 @@ def test_nothing_is_half_written(tmp_path, monkeypatch):
 def test_a_core_comes_with_its_registers(tmp_path):
     """Header, module and SystemRDL give the same offsets, the metadata the Verilog's ports."""
     generate(preset("edge"), tmp_path, "axi")
-    text = (tmp_path / "lutcore_edge.v").read_text()
-    facts = json.loads((tmp_path / "lutcore_edge.json").read_text())
+    text = (tmp_path / "lutcore_edge_axi.v").read_text()
+    facts = json.loads((tmp_path / "lutcore_edge_axi.json").read_text())
     top = text[: text.index("endmodule")]
     declared = re.findall(
         r"^  (input|output) +(?:wire|reg) +(?:\[(\d+):0\] +)?(\w+)", top, re.MULTILINE
     )
     described = {(p["direction"], p["width"], p["name"]) for p in facts["ports"]}
     assert described == {(d, int(high or 0) + 1, name) for d, high, name in declared}
-    header = (tmp_path / "lutcore_edge_registers.h").read_text()
-    rdl = (tmp_path / "lutcore_edge_registers.rdl").read_text()
+    header = (tmp_path / "lutcore_edge_axi_registers.h").read_text()
+    rdl = (tmp_path / "lutcore_edge_axi_registers.rdl").read_text()
     module: dict[str, int] = {}
-    exec((tmp_path / "lutcore_edge_registers.py").read_text(), module)
+    exec((tmp_path / "lutcore_edge_axi_registers.py").read_text(), module)
     for name, (offset, _) in REGISTERS.items():
         assert f"#define LUTCORE_{name.upper()} 0x{offset:02X} " in header
         assert f"}} {name} @ 0x{offset:02X};" in rdl
@@ -162,10 +166,10 @@ def test_a_core_between_streams_says_what_its_payloads_hold(tmp_path):
     generate(preset("edge"), tmp_path, "core")
     names = {path.name for path in tmp_path.iterdir()}
     assert names - {LEDGER} == {
-        f"lutcore_edge{end}" for end in (".v", ".json", ".core", ".verible")
+        f"lutcore_edge_core{end}" for end in (".v", ".json", ".core", ".verible")
     }
-    text = (tmp_path / "lutcore_edge.v").read_text()
-    facts = json.loads((tmp_path / "lutcore_edge.json").read_text())
+    text = (tmp_path / "lutcore_edge_core.v").read_text()
+    facts = json.loads((tmp_path / "lutcore_edge_core.json").read_text())
     top = text[: text.index("endmodule")]
     declared = re.findall(
         r"^  (input|output) +(?:wire|reg) +(?:\[(\d+):0\] +)?(\w+)", top, re.MULTILINE
@@ -190,7 +194,7 @@ def test_core_presets_make_cores(name):
     ("config", "top", "message"),
     [
         ("w2a8", "axi", r"a core needs precompute = buffered"),
-        ("edge", "pe", r"--top must be one of tile, core, axi, not 'pe'"),
+        ("edge", "pe", r"--top must be one of tile, axi-stream, core, axi, .*, not 'pe'"),
     ],
 )
 def test_what_is_no_core_is_refused(config, top, message, tmp_path):
