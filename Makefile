@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types test-latest wheel presets floats campaign fuzz bench baseline bitstream study docs check-tools clean
+.PHONY: help demo test check lint types test-latest wheel presets texts floats campaign fuzz bench baseline bitstream study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ check: lint $(READY)  ## the inner loop, 3 minutes: lint, types, and the fast te
 
 presets: $(READY)  ## simulate every preset at full size, minutes
 	$(BIN)/python -m lutcore.gen.campaigns.presets
+
+texts: $(READY)  ## Verilog of every preset with every top: five linters, names, comments, 15 minutes
+	LUTCORE_ALL_TEXTS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/gen/emit/test_lint.py
 
 floats: $(READY)  ## float units: the full campaign against NumPy and ml_dtypes, minutes
 	$(BIN)/python -m lutcore.gen.campaigns.floats --full

@@ -31,6 +31,11 @@ def plain(name: str) -> str:
     return f"{text}_" if text in KEYWORDS else text
 
 
+def bits_of(name: str, low: int, high: int) -> str:
+    """Name of some bits of a net."""
+    return f"{name}_{high}_{low}" if high > low else f"{name}_{low}"
+
+
 def unique(name: str, taken: Container[str]) -> str:
     """A name that is not taken: with a number, if need be."""
     found, count = name, 0

@@ -1,7 +1,8 @@
 """Names of ports between modules that have none in the source: those of the nets they carry."""
 
-from lutcore.gen.emit.names import of_instance
+from lutcore.gen.emit.names import bits_of, of_instance, plain
 from lutcore.gen.emit.nets import Connection, Nets, Part, is_private
+from lutcore.gen.emit.remarks import part_text, remark
 from lutcore.gen.emit.rtlil import Cell
 
 #: Operators between a net and the next that has a name, at most.
@@ -22,14 +23,38 @@ class _Ports:
         """Outputs from the inside out, then inputs from the outside in."""
         for module in reversed(order):
             for port in self._nets[module].module.ports():
-                if is_private(port.name) and port.direction == "output":
-                    name = self._source(module, port.name) or "out"
+                if name := self._part_of_member(module, port.name):
                     self._found[module][port.name] = name
+                elif is_private(port.name) and port.direction == "output":
+                    self._found[module][port.name] = self._source(module, port.name) or "out"
         for module in order:
             for part in self._nets[module].parts:
                 if isinstance(part, Cell) and part.kind in self._nets:
                     self._inputs(module, part)
         return self._found
+
+    def _part_of_member(self, module: str, port: str) -> str:
+        """The member of a component that a port is, or with its bits, is a part of."""
+        nets = self._nets[module]
+        place = nets.module.attributes.get("\\src", "")
+        wire = nets.module.wires[port]
+        if not is_private(port) and remark(wire.attributes.get("\\src", ""), plain(port), place):
+            return ""  # it has a name that says something
+        all_parts = nets.all_parts
+        connections = [p for p in all_parts if isinstance(p, Connection) and len(p.target) == 1]
+        same = [part.value for part in connections if part.target[0].wire == port]
+        here = {port, *(value[0].wire for value in same if len(value) == 1)} - {""}
+        for part in connections:
+            (target,), low = part.target, 0
+            for chunk in part.value:
+                whole = chunk.low == 0 and chunk.width == nets.module.wires[port].width
+                if chunk.wire in here and whole and part_text(place, plain(target.wire)):
+                    if chunk.width == nets.module.wires[target.wire].width:
+                        return plain(target.wire)
+                    first = target.low + low
+                    return bits_of(plain(target.wire), first, first + chunk.width - 1)
+                low += chunk.width
+        return ""
 
     def _inputs(self, module: str, cell: Cell) -> None:
         """Inputs of an instance, by what its parent connects to them."""

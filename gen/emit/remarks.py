@@ -45,8 +45,15 @@ _KEY = re.compile(r'\s*"(\w+)":')
 _REFERENCE = re.compile(r"\b(?:as|of) :(?:class|func):`~?(?:([\w.]+)\.)?(\w+)`$", re.IGNORECASE)
 
 
+#: What a class says whose members are those of another.
+_AS_OF = re.compile(r"members as of (:class:`[^`]+`)", re.IGNORECASE)
+
+
 class _Holder(NamedTuple):
-    """A class with what it says of its members, or a function that makes members for classes."""
+    """A class with what it says of its members, or a function that makes members for classes.
+
+    Behind ``*`` is the class whose members it has too.
+    """
 
     name: str
     first: int
@@ -87,7 +94,10 @@ def _source(path: str) -> _Source:
             continue
         first, last = node.lineno, node.end_lineno or node.lineno
         if isinstance(node, ast.ClassDef):
-            members = _members(ast.get_docstring(node) or "")
+            docstring = ast.get_docstring(node) or ""
+            members = _members(docstring)
+            if other := _AS_OF.search(" ".join(docstring.split())):
+                members["*"] = f"as {other[1]}"
             classes.append(_Holder(node.name, first, last, members))
         elif isinstance(node, ast.FunctionDef):
             keys = ((at, _KEY.match(lines[at - 1])) for at in range(first, last + 1))
@@ -119,7 +129,7 @@ def _members(docstring: str) -> dict[str, str]:
 
 def _described(path: str, holder: _Holder, member: str) -> str:
     """What a holder says of a member, or the one that it refers to."""
-    text = holder.members.get(member, "")
+    text = holder.members.get(member, holder.members.get("*", ""))
     reference = _REFERENCE.search(text)
     if not reference:
         return _sentence(_plain(text))
@@ -131,13 +141,19 @@ def _described(path: str, holder: _Holder, member: str) -> str:
     return _described(there, other, member)
 
 
-def _by_class(place: str, member: str) -> str:
-    """What the class at a place says of a member."""
+def member_text(place: str, member: str) -> str:
+    """What the class at a place says of a member; nothing where it has none of that name."""
     path, _, line = place.rpartition(":")
     for holder in _source(path).classes if path else ():
-        if holder.first <= int(line) <= holder.last and member in holder.members:
+        known = member in holder.members or "*" in holder.members
+        if holder.first <= int(line) <= holder.last and known:
             return _described(path, holder, member)
     return ""
+
+
+def part_text(place: str, name: str) -> str:
+    """What is said of a port of the class at a place, if it has one of that name."""
+    return member_text(place, name.partition("__")[0]) or _LIBRARY.get(name, "")
 
 
 def _plain(text: str) -> str:
@@ -159,12 +175,12 @@ def remark(place: str, name: str, module: str = "") -> str:
         File and line of the component that it is a port of.
     """
     member = name.partition("__")[0]
-    if said := _by_class(module, member):
+    if said := member_text(module, member):
         return said
     if place and "/amaranth/" not in place:
         if said := _above(place):
             return _sentence(_plain(said))
-        if said := _by_class(place, member):
+        if said := member_text(place, member):
             return said
     return _LIBRARY.get(name) or _LIBRARY.get(name.rpartition("__")[2], "")
 

@@ -17,12 +17,14 @@ from lutcore.gen.emit.nets import (
     is_private,
 )
 from lutcore.gen.emit.port_names import port_names
-from lutcore.gen.emit.remarks import remark
+from lutcore.gen.emit.remarks import part_text, remark
 from lutcore.gen.emit.rtlil import Cell, Module, Wire, read
 from lutcore.gen.emit.signals import spans, width_of
 from lutcore.gen.emit.statements import Statements, chosen
 
-_FIRST = ("clk", "rst")
+_FIRST = ("clk", "rst", "aclk", "aresetn")
+#: A port that is some bits of a member (:func:`~lutcore.gen.emit.names.bits_of`).
+_PART = re.compile(r"(\w+?)_(?:(\d+)_)?(\d+)")
 _SHARED = {"valid": "it is offered", "ready": "it is taken if valid", "payload": ""}
 
 
@@ -226,7 +228,9 @@ class _Writer:
             if shared:
                 lines += ["", *comment(shared)]
             for wire in wires:
-                said = "" if shared else self._remark(wire, True)
+                said = (
+                    "" if shared else self._remark(wire, True) or _SHARED.get(self._last(wire), "")
+                )
                 lines += self._port(wire, said, bool(shared))
         at = max(i for i, line in enumerate(lines) if line and not line.strip().startswith("//"))
         lines[at] = re.sub(r",(?=( *//.*)?$)", "", lines[at], count=1)
@@ -236,17 +240,25 @@ class _Writer:
         declared = f"{wire.direction:6} {self._declared(wire)},"
         fields = [f"  {line}" for line in _fields(self._nets.layout(wire.name))]
         if in_group:
-            part = self._names[wire.name].rpartition("__")[2]
+            part = self._last(wire)
             said = _SHARED[part] if part in _SHARED else self._remark(wire, False)
             if said and len(declared) + len(said) < 90:
                 return [*comment(*fields), f"{declared} // {said}"]
         return [*(comment(said) if said else []), *comment(*fields), declared]
 
+    def _last(self, wire: Wire) -> str:
+        """What a port is within its interface."""
+        return self._names[wire.name].rpartition("__")[2]
+
     def _remark(self, wire: Wire, component: bool) -> str:
         attributes = self._nets.module.attributes if component else {}
         place = wire.attributes.get("\\src", "")
-        name = plain(wire.attributes.get("name", wire.name))
-        return remark(place, name, attributes.get("\\src", ""))
+        name = plain(wire.attributes.get("name", wire.name)).rstrip("_")  # of words of Verilog
+        if said := remark(place, name, attributes.get("\\src", "")):
+            return said
+        part = _PART.fullmatch(self._names[wire.name]) if component else None
+        whole = part_text(attributes.get("\\src", ""), part[1]) if part else ""
+        return f"Of {part[1]}, {_places(part)}: {whole}" if part and whole else ""
 
     def _declarations(self) -> list[str]:
         found: list[str] = []
@@ -268,6 +280,10 @@ class _Writer:
                 said = ""
             found.append(f"{declared} // {said}" if said else declared)
         return found
+
+
+def _places(part: re.Match[str]) -> str:
+    return f"[{part[2]}:{part[3]}]" if part[2] else f"[{part[3]}]"
 
 
 def _gives(wires: list[Wire]) -> bool:
