@@ -1,6 +1,5 @@
 """The commands ``presets`` and ``show``: which configurations there are, and what one is."""
 
-import re
 from typing import Any
 
 from rich.markup import escape
@@ -56,8 +55,7 @@ def show(config: Config, overrides: Overrides = None, as_json: AsJson = False) -
     _print_fields(found)
     columns = (Column("what follows"), Column.number("value"), Column("meaning"))
     rows = [
-        (item["name"], f"{item['value']:,}", escape(_plain(item["meaning"])))
-        for item in found["derived"]
+        (item["name"], f"{item['value']:,}", escape(item["meaning"])) for item in found["derived"]
     ]
     print_table("", columns, rows)
     OUT.print("\nFull rate, one slice every cycle:", highlight=False)
@@ -76,13 +74,8 @@ def _print_fields(found: dict[str, Any]) -> None:
     for field in found["fields"]:
         value = f"[bold]{field['value']}[/bold]" if field["changed"] else str(field["value"])
         default = str(field["default"]) if field["changed"] else "the same"
-        words = f"{escape(_plain(field['meaning']))}\n[dim]{escape(field['allowed'])}[/dim]"
+        words = f"{escape(field['meaning'])}\n[dim]{escape(field['allowed'])}[/dim]"
         rows.append((field["name"], value, default, words))
     columns = map(Column, ("field", "value", "default", "meaning, and what it may be"))
     title = f"{found['name']}: {found['shape']}, weights of {found['weights']}"
     print_table(title, tuple(columns), rows)
-
-
-def _plain(text: str) -> str:
-    """A field's meaning without the marks of documentation."""
-    return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text).replace("``", "")

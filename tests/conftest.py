@@ -11,7 +11,7 @@ import pytest
 from lutcore import files
 from lutcore.compiler.importers.gguf_file import GgufFile
 from lutcore.compiler.weights.tensor import QuantTensor
-from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.run.tile import random_tensor
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.samples.cores import SMALL_CORES
@@ -85,7 +85,7 @@ def run_tile() -> Callable[..., list[dict[str, Any]]]:
             edited = edit(text)
             assert edited != text, "the edit changed nothing"
             text = edited
-        return run_jobs(build(text, config.name, simulator, optimised=False), config, jobs)
+        return run_jobs(build(text, design_name(config), simulator, optimised=False), config, jobs)
 
     return run
 

@@ -84,6 +84,9 @@ class _TileBench(_Bench):
         self._inputs = vectors.inputs
         self._expected = vectors.expected
         self.words = vectors.inputs | {"expected": vectors.expected, "checked": vectors.checked}
+        #: Bit of a result that ends a run, and the port of AXI-Stream that says the same.
+        self._last = vectors.expected.bits - 1
+        self._tlast = next((port for port in self._widths if port == "m_axis_results_tlast"), "")
         self._patience = 64 * sum(len(words.words) for words in self._inputs.values()) + 1000
 
     def _stream(self, name: str) -> tuple[str, str, str]:
@@ -104,7 +107,7 @@ class _TileBench(_Bench):
         pins |= {valid: "results_valid", ready: "results_ready", payload: "results"}
         for port in self._ports:
             if port["name"].endswith("_tlast"):
-                pins[port["name"]] = "1'b0" if port["direction"] == "input" else ""
+                pins[port["name"]] = "1'b0" if port["direction"] == "input" else "results_last"
         done = [f"{s}_sent == {len(w.words)} && !{s}_valid" for s, w in self._inputs.items()]
         reads = [f'    $readmemh("{self._name}_{s}.hex", {s}_beats);' for s in self._inputs]
         return _filled(
@@ -116,6 +119,8 @@ class _TileBench(_Bench):
             index=_index(self._expected),
             result_bits=self._expected.bits,
             payload_high=self._widths[payload] - 1,
+            last_net="\n  wire results_last;" if self._tlast else "",
+            last_wrong=f"results_last !== results[{self._last}]" if self._tlast else "1'b0",
             pins=self._pins(pins),
             sent=" && ".join(done),
             reads="\n".join(reads),
@@ -128,6 +133,8 @@ class _TileBench(_Bench):
             inputs="\n".join(inputs),
             results=_quoted(self._stream("results")),
             patience=self._patience,
+            last=self._last,
+            tlast=self._tlast,
             **self._python({}),
         )
 
@@ -165,6 +172,8 @@ _HOSTS = {
     "s_wb_cyc": "wishbone_host",
     "programs__valid": "program_host",
 }
+#: Cycles after which a bench gives a program up, which takes some thousands.
+_PATIENCE = 30_000
 #: Inputs of cores that a bench keeps as they are.
 _CONSTANT = {
     "answers__payload": "1'b0",
@@ -203,7 +212,8 @@ class _CoreBench(_Bench):
     def verilog(self) -> str:
         words = len(self._program.memory.words)
         placed = {"program_address": self._program.address, "program_length": self._program.length}
-        memory = _filled(f"{self._memory}.v", bytes=self._size, end=self._size * words)
+        log = self._size.bit_length() - 1
+        memory = _filled(f"{self._memory}.v", bytes=self._size, log=log)
         control = self._control("v", **placed)
         offered = f"{{32'd{self._program.length}, 48'd{self._program.address}}}"
         return _filled(
@@ -211,8 +221,10 @@ class _CoreBench(_Bench):
             design=self._name,
             bytes=self._size,
             words=words,
+            end=self._size * words,
+            patience=_PATIENCE,
             index=_index(self._program.memory),
-            log=self._size.bit_length() - 1,
+            log=log,
             memory=memory,
             host=control,
             pins=self._pins(self._connected(memory + control, {"programs__payload": offered})),
@@ -240,5 +252,6 @@ class _CoreBench(_Bench):
             program_length=self._program.length,
             memory=_filled(f"{self._memory}.py"),
             host=self._control("py"),
+            patience=_PATIENCE,
             **self._python(_CONSTANT),
         )

@@ -1,11 +1,11 @@
 """Designs as cores of FuseSoC (CAPI2), with targets that the tools of ``lutcore env`` run."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lutcore.gen.emit import interfaces
 from lutcore.gen.emit.lint import VERILATOR_OPTIONS
 
 #: Folder for ``fusesoc library add`` and ``FUSESOC_CORES``: it has the core of the generator.
@@ -24,7 +24,14 @@ ROLES = {
 _IF_ALONE = "is_toplevel? (constraints)"
 
 
-def fusesoc_core(name: str, description: str, version: str, files: Mapping[str, str]) -> str:
+def fusesoc_core(
+    name: str,
+    description: str,
+    version: str,
+    files: Mapping[str, str],
+    comment: str = "",
+    vlnv: str | None = None,
+) -> str:
     """Text of ``<name>.core``.
 
     Its targets are ``default``, of which other cores take the sources, ``lint`` and ``sim`` by
@@ -41,6 +48,10 @@ def fusesoc_core(name: str, description: str, version: str, files: Mapping[str, 
         Names -> roles, as :data:`ROLES` has them, in the order in which tools read them. Vectors
         are copied to where the bench runs. Without a bench there is no target ``sim``, without a
         script of Yosys no ``synth``.
+    comment : str
+        Whole lines, each behind a ``#``.
+    vlnv : str, optional
+        Vendor, library, name and version of the core by colons; default those of IP-XACT.
     """
     sets: dict[str, dict[str, Any]] = {}
     for file, role in files.items():
@@ -58,13 +69,13 @@ def fusesoc_core(name: str, description: str, version: str, files: Mapping[str, 
         ]
         commands["scripts"] = {"yosys": {"cmd": ["yosys", "-q", "-l", "yosys.log", "-s", script]}}
     core = {
-        "name": f"::{name}:{version}",
+        "name": vlnv or f"{interfaces.VENDOR}:{interfaces.LIBRARY}:{name}:{version}",
         "description": description,
         "filesets": sets,
         **commands,
         "targets": _targets(name, set(sets)),
     }
-    return "\n".join(["CAPI=2:", *_lines(core), ""])
+    return "\n".join(["CAPI=2:", *comment.splitlines(), *_lines(core), ""])
 
 
 def _targets(name: str, sets: set[str]) -> dict[str, Any]:
@@ -93,7 +104,7 @@ def _targets(name: str, sets: set[str]) -> dict[str, Any]:
             "toplevel": f"{name}_tb",
         },
         "synth": {
-            "description": "Yosys, to generic gates and memories",
+            "description": "Verilator's check, then Yosys, to generic gates and memories",
             "filesets": ["synthesis", *alone],
             **lint,
             "hooks": {"post_build": ["yosys"]},
@@ -118,8 +129,3 @@ def _lines(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
 
 def _inline(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def renamed(core: str, vlnv: str) -> str:
-    """The text of a core under another name: vendor, library, name and version, by colons."""
-    return re.sub(r"^name: .*$", lambda match: f"name: {_inline(vlnv)}", core, count=1, flags=re.M)

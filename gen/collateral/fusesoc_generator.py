@@ -4,7 +4,7 @@ FuseSoC runs ``python -m lutcore.gen.collateral.fusesoc_generator FILE.yml`` in 
 made for the result. The core that asks has::
 
     filesets:
-      parts: {depend: ["::lutcore_generator"]}
+      parts: {depend: ["lutcore:tensor_cores:generator"]}
     generate:
       tile: {generator: lutcore, parameters: {config: w2a8, top: tile, set: [n=4]}}
     targets:
@@ -21,8 +21,6 @@ from typing import Any
 import yaml
 
 from lutcore.errors import HostError, InputError, ToolError
-from lutcore.files import write_files
-from lutcore.gen.collateral.fusesoc import renamed
 from lutcore.gen.collateral.generate import generate
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.names import remedy
@@ -83,13 +81,9 @@ def answer(request: Path, folder: Path) -> list[Path]:
     asked = _request(request)
     try:
         config, top = _wanted(asked["parameters"], Path(asked["files_root"]))
-        written = generate(config, folder, top, force=True)
+        return generate(config, folder, top, force=True, vlnv=asked["vlnv"])
     except InputError as error:
         raise InputError(f"{asked['vlnv']}: {error}") from error
-    (core,) = [path for path in written if path.suffix == ".core"]
-    text = renamed(core.read_text(encoding="utf-8"), asked["vlnv"])
-    write_files(folder, {core.name: text}, force=True)
-    return written
 
 
 def main(arguments: Sequence[str]) -> int:

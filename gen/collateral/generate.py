@@ -17,7 +17,7 @@ from lutcore.gen.datasheet.datasheet import datasheet_files
 from lutcore.gen.emit.interfaces import TOPS, check_top, ports
 from lutcore.gen.emit.lint import verible_rules
 from lutcore.gen.emit.registers import c_header, python_module, system_rdl
-from lutcore.gen.emit.rtl import command, design_name, summary, verilog
+from lutcore.gen.emit.rtl import command, design_name, header, summary, verilog
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import VERSION
 from lutcore.version import __version__
@@ -35,6 +35,7 @@ def metadata(config: CoreConfig, text: str, top: str = "tile") -> dict[str, Any]
         "design": design_name(config, top),
         "top": top,
         "command": command(config, top),
+        "license": "Apache-2.0",
         "config": config.to_dict(),
         "products_per_cycle": config.products_per_cycle,
         **(_of_core(config) if TOPS[top].is_core else _of_tile(config)),
@@ -84,7 +85,7 @@ _ROLES = {
 }
 
 
-def _for_tools(config: CoreConfig, top: str, text: str) -> dict[str, str]:
+def _for_tools(config: CoreConfig, top: str, text: str, vlnv: str | None) -> dict[str, str]:
     """What tools read: sources, benches, constraints, and descriptions that name them."""
     name = design_name(config, top)
     files = {
@@ -101,7 +102,9 @@ def _for_tools(config: CoreConfig, top: str, text: str) -> dict[str, str]:
         if not file.endswith(".py")
     }
     return files | {
-        f"{name}.core": fusesoc_core(name, summary(config, top), __version__, roles),
+        f"{name}.core": fusesoc_core(
+            name, summary(config, top), __version__, roles, header(config, top, "#"), vlnv
+        ),
         f"{name}.xml": component_xml(config, top, name, __version__, roles),
         f"{name}.verible": verible_rules(),
     }
@@ -113,6 +116,7 @@ def generate(
     top: str = "tile",
     force: bool = False,
     datasheet: bool = False,
+    vlnv: str | None = None,
 ) -> list[Path]:
     """Write a design's files, all named as its top module; the same bytes on every run.
 
@@ -122,6 +126,8 @@ def generate(
     ----------
     datasheet : bool
         Write a datasheet too, for which the design is mapped and simulated: seconds to minutes.
+    vlnv : str, optional
+        Vendor, library, name and version for FuseSoC, by colons; default those of IP-XACT.
 
     Raises
     ------
@@ -131,17 +137,17 @@ def generate(
     """
     check_top(config, top)
     text, name, by = verilog(config, top), design_name(config, top), command(config, top)
-    files = _for_tools(config, top, text) | {
+    files = _for_tools(config, top, text, vlnv) | {
         f"{name}.json": json.dumps(metadata(config, text, top), indent=2) + "\n",
+        f"{name}.toml": header(config, top, "#") + config.to_toml(),
         f"{name}_instance.vh": instance(config, top),
     }
     if TOPS[top].has_registers:
         files |= {
-            f"{name}_registers.h": c_header(),
-            f"{name}_registers.py": python_module(),
-            f"{name}_registers.rdl": system_rdl(name),
+            f"{name}_registers.h": header(config, top) + c_header(),
+            f"{name}_registers.py": header(config, top, "#") + python_module(),
+            f"{name}_registers.rdl": header(config, top) + system_rdl(name),
         }
     if datasheet:
-        area = None if TOPS[top].is_core else synthesise(config)
-        files |= datasheet_files(config, top, name, by, area)
+        files |= datasheet_files(config, top, name, by, synthesise(config))
     return write_files(folder, files, f"{by}, configuration {config.digest}", force)

@@ -14,14 +14,13 @@ from math import prod
 from typing import Any
 
 from lutcore.gen.collateral.fusesoc import ROLES
-from lutcore.gen.emit.interfaces import ports
+from lutcore.gen.emit.interfaces import LIBRARY, VENDOR, ports
+from lutcore.gen.emit.rtl import header
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
 from lutcore.hdl.isa.registers import ADDRESS_WIDTH, REGISTERS, Register, constants
 
 NAMESPACE = "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"
-#: Who makes the components, and their library.
-VENDOR, LIBRARY = "lutcore", "tensor_cores"
 #: Names within a component: what a host sees, what a master sees, what is synthesised.
 _MAP, _SPACE, _VIEW = "registers", "memory", "rtl"
 #: Clocks, and resets with their polarity.
@@ -137,7 +136,9 @@ def component_xml(
         parts.append(_tag("memoryMaps", _memory_map(config)))
     sets = _file_sets(files or {f"{name}.v": "rtl"})
     parts += [_model(name, found), _tag("fileSets", *sets)]
-    root = _tag("component", *parts, _tag("description", f"LUT Tensor Core, top {top}"))
+    # A comment may not have the two dashes of the command's options.
+    facts = f"\n{header(config, top, '   ')}  "
+    root = _tag("component", *parts, _tag("description", facts))
     root.set("xmlns:ipxact", NAMESPACE)
     root.set("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance")
     root.set("xsi:schemaLocation", f"{NAMESPACE} {NAMESPACE}/index.xsd")
@@ -246,10 +247,6 @@ def _address_space(config: CoreConfig) -> ET.Element:
     )
 
 
-def _size(register: Register) -> int:
-    return 32 * -(-register.bits // 32)
-
-
 def _memory_map(config: CoreConfig) -> ET.Element:
     fixed = constants(config)
     block = _tag(
@@ -257,7 +254,7 @@ def _memory_map(config: CoreConfig) -> ET.Element:
         _tag("name", _MAP),
         _tag("baseAddress", "'h0"),
         _tag("range", 1 << ADDRESS_WIDTH),
-        _tag("width", max(_size(register) for _, register in REGISTERS.values())),
+        _tag("width", max(register.size for _, register in REGISTERS.values())),
         _tag("usage", "register"),
     )
     for offset, register in REGISTERS.values():
@@ -282,13 +279,13 @@ def _register(offset: int, register: Register, fixed: int | None) -> ET.Element:
     element = _tag(
         "register",
         _tag("name", register.name),
-        _tag("description", _plain(register.text)),
+        _tag("description", register.text),
         _tag("addressOffset", f"'h{offset:X}"),
-        _tag("size", _size(register)),
+        _tag("size", register.size),
         *_behaviour(access, changes),
     )
     for name, low, bits, text in fields:
-        parts = [_tag("name", name), _tag("description", _plain(text)), _tag("bitOffset", low)]
+        parts = [_tag("name", name), _tag("description", text), _tag("bitOffset", low)]
         if fixed is not None:
             value = f"'h{fixed >> low & (1 << bits) - 1:X}"
             parts.append(_tag("resets", _tag("reset", _tag("value", value))))
@@ -308,11 +305,6 @@ def _behaviour(access: str, changes: bool) -> list[ET.Element]:
 
 def _named(cause: Cause) -> ET.Element:
     return _tag("enumeratedValue", _tag("name", cause.name), _tag("value", cause.value))
-
-
-def _plain(text: str) -> str:
-    """Text without the marks of Markdown."""
-    return re.sub(r"\[(.+?)\]\(.+?\)", r"\1", text).replace("`", "")
 
 
 def _model(name: str, found: list[dict[str, Any]]) -> ET.Element:

@@ -1,18 +1,12 @@
-"""What the benches of a design play: words of a product's streams, or a program's memory.
+"""What the benches of a design play: words of a product's streams, or a program's memory."""
 
-The golden model says what must come out of a tile, the ISA model what a program leaves in memory.
-"""
-
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from lutcore.compiler.lowering.gemm import gemm
-from lutcore.gen.run.tile import random_problem
+from lutcore.gen.run.samples import memories, sample_job, sample_program
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.isa.model import IsaModel
 from lutcore.verif.sim.fields import result_beats, to_words
-from lutcore.verif.sim.job import tile_job
 
 _SEED = 1
 
@@ -65,12 +59,16 @@ class Program:
     length: int
 
 
+def _group(config: CoreConfig, steps: int) -> int:
+    """Elements of K in a group that is short enough to play; of a run's steps where it has none."""
+    return min(config.group_size or steps * config.depth, 32 * config.depth, config.max_k)
+
+
 def tile_vectors(config: CoreConfig) -> TileVectors:
-    """A random product of a row and a column more than the tile has, of two runs where short."""
-    depth = 2 * config.group_size if config.group_size else 6 * config.depth
-    shape = (config.m + 1, config.columns + 1, depth)
-    tensor, activations = random_problem(config, shape, 0, config.group_size or depth, _SEED)
-    job = tile_job(config, activations, tensor)
+    """A random product of a row and a column more than the tile has, of a run and a shorter one."""
+    group = _group(config, 6)
+    k = min(group + -(-group // 2), config.max_k)
+    job = sample_job(config, (config.m + 1, config.columns + 1, k), group, _SEED)
     inputs = {name: Words(beats.shape[1], to_words(beats)) for name, beats in job.inputs.items()}
     checked = {name: -counts.astype(np.int64) for name, counts in job.checked.items()}
     found = [result_beats(config, fields) for fields in (job.expected, checked)]
@@ -80,16 +78,11 @@ def tile_vectors(config: CoreConfig) -> TileVectors:
 
 def program(config: CoreConfig) -> Program:
     """A random product as a program, whose result is FP32."""
-    group = config.group_size or 2 * config.depth
-    shape = (config.m, config.columns + 1, 2 * group)
-    tensor, activations = random_problem(config, shape, 0, group, _SEED)
-    tensor = replace(tensor, zero_points=np.ones_like(tensor.zero_points))  # one for all
-    made = gemm(config, tensor, activations)
-    before = made.image()
-    after = before.copy()
-    IsaModel(config, after).run(made.address, len(made.words))
+    group = _group(config, 2)
+    shape = (config.m, config.columns + 1, min(2 * group, config.max_k))
+    made = sample_program(config, shape, group, seed=_SEED)
     bits = config.bus_bits
-    memory, expected = (Words(bits, _words(image, bits // 8)) for image in (before, after))
+    memory, expected = (Words(bits, _words(image, bits // 8)) for image in memories(config, made))
     return Program(memory, expected, made.address, len(made.words))
 
 

@@ -21,13 +21,13 @@ from lutcore.gen.datasheet.pages import (
     html,
     markdown,
 )
-from lutcore.gen.datasheet.waves import Diagram, diagrams, kind, svg, unsimulated
-from lutcore.gen.emit.interfaces import TOPS, field_text, ports
+from lutcore.gen.datasheet.waves import Diagram, diagrams, svg, unsimulated
+from lutcore.gen.emit.interfaces import TOPS, field_text, payloads, ports
+from lutcore.gen.emit.registers import cause_rows, register_rows
 from lutcore.gen.emit.rtl import design_name, design_rtlil, verilog
 from lutcore.gen.emit.rtlil import Module, read
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.description import fields, full_rate, shape, weights
-from lutcore.hdl.isa.registers import REGISTERS
 from lutcore.version import __version__
 
 #: How an engine multiplies.
@@ -39,7 +39,7 @@ _ENGINES = {
 }
 
 
-def facts(config: CoreConfig, top: str, command: str, area: AreaReport | None = None) -> Sheet:
+def facts(config: CoreConfig, top: str, command: str, area: AreaReport) -> Sheet:
     """All that a datasheet says of a design.
 
     Parameters
@@ -48,8 +48,8 @@ def facts(config: CoreConfig, top: str, command: str, area: AreaReport | None = 
     top : str
     command : str
         The command that generates the design.
-    area : AreaReport, optional
-        Of its tile, as measured; else the sheet has the command that measures it.
+    area : AreaReport
+        Of its tile, as measured.
 
     Raises
     ------
@@ -67,11 +67,15 @@ def facts(config: CoreConfig, top: str, command: str, area: AreaReport | None = 
         Section("Ports", _ports(config, top)),
     ]
     if TOPS[top].has_registers:
-        sections.append(Section("Registers", _registers()))
+        heads = ("offset", "register", "bits", "access", "meaning")
+        sections.append(Section("Registers", [Table(heads, list(register_rows()))]))
+    if TOPS[top].is_core:
+        causes = Table(("cause", "name", "meaning"), list(cause_rows()))
+        sections.append(Section("Causes", ["Why a program ended.", causes]))
     sections += [
         Section("Timing", _timing(config, top)),
         Section("Memories", _memories(config, top)),
-        Section("Area", _area(area, command, top)),
+        Section("Area", _area(area, top)),
         Section("Configuration", _configuration(config)),
     ]
     return Sheet(name, sections)
@@ -88,7 +92,7 @@ def datasheet_html(sheet: Sheet) -> str:
 
 
 def datasheet_files(
-    config: CoreConfig, top: str, name: str, command: str, area: AreaReport | None = None
+    config: CoreConfig, top: str, name: str, command: str, area: AreaReport
 ) -> dict[str, str]:
     """File name -> text of ``<name>.md``, ``<name>.html`` and the pictures; always the same bytes.
 
@@ -146,7 +150,7 @@ def _configuration(config: CoreConfig) -> list[Part]:
     return [Table(("field", "value", "meaning"), rows)]
 
 
-# Ports and registers -----------------------------------------------------------------------------
+# Ports -------------------------------------------------------------------------------------------
 
 _PORT = re.compile(r"(?:input|output)\s+(?:wire|reg)\s+(?:\[\d+:0\]\s*)?(\w+),?(?:\s*// (.*))?")
 
@@ -171,25 +175,20 @@ def remarks(text: str) -> dict[str, str]:
 
 
 def _ports(config: CoreConfig, top: str) -> list[Part]:
-    said = remarks(verilog(config, top))
+    said, layouts = remarks(verilog(config, top)), payloads(config, top)
     parts: list[Part] = []
     for name, found in interfaces(ports(config, top)).items():
         parts.append(Heading(f"`{name}`" if name else "Clock, reset and signals"))
         if name in said:
             parts.append(said[name])
         rows = [
-            (
-                f"`{port['name']}`",
-                port["direction"],
-                f"{port['width']:,}",
-                said.get(port["name"], ""),
-            )
+            (f"`{port['name']}`", port["direction"], f"{port['width']:,}", _meaning(port, said))
             for port in found
         ]
         parts.append(Table(("port", "direction", "bits", "meaning"), rows))
         for port in found:
-            if port.get("fields"):
-                parts.append(_fields(name, port))
+            if port["name"] in layouts:
+                parts.append(_fields(layouts[port["name"]][0], port))
     return parts
 
 
@@ -197,34 +196,17 @@ def _meaning(port: dict[str, Any], said: dict[str, str]) -> str:
     return said.get(port["name"]) or ("its fields are below" if port.get("fields") else "")
 
 
-def _place(low: int, width: int) -> str:
-    return f"{low + width - 1}:{low}" if width > 1 else str(low)
-
-
 def _fields(stream: str, port: dict[str, Any]) -> Table:
     """Fields of a payload, the lowest first."""
     rows = []
     for field in port["fields"]:
-        place = _place(field["offset"], math.prod(field["dims"]) * field["width"])
+        low, width = field["offset"], math.prod(field["dims"]) * field["width"]
         sign = "signed" if field["signed"] else ""
         of = " x ".join(map(str, field["dims"]))
-        text = "" if field["name"] == "padding" else field_text(stream, field["name"])
-        rows.append((f"`{field['name']}`", place, of, str(field["width"]), sign, text))
+        each, text = str(field["width"]), field_text(stream, field["name"])
+        rows.append((f"`{field['name']}`", f"{low + width - 1}..{low}", of, each, sign, text))
     heads = ("place", "elements", "bits of each", "sign", "meaning")
     return Table((f"field of `{port['name']}`", *heads), rows)
-
-
-def _registers() -> list[Part]:
-    rows = []
-    for name, (offset, register) in REGISTERS.items():
-        bits = 32 * -(-register.bits // 32)
-        rows.append((f"0x{offset:02X}", f"`{name}`", str(bits), register.access, register.text))
-        rows += [
-            ("", f"`{name}.{field}`", _place(low, width), "", text)
-            for field, low, width, text in register.fields
-        ]
-    plain = [tuple(re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", cell) for cell in row) for row in rows]
-    return [Table(("offset", "register", "bits", "access", "meaning"), plain)]
 
 
 # Timing, memories, area --------------------------------------------------------------------------
@@ -233,10 +215,8 @@ def _registers() -> list[Part]:
 def _timing(config: CoreConfig, top: str) -> list[Part]:
     if reason := unsimulated(config, top):
         return [f"There are no diagrams: {reason}."]
-    of = kind(top)
-    whose = "this design" if of == top else f"top `{of}` of the same configuration"
     intro = (
-        f"Waves of a simulation of {whose}, whose results are those of the reference model. "
+        "Waves of a simulation of this design, whose results are those of the reference model. "
         "Numbers are hexadecimal; of those that are too long, the last digits stand behind two "
         "dots. What is hatched means nothing, as nothing is offered. The first line counts cycles."
     )
@@ -280,26 +260,24 @@ def _plain(name: str) -> str:
 
 def _access(module: Module, memory: str) -> tuple[str, str]:
     """Write ports, and read ports with when they answer."""
-    cells = [cell for cell in module.cells if cell.parameters.get("MEMID") == f'"{memory}"']
+    cells = [cell for cell in module.cells if cell.memory == memory]
     writes = sum(cell.kind.startswith("$memwr") for cell in cells)
     reads = [cell.number("CLK_ENABLE") for cell in cells if cell.kind.startswith("$memrd")]
-    when = {1: "a cycle later", 0: "at once"}
+    when = {1: "a cycle later", 0: "in the same cycle"}
     told = [f"{reads.count(clocked)}, {when[clocked]}" for clocked in (1, 0) if clocked in reads]
     return str(writes), "; ".join(told)
 
 
-def _area(area: AreaReport | None, command: str, top: str) -> list[Part]:
-    if area is None:
-        measure = re.sub(r" (--top|-o|--output) \S+| --force", "", command)
-        return [f"Measured by `{measure.replace(' generate ', ' synth ', 1)}`: area of the tile."]
+def _area(area: AreaReport, top: str) -> list[Part]:
     rows = [
         (block, f"{size:,.0f}", f"{size / area.gate_equivalents:.1%}")
         for block, size in area.blocks.items()
     ]
     rows.append(("all", f"{area.gate_equivalents:,.0f}", "100.0%"))
-    of = "the tile" if not TOPS[top].is_core else "its tile alone, without the rest of the core"
+    core = TOPS[top].is_core
+    of = "the tile of the core, without the core's other parts" if core else "the tile"
     said = (
-        f"Gate equivalents of {of}, on the library {area.liberty}; flip-flops are "
+        f"Gate equivalents of {of}, on the library `{area.liberty}`; flip-flops are "
         f"{area.sequential_gate_equivalents:,.0f} of them."
     )
     parts: list[Part] = [said, Table(("block", "gate equivalents", "share"), rows)]

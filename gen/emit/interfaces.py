@@ -24,6 +24,9 @@ from lutcore.hdl.core.axi_stream_tile import AxiStreamTile, axi_stream_signature
 from lutcore.hdl.core.core import Core, core_signature
 from lutcore.hdl.tile.tile import tile_signature
 
+#: Who makes designs, and their library: for FuseSoC and IP-XACT.
+VENDOR, LIBRARY = "lutcore", "tensor_cores"
+
 
 @dataclass(frozen=True)
 class Top:

@@ -193,7 +193,7 @@ class Nets:
                     )
                 parts.append(Register(ports["Q"], ports["D"], ports["CLK"]))
             elif cell.kind.startswith("$mem"):
-                memory = memories["\\" + cell.parameters["MEMID"].strip('"').lstrip("\\")]
+                memory = memories[cell.memory]
                 if memory not in parts:
                     parts.append(memory)
                 if cell.kind == "$meminit_v2":

@@ -1,5 +1,8 @@
 """The register table as a C header, a Python module, SystemRDL and Markdown."""
 
+import inspect
+import re
+
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.hdl.isa.registers import COUNTERS, REGISTERS, Register
 
@@ -54,25 +57,43 @@ def system_rdl(name: str) -> str:
     """SystemRDL 2.0 address map of a design; wide values are registers of 64 bits."""
     lines = [f"addrmap {name} {{", f'    name = "{name} registers";', ""]
     for register_name, offset, register in _registers():
-        width = 32 * -(-register.bits // 32)
         lines += [
             "    reg {",
             f'        desc = "{register.text}";',
-            f"        regwidth = {width}; accesswidth = 32;",
+            f"        regwidth = {register.size}; accesswidth = 32;",
             *_rdl_fields(register),
             f"    }} {register_name} @ 0x{offset:02X};",
         ]
     return "\n".join([*lines, "};", ""])
 
 
-def register_table() -> str:
-    """Markdown table of all registers and their fields."""
-    rows = ["| offset | register | bits | access | meaning |\n|---|---|---|---|---|\n"]
+def register_rows() -> list[tuple[str, str, str, str, str]]:
+    """Offset, name, bits, access and meaning of each register, and below it of its fields."""
+    rows = []
     for name, offset, register in _registers():
-        bits = 32 * -(-register.bits // 32)
-        rows.append(
-            f"| 0x{offset:02X} | `{name}` | {bits} | {register.access} | {register.text} |\n"
-        )
-        for field, low, width, text in register.fields:
-            rows.append(f"| | `{field}` | {low + width - 1}..{low} | | {text} |\n")
-    return "".join(rows)
+        size = str(register.size)
+        rows.append((f"0x{offset:02X}", f"`{name}`", size, register.access, register.text))
+        rows += [
+            ("", f"`{field}`", f"{low + width - 1}..{low}", "", text)
+            for field, low, width, text in register.fields
+        ]
+    return rows
+
+
+#: Meaning of a register -> the same with Markdown, for the manual.
+_MARKED = {"LUTC": "`LUTC`", "see causes": "see [causes](isa.md)"}
+
+
+def register_table() -> str:
+    """Markdown table of all registers and their fields, for the manual."""
+    lines = ["| offset | register | bits | access | meaning |\n|---|---|---|---|---|\n"]
+    for *cells, text in register_rows():
+        told = "".join(f" {cell} |" if cell else " |" for cell in cells)
+        lines.append(f"|{told} {_MARKED.get(text, text)} |\n")
+    return "".join(lines)
+
+
+def cause_rows() -> list[tuple[str, str, str]]:
+    """Number, name and meaning of each cause; the meaning stands beside it in the source."""
+    told = dict(re.findall(r"(\w+) = \d+  # (.+)", inspect.getsource(Cause)))
+    return [(str(cause.value), f"`{cause.name}`", told[cause.name]) for cause in Cause]

@@ -65,10 +65,11 @@ def forget() -> None:
 
 
 def command(config: CoreConfig, top: str) -> str:
-    """The command that makes a design's files; of an own configuration, from its TOML file."""
+    """The command that makes a design's files: of a preset, or else of the file that it writes."""
     name, changed = origin(config)
     changes = "".join(f" --set {key}={value}" for key, value in changed.items()) if name else ""
-    return f"lutcore generate {name or f'{config.name}.toml'}{changes} --top {top}"
+    source = name or f"{design_name(config, top)}.toml"
+    return f"lutcore generate {source}{changes} --top {top} -o ."
 
 
 def summary(config: CoreConfig, top: str) -> str:

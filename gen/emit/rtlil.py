@@ -50,6 +50,12 @@ class Cell:
         """A parameter that is a number."""
         return int(self.parameters[parameter])
 
+    @property
+    def memory(self) -> str:
+        """The memory that a port of one belongs to, as its module names it; else empty."""
+        name = self.parameters.get("MEMID", "").strip('"').lstrip("\\")
+        return f"\\{name}" if name else ""
+
     def port_of(self, wire: str) -> str:
         """The first port that a wire is connected to."""
         return next(n for n, signal in self.ports.items() if any(c.wire == wire for c in signal))

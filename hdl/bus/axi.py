@@ -1,6 +1,6 @@
 """AXI4 for data and AXI4-Lite for control: signatures, and the cutting of transfers into bursts."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -219,7 +219,10 @@ def write_members(bits: int) -> dict[str, wiring.Member]:
 
 
 class AxiMaster(wiring.Component):
-    """Memory streams as an AXI4 master; combinational.
+    """Memory streams as an AXI4 master.
+
+    All is combinational, but that a request to write is taken before its address is: the address is
+    kept, so that data are offered to a slave that takes the address only with them.
 
     Members
     -------
@@ -241,15 +244,21 @@ class AxiMaster(wiring.Component):
         bus = self.bus
         size = (self._bits // 8).bit_length() - 1
         always = {"size": size, "burst": 1, "lock": 0, "cache": 0b0011, "prot": 0}
-        for channel, source in (("ar", self.reads), ("aw", self.writes)):
-            m.d.comb += [
-                getattr(bus, f"{channel}valid").eq(source.valid),
-                source.ready.eq(getattr(bus, f"{channel}ready")),
-                getattr(bus, f"{channel}addr").eq(source.payload.addr),
-                getattr(bus, f"{channel}len").eq(source.payload.len),
-                *(getattr(bus, channel + name).eq(value) for name, value in always.items()),
-            ]
+        for channel in ("ar", "aw"):
+            m.d.comb += [getattr(bus, channel + name).eq(value) for name, value in always.items()]
+        held = Signal()  # a request was taken whose address was not
+        request = Signal(burst_layout(), reset_less=True)  # that request
+        address = Mux(held, request, self.writes.payload)
+        with m.If(~held):
+            m.d.sync += request.eq(self.writes.payload)
+        m.d.sync += held.eq((held | self.writes.valid) & ~bus.awready)
         m.d.comb += [
+            bus.arvalid.eq(self.reads.valid),
+            self.reads.ready.eq(bus.arready),
+            Cat(bus.araddr, bus.arlen).eq(self.reads.payload),
+            bus.awvalid.eq(held | self.writes.valid),
+            self.writes.ready.eq(~held),
+            Cat(bus.awaddr, bus.awlen).eq(address),
             self.words.valid.eq(bus.rvalid),
             self.words.payload.data.eq(bus.rdata),
             self.words.payload.error.eq(bus.rresp[1]),

@@ -32,6 +32,10 @@ class CoreConfig(Rates):
         """Fields as JSON."""
         return json.dumps(self.to_dict(), indent=2)
 
+    def to_toml(self) -> str:
+        """Fields as TOML at top level, which :meth:`from_toml` reads."""
+        return "".join(f"{name} = {json.dumps(value)}\n" for name, value in self.to_dict().items())
+
     @property
     def digest(self) -> str:
         """Short name of all fields together, 12 hex digits."""

@@ -1,6 +1,7 @@
 """What a configuration is, in words and numbers: fields, what follows from them, its full rate."""
 
 import dataclasses
+import re
 from typing import Any
 
 from lutcore.hdl.config.core import CoreConfig
@@ -44,6 +45,12 @@ def no_core(config: CoreConfig) -> list[str]:
     return [rule.message(config) for rule in CORE_RULES if rule.broken(config)]
 
 
+def _plain(text: str) -> str:
+    """Words of the manual without its marks, and without what only refers to its pages."""
+    text = re.sub(r" \(:\w+:`[^`]+`\)", "", text)
+    return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text).replace("``", "")
+
+
 def fields(config: CoreConfig) -> list[dict[str, Any]]:
     """Each field: name, value, default, whether it is changed, allowed values, meaning."""
     return [
@@ -53,7 +60,7 @@ def fields(config: CoreConfig) -> list[dict[str, Any]]:
             "default": _DEFAULTS[name],
             "changed": getattr(config, name) != _DEFAULTS[name],
             "allowed": domain.text,
-            "meaning": domain.meaning,
+            "meaning": _plain(domain.meaning),
         }
         for name, domain in DOMAINS.items()
     ]
@@ -65,7 +72,7 @@ def derived(config: CoreConfig) -> list[dict[str, Any]]:
         {
             "name": name,
             "value": getattr(config, name),
-            "meaning": (getattr(CoreConfig, name).__doc__ or "").partition("\n")[0],
+            "meaning": _plain((getattr(CoreConfig, name).__doc__ or "").partition("\n")[0]),
         }
         for name in DERIVED
     ]

@@ -245,6 +245,7 @@ CORE_PRESETS: dict[str, CoreConfig] = _named(_CORES, **_CORE)
 SUMMARIES: dict[str, str] = {name: line for name, (line, _) in (_FIELDS | _CORES).items()}
 _ALL = PRESETS | CORE_PRESETS
 _BY_NAME = {config.name: name for name, config in _ALL.items()}
+_UNNAMED = CoreConfig().name
 
 
 def preset(name: str) -> CoreConfig:
@@ -271,9 +272,9 @@ def origin(config: CoreConfig) -> tuple[str, dict[str, Any]]:
 
 
 def own_name(config: CoreConfig) -> str:
-    """A configuration's name; of a changed preset, one that no other configuration has."""
+    """A configuration's name; of a changed preset, or without a name, one that no other has."""
     name, changed = origin(config)
-    return _of_variant(config) if name and changed else config.name
+    return _of_variant(config) if changed and (name or config.name == _UNNAMED) else config.name
 
 
 def _of_variant(config: CoreConfig) -> str:

@@ -1,6 +1,6 @@
 """The core between streams: programs and words of memory in, requests and results out."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect
@@ -25,6 +25,7 @@ from lutcore.hdl.isa.lmma import (
 )
 from lutcore.hdl.isa.pace import PAGE_BITS
 from lutcore.hdl.isa.registers import COUNTERS
+from lutcore.hdl.parts.sharing import Reset
 
 
 def core_signature(config: CoreConfig) -> wiring.Signature:
@@ -98,7 +99,7 @@ class Core(wiring.Component):
             Queue.STORE: StoreEngine(config),
         }
         for kind, engine in engines.items():
-            m.submodules[kind.value] = ResetInserter(clear)(engine)
+            m.submodules[kind.value] = Reset(clear, engine)
         load, compute, store = engines.values()
         self._queues(m, sequencer, engines)
         self._buffers(m, sequencer, load, compute, store)
@@ -172,7 +173,7 @@ class Core(wiring.Component):
         for kind, (source, sink) in streams.items():
             layout = queued_layout(kind)
             queue = SyncFIFO(width=layout.size, depth=QUEUE_DEPTH)
-            m.submodules[f"{kind.value}_queue"] = ResetInserter(sequencer.clear)(queue)
+            m.submodules[f"{kind.value}_queue"] = Reset(sequencer.clear, queue)
             # first of the queue, and the tokens that it takes
             head = Signal(layout, name=f"{kind.value}_head")
             missing = [

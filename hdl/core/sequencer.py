@@ -63,6 +63,7 @@ class _Progress:
         # cycles for which nothing has moved; it stops at its most
         self.quiet = Signal(range(QUIET + 1))
         self.still = Signal()  # nothing has moved for so long that nothing can come any more
+        self.ends = Signal()  # the program ends in this cycle: nothing is left to break off
 
 
 class _Loops:
@@ -214,6 +215,7 @@ class Sequencer(wiring.Component):
                 with m.Else():
                     self._execute(m, at, decoder, registers, loops)
             with m.Case(State.DRAIN), m.If(at.still):
+                m.d.comb += at.ends.eq(1)
                 m.d.sync += at.state.eq(State.IDLE)
         self._break_off(m, at)
         return m
@@ -240,11 +242,11 @@ class Sequencer(wiring.Component):
         ]
 
     def _break_off(self, m: Module, at: _Progress) -> None:
-        """A failed transfer and the host's wish come before all else."""
+        """A failed transfer and the host's wish come before all else, but the end."""
         with m.If(self.stop & at.still):
             m.d.comb += self.clear.eq(1)
             m.d.sync += [self.stop.eq(0), at.state.eq(State.IDLE)]
-        with m.Elif(self.busy & ~self.stop & (self.fault | self.abort)):
+        with m.Elif(self.busy & ~self.stop & ~at.ends & (self.fault | self.abort)):
             m.d.sync += [
                 self.stop.eq(1),
                 at.quiet.eq(0),
@@ -317,7 +319,7 @@ class Sequencer(wiring.Component):
     def _go_on(self, m: Module, at: _Progress, decoder: Decoder) -> None:
         """The instruction is executed: on to the next, or the end."""
         halts = decoder.control[_place("halt")]
-        m.d.comb += self.executed.eq(1)
+        m.d.comb += [self.executed.eq(1), at.ends.eq(halts)]
         m.d.sync += [at.pc.eq(at.pc + 1), at.state.eq(Mux(halts, State.IDLE, State.READ))]
 
     def _open_loop(

@@ -22,6 +22,7 @@ class Register:
     access : {"ro", "rw", "wo", "w1c"}
         Read only, read and write, write only, write ones to clear.
     text : str
+        What it is, as are the meanings of fields, without any markup.
     bits : int
     fields : tuple of (name, lowest bit, bits, meaning)
     """
@@ -32,6 +33,11 @@ class Register:
     bits: int = 32
     fields: tuple[tuple[str, int, int, str], ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Bits that it takes in the window: whole words."""
+        return 32 * -(-self.bits // 32)
+
 
 _ENDS = (
     ("done", 0, 1, "a program has ended"),
@@ -40,7 +46,7 @@ _ENDS = (
 )
 
 _TABLE = (
-    Register("identity", "ro", "`LUTC`"),
+    Register("identity", "ro", "LUTC"),
     Register("version", "ro", "version of instructions and registers"),
     Register(
         "control",
@@ -57,7 +63,7 @@ _TABLE = (
         "what the core does, and how the last program ended",
         fields=(
             ("busy", 0, 1, "a program runs"),
-            ("cause", 8, 4, "see [causes](isa.md)"),
+            ("cause", 8, 4, "see causes"),
         ),
     ),
     Register("irq_status", "w1c", "events since they were cleared", fields=_ENDS),
@@ -106,7 +112,7 @@ def _place() -> dict[str, tuple[int, Register]]:
     placed, offset = {}, 0
     for register in _TABLE:
         placed[register.name] = (offset, register)
-        offset += 4 * -(-register.bits // 32)
+        offset += register.size // 8
     assert offset <= 1 << ADDRESS_WIDTH
     return placed
 

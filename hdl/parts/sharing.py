@@ -8,10 +8,24 @@ Without it (Amaranth's own simulator) components stay ordinary submodules.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import or_
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Shape, Signal, Value, ValueLike
+from amaranth.hdl import (
+    ClockSignal,
+    Elaboratable,
+    Fragment,
+    Instance,
+    Module,
+    ResetInserter,
+    ResetSignal,
+    Shape,
+    Signal,
+    Value,
+    ValueLike,
+)
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
@@ -42,6 +56,8 @@ class SharedModules:
     def __init__(self, prefix: str, places: bool = False):
         self._prefix, self._places = prefix, places
         self._modules: dict[str, _Shared] = {}
+        #: What resets the instances that are made now, besides their domain's reset.
+        self._resets: list[Value] = []
 
     @property
     def rtlil(self) -> dict[str, str]:
@@ -63,7 +79,9 @@ class SharedModules:
         module = f"{self._prefix}__{name}"
         if module not in self._modules:
             component = make()
+            resets, self._resets = self._resets, []  # its own instances get it by its port
             text = component_text(component, module, self, self._places)
+            self._resets = resets
             self._modules[module] = _Shared(text, component.signature, _clocks(text))
         shared = self._modules[module]
         open_ports = {k: v for k, v in shared.signature.members.items() if k not in inputs}
@@ -72,11 +90,43 @@ class SharedModules:
         for path, member, value in wiring.Signature(open_ports).flatten(interface):
             direction = "o" if member.flow == Out else "i"
             ports[f"{direction}_{'__'.join(map(str, path))}"] = Value.cast(value)
-        ports |= {f"i_{port}": _CLOCKS[port]() for port in shared.clocks}
+        if "clk" in shared.clocks:
+            ports["i_clk"] = ClockSignal()
+        if "rst" in shared.clocks:
+            ports["i_rst"] = reduce(or_, self._resets, ResetSignal())
         return Instance(module, **ports), interface
 
+    def elaborated(self, inner: Elaboratable, reset: Value) -> Fragment:
+        """What ``inner`` is made of, its instances of shared modules reset by ``reset`` too."""
+        self._resets.append(reset)
+        try:
+            return Fragment.get(inner, self)
+        finally:
+            self._resets.pop()
 
-_CLOCKS: dict[str, Callable[[], Value]] = {"clk": ClockSignal, "rst": ResetSignal}
+
+class Reset(Elaboratable):
+    """As Amaranth's ``ResetInserter``, which leaves instances of shared modules as they were.
+
+    Parameters
+    ----------
+    reset : Value
+        In a cycle with it, registers take their reset values at its end.
+    inner : Elaboratable
+    """
+
+    def __init__(self, reset: Value, inner: Elaboratable):
+        self._reset, self._inner = reset, inner
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        """The inner one, in which every register with a reset has another."""
+        inner = self._inner
+        if isinstance(platform, SharedModules):
+            inner = platform.elaborated(inner, self._reset)
+        return ResetInserter(self._reset)(inner)
+
+
+_CLOCKS = ("clk", "rst")
 
 
 def _clocks(text: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The command line as a user meets it: exit status, one clear line, JSON keys."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +37,11 @@ def test_generate_writes_and_reports(tmp_path):
     result = lutcore("generate", "w2a8", *SMALL, "-o", tmp_path / "out", "--json")
     assert result.returncode == 0, result.stderr
     facts = json.loads(result.stdout)
-    assert facts["design"] == "w2a8" and facts["config"]["n"] == 4
+    name = facts["design"]
+    assert re.fullmatch("w2a8_[0-9a-f]{6}_tile", name) and facts["config"]["n"] == 4
     written = {path.name for path in (tmp_path / "out").iterdir()} - {LEDGER}
-    assert written == {f"w2a8{suffix}" for suffix in (".core", ".json", ".v", ".verible")}
+    assert {f"{name}.v", f"{name}.json", f"{name}.core", f"{name}_tb.v"} < written
+    assert all(name in file for file in written)
 
 
 @pytest.mark.slow

@@ -77,8 +77,8 @@ class HostJob:
         np.savez(path, memory=self.image(), expected=memory, options=json.dumps(options))
 
 
-def identified_core(config: CoreConfig) -> str:
-    """Verilog of :data:`TOP`: a core named ``config.name`` with AXI identifiers, always 0."""
+def identified_core(config: CoreConfig, module: str) -> str:
+    """Verilog of :data:`TOP`: the core in ``module`` with AXI identifiers, always 0."""
     ports = {"clk": ("input", 1), "rst": ("input", 1)}
     for name, member in axi_core_signature(config).members.items():
         direction = "input" if member.flow == In else "output"
@@ -90,4 +90,4 @@ def identified_core(config: CoreConfig) -> str:
     lines = [f"module {TOP}({', '.join(declared)});"]
     lines += [f"assign {name} = 0;" for name, (way, _) in identifiers.items() if way == "output"]
     connected = ", ".join(f".{name}({name})" for name in ports)
-    return "\n".join([*lines, f"{config.name} core({connected});", "endmodule", ""])
+    return "\n".join([*lines, f"{module} core({connected});", "endmodule", ""])

@@ -17,7 +17,7 @@ from lutcore.verif.sim.native import build_native
 
 _HARNESS = Path(__file__).with_name("core_harness.cpp")
 _COMMAND = struct.Struct("=3Q")
-_JOB = struct.Struct("=11Qd")
+_JOB = struct.Struct("=12Qd")
 _RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")
 _NEVER = (1 << 64) - 1
 
@@ -48,6 +48,8 @@ class Conditions:
         starts again; 0 is never.
     window : (int, int)
         Addresses that transfers may touch.
+    keep : bool
+        The core stays as the program before left it; otherwise it is reset first.
     """
 
     stall: float = 0.0
@@ -59,6 +61,7 @@ class Conditions:
     abort_at: int = 0
     reset_at: int = 0
     window: tuple[int, int] = (0, 1 << ADDRESS_BITS)
+    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ class CoreSimulation:
         c = conditions or Conditions()
         job = _JOB.pack(
             address, length, *c.window, c.seed, c.latency, c.most_cycles,
-            c.error_address, c.ring_again, c.abort_at, c.reset_at, c.stall,
+            c.error_address, c.ring_again, c.abort_at, c.reset_at, c.keep, c.stall,
         )  # fmt: skip
         self._send(_COMMAND.pack(_Command.RUN, 0, 0), job)
         head = self._take(_RESULT.size)

@@ -31,6 +31,7 @@ struct Job {
     uint64_t address, length, window_low, window_high;
     uint64_t seed, latency, most_cycles, error_address;
     uint64_t ring_again, abort_at, reset_at;  // cycles, 0: never
+    uint64_t keep;                            // no reset before
     double stall;
 };
 
@@ -75,7 +76,7 @@ class Bench {
 
     Result run(Vcore_axi& core) {
         Result result{};
-        reset(core);
+        if (!job_.keep) reset(core);
         setup(core);
         const uint64_t start = now_;
         while (true) {

@@ -14,6 +14,7 @@ from lutcore.gen.emit.interfaces import TOPS
 from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.hdl.config.presets import CORE_PRESETS, PRESETS, preset
 from lutcore.verif.samples.cores import SMALL_CORES
+from lutcore.verif.sim.simulator import verilator_environment
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,9 +45,9 @@ def run_verilog(folder, name):
     return done.returncode, done.stdout
 
 
-def run_cocotb(folder, name):
+def run_cocotb(folder, name, simulator="icarus"):
     """The bench in Python, as its docstring says."""
-    environment = os.environ | {"SIM": "icarus"}
+    environment = os.environ | {"SIM": simulator}
     done = subprocess.run(
         [sys.executable, f"test_{name}.py"],
         cwd=folder,
@@ -63,6 +64,26 @@ def run_cocotb(folder, name):
 def test_sound_designs_pass_in_verilog(config, top, tmp_path):
     status, printed = run_verilog(tmp_path, written(tmp_path, config, top))
     assert status == 0 and printed.startswith("PASS"), printed
+
+
+@pytest.mark.parametrize(("config", "top"), DESIGNS[-12:], ids=lambda it: str(it)[:40])
+def test_verilator_has_no_warning(config, top, tmp_path):
+    """FuseSoC and others end where a tool warns."""
+    name = written(tmp_path, config, top)
+    words = ["--lint-only", "--timing", "--top-module", f"{name}_tb", f"{name}_tb.v", f"{name}.v"]
+    environment = os.environ | verilator_environment()
+    done = subprocess.run(
+        ["verilator", *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "%" not in done.stderr, done.stderr
+
+
+def test_a_sound_tile_passes_in_cocotb_with_verilator(tmp_path, monkeypatch):
+    for name, value in verilator_environment().items():
+        monkeypatch.setenv(name, value)
+    name = written(tmp_path, PRESETS["w2a8"].replace(n=2, m=1), "tile")
+    status, printed = run_cocotb(tmp_path, name, "verilator")
+    assert status == 0 and "PASS=1" in printed, printed
 
 
 @pytest.mark.parametrize("top", TOPS)
@@ -89,6 +110,45 @@ def test_broken_designs_fail(run, name, top, tmp_path):
     assert status == 1 and ("FAIL" in printed or "AssertionError" in printed), printed
 
 
+def stuck(text, port, value):
+    """The top's output at a constant, whatever drove it before."""
+    driven = re.search(rf"\.(\w+)\({port}\)", text)
+    if driven:
+        text = text.replace(driven[0], f".{driven[1]}()", 1)
+        return text.replace("endmodule", f"  assign {port} = {value};\nendmodule", 1)
+    text, count = re.subn(rf"assign {port} =[^;]*;", f"assign {port} = {value};", text, count=1)
+    assert count == 1
+    return text
+
+
+_STUCK = [
+    *(
+        ("axi", port, value)
+        for port, value in (
+            ("m_axi_awlen", "8'd0"),
+            ("m_axi_arsize", "3'd0"),
+            ("m_axi_awsize", "3'd7"),
+            ("m_axi_awburst", "2'd0"),
+            ("m_axi_wlast", "1'b1"),
+            ("m_axi_araddr", "48'hfff8"),
+            ("m_axi_wstrb", "~0"),
+            ("irq", "1'b0"),
+        )
+    ),
+    ("core", "cause", "4'd3"),
+    ("axi-stream", "m_axis_results_tlast", "1'b0"),
+]
+
+
+@pytest.mark.parametrize("run", [run_verilog, run_cocotb])
+@pytest.mark.parametrize(("top", "port", "value"), _STUCK)
+def test_rules_of_the_bus_are_held(run, top, port, value, tmp_path):
+    config = SMALL_CORES["w4a8"].replace(output_buffer=1024)
+    name = written(tmp_path, config, top, lambda text: stuck(text, port, value))
+    status, printed = run(tmp_path, name)
+    assert status == 1, printed
+
+
 @pytest.mark.parametrize("run", [run_verilog, run_cocotb])
 def test_a_design_that_never_answers_fails(run, tmp_path):
     def silent(text):
@@ -99,6 +159,32 @@ def test_a_design_that_never_answers_fails(run, tmp_path):
     name = written(tmp_path, config, "tile", silent)
     status, printed = run(tmp_path, name)
     assert status == 1 and "0 of 16 beats" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "top", "changes"),
+    [
+        ("board-tile", "tile", {"group_size": 64, "max_k": 64}),
+        ("board-tile", "tile", {"group_size": 65, "max_k": 65}),
+        ("w2a8", "tile", {"group_size": 1 << 20, "max_k": 1 << 20}),
+        (
+            "edge",
+            "axi",
+            {
+                "k": 4,
+                "lookups": 4,
+                "bus_bits": 256,
+                "group_size": 4096,
+                "activation_buffer": 1 << 17,
+                "weight_buffer": 1 << 17,
+                "scale_buffer": 4096,
+            },
+        ),
+    ],
+)
+def test_configurations_at_their_limits_have_words_to_play(name, top, changes):
+    files = bench_files(preset(name).replace(**changes), top)
+    assert sum(len(text) for text in files.values()) < 1 << 20
 
 
 def test_all_presets_have_words_to_play():

@@ -1,13 +1,14 @@
 """Datasheets: whole, well formed, alone, the same on every run, and of the design."""
 
 import base64
+import functools
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
 import pytest
 
-from lutcore.gen.asic.synth import AreaReport
+from lutcore.gen.asic.synth import AreaReport, synthesise
 from lutcore.gen.datasheet.datasheet import datasheet_files, remarks
 from lutcore.gen.emit.interfaces import TOPS, ports
 from lutcore.gen.emit.rtl import design_name, design_rtlil, verilog
@@ -18,12 +19,32 @@ from lutcore.verif.samples.cores import SMALL_CORES
 
 TILE = preset("w2a8").replace(n=4, result_columns=2)
 CORE = SMALL_CORES["w4a8"]
-DESIGNS = {"tile": TILE, "core": CORE, "axi": CORE}
+DESIGNS = {name: CORE if top.is_core else TILE for name, top in TOPS.items()}
+AREA = AreaReport(
+    design="own", config=TILE.to_dict(), target="asic", liberty="some.lib",
+    blocks={"columns": 75.0, "tile": 25.0}, area_um2=None, gate_equivalents=100.0,
+    sequential_gate_equivalents=40.0, cells=50, period_ns=None, slack_ns=None, path=[],
+    block_slack_ns={}, tool_versions={}, seconds=0.0,
+)  # fmt: skip
 VOID = {"meta", "img"}
 
 
-def files(top, area=None):
-    return datasheet_files(DESIGNS[top], top, "own", f"lutcore generate x --top {top} -o y", area)
+def fresh(top):
+    return datasheet_files(DESIGNS[top], top, "own", f"lutcore generate x --top {top} -o y", AREA)
+
+
+files = functools.cache(fresh)
+
+
+def tables(text, *heads):
+    """Rows of all tables of Markdown with these headings."""
+    found = []
+    for part in text.split("\n\n"):
+        lines = part.split("\n")
+        head, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+        if head == [*heads]:
+            found += rows[1:]
+    return found
 
 
 class Reader(HTMLParser):
@@ -83,7 +104,7 @@ def test_every_port_field_and_register_is_told(top):
     assert bool(told) == TOPS[top].has_registers
     for name, (offset, register) in REGISTERS.items() if told else ():
         assert f"| 0x{offset:02X} | `{name}` |" in registers
-        assert all(f"| `{name}.{field}` |" in registers for field, *_ in register.fields)
+        assert all(f"|  | `{field}` |" in registers for field, *_ in register.fields)
     for sentence in full_rate(config):
         assert sentence in texts
     assert {"Apache-2.0", design_name(config, top)} <= texts
@@ -109,38 +130,91 @@ def test_remarks_are_those_of_the_verilog(top):
     joined = re.sub(r"\s*\n\s*//\s+", " ", text)
     for port in ports(config, top):
         assert said[port["name"]] in joined
-    alone = [port for port in ports(config, top) if not port["name"].endswith("__payload")]
-    assert all(said[port["name"]] for port in alone)
     for stream in {p["name"].partition("__")[0] for p in ports(config, top) if "__" in p["name"]}:
         assert said[stream].endswith(".")
+
+
+@pytest.mark.parametrize("top", DESIGNS)
+def test_every_port_has_a_meaning(top):
+    told = tables(files(top)["own.md"], "port", "direction", "bits", "meaning")
+    assert {port for port, *_ in told} == {f"`{it['name']}`" for it in ports(DESIGNS[top], top)}
+    assert all(meaning for *_, meaning in told)
+
+
+@pytest.mark.parametrize("top", ["tile", "axi-stream"])
+@pytest.mark.parametrize("name", ["w4-fp16", "w2-fp16-exact", "w2a8-buffered", "w2a8-external"])
+def test_every_port_of_other_tiles_has_a_meaning(name, top):
+    config = preset(name).replace(n=4, result_columns=2)
+    said = remarks(verilog(config, top))
+    assert all(said[port["name"]] or port["fields"] for port in ports(config, top))
+
+
+@pytest.mark.parametrize("top", DESIGNS)
+def test_pages_have_no_marks_of_other_documents(top):
+    marks = ("``", ":class:", ":func:", "<code></code>", "](isa.md)", "_`", "::")
+    pages = [text for name, text in files(top).items() if not name.endswith(".svg")]
+    assert len(pages) == 2
+    assert not [mark for mark in marks for page in pages if mark in page]
+
+
+@pytest.mark.parametrize("top", DESIGNS)
+def test_causes_are_told_of_cores(top):
+    told = tables(files(top)["own.md"], "cause", "name", "meaning")
+    assert len(told) == (11 if TOPS[top].is_core else 0)
+    if told:
+        assert told[6] == ["6", "`RANGE`", "a transfer outside of the window that the host allows"]
+        assert all(meaning for *_, meaning in told)
 
 
 @pytest.mark.parametrize("top", DESIGNS)
 def test_memories_are_those_of_the_design(top):
     config, found = DESIGNS[top], files(top)["own.md"]
     built = re.findall(r"^ *memory width (\d+) size (\d+)", design_rtlil(config, top), re.MULTILINE)
-    total = sum(int(width) * int(size) for width, size in built)
-    if top == "tile":
+    if not TOPS[top].is_core:
         assert not built and "There are none" in found
-    else:  # every one of them once, in these
-        assert f"Together {total:,} bits." in found
-        for size, name in ((config.program_buffer, "program"), (8, "load_queue")):
-            assert re.search(rf"`[\w.]*{name}[\w.]*` \| 1 \| {size} \|", found), name
+        return
+    total = sum(int(width) * int(size) for width, size in built)
+    assert f"Together {total:,} bits." in found  # every one of them once
+    heads = ("memory, or the first one", "instances", "words", "bits", "write ports", "read ports")
+    told = {row[0].strip("`"): row[1:] for row in tables(found, *heads, "bits of all")}
+    clocked, at_once = "1, a cycle later", "1, in the same cycle"
+    core = "" if top == "core" else "core."
+    for name, size, reads in (
+        ("program.memory", config.program_buffer, clocked),
+        ("weights.memory", 8 * config.weight_buffer // config.bus_bits, clocked),
+        ("sums.memory", None, "2, a cycle later"),
+        ("load_queue.storage", 8, at_once),
+    ):
+        instances, words, _, writes, read, _ = told[core + name]
+        assert (instances, writes, read) == ("1", "1", reads), name
+        assert size is None or words == f"{size:,}", name
+    assert all(int(row[3]) >= 1 and row[4] for row in told.values())
 
 
-def test_area_is_a_command_or_a_measurement():
-    assert "`lutcore synth x`" in files("tile")["own.md"]
-    report = AreaReport(
-        design="own", config=TILE.to_dict(), target="asic", liberty="cells.lib",
-        blocks={"columns": 75.0, "tile": 25.0}, area_um2=None, gate_equivalents=100.0,
-        sequential_gate_equivalents=40.0, cells=50, period_ns=None, slack_ns=None, path=[],
-        block_slack_ns={}, tool_versions={}, seconds=0.0,
-    )  # fmt: skip
-    measured = files("tile", report)["own.md"]
-    assert "| columns | 75 | 75.0% |" in measured and "lutcore synth" not in measured
-    assert "flip-flops are 40 of them" in measured
+@pytest.mark.parametrize(
+    ("top", "of"),
+    [("tile", "the tile"), ("axi", "the tile of the core, without the core's other parts")],
+)
+def test_area_is_measured(top, of):
+    measured = files(top)["own.md"]
+    assert "| columns | 75 | 75.0% |" in measured
+    assert (
+        f"Gate equivalents of {of}, on the library `some.lib`; flip-flops are 40 of them."
+        in measured
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.asic
+def test_area_of_a_core_is_its_tile():
+    area = synthesise(CORE)
+    found = datasheet_files(CORE, "core", "own", "lutcore generate x", area)["own.md"]
+    told = dict(row[:2] for row in tables(found, "block", "gate equivalents", "share"))
+    assert f"on the library `{area.liberty}`;" in found
+    assert {"table_buffer", "columns", "drain", "all"} <= told.keys()
+    assert told["all"] == f"{area.gate_equivalents:,.0f}"
 
 
 @pytest.mark.slow
 def test_same_bytes():
-    assert files("axi") == files("axi")
+    assert fresh("axi") == fresh("axi")

@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,7 +54,7 @@ def random_configs(count):
     return found
 
 
-def said(text, top, beside=MappingProxyType({})):
+def said(text, top, beside: Mapping[str, str] = MappingProxyType({})):
     """What the tools say that are here; Icarus may be missing."""
     found = lint(text, top, beside)
     assert len(found) == 5

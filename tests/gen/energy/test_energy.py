@@ -13,6 +13,7 @@ from opensta import needs_opensta
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, netlist
+from lutcore.gen.emit.rtl import design_name
 from lutcore.gen.energy import energy as energy_module
 from lutcore.gen.energy import power
 from lutcore.gen.energy.activity import measure_activity
@@ -194,7 +195,7 @@ def test_toggles_scale_and_idle_cells_burn_clock_and_leakage():
 def test_toggles_are_those_of_the_stimulus():
     """Inputs toggle as their words differ; results are judged under the same run."""
     config = TINY.replace(max_weight_bits=1)
-    gates = read_gates(netlist(config), [NEUTRAL_CELLS.read_bytes()], config.name)
+    gates = read_gates(netlist(config), [NEUTRAL_CELLS.read_bytes()], design_name(config))
     assert set(gates.blocks) > {"table_builder", "columns", "row_sums", "drain"}
     rng = np.random.default_rng(1)
     job = tile_job(config, rng.integers(-128, 128, (2, 256)), random_tensor((4, 256), 1, 64, rng))

@@ -86,3 +86,35 @@ def test_the_master_says_the_same_in_axis_words():
     wanted = (64, 3, 3, 8, 0, 3, 1, word, strobes, 1, word ^ 1, 1, 1)
     wanted += (0, 0b0011, 0) * 2 + (1, 0, 1, 0, 1)
     assert evaluate(dut, inputs, outputs, [case]) == [wanted]
+
+
+def test_data_do_not_wait_for_their_address():
+    """A slave may take the address only when data are there; the address stays as it was."""
+    dut = AxiMaster(64)
+    first, second = {"addr": 64, "len": 0}, {"addr": 128, "len": 1}
+    seen = []
+
+    async def requests(ctx):
+        await put(dut.writes, [first, second])(ctx)
+        ctx.set(dut.writes.payload, {"addr": 8, "len": 8})  # nobody asks for this
+
+    async def data(ctx):
+        await put(dut.written, [{"data": 1, "strb": 255, "last": 1}] * 3)(ctx)
+
+    async def slave(ctx):
+        for _ in range(2):
+            await ctx.tick().until(dut.bus.wvalid & dut.bus.awvalid)
+            for _ in range(3):
+                await ctx.tick()
+                assert ctx.get(dut.bus.awvalid) and ctx.get(dut.bus.wvalid)
+            ctx.set(dut.bus.awready, 1)
+            *_, address, length = await ctx.tick().sample(dut.bus.awaddr, dut.bus.awlen)
+            ctx.set(dut.bus.awready, 0)
+            seen.append((address, length))
+            for _ in range(length + 1):
+                ctx.set(dut.bus.wready, 1)
+                await ctx.tick()
+            ctx.set(dut.bus.wready, 0)
+
+    simulate(dut, requests, data, slave)
+    assert seen == [(64, 0), (128, 1)]

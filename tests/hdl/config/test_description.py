@@ -31,6 +31,14 @@ def test_all_fields_and_what_follows(name):
     assert all(item["value"] == getattr(config, item["name"]) for item in found["derived"])
 
 
+def test_meanings_are_plain_words():
+    found = describe(CoreConfig())
+    meanings = {item["name"]: item["meaning"] for item in found["fields"] + found["derived"]}
+    assert not [name for name, text in meanings.items() if "`" in text or "()" in text]
+    assert meanings["k"].endswith("(engines without tables: k * lookups counts).")
+    assert "who gets the accumulators as they are and the row sums." in meanings["zero_points"]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_core_is_one_by_its_rules(name):
     found = describe(preset(name))

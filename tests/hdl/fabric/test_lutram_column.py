@@ -103,7 +103,7 @@ def test_tables_become_distributed_ram(family):
     modules.instance("column", "column", lambda: LutRamColumn(config), {})
     script = f"""read_rtlil design.il
 rename -hide w:*[[]*
-synth_{family} {option} -top {config.name}_column
+synth_{family} {option} -top {config.name}__column
 tee -q -o stat.json stat -json
 """
     text = "\n".join(modules.rtlil.values())

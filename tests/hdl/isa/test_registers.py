@@ -26,6 +26,15 @@ def test_places():
     assert list(COUNTERS) == list(PLACES)[13:]
 
 
+def test_sizes_and_texts():
+    found = list(REGISTERS.values())
+    ends = [offset + register.size // 8 for offset, register in found]
+    assert ends == [*[offset for offset, _ in found[1:]], 0x84]
+    texts = [register.text for _, register in found]
+    texts += [text for _, register in found for *_, text in register.fields]
+    assert all(texts) and not [text for text in texts if set(text) & set("`*[]")]
+
+
 def test_fields_do_not_overlap():
     for _, register in REGISTERS.values():
         end = 0

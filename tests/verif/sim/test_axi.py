@@ -3,7 +3,7 @@
 import pytest
 
 from lutcore.compiler.program.assembler import assemble
-from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.samples.programs import MEMORY, memory_image, random_program
 from lutcore.verif.sim.axi_jobs import BENCH, STREAM_BENCH, TOP, HostJob, identified_core
@@ -28,9 +28,10 @@ FAULTS = {
 def play(config, jobs, top):
     core = config.replace(name="core")
     if top == "axi":
-        built = build(identified_core(core) + verilog(core, "axi"), TOP, optimised=False)
+        around = identified_core(core, design_name(core, top))
+        built = build(around + verilog(core, top), TOP, optimised=False)
     else:
-        built = build(verilog(core, top), "core", optimised=False)
+        built = build(verilog(core, top), design_name(core, top), optimised=False)
     verdicts = run_jobs(built, core, jobs, bench={"axi": BENCH, "core": STREAM_BENCH}[top])
     assert len(verdicts) == len(jobs)
     return verdicts

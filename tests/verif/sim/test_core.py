@@ -176,9 +176,9 @@ def run_faulty(core, words, memory, conditions) -> Outcome:
 
 
 def recovers(core) -> None:
-    """The next program is right."""
+    """The next program is right, without a reset between."""
     words = random_program(core[0], [0, 1, 2, 1, 2], 7)
-    compare(core, words, memory_image(core[0], 7), Conditions(most_cycles=WATCHDOG))
+    compare(core, words, memory_image(core[0], 7), Conditions(most_cycles=WATCHDOG, keep=True))
 
 
 @pytest.mark.parametrize("word", [0, 255, 1 << 8 | 1])
@@ -257,6 +257,28 @@ def test_the_host_may_end_a_program(core, cycle):
     recovers(core)
 
 
+def test_nothing_is_left_of_a_program_that_was_ended(core):
+    """Wherever it was: its tables, sums and results are gone before the next one begins."""
+    config, running = core
+    rng = np.random.default_rng(3)
+    tensor = random_tensor((config.columns + 1, 2 * config.group_size), 2, config.group_size, rng)
+    tensor.zero_points[:] = 1
+    activations = random_activations(config, config.m, tensor.shape[1], rng)
+    program = gemm(config, tensor, activations)
+    expected = program.image()
+    IsaModel(config, expected).run(program.address, len(program.words))
+    ended = 0
+    for cycle in [*range(60, 260, 3), *range(264, 300)]:  # the last ones meet its end
+        end = Conditions(abort_at=cycle, most_cycles=WATCHDOG, stall=0.2, seed=cycle)
+        outcome = running.run(program.image(), program.address, len(program.words), end)
+        outcome.check()
+        ended += outcome.state.cause is Cause.ABORT
+        memory, again = program.image(), Conditions(most_cycles=WATCHDOG, keep=True)
+        running.run(memory, program.address, len(program.words), again).check()
+        np.testing.assert_array_equal(memory, expected)
+    assert ended > 30
+
+
 @pytest.mark.parametrize("cycle", [40, 41, 42, 100])
 def test_a_reset_in_the_middle_of_a_burst(core, cycle):
     words = random_program(core[0], [0, 1, 2, 1, 2], 8)
@@ -270,7 +292,8 @@ def test_the_watchdog_bites(core):
     place(memory, words)
     outcome = core[1].run(memory, 0, len(words), Conditions(most_cycles=100))
     assert not outcome.finished
-    recovers(core)
+    outcome = core[1].run(memory, 0, len(words))  # reset before
+    assert outcome.finished
 
 
 def test_slices_keep_coming(core):
