@@ -23,7 +23,7 @@ _PASS = re.compile(r"^PASS: |TESTS=1 PASS=1 FAIL=0 SKIP=0", re.M)
 def blocks():
     """Commands in the order of the page, and what each wants."""
     found = re.findall(r"^```sh(?: (\w+))?\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
-    assert len(found) == 9
+    assert len(found) == 10
     assert sum(len(_BENCH.findall(commands)) for _, commands in found) == 7
     return found
 
