@@ -26,7 +26,7 @@ _FIT = 4
 _MOST = {False: 6144, True: 2048}
 #: Parts without which the others of their interface mean nothing, and those that always do.
 _OFFERS, _ALWAYS = ("valid", "psel", "stb"), ("ready", "penable", "pready", "cyc", "ack")
-_REMEDY = "pip install yowasp-wavedrom"
+_REMEDY = "pip install 'lut-tensor-core[datasheet]'"
 
 
 @dataclass(frozen=True)
