@@ -1,6 +1,6 @@
 """AXI4 for data and AXI4-Lite for control: signatures, and the cutting of transfers into bursts."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -248,17 +248,19 @@ class AxiMaster(wiring.Component):
             m.d.comb += [getattr(bus, channel + name).eq(value) for name, value in always.items()]
         held = Signal()  # a request was taken whose address was not
         request = Signal(burst_layout(), reset_less=True)  # that request
-        address = Mux(held, request, self.writes.payload)
+        offered = self.writes.payload
         with m.If(~held):
             m.d.sync += request.eq(self.writes.payload)
         m.d.sync += held.eq((held | self.writes.valid) & ~bus.awready)
         m.d.comb += [
             bus.arvalid.eq(self.reads.valid),
             self.reads.ready.eq(bus.arready),
-            Cat(bus.araddr, bus.arlen).eq(self.reads.payload),
+            bus.araddr.eq(self.reads.payload.addr),
+            bus.arlen.eq(self.reads.payload.len),
             bus.awvalid.eq(held | self.writes.valid),
             self.writes.ready.eq(~held),
-            Cat(bus.awaddr, bus.awlen).eq(address),
+            bus.awaddr.eq(Mux(held, request.addr, offered.addr)),
+            bus.awlen.eq(Mux(held, request.len, offered.len)),
             self.words.valid.eq(bus.rvalid),
             self.words.payload.data.eq(bus.rdata),
             self.words.payload.error.eq(bus.rresp[1]),

@@ -148,7 +148,7 @@ class LoadProperties(_EngineProperties):
 
 
 class StoreProperties(_EngineProperties):
-    """The store engine: strobed bytes are those of its columns, words follow their addresses, and
+    """The store engine: strobed bytes are those of its columns, words follow their requests, and
     WLAST is the last word of its burst."""
 
     layout, engine, instructions = staticmethod(store_layout), StoreEngine, "stores"
@@ -156,9 +156,10 @@ class StoreProperties(_EngineProperties):
 
     def _data(self, m: Module, engine, bus, asked) -> None:
         work = self.instruction
-        sent, beats = asked
+        # What the master was asked for: it may send data before it is rid of their address.
+        sent, beats = engine.writes.valid & engine.writes.ready, engine.writes.payload.len + 1
         units = Units.of(self._config)
-        words = Signal(12)  # addressed and not sent
+        words = Signal(12)  # asked for and not sent
         answers = Signal(6)  # bursts that are not answered
         left = Signal(12)  # bytes of the stores that began
         taken = bus.wvalid & bus.wready

@@ -158,7 +158,7 @@ def test_a_design_that_never_answers_fails(run, tmp_path):
     config = PRESETS["w2a8"]
     name = written(tmp_path, config, "tile", silent)
     status, printed = run(tmp_path, name)
-    assert status == 1 and "0 of 16 beats" in printed
+    assert status == 1 and re.search(r"\b0 of \d+ beats", printed)
 
 
 @pytest.mark.parametrize(
