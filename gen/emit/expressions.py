@@ -8,9 +8,10 @@ from collections.abc import Callable
 from itertools import groupby
 
 from lutcore.gen.emit.names import Names
-from lutcore.gen.emit.nets import MODULAR, OPERATORS, Nets, is_private
-from lutcore.gen.emit.rtlil import Cell, Chunk, Signal
+from lutcore.gen.emit.nets import OPERATORS, Nets
+from lutcore.gen.emit.rtlil import Cell, Chunk, Signal, is_private
 from lutcore.gen.emit.signals import joined, part_of, width_of
+from lutcore.gen.emit.widths import MODULAR
 
 #: Operators of two operands: their sign, and whether a chain of them needs no brackets.
 _BINARY = {

@@ -16,9 +16,8 @@ from lutcore.gen.emit.nets import (
     Part,
     Process,
     Register,
-    is_private,
 )
-from lutcore.gen.emit.rtlil import Cell
+from lutcore.gen.emit.rtlil import Cell, is_private
 from lutcore.hdl.config.keywords import KEYWORDS
 
 

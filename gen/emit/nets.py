@@ -6,8 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lutcore.gen.emit.bodies import assigned_in, changed, settled, signals_of
-from lutcore.gen.emit.rtlil import Assign, Body, Cell, Chunk, Memory, Module, Signal, Switch, Wire
-from lutcore.gen.emit.signals import each, joined, part_of, spans
+from lutcore.gen.emit.rtlil import (
+    Assign,
+    Body,
+    Cell,
+    Chunk,
+    Memory,
+    Module,
+    Signal,
+    Switch,
+    Wire,
+    is_private,
+)
+from lutcore.gen.emit.signals import each, joined, spans
+from lutcore.gen.emit.widths import MODULAR, fit
 
 #: Operators that only depend on their operands.
 OPERATORS = {
@@ -56,11 +68,6 @@ class MemoryPorts:
 Part = Cell | Process | Register | Connection | MemoryPorts
 
 
-def is_private(wire: str) -> bool:
-    """Whether a wire has no name of the source."""
-    return wire.startswith(("$", "\\port$"))
-
-
 class Nets:
     """The parts of a module in the order of the text, nets that are connected whole made one.
 
@@ -104,14 +111,23 @@ class Nets:
         self.all_parts = parts
         live = self._live(parts)
         self.parts = [part for part in parts if part in live]
-        while self._narrow():
-            pass
+        self._fit()
         self.readers: dict[str, list[Part]] = defaultdict(list)
         for part in self.parts:
             for signal in self.read(part):
                 for chunk in signal:
                     if chunk.wire:
                         self.readers[chunk.wire].append(part)
+
+    def _fit(self) -> None:
+        """Make results as wide as their readers need them."""
+        sums = [part for part in self.parts if isinstance(part, Cell) and part.kind in MODULAR]
+        own = {
+            name: wire
+            for name, wire in self.module.wires.items()
+            if is_private(name) and not wire.direction and len(self.driver.get(name, ())) == 1
+        }
+        fit(sums, own, lambda: (signal for part in self.parts for signal in self.read(part)))
 
     # Which nets are one ---------------------------------------------------------------------------
 
@@ -304,32 +320,6 @@ class Nets:
         outputs = self.outputs[part.kind]
         return [signal for name, signal in part.ports.items() if name not in outputs]
 
-    def _narrow(self) -> bool:
-        """Make results as wide as what is read of them; whether any became narrower."""
-        top: dict[str, int] = defaultdict(int)
-        for part in self.parts:
-            for signal in self.read(part):
-                for chunk in signal:
-                    top[chunk.wire] = max(top[chunk.wire], chunk.low + chunk.width)
-        changed = False
-        for part in self.parts:
-            if not isinstance(part, Cell) or part.kind not in MODULAR:
-                continue
-            (target,) = part.ports["Y"]
-            width = top[target.wire]
-            wire = self.module.wires[target.wire]
-            if not is_private(target.wire) or wire.direction or not 0 < width < wire.width:
-                continue
-            if len(self.driver[target.wire]) > 1:
-                continue
-            wire.width = width
-            part.ports["Y"] = (Chunk(target.wire, 0, width),)
-            for port in ("A",) if part.kind == "$shl" else ("A", "B"):
-                if port in part.ports:
-                    part.ports[port] = part_of(part.ports[port], 0, width)
-            changed = True
-        return changed
-
     def _live(self, parts: list[Part]) -> set[Part]:
         """Parts that something outside sees, through others or by themselves."""
         wires = self.module.wires
@@ -347,10 +337,6 @@ class Nets:
                     seen.add(wire)
                     todo += self.driver[wire]
         return live
-
-
-#: Operators whose low bits depend on the low bits of their operands only.
-MODULAR = {"$add", "$sub", "$mul", "$and", "$or", "$xor", "$not", "$neg", "$mux", "$shl"}
 
 
 def _process(body: Body) -> list[Part]:

@@ -1,9 +1,9 @@
 """Names of ports between modules that have none in the source: those of the nets they carry."""
 
 from lutcore.gen.emit.names import bits_of, of_instance, plain
-from lutcore.gen.emit.nets import Connection, Nets, Part, is_private
+from lutcore.gen.emit.nets import Connection, Nets, Part
 from lutcore.gen.emit.remarks import part_text, remark
-from lutcore.gen.emit.rtlil import Cell
+from lutcore.gen.emit.rtlil import Cell, is_private
 
 #: Operators between a net and the next that has a name, at most.
 _DEPTH = 8

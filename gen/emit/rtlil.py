@@ -247,3 +247,8 @@ def read(text: str) -> list[Module]:
         It is not RTLIL as Amaranth writes it.
     """
     return list(_Reader(text).modules())
+
+
+def is_private(wire: str) -> bool:
+    """Whether a wire has no name of the source."""
+    return wire.startswith(("$", "\\port$"))

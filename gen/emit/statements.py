@@ -4,8 +4,8 @@ from lutcore.gen.emit.bodies import assigned_in, changed
 from lutcore.gen.emit.expressions import Expressions, number
 from lutcore.gen.emit.lines import Block, indented
 from lutcore.gen.emit.names import Names
-from lutcore.gen.emit.nets import MemoryPorts, Nets, Process, Register, is_private
-from lutcore.gen.emit.rtlil import Assign, Body, Cell, Signal, Switch
+from lutcore.gen.emit.nets import MemoryPorts, Nets, Process, Register
+from lutcore.gen.emit.rtlil import Assign, Body, Cell, Signal, Switch, is_private
 from lutcore.gen.emit.signals import each, part_of
 
 _STEP = "  "

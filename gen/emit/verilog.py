@@ -14,11 +14,10 @@ from lutcore.gen.emit.nets import (
     Part,
     Process,
     Register,
-    is_private,
 )
 from lutcore.gen.emit.port_names import port_names
 from lutcore.gen.emit.remarks import part_text, remark
-from lutcore.gen.emit.rtlil import Cell, Module, Wire, read
+from lutcore.gen.emit.rtlil import Cell, Module, Wire, is_private, read
 from lutcore.gen.emit.signals import spans, width_of
 from lutcore.gen.emit.statements import Statements, chosen
 
