@@ -7,11 +7,11 @@ from lutcore.compiler.importers.layout import (
     SCALE_TYPES,
     Layout,
     Parts,
-    Settings,
     expect,
     size_of,
     unpack_words,
 )
+from lutcore.compiler.importers.settings import COMMON, Settings, short
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
@@ -25,13 +25,22 @@ def _accepts(parts: Parts) -> bool:
     return len(qweight) == len(scales) == 2 and qweight[1] * 8 == scales[1]
 
 
+def _check(settings: Settings) -> None:
+    for key in ("version", "checkpoint_format"):
+        version = settings.text(key) or "gemm"
+        if version.lower() != "gemm":
+            raise InputError(f"is AWQ of version {short(version)}, which is not read; read: gemm")
+    if settings.flag("zero_point") is False:
+        raise InputError(
+            f"is AWQ without zero points by {settings.file('zero_point')}, but has some (qzeros)"
+        )
+    stated = settings.choices("bits")
+    if stated and _BITS not in stated:
+        raise InputError(f"is AWQ of {stated[0]} bits, where only {_BITS} are defined")
+
+
 def _measure(parts: Parts, settings: Settings) -> Facts:
-    version = settings.text("version") or "gemm"
-    if version.lower() != "gemm":
-        raise InputError(f"is AWQ of version {version!r}, which is not read; read: gemm")
-    stated = settings.integer("bits")
-    if stated not in (None, _BITS):
-        raise InputError(f"is AWQ of {stated} bits, where only {_BITS} are defined")
+    _check(settings)
     k, (groups, n) = parts[".qweight"].shape[0], parts[".scales"].shape
     if 0 in (k, groups, n):
         raise InputError(f"is empty: N = {n}, K = {k}, {groups} groups")
@@ -73,4 +82,27 @@ LAYOUT = Layout(
     accepts=_accepts,
     measure=_measure,
     decode=_decode,
+    check=_check,
+    keys={
+        "quant_method": (),
+        "version": (),
+        "checkpoint_format": (),
+        "bits": (),
+        "group_size": (),
+        "zero_point": (),
+        "dynamic": (),
+        "lm_head": (),
+        # Zero points are always stored, and AwqConfig of transformers writes its parents' default.
+        "sym": (True, False, None),
+        "desc_act": (False, None),
+        # llm-awq packs in another way; the others are kernels for the same tensors.
+        "backend": (
+            *("autoawq", "auto", "auto_trainable", "machete", "marlin", "exllama_v1"),
+            *("exllama_v2", "gemm", "gemm_triton", "torch_awq", "torch_fused_awq", None),
+        ),
+        **COMMON,
+        "do_fuse": (False, True, None),
+        "modules_to_fuse": (None,),
+        "fuse_max_seq_len": (None,),
+    },
 )

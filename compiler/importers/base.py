@@ -3,8 +3,10 @@
 import difflib
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -60,10 +62,13 @@ class Checkpoint(ABC):
         The file or folder.
     metadata : dict
         GGUF key-values as plain Python values, or ``config.json``.
+    sidecars : mapping
+        Name -> contents of the JSON files beside ``config.json`` that say something of a network.
     """
 
     path: Path
     metadata: dict[str, Any]
+    sidecars: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def names(self) -> list[str]:
@@ -80,6 +85,20 @@ class Checkpoint(ABC):
     @abstractmethod
     def _floats(self, name: str, index: int | None) -> np.ndarray:
         """float32 values of a tensor that is not quantised, or that only :meth:`array` reads."""
+
+    def quantisation(self) -> Mapping[str, Any]:
+        """Settings of the quantisation, wherever they stand; none in GGUF."""
+        return {}
+
+    def judge_settings(self) -> dict[str, str]:
+        """Name of each of these settings -> ``used``, or why it changes nothing.
+
+        Raises
+        ------
+        InputError
+            A setting, or its value, is not understood.
+        """
+        return {}
 
     def kind(self, name: str) -> str:
         """Type of a tensor in the checkpoint's terms, e.g. ``TQ2_0``."""

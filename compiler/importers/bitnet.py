@@ -3,7 +3,8 @@
 import numpy as np
 
 from lutcore.compiler.importers.base import Facts
-from lutcore.compiler.importers.layout import SCALE_TYPES, Layout, Parts, Settings, expect, size_of
+from lutcore.compiler.importers.layout import SCALE_TYPES, Layout, Parts, expect, size_of
+from lutcore.compiler.importers.settings import Settings
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
@@ -29,12 +30,16 @@ def _linear_class(settings: Settings) -> str:
     return named
 
 
+def _check(settings: Settings) -> None:
+    _linear_class(settings)
+
+
 def _measure(parts: Parts, settings: Settings) -> Facts:
     rows, k = parts[".weight"].shape
     if not rows or not k:
         raise InputError(f"is empty: its shape is {[rows, k]}")
     expect(parts, ".weight_scale", SCALE_TYPES, (1,))
-    _linear_class(settings)
+    _check(settings)
     return Facts("BitNet", (4 * rows, k), size_of(parts), 2, k, scales="fp32")
 
 
@@ -72,4 +77,12 @@ LAYOUT = Layout(
     accepts=_accepts,
     measure=_measure,
     decode=_decode,
+    check=_check,
+    keys={
+        "quant_method": (),
+        "linear_class": (),
+        "quantization_mode": ("offline", None),
+        "use_rms_norm": (),
+        "rms_norm_eps": (),
+    },
 )

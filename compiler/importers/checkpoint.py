@@ -14,6 +14,7 @@ __all__ = ["Checkpoint", "Facts", "open_checkpoint"]
 def open_checkpoint(path: str | Path, gptq_version: int | None = None) -> Checkpoint:
     """Open a GGUF file, a safetensors file, or a folder of these with its ``config.json``.
 
+    A folder may be one of Hugging Face's cache, ``models--ORGANISATION--NAME``.
     Pickles (``.bin``, ``.pt``) are never loaded.
 
     Parameters

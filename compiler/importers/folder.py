@@ -1,15 +1,21 @@
 """Files of a checkpoint: shards of a folder, config.json, and what is refused unread."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
+from lutcore.compiler.importers.settings import METHODS
 from lutcore.errors import InputError
 
 _JSON_LIMIT = 16 << 20
+#: Files beside config.json that are read too: settings of quantisation, and what of
+#: sentence-transformers follows the network.
+_SIDECARS = (*METHODS, "modules.json", "1_Pooling/config.json")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 #: First bytes of pickles, and of the zip files that PyTorch puts them in.
-_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+_ZIP = b"PK\x03\x04"
+_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", _ZIP)
 
 
 def refuse_pickle(path: Path) -> None:
@@ -18,15 +24,28 @@ def refuse_pickle(path: Path) -> None:
     Raises
     ------
     InputError
-        Its name or its first bytes are those of a pickle.
+        Its name or its first bytes are those of a pickle, or it is another zip file.
     """
     with path.open("rb") as file:
         start = file.read(4)
+    if path.suffix not in _PICKLES and start == _ZIP and not _holds_pickle(path):
+        raise InputError(
+            f"{path}: is a zip archive, no checkpoint: give a safetensors or GGUF file"
+        )
     if path.suffix in _PICKLES or start.startswith(_PICKLE_STARTS):
         raise InputError(
             f"{path}: is a pickle, which may run any code when it is loaded: "
             "convert it to safetensors or GGUF"
         )
+
+
+def _holds_pickle(path: Path) -> bool:
+    """Whether a zip file has a pickle, as far as it can be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(_PICKLES) for name in archive.namelist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return True
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -37,6 +56,33 @@ def read_json(path: Path) -> dict[str, Any]:
     InputError
         It is absurdly large or nested, or no object.
     """
+    found = _parsed(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: must hold an object, not {type(found).__name__}")
+    return found
+
+
+def read_sidecars(folder: Path) -> dict[str, Any]:
+    """Those of :data:`_SIDECARS` that a folder has, objects or lists, by their names.
+
+    Raises
+    ------
+    InputError
+        One is absurdly large or nested, or neither object nor list.
+    """
+    found = {}
+    for name in _SIDECARS:
+        path = folder / name
+        if path.is_file():
+            found[name] = _parsed(path)
+            if not isinstance(found[name], dict | list):
+                kind = type(found[name]).__name__
+                raise InputError(f"{path}: must hold an object or a list, not {kind}")
+    return found
+
+
+def _parsed(path: Path) -> Any:
+    """What a JSON file holds."""
     try:
         if path.stat().st_size > _JSON_LIMIT:
             raise InputError(f"{path}: over {_JSON_LIMIT >> 20} MiB, which no such file has")
@@ -48,8 +94,6 @@ def read_json(path: Path) -> dict[str, Any]:
             raise
         reason = str(error)[:120] if isinstance(error, ValueError) else "nested too deep"
         raise InputError(f"{path}: no JSON ({reason}): download it again") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: must hold an object, not {type(found).__name__}")
     return found
 
 
@@ -84,3 +128,38 @@ def shards(folder: Path) -> list[Path]:
         listed = ", ".join(absent[:3])
         raise InputError(f"{folder}: {len(absent)} files of its index are absent: {listed}")
     return paths
+
+
+def snapshot(path: Path) -> Path:
+    """The files of a folder ``models--ORGANISATION--NAME`` of Hugging Face's cache, or the path.
+
+    They are those of the branch ``main``, or the only ones.
+
+    Raises
+    ------
+    InputError
+        There are none, or several and no ``main`` among them.
+    """
+    folder, branch = path / "snapshots", path / "refs" / "main"
+    if not (folder.is_dir() and path.absolute().name.startswith("models--")):
+        return path
+    try:
+        found = sorted(one.name for one in folder.iterdir() if one.is_dir())
+        main = (
+            branch.read_bytes()[:200].decode(errors="replace").strip() if branch.is_file() else ""
+        )
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if main in found or (not main and len(found) == 1):
+        return folder / (main or found[0])
+    if main:
+        raise InputError(
+            f"{path}: refs/main is {main[:60]!r}, which is not in snapshots: download it again"
+        )
+    if not found:
+        raise InputError(f"{path}: has no snapshots: download it again")
+    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+    raise InputError(
+        f"{path}: has {len(found)} snapshots and no refs/main: give the path of one: "
+        f"snapshots/{', '.join(found[:8])}{more}"
+    )

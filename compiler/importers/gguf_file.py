@@ -1,8 +1,10 @@
 """Quantised tensors from GGUF checkpoints (block layouts: docs, page "formats")."""
 
+import re
 from dataclasses import replace
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -27,12 +29,13 @@ class GgufFile(Checkpoint):
     Raises
     ------
     InputError
-        The file is missing, is no GGUF or is truncated.
+        The file is missing, is no GGUF, truncated, or one of several that belong together.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         header = read_header(self.path)
+        _refuse_split(self.path, header.metadata)
         self.metadata = header.metadata
         self._tensors = header.tensors
 
@@ -112,6 +115,18 @@ class GgufFile(Checkpoint):
                 ) from None
             values[low : low + step] = decoded.reshape(-1, elements)
         return values.reshape(stored.shape if index is None else stored.shape[1:])
+
+
+def _refuse_split(path: Path, metadata: dict[str, Any]) -> None:
+    """Refuse a file that is a part of a checkpoint, by what it or its name says."""
+    named = re.search(r"-\d{5}-of-(\d{5})\.gguf$", path.name)
+    stated = metadata.get("split.count", 0)
+    count = max(int(named[1]) if named else 0, stated if isinstance(stated, int) else 2)
+    if count > 1:
+        raise InputError(
+            f"{path}: is one of {count} files of a split checkpoint: "
+            "merge it with llama-gguf-split --merge"
+        )
 
 
 def _refused(facts: Facts) -> Facts:

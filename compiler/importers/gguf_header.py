@@ -159,10 +159,14 @@ def _stored(reader: _Reader) -> Stored:
     return Stored(kind, tuple(reversed(sizes)), start, nbytes)
 
 
-def _place(tensors: dict[str, Stored], base: int, size: int) -> dict[str, Stored]:
-    """Tensors at their place in the file: inside it, and no two in the same bytes."""
+def _place(tensors: dict[str, Stored], base: int, size: int, alignment: int) -> dict[str, Stored]:
+    """Tensors at their place in the file: aligned, inside it, and no two in the same bytes."""
     end, before = base, ""
     for name, stored in sorted(tensors.items(), key=lambda item: item[1].start):
+        if stored.start % alignment:
+            raise _DamagedError(
+                f"tensor {name!r} at offset {stored.start}, no multiple of {alignment} (alignment)"
+            )
         start = base + stored.start
         if start < end:
             raise _DamagedError(f"tensors {before!r} and {name!r} overlap")
@@ -200,7 +204,9 @@ def read_header(path: Path) -> Header:
 
 def _header(reader: _Reader) -> Header:
     if reader.size < 4 or reader.take(4) != b"GGUF":
-        raise InputError("not a GGUF file (its first bytes are not 'GGUF')")
+        raise InputError(
+            "not a GGUF file (its first bytes are not 'GGUF'): give one, or a safetensors file"
+        )
     version = reader.number("I")
     if version not in _VERSIONS:
         big = int.from_bytes(version.to_bytes(4, "little"), "big") in _VERSIONS
@@ -217,4 +223,4 @@ def _header(reader: _Reader) -> Header:
     ):
         raise _DamagedError(f"general.alignment = {str(alignment)[:40]}")
     base = -(-reader.place // alignment) * alignment
-    return Header(metadata, _place(stored, base, reader.size))
+    return Header(metadata, _place(stored, base, reader.size, alignment))

@@ -1,7 +1,7 @@
 """GPTQ (AutoGPTQ, GPTQModel): codes packed along K, zero points along N, 2, 3, 4 or 8 bits.
 
 Version 1 stores zero points less one, version 2 as they are. Symmetric checkpoints show which it
-is: their zero points are all 2^(b-1).
+is: their zero points are all 2^(b-1). Others must say it.
 """
 
 import numpy as np
@@ -11,17 +11,21 @@ from lutcore.compiler.importers.layout import (
     SCALE_TYPES,
     Layout,
     Parts,
-    Settings,
     expect,
     size_of,
     unpack_words,
 )
+from lutcore.compiler.importers.settings import COMMON, Settings, short
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 _BITS = (2, 3, 4, 8)
 #: ``checkpoint_format`` of config.json -> version; others (marlin, bitblas) are shuffled for GPUs.
 _FORMATS = {"gptq": 1, "gptq_v2": 2}
+_UNKNOWN = (
+    "does not say its version of GPTQ, and its zero points are not symmetric, so that they do not "
+    "show it either"
+)
 _REMEDY = "say which it is with gptq_version (--gptq-version 1 or 2)"
 
 
@@ -30,21 +34,28 @@ def _accepts(parts: Parts) -> bool:
     return len(qweight) == len(scales) == 2 and qweight[1] == scales[1]
 
 
-def _version(settings: Settings) -> tuple[int, bool]:
-    """Version, and whether somebody said so."""
-    if settings.gptq_version is not None:
-        return settings.gptq_version, True
+def _version(settings: Settings) -> int | None:
+    """The version that somebody has said; None where nobody has."""
     stated = settings.text("checkpoint_format")
-    if stated is None:
-        return 1, False
-    if stated not in _FORMATS:
+    if stated is not None and stated.lower() not in _FORMATS:
         raise InputError(
-            f"has checkpoint_format {stated!r}, which is not read; read: {', '.join(_FORMATS)}"
+            f"has checkpoint_format {short(stated)}, which is not read; read: {', '.join(_FORMATS)}"
         )
-    return _FORMATS[stated], True
+    if settings.gptq_version is not None:
+        return settings.gptq_version
+    return None if stated is None else _FORMATS[stated.lower()]
+
+
+def _check(settings: Settings) -> None:
+    _version(settings)
+    for key in ("sym", "desc_act"):
+        settings.flag(key)
+    for key in ("bits", "group_size"):
+        settings.choices(key)
 
 
 def _measure(parts: Parts, settings: Settings) -> Facts:
+    _check(settings)
     qweight, qzeros, scales = (parts[name] for name in (".qweight", ".qzeros", ".scales"))
     groups, n = scales.shape
     if len(qzeros.shape) != 2 or not groups or not n:
@@ -56,40 +67,52 @@ def _measure(parts: Parts, settings: Settings) -> Facts:
             f"has qweight {list(qweight.shape)} and qzeros {list(qzeros.shape)}, which with "
             f"N = {n} fit no width of {_BITS}"
         )
-    stated = settings.integer("bits")
-    if stated is not None and stated != bits and not settings.config.get("dynamic"):
-        raise InputError(f"has codes of {bits} bits, where config.json says {stated}")
+    stated = settings.choices("bits")
+    if stated and bits not in stated:
+        which, file = " or ".join(map(str, stated)), settings.file("bits")
+        raise InputError(f"has codes of {bits} bits, where {file} says {which}")
     expect(parts, ".qweight", ("I32",), (k * bits // 32, n))
     expect(parts, ".qzeros", ("I32",), (groups, n * bits // 32))
     expect(parts, ".scales", SCALE_TYPES, (groups, n))
     if ".g_idx" in parts:
         expect(parts, ".g_idx", ("I32",), (k,))
-    elif settings.config.get("desc_act") is True:
-        raise InputError("has no g_idx, where config.json says desc_act")
-    version, said = _version(settings)
-    kind = f"GPTQ v{version}" + ("" if said else " (assumed)")
+    elif settings.flag("desc_act"):
+        raise InputError(f"has no g_idx, where {settings.file('desc_act')} says desc_act")
+    version, symmetric = _version(settings), settings.flag("sym")
+    problem = None
+    if version is None and symmetric is False:
+        problem = f"{_UNKNOWN} (sym is false in {settings.file('sym')}): {_REMEDY}"
     return Facts(
-        kind, (n, k), size_of(parts), bits, settings.group_size(k, groups), scales="fp16-zero"
+        kind="GPTQ" if version is None else f"GPTQ v{version}",
+        shape=(n, k),
+        nbytes=size_of(parts),
+        bits=bits,
+        group_size=settings.group_size(k, groups),
+        problem=problem,
+        scales="fp16-zero",
     )
 
 
-def _zero_points(stored: np.ndarray, bits: int, settings: Settings) -> np.ndarray:
-    """Zero points of stored ones [G, N]; refuses a version that cannot be."""
-    version, said = _version(settings)
-    if settings.gptq_version is None:
-        half, first = 1 << bits - 1, int(stored.flat[0])
-        shown = {half - 1: 1, half: 2}.get(first)
-        symmetric = settings.config.get("sym") is not False and (stored == first).all()
-        label = f"{'said' if said else 'assumed'} to be GPTQ version {version}"
-        if symmetric and shown not in (None, version):
+def _zero_points(stored: np.ndarray, bits: int, settings: Settings) -> tuple[np.ndarray, int]:
+    """Zero points of stored ones [G, N] and their version; refuses one that cannot be."""
+    version = _version(settings)
+    half, first = 1 << bits - 1, int(stored.flat[0])
+    shown = {half - 1: 1, half: 2}.get(first) if (stored == first).all() else None
+    if version is None:
+        if shown is None:
+            raise InputError(f"{_UNKNOWN}: {_REMEDY}")
+        version = shown
+    elif settings.gptq_version is None:
+        label = f"is said to be GPTQ version {version} by {settings.file('checkpoint_format')}"
+        if settings.flag("sym") is not False and shown not in (None, version):
             raise InputError(
-                f"is {label}, but its zero points are all {first}, as of version {shown}: {_REMEDY}"
+                f"{label}, but its zero points are all {first}, as of version {shown}: {_REMEDY}"
             )
         if version == 1 and int(stored.max()) == (1 << bits) - 1:
             raise InputError(
-                f"is {label}, but has a zero point of {1 << bits}, out of its range: {_REMEDY}"
+                f"{label}, but has a zero point of {1 << bits}, out of its range: {_REMEDY}"
             )
-    return stored.astype(np.int16) + np.int16(version == 1)
+    return stored.astype(np.int16) + np.int16(version == 1), version
 
 
 def _order(g_idx: np.ndarray, group_size: int) -> np.ndarray | None:
@@ -106,14 +129,15 @@ def _decode(
     bits, group_size = facts.bits or 0, facts.group_size or 0
     codes = unpack_words(np.ascontiguousarray(parts[".qweight"].load().T), bits)
     stored = unpack_words(parts[".qzeros"].load(), bits)
+    zeros, version = _zero_points(stored, bits, settings)
     order = _order(parts[".g_idx"].load(), group_size) if ".g_idx" in parts else None
     return QuantTensor(
         name=name,
-        kind=facts.kind,
+        kind=f"GPTQ v{version}",
         bits=bits,
         codes=codes if order is None else codes[:, order],
         scales=np.ascontiguousarray(parts[".scales"].floats().T),
-        zero_points=np.ascontiguousarray(_zero_points(stored, bits, settings).T),
+        zero_points=np.ascontiguousarray(zeros.T),
         minimums=None,
         group_size=group_size,
         column_order=order,
@@ -129,4 +153,23 @@ LAYOUT = Layout(
     accepts=_accepts,
     measure=_measure,
     decode=_decode,
+    check=_check,
+    keys={
+        "quant_method": (),
+        "checkpoint_format": (),
+        "bits": (),
+        "group_size": (),
+        "desc_act": (),
+        "sym": (),
+        "dynamic": (),
+        "lm_head": (),
+        # Shuffled for GPUs, or of another method.
+        "is_marlin_format": (False, None),
+        "awq_gemm_checkpoint": (False, None),
+        "backend": ("auto", "auto_trainable", None),
+        "use_exllama": (True, False, None),
+        "disable_exllama": (True, False, None),
+        "use_cuda_fp16": (True, False, None),
+        **COMMON,
+    },
 )

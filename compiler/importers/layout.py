@@ -8,51 +8,12 @@ import numpy as np
 
 from lutcore.compiler.importers.base import Facts
 from lutcore.compiler.importers.safetensors_header import FLOATS, Part
+from lutcore.compiler.importers.settings import Settings
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
 #: Parts of one matrix by the end of their names.
 Parts = Mapping[str, Part]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """``quantization_config`` of config.json, and what the caller chose.
-
-    ``gptq_version`` is None where the checkpoint is to say it.
-    """
-
-    config: Mapping[str, Any]
-    gptq_version: int | None = None
-
-    def integer(self, key: str) -> int | None:
-        """A whole number, or None where it is not there."""
-        value = self.config.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise InputError(f"has {key} = {str(value)[:40]!r} in config.json, not a whole number")
-        return value
-
-    def text(self, key: str) -> str | None:
-        """A string, or None where it is not there."""
-        value = self.config.get(key)
-        if value is not None and not isinstance(value, str):
-            raise InputError(f"has {key} = {str(value)[:40]!r} in config.json, not a string")
-        return value
-
-    def group_size(self, k: int, groups: int) -> int:
-        """Scale group of ``groups`` in K elements; -1 in config.json is all of K."""
-        stated = self.integer("group_size")
-        if stated is None:
-            if k % groups:
-                raise InputError(f"has {groups} groups, which do not divide K = {k}")
-            return k // groups
-        size = k if stated == -1 else stated
-        if size < 1 or -(-k // size) != groups:
-            raise InputError(
-                f"has {groups} groups for K = {k}, where group_size = {stated} of config.json "
-                "disagrees"
-            )
-        return size
 
 
 @dataclass(frozen=True)
@@ -75,6 +36,11 @@ class Layout:
         Facts of a matrix, or InputError with what is wrong ("has ...").
     decode : callable
         The tensor, by name, parts, facts, settings and index in a stack.
+    check : callable
+        Refuses settings that no matrix of this method can have ("has ...").
+    keys : mapping
+        Keys of the settings that it understands -> values that it accepts because they change
+        nothing, or () where the other callables or the graph read the key.
     """
 
     method: str
@@ -85,6 +51,8 @@ class Layout:
     accepts: Callable[[Parts], bool]
     measure: Callable[[Parts, Settings], Facts]
     decode: Callable[[str, Parts, Facts, Settings, int | None], QuantTensor]
+    check: Callable[[Settings], None]
+    keys: Mapping[str, tuple[Any, ...]]
 
 
 def expect(parts: Parts, name: str, dtypes: tuple[str, ...], shape: tuple[int, ...]) -> None:

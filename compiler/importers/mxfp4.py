@@ -10,7 +10,8 @@ from lutcore.compiler.importers.gguf_blocks import (
     e8m0_halves,
     fields,
 )
-from lutcore.compiler.importers.layout import Layout, Parts, Settings, expect, size_of
+from lutcore.compiler.importers.layout import Layout, Parts, expect, size_of
+from lutcore.compiler.importers.settings import Settings
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
@@ -56,4 +57,7 @@ LAYOUT = Layout(
     accepts=_accepts,
     measure=_measure,
     decode=_decode,
+    check=lambda settings: None,
+    # Values of MXFP4 are BF16 numbers: what is dequantised when it is loaded is the same.
+    keys={"quant_method": (), "dequantize": (False, True, None)},
 )

@@ -1,6 +1,9 @@
 """Quantised tensors from safetensors checkpoints (layouts: docs, page "formats")."""
 
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,10 @@ import numpy as np
 
 from lutcore.compiler.importers import awq, bitnet, gptq, mxfp4
 from lutcore.compiler.importers.base import Checkpoint, Facts
-from lutcore.compiler.importers.folder import read_json, shards
-from lutcore.compiler.importers.layout import Layout, Parts, Settings
+from lutcore.compiler.importers.folder import read_json, read_sidecars, shards, snapshot
+from lutcore.compiler.importers.layout import Layout, Parts
 from lutcore.compiler.importers.safetensors_header import FLOATS, Part, read_parts
+from lutcore.compiler.importers.settings import read_settings, short
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 
@@ -44,7 +48,7 @@ class SafetensorsFile(Checkpoint):
     """
 
     def __init__(self, path: str | Path, gptq_version: int | None = None):
-        self.path = Path(path)
+        self.path = snapshot(Path(path))
         folder = self.path if self.path.is_dir() else self.path.parent
         parts: dict[str, Part] = {}
         headers: dict[str, Any] = {}
@@ -57,7 +61,9 @@ class SafetensorsFile(Checkpoint):
             parts |= stored
         config = folder / "config.json"
         self.metadata = read_json(config) if config.is_file() else headers
-        self.settings = Settings(_quantisation(config, self.metadata), gptq_version)
+        self.sidecars = read_sidecars(folder)
+        stated = self.metadata if config.is_file() else {}
+        self.settings = read_settings(folder, stated, self.sidecars, gptq_version)
         self._tensors = _matrices(parts)
 
     def names(self) -> list[str]:
@@ -67,6 +73,72 @@ class SafetensorsFile(Checkpoint):
     def _known(self) -> dict:
         return self._tensors
 
+    def quantisation(self) -> Mapping[str, Any]:
+        """Settings of the quantisation, by the names of AutoGPTQ."""
+        return self.settings.config
+
+    def judge_settings(self) -> dict[str, str]:
+        """For every key of the quantisation settings, whether it is ``used`` or ``harmless: why``.
+
+        Raises
+        ------
+        InputError
+            The method is not read; a key is not understood, or its value is not.
+        """
+        if self._unsettled:
+            raise InputError(f"{self.path}: {self._unsettled}")
+        return self._verdicts()
+
+    @cached_property
+    def _unsettled(self) -> str | None:
+        """Why the settings are refused, or None."""
+        try:
+            self._verdicts()
+        except InputError as error:
+            return str(error)
+        return None
+
+    def _verdicts(self) -> dict[str, str]:
+        settings = self.settings
+        if not settings.config:
+            return {}
+        method = settings.config.get("quant_method")
+        matrices = {n: one for n, one in self._tensors.items() if isinstance(one, _Matrix)}
+        layouts = [layout for layout in _LAYOUTS if layout.method == method]
+        if method is None:  # shapes say it, if anything does
+            layouts = self._shown(matrices.values())
+        if not layouts:
+            file = settings.file("quant_method")
+            raise InputError(
+                f"has quant_method {short(method)} in {file}, which is not read; "
+                f"read: {', '.join(SUPPORTED)}"
+            )
+        found = settings.judge({key: value for one in layouts for key, value in one.keys.items()})
+        for layout in layouts:
+            layout.check(settings)
+        self._judge_head(matrices)
+        return found
+
+    def _shown(self, matrices: Iterable[_Matrix]) -> list[Layout]:
+        """Layouts that matrices have by their shapes."""
+        found = []
+        for stored in matrices:
+            with contextlib.suppress(InputError):  # of one that is damaged
+                found.append(self._layout(stored))
+        return found
+
+    def _judge_head(self, matrices: dict[str, _Matrix]) -> None:
+        """Whether ``lm_head`` and the tensors agree."""
+        stated = self.settings.flag("lm_head")
+        heads = [name for name in self._tensors if f".{name}".endswith(".lm_head.weight")]
+        for name in heads:
+            if stated not in (None, name in matrices):
+                are = "is" if name in matrices else "is not"
+                raise InputError(
+                    f"has lm_head = {stated} in {self.settings.file('lm_head')}, where {name} "
+                    f"{are} quantised: correct it there"
+                )
+
     def _facts(self, name: str) -> Facts:
         stored = self._tensors[name]
         if isinstance(stored, Part):
@@ -74,7 +146,8 @@ class SafetensorsFile(Checkpoint):
             return replace(facts, problem=self._refusal(stored))
         main = next(iter(stored.parts.values()))
         try:
-            return self._layout(stored).measure(stored.parts, self.settings)
+            facts = self._layout(stored).measure(stored.parts, self.settings)
+            return replace(facts, problem=facts.problem or self._unsettled)
         except InputError as error:
             nbytes = sum(part.nbytes for part in stored.parts.values())
             return Facts(main.dtype, main.shape, nbytes, problem=str(error))
@@ -87,7 +160,7 @@ class SafetensorsFile(Checkpoint):
         if method is None or method in SUPPORTED:
             return f"is {part.dtype}, and no part of a matrix of {', '.join(SUPPORTED)}"
         return (
-            f"is {part.dtype} of quantisation method {str(method)[:40]!r}, which is not read; "
+            f"is {part.dtype} of quantisation method {short(method)}, which is not read; "
             f"read: {', '.join(SUPPORTED)}"
         )
 
@@ -100,9 +173,9 @@ class SafetensorsFile(Checkpoint):
                 continue
             method = self.settings.config.get("quant_method")
             if method is not None and method != layout.method:
+                file = self.settings.file("quant_method")
                 raise InputError(
-                    f"has the shapes of {layout.method}, where config.json says "
-                    f"{str(method)[:40]!r}"
+                    f"has the shapes of {layout.method}, where {file} says {short(method)}"
                 )
             return layout
         if absent:
@@ -135,16 +208,6 @@ class SafetensorsFile(Checkpoint):
         if facts.problem is None and index is None and len(facts.shape) == 3:  # a whole stack
             return np.stack([self.array(f"{name}[{i}]") for i in range(facts.shape[0])])
         raise InputError(f"{self.where(name)} {facts.problem}")
-
-
-def _quantisation(path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """``quantization_config`` of a config.json."""
-    found = config.get("quantization_config")
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: quantization_config must be an object: download it again")
-    return found
 
 
 def _matrices(parts: dict[str, Part]) -> dict[str, Part | _Matrix]:

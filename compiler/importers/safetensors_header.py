@@ -4,10 +4,12 @@ The library reads and checks the header. It cannot give tensors of all types as 
 tensors follow each other without gaps, so that their sizes say where they are.
 """
 
+import json
 import struct
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -18,6 +20,8 @@ from lutcore.errors import InputError
 
 #: Headers of real files are a few MiB.
 HEADER_LIMIT = 64 << 20
+#: Headers that the library has refused are parsed up to this size only.
+_REFUSED_LIMIT = 1 << 20
 
 #: Types that hold plain numbers, all of which are float32 numbers.
 FLOATS = {
@@ -53,6 +57,30 @@ class Part:
         return self.load(index).astype(np.float32)
 
 
+def _refuse_twice(path: Path, length: int) -> None:
+    """Refuse a header with a key twice, of which the library takes the last."""
+
+    def judge(pairs: list[tuple[str, Any]]) -> None:
+        names = set()
+        for name, _ in pairs:
+            if name in names:
+                raise InputError(
+                    f"{path}: damaged safetensors file (the key {name[:40]!r} is twice in its "
+                    "header): download or convert it again"
+                )
+            names.add(name)
+
+    with path.open("rb") as file:
+        file.seek(8)
+        header = file.read(length)
+    try:
+        json.loads(header, object_pairs_hook=judge)
+    except InputError:
+        raise
+    except (ValueError, RecursionError):
+        return  # which the library has said, or will
+
+
 def _bits(dtype: str) -> int:
     """Bits of an element."""
     return _BITS.get(dtype) or int(dtype.split("_")[0][1:])
@@ -86,8 +114,12 @@ def read_parts(path: Path) -> tuple[dict[str, Part], dict[str, str]]:
                 nbytes = prod(shape) * _bits(dtype) // 8
                 parts[name] = Part(path, dtype, shape, start, nbytes)
                 start += nbytes
-            return parts, dict(stored.metadata() or {})
+            metadata = dict(stored.metadata() or {})
+        _refuse_twice(path, length)
+        return parts, metadata
     except SafetensorError as error:
+        if length <= _REFUSED_LIMIT:
+            _refuse_twice(path, length)  # a better reason than what the library made of it
         reason = str(error).removeprefix("Error while deserializing header: ")[:160]
         raise InputError(
             f"{path}: truncated or damaged safetensors file ({reason}): "

@@ -79,6 +79,34 @@ def test_what_cannot_be_read_is_one_line(lutcore, files, tmp_path, command, name
     assert message in err and str(path) in err
 
 
+def no_programs(folder):
+    """Files of many kinds, and a folder."""
+    np.save(folder / "a.npy", np.arange(5))
+    np.savez(folder / "objects.npz", about=np.array([{}], object))
+    files = {
+        "text": b"hello\n",
+        "empty": b"",
+        "half": b"LUTCORE\n",
+        "zip": b"PK\x03\x04" + bytes(30),
+        "a.gguf": (OLD.parents[1] / "examples" / "minilm.gguf").read_bytes()[:4096],
+        "pickle": b"\x80\x04N.",
+    }
+    for name, raw in files.items():
+        (folder / name).write_bytes(raw)
+    (folder / "folder").mkdir()
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_what_is_no_program_is_one_line(lutcore, tmp_path, command):
+    """Never the advice of NumPy or of Python."""
+    for path in no_programs(tmp_path):
+        status, out, err = lutcore(*command, path)
+        assert (status, out, err.count("\n")) == (2, "", 1), path
+        assert str(path) in err and "make it with lutcore" in err, err
+        assert not any(word in err for word in ("pickle=", "allow_pickle", "Traceback", "Error"))
+
+
 def test_a_network_is_no_program(lutcore, files):
     status, _, err = lutcore("matrix", "run", files / "network")
     assert status == 2 and "is a network, not a program" in err and err.count("\n") == 1

@@ -91,7 +91,11 @@ def _gptq(path: Path, rng: np.random.Generator) -> None:
         "quant_method": "gptq", "bits": bits, "group_size": 32, "desc_act": True, "sym": False,
         "checkpoint_format": {1: "gptq", 2: "gptq_v2"}[version],
     }  # fmt: skip
-    safetensors_folder(path, {f"w.{name}": part for name, part in parts.items()}, config)
+    tensors = {f"w.{name}": part for name, part in parts.items()}
+    beside = bool(rng.integers(2))
+    safetensors_folder(path, tensors, None if beside else config)
+    if beside:
+        (path / "quantize_config.json").write_text(json.dumps(config))
 
 
 def _awq(path: Path, rng: np.random.Generator) -> None:

@@ -227,6 +227,10 @@ DAMAGED = {
         gguf_header(2, 0, body=ENTRY + ENTRY.replace(b"t", b"u") + bytes(999)),
         "tensors 't' and 'u' overlap",
     ),
+    "offset": (
+        gguf_header(1, 0, body=gguf_entry("t", (2, 32), 2, 8) + bytes(999)),
+        r"tensor 't' at offset 8, no multiple of 32 \(alignment\)",
+    ),
     "alignment": (
         gguf_header(0, 1, body=gguf_text("general.alignment") + struct.pack("<II", 4, 48)),
         "general.alignment = 48",
@@ -265,6 +269,23 @@ def test_types_that_nobody_knows_are_listed(tmp_path):
     for read in (checkpoint.tensor, checkpoint.array):
         with pytest.raises(InputError, match="is type 99, which is not"):
             read("t")
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("a-00001-of-00003.gguf", None), ("a-00003-of-00003.gguf", 3), ("a.gguf", 3), ("a.gguf", "x")],
+)
+def test_split_files_are_refused(name, count, tmp_path):
+    kind = {None: b"", 3: struct.pack("<IH", 2, 3), "x": struct.pack("<I", 8) + gguf_text("x")}
+    key = gguf_text("split.count") + kind[count] if count else b""
+    message = r"is one of \d files of a split checkpoint: merge it with llama-gguf-split --merge"
+    check_refused(tmp_path / name, gguf_header(0, bool(count), body=key), message)
+
+
+def test_the_only_file_of_a_split_is_read(tmp_path):
+    path = tmp_path / "a-00001-of-00001.gguf"
+    path.write_bytes(gguf_header(0, 1, body=gguf_text("split.count") + struct.pack("<IH", 2, 1)))
+    assert open_checkpoint(path).metadata == {"split.count": 1}
 
 
 def test_not_a_file(tmp_path):

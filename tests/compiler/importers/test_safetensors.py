@@ -187,6 +187,7 @@ def gptq(seed=0, **changes):
     codes, zeros, scales, _ = grouped(32, 64, 2, 4, seed)
     parts = gptq_parts(codes, zeros, scales, 4, 1)
     config = {"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": False}
+    config["checkpoint_format"] = "gptq"
     return named(parts), config | changes
 
 
@@ -200,7 +201,7 @@ def symmetric(version):
 def test_a_mislabelled_version_shows_in_symmetric_zero_points(version, tmp_path):
     config = {"quant_method": "gptq", "checkpoint_format": {1: "gptq_v2", 2: "gptq"}[version]}
     safetensors_folder(tmp_path, symmetric(version), config)
-    message = rf"is said to be GPTQ version {3 - version}, .* as of version {version}: say which"
+    message = rf"GPTQ version {3 - version} by config\.json, .* as of version {version}: say which"
     with pytest.raises(InputError, match=message):
         open_checkpoint(tmp_path).tensor(f"{NAME}.weight")
     tensor = open_checkpoint(tmp_path, gptq_version=version).tensor(f"{NAME}.weight")
@@ -211,21 +212,43 @@ def test_a_zero_point_out_of_range_shows_a_version(tmp_path):
     codes, zeros, scales, group = grouped(32, 64, 2, 4, 2)
     zeros[3, 1] = 15  # stored as 15: of version 1 that would be 16
     parts = gptq_parts(codes, zeros, scales, 4, 2)
-    safetensors_folder(tmp_path, named(parts), {"quant_method": "gptq", "bits": 4})
-    with pytest.raises(InputError, match=r"is assumed to be GPTQ version 1, .* zero point of 16"):
+    safetensors_folder(
+        tmp_path, named(parts), {"quant_method": "gptq", "checkpoint_format": "gptq"}
+    )
+    message = r"is said to be GPTQ version 1 by config\.json, .* zero point of 16"
+    with pytest.raises(InputError, match=message):
         open_checkpoint(tmp_path).tensor(f"{NAME}.weight")
     tensor = open_checkpoint(tmp_path, gptq_version=2).tensor(f"{NAME}.weight")
     np.testing.assert_array_equal(tensor.dequantise(), definition(codes, zeros, scales, group))
 
 
-def test_a_version_that_nobody_states_is_said_to_be_assumed(tmp_path):
-    parts, config = gptq()
-    path = safetensors_folder(tmp_path, parts, config)
-    assert open_checkpoint(path).kind(f"{NAME}.weight") == "GPTQ v1 (assumed)"
+def test_a_version_that_nobody_states_shows_in_symmetric_zero_points(tmp_path):
     for version in (1, 2):
-        assert open_checkpoint(path, version).kind(f"{NAME}.weight") == f"GPTQ v{version}"
+        path = safetensors_folder(tmp_path, symmetric(version), {"quant_method": "gptq"})
+        checkpoint = open_checkpoint(path)
+        assert checkpoint.kind(f"{NAME}.weight") == "GPTQ"  # headers do not say it
+        tensor = checkpoint.tensor(f"{NAME}.weight")
+        assert tensor.kind == f"GPTQ v{version}" and (tensor.zero_points == 8).all()
+        stated = open_checkpoint(path, version)
+        assert stated.kind(f"{NAME}.weight") == f"GPTQ v{version}"
     with pytest.raises(InputError, match="gptq_version must be 1 or 2, not 3"):
         open_checkpoint(path, 3)
+
+
+@pytest.mark.parametrize("symmetric", [True, False, None])
+def test_a_version_that_nothing_shows_is_refused(symmetric, tmp_path):
+    parts, config = gptq(checkpoint_format=None, sym=symmetric)
+    path = safetensors_folder(tmp_path, parts, config)
+    checkpoint, name = open_checkpoint(path), f"{NAME}.weight"
+    message = "does not say its version of GPTQ.*--gptq-version 1 or 2"
+    facts = checkpoint.facts(name)
+    assert (facts.kind, facts.bits, facts.shape) == ("GPTQ", 4, (32, 64))
+    assert bool(facts.problem) == (symmetric is False)  # which headers say
+    for read in (checkpoint.tensor, checkpoint.array):
+        with pytest.raises(InputError, match=message) as caught:
+            read(name)
+        assert "\n" not in str(caught.value)
+    assert open_checkpoint(path, 1).tensor(name).kind == "GPTQ v1"
 
 
 def change(part, edit):
@@ -289,7 +312,7 @@ DAMAGED = {
     "zeros": (change("scales", np.zeros_like), "has scales that are all 0"),
     "method": (setting(quant_method="awq"), "has the shapes of gptq, where config.json says 'awq'"),
     "unknown method": (setting(quant_method="zipped"), "where config.json says 'zipped'"),
-    "method that is no text": (setting(quant_method=[1]), r"config.json says '\[1\]'"),
+    "method that is no text": (setting(quant_method=[1]), r"config.json says \[1\]"),
 }
 
 

@@ -1,6 +1,7 @@
 """Damaged safetensors files and configurations, and what is none: one clear line each."""
 
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +72,80 @@ def test_what_is_no_checkpoint(tmp_path):
     (tmp_path / "short.safetensors").write_bytes(b"GGUF")
     with pytest.raises(InputError, match="truncated or damaged"):
         open_checkpoint(Path(tmp_path / "short.safetensors"))
+
+
+ENTRY = b'"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}'
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        (b"{" + ENTRY + b"," + ENTRY + b"}", "a"),
+        (b"{" + ENTRY.replace(b"8", b"4") + b"," + ENTRY.replace(b"[0,8]", b"[4,8]") + b"}", "a"),
+        (b"{" + ENTRY.replace(b'"dtype"', b'"dtype":"I8","dtype"') + b"}", "dtype"),
+        (b'{"__metadata__":{"x":"1","x":"2"},' + ENTRY + b"}", "x"),
+        (b"{" + ENTRY + b',"\\u0061":' + ENTRY[4:] + b"}", "a"),
+    ],
+)
+def test_a_key_twice_in_a_header_is_refused(header, key, tmp_path):
+    raw = struct.pack("<Q", len(header)) + header + bytes(8)
+    check_refused(tmp_path / "a.safetensors", raw, rf"\(the key '{key}' is twice in its header\)")
+
+
+def test_a_zip_archive_is_no_pickle(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.ones(3))
+    check_refused(tmp_path / "b.npz", (tmp_path / "a.npz").read_bytes(), "is a zip archive, no ch")
+    with zipfile.ZipFile(tmp_path / "weights", "w") as archive:
+        archive.writestr("archive/data.pkl", b"")
+    with pytest.raises(InputError, match="is a pickle, which may run any code"):
+        open_checkpoint(tmp_path / "weights")
+
+
+def cache(tmp_path, *hashes):
+    """A folder as the Hugging Face cache lays it out, snapshots being links to blobs."""
+    folder = tmp_path / "models--org--name"
+    (folder / "refs").mkdir(parents=True)
+    for number, name in enumerate(hashes):
+        blobs, place = folder / "blobs", folder / "snapshots" / name
+        place.mkdir(parents=True)
+        files = safetensors_folder(blobs / name, {"a": np.full(2, number, np.float32)}, {})
+        for path in files.iterdir():
+            (place / path.name).symlink_to(path)
+    return folder
+
+
+def test_folders_of_the_hugging_face_cache(tmp_path, monkeypatch):
+    folder = cache(tmp_path, "abc")
+    expected = [0, 0]
+    for path in (folder, folder / "snapshots" / "abc"):
+        checkpoint = open_checkpoint(path)
+        assert checkpoint.path == folder / "snapshots" / "abc" and checkpoint.metadata
+        np.testing.assert_array_equal(checkpoint.array("a"), expected)
+    single = open_checkpoint(folder / "snapshots" / "abc" / "model.safetensors")
+    assert "quantization_config" in single.metadata
+    monkeypatch.chdir(folder)
+    np.testing.assert_array_equal(open_checkpoint(".").array("a"), expected)
+
+
+def test_a_cache_of_several_snapshots_names_the_one(tmp_path):
+    folder = cache(tmp_path, "abc", "def")
+    (folder / "refs" / "main").write_text("def\n")
+    np.testing.assert_array_equal(open_checkpoint(folder).array("a"), [1, 1])
+    for main, message in [
+        (None, "has 2 snapshots and no refs/main: give the path of one: snapshots/abc, def"),
+        ("../../other", r"refs/main is '\.\./\.\./other', which is not in snapshots"),
+        ("fed", "refs/main is 'fed', which is not in snapshots: download it again"),
+    ]:
+        (folder / "refs" / "main").unlink()
+        if main:
+            (folder / "refs" / "main").write_text(main)
+        else:
+            (folder / "refs" / "other").write_text("abc")
+        with pytest.raises(InputError, match=message) as caught:
+            open_checkpoint(folder)
+        assert "\n" not in str(caught.value)
+        (folder / "refs" / "main").touch()
+    empty = tmp_path / "models--org--empty"
+    (empty / "snapshots").mkdir(parents=True)
+    with pytest.raises(InputError, match="has no snapshots: download it again"):
+        open_checkpoint(empty)
