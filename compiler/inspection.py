@@ -95,11 +95,20 @@ class CheckpointReport:
         return values
 
 
+_MEMORY = Memory()
+
+
 @cache
 def cost_of(
-    config: CoreConfig, rows: int, shape: tuple[int, int], bits: int, group_size: int, scales: str
+    config: CoreConfig,
+    rows: int,
+    shape: tuple[int, int],
+    bits: int,
+    group_size: int,
+    scales: str,
+    memory: Memory = _MEMORY,
 ) -> Cost:
-    """Cost of a matrix [N, K] for ``rows`` rows of activations, in the default memory.
+    """Cost of a matrix [N, K] for ``rows`` rows of activations, by default in the default memory.
 
     Raises
     ------
@@ -107,7 +116,7 @@ def cost_of(
         The core's buffers do not hold it.
     """
     groups = group_size if group_size < shape[1] else 0
-    problem = shape_problem(config, (rows, *shape), bits, groups, Memory(), scales=scales)
+    problem = shape_problem(config, (rows, *shape), bits, groups, memory, scales=scales)
     layout = problem.layout
     best = search(problem)[0]
     steps = sum(layout.steps(run) for run in layout.runs)
@@ -141,12 +150,23 @@ def _report(
     )
 
 
-def _cost(config: CoreConfig, name: str, facts: Facts, rows: int) -> Cost:
-    n, k = facts.shape
-    bits, group_size = facts.bits or 0, facts.group_size or k
+def check_taken(config: CoreConfig, name: str, bits: int, k: int) -> None:
+    """See that a core takes rows of K codes of b bits.
+
+    Raises
+    ------
+    InputError
+        It does not; the text says which field to set.
+    """
     check_size(config, name, bits, k)
     if config.weight_coding == "ternary" and bits != 2:
         raise InputError("is not ternary: set weight_coding=binary")
+
+
+def _cost(config: CoreConfig, name: str, facts: Facts, rows: int) -> Cost:
+    n, k = facts.shape
+    bits, group_size = facts.bits or 0, facts.group_size or k
+    check_taken(config, name, bits, k)
     return cost_of(config, rows, (n, k), bits, group_size, facts.scales)
 
 

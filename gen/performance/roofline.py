@@ -15,10 +15,12 @@ def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]],
     Parameters
     ----------
     series : sequence of (label, rows)
-        Rows as of :func:`lutcore.gen.performance.model.estimate`; linear layers are shown.
+        Rows as of :func:`lutcore.gen.performance.model.estimate`; linear layers are shown, but
+        those of the host.
     """
     peak, slope = system.operations, system.bandwidth * 1e9
-    shown = [row for _, rows in series for row in rows if row["m"]]
+    drawn = [(label, [row for row in rows if row["where"] != "host"]) for label, rows in series]
+    shown = [row for _, rows in drawn for row in rows]
     corner = peak / slope
     low = min([row["intensity"] for row in shown], default=corner) / 2
     high = max([row["intensity"] for row in shown] + [4 * corner]) * 2
@@ -27,10 +29,10 @@ def roofline(system: System, series: Sequence[tuple[str, list[dict[str, Any]]]],
         axis = figure.subplots()
         roof = [(x, min(peak, slope * x) / 1e12) for x in (low, corner, high)]
         axis.plot(*zip(*roof, strict=True), color="black", linewidth=1)
-        for i, (label, rows) in enumerate(series):
-            points = [(row["intensity"], row["rate"] / 1e12) for row in rows if row["m"]]
+        for i, (label, rows) in enumerate(drawn):
+            across, up = ([row[name] for row in rows] for name in ("intensity", "rate"))
             axis.plot(
-                *zip(*points, strict=True), linestyle="", marker=MARKERS[i % len(MARKERS)],
+                across, [y / 1e12 for y in up], linestyle="", marker=MARKERS[i % len(MARKERS)],
                 color=COLOURS[i % len(COLOURS)], markersize=5, label=label,
             )  # fmt: skip
         axis.set_xscale("log")

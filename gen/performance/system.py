@@ -38,7 +38,8 @@ class System:
     bandwidth : float
         Of the memory, GB/s.
     weight_bits, activation_bits, group_size : int
-        Formats of linear layers; ``group_size`` 0 is one scale a row.
+        Formats of linear layers, whose model does not say it; ``group_size`` 0 is one scale a row.
+        The peak is that of ``weight_bits``.
     cores : int
         Cores of ``config``, which share the memory.
     config : CoreConfig or None
@@ -87,6 +88,12 @@ class System:
             return self.peak * 1e12
         products = self.config.products_per_cycle / self.config.planes(self.weight_bits)
         return 2 * products * self.cores * self.clock * 1e9
+
+    def energy_of(self, bits: int | None) -> Energy | None:
+        """Of a product with weights of so many bits; None: with those that the system says."""
+        if bits is None or self.config is None or bits == self.weight_bits:
+            return self.energy
+        return ENERGIES.get(("lut", bits)) if self.config.activation == "int8" else None
 
     @property
     def memory(self) -> Memory:

@@ -15,7 +15,7 @@ from lutcore.gen.experiments import paper
 from lutcore.gen.experiments.campaign import write
 from lutcore.gen.experiments.points import Finding, Plot
 from lutcore.gen.experiments.runner import OnDone, Runner
-from lutcore.gen.performance.model import part
+from lutcore.gen.performance.model import Format, part
 from lutcore.gen.performance.roofline import roofline
 from lutcore.gen.performance.shapes import HALF, MODELS, Phase
 from lutcore.gen.performance.system import ENERGIES, System
@@ -265,7 +265,7 @@ def _kernel() -> Iterable[Finding]:
         "LUT W1 A_FP16", 1, 16, cores=cores, config=load_config("default-fp16"), group_size=0
     )
     assert system.config
-    found = part(system.config, shape, 1, 0, system.memory, cores)
+    found = part(system.config, shape, Format(1, 0), system.memory, cores)
     ours = found.cycles / (system.clock * 1e9)
     m, n, k = shape
     theirs = 2 * m * n * k / (_FP16.peak * 1e12)

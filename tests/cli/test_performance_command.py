@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+LANGUAGE = "examples/kjv-ternary.gguf"
+
 
 def lutcore(*arguments):
     words = [sys.executable, "-m", "lutcore.cli.main", *map(str, arguments)]
@@ -26,9 +28,24 @@ def test_a_network_is_modelled(tmp_path):
     assert "tokens/s" in lutcore("performance", *words).stdout
 
 
+def test_a_checkpoint_is_modelled_as_it_is():
+    words = [LANGUAGE, "--set", "max_weight_bits=1"]
+    shown = lutcore("performance", *words)
+    assert shown.returncode == 0, shown.stderr
+    assert "on the host: attn_q, " in shown.stdout and "set max_weight_bits=2" in shown.stdout
+    facts = json.loads(lutcore("performance", LANGUAGE, "--latency", 20, "--json").stdout)
+    inspected = json.loads(lutcore("inspect", LANGUAGE, "--core", "default", "--json").stdout)
+    cycles = sum(row["count"] * row.get("cycles", 0) for row in facts["layers"])
+    assert cycles == inspected["totals"]["cycles"] > 0
+    assert facts["notes"] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([LANGUAGE, "--bits", 4], "--bits 4 contradicts"),
+        ([LANGUAGE, "--group", 32], "--group is that of --bits"),
+        (["examples/minilm.gguf"], "bert.embedding_length must be a positive integer, not None"),
         (["llama9"], "neither a checkpoint nor a built-in shape"),
         (["llama2-7b", "--bits", 8], "takes weights of 1 to 4 bits, not 8"),
         (["llama2-7b", "--bandwidth", 0], "bandwidth must be above 0"),

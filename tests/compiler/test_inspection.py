@@ -54,7 +54,7 @@ def test_scale_records_hold_what_their_type_promises(tmp_path):
     rng = np.random.default_rng(1)
     codes, zeros = rng.integers(0, 16, (64, 64)), rng.integers(1, 15, (64, 2))
     parts = gptq_parts(codes, zeros, rng.normal(size=(64, 2)), 4, 1)
-    gptq = {"quant_method": "gptq", "sym": False}
+    gptq = {"quant_method": "gptq", "sym": False, "checkpoint_format": "gptq"}
     trits = {
         "w.weight": bitnet_packed(rng.integers(-1, 2, (64, 64))),
         "w.weight_scale": np.array([0.3], np.float32),

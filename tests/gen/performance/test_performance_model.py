@@ -7,10 +7,11 @@ import pytest
 
 from lutcore.errors import InputError
 from lutcore.gen.experiments.runner import Runner
-from lutcore.gen.performance.model import estimate, part, shared_bytes, total
+from lutcore.gen.performance.metadata import from_metadata
+from lutcore.gen.performance.model import Format, estimate, part, shared_bytes, total
 from lutcore.gen.performance.report import model_shape, performance, write_performance
 from lutcore.gen.performance.roofline import roofline
-from lutcore.gen.performance.shapes import MODELS, ModelShape, Phase, from_metadata, operators
+from lutcore.gen.performance.shapes import MODELS, ModelShape, Phase, operators
 from lutcore.gen.performance.system import ENERGIES, System
 from lutcore.gen.performance.workload import Workload, record
 from lutcore.gen.study.end_to_end import end_to_end, precompute, workloads, write_result
@@ -69,11 +70,11 @@ def test_attention_sees_the_context() -> None:
 
 def test_more_cores_share_the_work() -> None:
     config, shape = preset("default"), (64, 512, 256)
-    one = part(config, shape, 2, 128, CORE.memory, 1)
-    many = part(config, shape, 2, 128, CORE.memory, 64)
+    one = part(config, shape, Format(2, 128), CORE.memory, 1)
+    many = part(config, shape, Format(2, 128), CORE.memory, 64)
     assert many.rows * many.columns == 64
     assert one.cycles / 64 < many.cycles < one.cycles / 30
-    assert part(config, (1, 64, 256), 2, 128, CORE.memory, 50).rows == 1
+    assert part(config, (1, 64, 256), Format(2, 128), CORE.memory, 50).rows == 1
 
 
 def test_a_slow_memory_bounds_a_core_and_cores_together() -> None:
