@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,7 +39,17 @@ if TYPE_CHECKING:
     from lutcore.compiler.graph.ir import Graph
     from lutcore.compiler.importers.checkpoint import Checkpoint
     from lutcore.compiler.lowering.container import Container
+    from lutcore.gen.run.backends import Backend
+    from lutcore.gen.run.network import Network
 
+Ignored = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore",
+        metavar="NAME",
+        help="A key or tensor that is not understood and, as you say, changes nothing.",
+    ),
+]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="What compile wrote.")]
 
 
@@ -66,6 +77,7 @@ def compile_model(
     ] = None,
     force: Force = False,
     gptq_version: GptqVersion = None,
+    ignore: Ignored = None,
     tensor: Annotated[str | None, typer.Option(hidden=True)] = None,
     activations: Annotated[Path | None, typer.Option(hidden=True)] = None,
     rows: Annotated[int, typer.Option(hidden=True, min=0)] = 0,
@@ -93,10 +105,9 @@ def compile_model(
     from lutcore.compiler.weights.quantise import Rounding
 
     config, counts = load_config(core, overrides or ()), numbers(batch, "--batch")
-    rounding = Rounding(bits, group) if bits else None
-    began = time.perf_counter()
+    rounding, began = Rounding(bits, group) if bits else None, time.perf_counter()
     checkpoint = open_checkpoint(model, gptq_version)
-    container, stages = _compile(checkpoint, config, counts, rounding)
+    container, stages = _compile(checkpoint, config, counts, rounding, ignore or ())
     container.save(output, force)
     if dump is not None:
         _dump(dump, stages, force)
@@ -112,7 +123,9 @@ def compile_model(
     print_written(output)
 
 
-def _compile(checkpoint: "Checkpoint", config: Any, rows: list[int], rounding: Any) -> Any:
+def _compile(
+    checkpoint: "Checkpoint", config: Any, rows: list[int], rounding: Any, ignored: Sequence[str]
+) -> Any:
     from lutcore.compiler.lowering.network import compile_network
 
     with progress_bar() as bar:
@@ -121,7 +134,7 @@ def _compile(checkpoint: "Checkpoint", config: Any, rows: list[int], rounding: A
         def progress(name: str, done: int, total: int) -> None:
             bar.update(task, description=name, completed=done, total=total)
 
-        return compile_network(checkpoint, config, rows, rounding, progress)
+        return compile_network(checkpoint, config, rows, rounding, progress, ignored)
 
 
 def _summaries(stages: "dict[str, Graph]") -> dict[str, str]:
@@ -164,7 +177,8 @@ def run(
         str,
         typer.Option(
             "--on",
-            help="golden: exact products; isa: the model; rtl: Verilator; board: see --port.",
+            help="golden: exact products; isa: the model; rtl: Verilator; board: see --port; "
+            "float: a checkpoint in float32, nothing rounded.",
         ),
     ] = "isa",
     port: Port = None,
@@ -173,6 +187,7 @@ def run(
         str | None, typer.Option(help="Tokens, e.g. 72,105, or an .npy of them.")
     ] = None,
     seed: Seed = 0,
+    ignore: Ignored = None,
     output: ToArray = None,
     force: Force = False,
     stall: Annotated[float, typer.Option(hidden=True, min=0, max=0.95)] = 0.0,
@@ -181,7 +196,8 @@ def run(
 ) -> None:
     """Run a compiled network: every matrix on the core, held against the golden model.
 
-    Exit status 1 where a product differs.
+    Exit status 1 where a product differs. With --on float it runs a checkpoint that is not
+    compiled, so that a network is judged apart from its rounding.
 
     Example: lutcore run kjv.lut --on golden --tokens 72,105
     """
@@ -196,46 +212,71 @@ def run(
         old_spelling("run PROGRAM", "matrix run PROGRAM")
         matrix.run_matrix(file, on, port, baud, output, force, stall, latency, as_json)
         return
-    result, facts = _run(file, on, port, baud, tokens, seed)
+    result, facts = _run(file, on, port, baud, tokens, seed, ignore or ())
     matrix.write_result(file, result, output, force)
     matrix.print_run(f"{file.name} on {on}", facts, as_json)
     raise typer.Exit(int(facts.get("mismatches", 0) > 0))
 
 
 def _run(
-    file: Path, on: str, port: str | None, baud: int, tokens: str | None, seed: int
+    file: Path,
+    on: str,
+    port: str | None,
+    baud: int,
+    tokens: str | None,
+    seed: int,
+    ignored: Sequence[str],
 ) -> "tuple[np.ndarray, dict[str, Any]]":
     """The network's result, and what was counted."""
-    from lutcore.compiler.lowering.container import Container
-    from lutcore.fpga.host.run import board_backend
-    from lutcore.gen.run.backends import BACKENDS, CheckedBackend, open_backend
     from lutcore.gen.run.network import Executor
 
-    if on not in (*BACKENDS, "board"):
-        raise InputError(f"--on must be one of {', '.join(BACKENDS)}, board, not {on!r}")
-    container = Container.load(file)
     with ERR.status(f"preparing {on}"):
-        if port is not None:
-            backend = board_backend(container, port, baud)
-        else:
-            backend = open_backend(container, on)
-    checked = backend if on == "golden" else CheckedBackend(container, backend)
+        network, backend = _opened(file, on, port, baud, ignored)
     try:
-        executor = Executor(container, checked)
+        executor = Executor(network, backend)
         values = _tokens(tokens, executor.tokens, min(8, executor.context), seed)
         began = time.perf_counter()
         with ERR.status(f"running {file.name} on {on}"):
             result = executor.run(values)
         seconds = time.perf_counter() - began
     finally:
-        backend.close()
+        if backend is not None:
+            backend.close()
     facts = {
-        "architecture": container.facts["architecture"],
+        "architecture": network.facts["architecture"],
         "tokens": len(values),
         "result": list(result.shape),
         "seconds": round(seconds, 3),
     }
-    return result, facts | checked.facts()
+    return result, facts | (backend.facts() if backend is not None else {})
+
+
+def _opened(
+    file: Path, on: str, port: str | None, baud: int, ignored: Sequence[str]
+) -> "tuple[Network, Backend | None]":
+    """What runs, and who multiplies by its matrices: None where they are floats."""
+    from lutcore.compiler.lowering.container import Container
+    from lutcore.compiler.program.sections import kind_of
+    from lutcore.fpga.host.run import board_backend
+    from lutcore.gen.run.backends import BACKENDS, CheckedBackend, open_backend
+
+    if on not in (*BACKENDS, "board", "float"):
+        raise InputError(f"--on must be one of {', '.join(BACKENDS)}, board, float, not {on!r}")
+    if on != "float":
+        if ignored:
+            raise InputError("--ignore is for --on float: compile has judged what it compiled")
+        container = Container.load(file)
+        if port is not None:
+            backend = board_backend(container, port, baud)
+        else:
+            backend = open_backend(container, on)
+        return container, backend if on == "golden" else CheckedBackend(container, backend)
+    if kind_of(file) is not None:
+        raise InputError(f"{file}: is compiled, its floats are gone: --on float takes a checkpoint")
+    from lutcore.compiler.importers.checkpoint import open_checkpoint
+    from lutcore.gen.run.floats import float_network
+
+    return float_network(open_checkpoint(file), ignored), None
 
 
 def _tokens(text: str | None, most: int, length: int, seed: int) -> "np.ndarray":

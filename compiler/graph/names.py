@@ -1,10 +1,14 @@
 """Names of tensors by their role: in GGUF (llama.cpp's), and in Hugging Face checkpoints."""
 
-#: Builder -> role -> (GGUF, Hugging Face); ``{}`` is the layer.
+_MLM = "cls.predictions"
+
+#: Builder -> role -> (GGUF, Hugging Face); ``{}`` is the layer; "" where that world has none.
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "decoder": {
         "embed": ("token_embd", "embed_tokens"),
-        "rope_factors": ("rope_freqs", "rope_freqs"),
+        "rope_factors": ("rope_freqs", ""),
+        "rope_long": ("rope_factors_long", ""),
+        "rope_short": ("rope_factors_short", ""),
         "attention_norm": ("blk.{}.attn_norm", "layers.{}.input_layernorm"),
         "q": ("blk.{}.attn_q", "layers.{}.self_attn.q_proj"),
         "k": ("blk.{}.attn_k", "layers.{}.self_attn.k_proj"),
@@ -37,5 +41,11 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "up": ("blk.{}.ffn_up", "encoder.layer.{}.intermediate.dense"),
         "down": ("blk.{}.ffn_down", "encoder.layer.{}.output.dense"),
         "ffn_norm": ("blk.{}.layer_output_norm", "encoder.layer.{}.output.LayerNorm"),
+        "pooler": ("", "pooler.dense"),
+        "classes": ("", "classifier"),
+        "masked": ("", f"{_MLM}.transform.dense"),
+        "masked_norm": ("", f"{_MLM}.transform.LayerNorm"),
+        "output": ("", f"{_MLM}.decoder"),
+        "output_bias": ("", _MLM),
     },
 }

@@ -152,6 +152,11 @@ def _rotary(values: _Types, attributes: dict) -> _Types:
     _need(size * heads == x.shape[-1] and 0 < dimension <= size, "heads do not divide the vector")
     _need(dimension % 2 == 0, "the rotated part must be even")
     _need(all(v.shape == (dimension // 2,) for v in values[2:]), "each pair needs a factor")
+    _need(float(attributes.get("magnitude", 1)) > 0, "magnitude must be positive")
+    _need(
+        ("original" in attributes) == (len(values) == 4) and int(attributes.get("original", 1)) > 0,
+        "factors of long texts need the length that others are for",
+    )
     return [x]
 
 
@@ -160,6 +165,9 @@ def _attention(values: _Types, attributes: dict) -> _Types:
     q, k, v = values
     heads, kv_heads = int(attributes["heads"]), int(attributes["kv_heads"])
     bool(attributes["causal"])
+    window = attributes.get("window", 1)
+    _need(isinstance(window, int) and window > 0, "a window must be positive")
+    _need("window" not in attributes or bool(attributes["causal"]), "a window looks back only")
     _need(kv_heads > 0 and heads % kv_heads == 0, "kv_heads must divide heads")
     _need(k.shape == v.shape, "keys and values must have one shape")
     _need(
@@ -182,12 +190,15 @@ def _scale(values: _Types, attributes: dict) -> _Types:
 def _pool(values: _Types, attributes: dict) -> _Types:
     _floats(values)
     (x,) = values
-    _need(attributes["kind"] in ("mean", "first"), "kind must be mean or first")
+    _need(attributes["kind"] in POOLINGS, f"kind must be one of {', '.join(POOLINGS)}")
     return [Value((1, *x.shape[1:]), "f32")]
 
 
 #: Nonlinear functions that the host knows.
-ACTIVATIONS = ("gelu", "gelu-tanh", "silu", "relu", "relu2")
+ACTIVATIONS = ("gelu", "gelu-tanh", "silu", "relu", "relu2", "tanh")
+#: Ways to make one vector of all: the sum over the root of their number, and with weights 1, 2, 3
+#: and so on, are two that sentence-transformers has.
+POOLINGS = ("mean", "first", "last", "max", "mean-sqrt", "weighted")
 
 #: Operation -> what it is.
 OPS: dict[str, Op] = {
@@ -204,7 +215,7 @@ OPS: dict[str, Op] = {
     "lut_mpgemm": Op(_lut_mpgemm, 2, 2, "products looked up in tables, scaled by group", core=True),
     "offset": Op(_offset, 3, 4, "adds each group's minimum times its sum of codes"),
     "rescale": Op(_rescale, 2, 3, "y times the token's scale times a factor, + bias"),
-    "rotary": Op(_rotary, 2, 3, "rotary embedding of each head"),
+    "rotary": Op(_rotary, 2, 4, "rotary embedding of each head"),
     "attention": Op(_attention, 3, 3, "softmax(q k^T) v of each head"),
     "activation": Op(_activation, 1, 1, "a nonlinear function", elementwise=True),
     "scale": Op(_scale, 1, 1, "x times a factor", elementwise=True),

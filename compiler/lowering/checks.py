@@ -74,7 +74,7 @@ def _on_core(graph: Graph) -> set[str]:
             inputs = (codes.get(table, ""),)
             need(inputs[0] != "", f"{leaf.name} must read the tables of a precompute")
             k = graph.values[matrix].shape[-1]
-            need(graph.values[inputs[0]].shape == ("T", k), f"{leaf.name} needs {k} codes a token")
+            need(graph.values[inputs[0]].shape[1:] == (k,), f"{leaf.name} needs {k} codes a token")
             need(matrix in graph.weights, f"{matrix} must be a matrix of the checkpoint")
             found.add(matrix)
         good = leaf.op != "mpgemm" and not graph.weights.keys() & {*inputs}

@@ -159,6 +159,7 @@ def compile_network(
     rows: Sequence[int] = (),
     rounding: Rounding | None = None,
     progress: Callable[[str, int, int], Any] = lambda name, done, total: None,
+    ignored: Sequence[str] = (),
 ) -> tuple[Container, dict[str, Graph]]:
     """Compile a checkpoint's network.
 
@@ -170,6 +171,8 @@ def compile_network(
         How float matrices become codes; without it they stay with the host.
     progress : callable
         Called with a matrix's name, how many are done, and how many there are.
+    ignored : sequence of str
+        Keys and tensors that are not understood, but change nothing, as the caller says.
 
     Returns
     -------
@@ -182,7 +185,7 @@ def compile_network(
         the host multiplies by it, and the container says so.
     """
     _check_networks(config)
-    built, facts = build_graph(checkpoint, rounding.bits if rounding else None)
+    built, facts = build_graph(checkpoint, rounding.bits if rounding else None, ignored)
     rows = tuple(rows) or ROWS[facts.family.builder]
     if min(rows) < 1:
         raise InputError(f"rows must be positive, not {min(rows)}")

@@ -61,7 +61,11 @@ class Decoder(Protocol):
     """
 
     context: int
-    length: int
+
+    @property
+    def length(self) -> int:
+        """Tokens seen so far."""
+        ...
 
     def reset(self) -> None:
         """Forget all tokens."""

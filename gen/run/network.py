@@ -1,14 +1,27 @@
-"""Runs compiled networks: the host's operators here, every matrix on a backend."""
+"""Runs networks: the host's operators here, every matrix of a core on a backend."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from lutcore.compiler.graph.ir import Node
-from lutcore.compiler.lowering.container import Container
+from lutcore.compiler.graph.ir import Graph, Node
 from lutcore.errors import InputError
 from lutcore.gen.run.backends import Backend
 from lutcore.gen.run.operators import OPERATORS
+
+
+class Network(Protocol):
+    """What is run: a compiled network, or one in floats."""
+
+    @property
+    def graph(self) -> Graph:
+        """What it computes, with the host's constants."""
+        ...
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """``context``, for one: how many tokens it looks back over."""
+        ...
 
 
 class Executor:
@@ -16,9 +29,9 @@ class Executor:
 
     Parameters
     ----------
-    container : Container
-    backend : Backend
-        Not closed by the executor.
+    network : Network
+    backend : Backend, optional
+        Not closed by the executor; networks in floats have no matrices for one.
 
     Attributes
     ----------
@@ -28,24 +41,31 @@ class Executor:
         Tokens seen so far.
     """
 
-    def __init__(self, container: Container, backend: Backend):
-        self.container, self.backend = container, backend
-        graph = container.graph
-        self.context = int(container.facts["context"])
-        self.tokens = int(graph.values[_embedding(container)].shape[0])
+    def __init__(self, network: Network, backend: Backend | None = None):
+        self.backend, graph = backend, network.graph
+        self.context = int(network.facts["context"])
+        self._output = graph.outputs[0]
+        self.tokens = int(graph.values[_embedding(graph)].shape[0])
         self._nodes = [node for node in graph.leaves() if node.op != "precompute"]
         # Tables are the core's own: what it is given are the codes that they are made of.
         codes = {n.outputs[0]: n.inputs[0] for n in graph.leaves() if n.op == "precompute"}
         self._inputs = [tuple(codes.get(i, i) for i in node.inputs) for node in self._nodes]
         self._causal = any(n.op == "attention" and n.attributes["causal"] for n in self._nodes)
         self._arrays = {name: np.asarray(array) for name, array in graph.arrays.items()}
+        # Texts longer than these are embedded by other frequencies from their start.
+        self._turns = {n.attributes["original"] for n in self._nodes if "original" in n.attributes}
         self._cache: dict[str, _Rows] = {}
-        self.length = 0
+        self._seen: list[int] = []
+
+    @property
+    def length(self) -> int:
+        """Tokens seen so far."""
+        return len(self._seen)
 
     def reset(self) -> None:
         """Forget all tokens."""
         self._cache.clear()
-        self.length = 0
+        self._seen = []
 
     def run(self, tokens: np.ndarray) -> np.ndarray:
         """The network's output for a text of its own: logits [T, vocabulary], or a vector [1, D].
@@ -79,17 +99,23 @@ class Executor:
             raise InputError(f"the context holds {self.context} tokens, no more")
         if self.length and not self._causal:
             raise InputError("this network reads whole texts: reset it first")
+        new, after = len(tokens), self.length + len(tokens)
+        if any(self.length <= turn < after for turn in self._turns):
+            tokens = np.concatenate([np.array(self._seen, np.int64), tokens])  # all, read anew
+            self.reset()
         values = dict(self._arrays)
-        positions = np.arange(self.length, self.length + len(tokens))
+        positions = np.arange(self.length, after)
         values |= {"tokens": tokens.astype(np.int64), "positions": positions}
         with np.errstate(over="ignore"):
             for node, inputs in zip(self._nodes, self._inputs, strict=True):
                 self._step(node, inputs, values)
-        self.length += len(tokens)
-        return values[self.container.graph.outputs[0]]
+        self._seen += tokens.tolist()
+        made = values[self._output]
+        return made[-new:] if self._causal else made
 
     def _step(self, node: Node, inputs: tuple[str, ...], values: dict[str, Any]) -> None:
         if node.op == "lut_mpgemm":
+            assert self.backend is not None, "it was made for a core"
             values[node.name] = self.backend.linear(inputs[1], values[inputs[0]])
             return
         arguments = [values[name] for name in inputs]
@@ -103,9 +129,9 @@ class Executor:
             values[name] = value
 
 
-def _embedding(container: Container) -> str:
+def _embedding(graph: Graph) -> str:
     """The table that tokens are rows of."""
-    for node in container.graph.leaves():
+    for node in graph.leaves():
         if node.op == "embed" and node.inputs[0] == "tokens":
             return node.inputs[1]
     raise InputError("the network reads no tokens")

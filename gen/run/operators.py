@@ -75,9 +75,11 @@ def _rotary(attributes: _Attributes, x: np.ndarray, positions, *factors) -> list
     half = int(attributes["dimension"]) // 2
     rates = float(attributes["base"]) ** (-np.arange(half) / half)
     if factors:
-        rates = rates / factors[0]
-    angles = positions[:, None, None] * rates
-    cosine, sine = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+        long = len(factors) > 1 and positions.max() >= int(attributes["original"])
+        rates = rates / factors[int(long)]
+    angles, magnitude = positions[:, None, None] * rates, float(attributes.get("magnitude", 1))
+    cosine = (np.cos(angles) * magnitude).astype(np.float32)
+    sine = (np.sin(angles) * magnitude).astype(np.float32)
     wide = x.reshape(len(x), int(attributes["heads"]), -1).copy()
     turned = wide[..., : 2 * half]
     if attributes["pairs"] == "halves":
@@ -110,9 +112,10 @@ def attention(
     queries = q.reshape(t, kv_heads, heads // kv_heads, -1).transpose(1, 2, 0, 3)
     keys = k.reshape(s, kv_heads, -1).transpose(1, 2, 0)[:, None]
     scores = queries @ keys  # [kv_heads, heads of one, T, S]
-    if attributes["causal"] and t > 1:
-        later = np.arange(s) > np.arange(s - t, s)[:, None]
-        scores = np.where(later, np.float32(-np.inf), scores)
+    window = int(attributes.get("window", s))
+    if attributes["causal"] and (t > 1 or window < s):
+        back = np.arange(s - t, s)[:, None] - np.arange(s)  # from a query to a key
+        scores = np.where((back >= 0) & (back < window), scores, np.float32(-np.inf))
     scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
     scores = scores / scores.sum(axis=-1, keepdims=True)
     context = scores @ v.reshape(s, kv_heads, -1).transpose(1, 0, 2)[:, None]
@@ -132,6 +135,7 @@ _ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "silu": lambda x: x / (_ONE + np.exp(-x)),
     "relu": lambda x: np.maximum(x, 0),
     "relu2": lambda x: np.square(np.maximum(x, 0)),
+    "tanh": np.tanh,
 }
 
 
@@ -140,8 +144,19 @@ def _unit(attributes: _Attributes, x: np.ndarray) -> list[np.ndarray]:
     return [x / np.maximum(length, np.float32(1e-12))]
 
 
-def _pool(attributes: _Attributes, x: np.ndarray) -> list[np.ndarray]:
-    return [x[:1] if attributes["kind"] == "first" else x.mean(axis=0, keepdims=True)]
+def _weighted(x: np.ndarray) -> np.ndarray:
+    weights = np.arange(1, len(x) + 1, dtype=np.float32)[:, None]
+    return (x * weights).sum(axis=0, keepdims=True) / weights.sum()
+
+
+_POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": lambda x: x.mean(axis=0, keepdims=True),
+    "first": lambda x: x[:1],
+    "last": lambda x: x[-1:],
+    "max": lambda x: x.max(axis=0, keepdims=True),
+    "mean-sqrt": lambda x: x.sum(axis=0, keepdims=True) / np.float32(math.sqrt(len(x))),
+    "weighted": _weighted,
+}
 
 
 #: Operation -> its function of attributes and inputs; returns the outputs.
@@ -158,6 +173,6 @@ OPERATORS: dict[str, Callable[..., list[np.ndarray]]] = {
     "scale": lambda attributes, x: [x * np.float32(attributes["factor"])],
     "multiply": lambda attributes, a, b: [a * b],
     "add": lambda attributes, a, b: [a + b],
-    "pool": _pool,
+    "pool": lambda attributes, x: [_POOLINGS[attributes["kind"]](x)],
     "unit": _unit,
 }

@@ -76,7 +76,7 @@ def test_a_factor_that_folds_takes_the_bias_along():
 
 def test_grouped_keys_norms_of_heads_and_a_tied_output():
     graph, facts = build_graph(qwen(), 4)
-    assert (facts.kv_heads, facts.head_size, facts.pairs) == (2, 8, "halves")
+    assert (facts.kv_heads, facts.head_size, facts.family.pairs) == (2, 8, "halves")
     norms = [node.attributes.get("heads") for node in graph.nodes if node.op == "norm"]
     assert norms == [None, 4, 2, None, None]
     tied = next(node for node in graph.nodes if node.name == "output")
@@ -140,11 +140,11 @@ def test_a_graph_that_is_not_right_is_refused(change, message):
     [
         ({"model_type": "mamba"}, "architecture 'mamba' is not known"),
         ({"num_hidden_layers": 10**9}, r"num_hidden_layers must be 1\.\.16777216"),
-        ({"num_attention_heads": 5}, "heads do not divide"),
+        ({"num_attention_heads": 5}, "5 heads, 5 of keys do not divide 48"),
         ({"layer_norm_eps": "small"}, "must be positive, not 'small'"),
         ({"hidden_act": "swoosh"}, "hidden_act 'swoosh' is not known"),
         ({"num_hidden_layers": 2}, "no tensor 'blk.1|no tensor 'encoder.layer.1"),
-        ({"rope_scaling": {"type": "yarn"}}, "rope_scaling is not supported"),
+        ({"rope_scaling": {"type": "yarn"}}, "not understood, .*: rope_scaling.type = 'yarn'"),
     ],
 )
 def test_metadata_that_is_not_right_is_refused(change, message):
