@@ -1,0 +1,118 @@
+"""Our outputs beside those of a judge."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lutcore.compiler.importers.checkpoint import Checkpoint
+from lutcore.compiler.lowering.network import compile_network
+from lutcore.compiler.weights.quantise import Rounding
+from lutcore.gen.judges.stored import Case
+from lutcore.gen.run.backends import GoldenBackend
+from lutcore.gen.run.floats import float_network
+from lutcore.gen.run.network import Executor
+from lutcore.hdl.config.presets import preset
+
+#: Largest difference in floats, over the root of the mean square of what the judge computes.
+LIMIT = 1e-4
+#: llama.cpp's GELU is a table from float16 to float16.
+HALF_LIMIT = 3e-3
+#: Relative error with weights and activations of 8 bits.
+ROUNDED_LIMIT = 0.06
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How far we are from a judge.
+
+    Attributes
+    ----------
+    floats : float
+        The largest difference of the float backend over the root of the mean square.
+    rounded : float
+        Relative error (of norms) with eight bits on the golden model.
+    best : bool
+        Whether the best token is the judge's wherever its lead is over twice the largest error.
+    limit : float
+        What ``floats`` may be.
+    """
+
+    floats: float
+    rounded: float
+    best: bool
+    limit: float
+
+    @property
+    def right(self) -> bool:
+        """Whether it is within the limits."""
+        return self.floats <= self.limit and self.rounded <= ROUNDED_LIMIT and self.best
+
+
+def judged(case: Case, found: np.ndarray) -> np.ndarray:
+    """The rows that were judged; scores of tokens without what is the same for all of them.
+
+    Log probabilities are scores less one number for all tokens, so that both become the same here.
+    """
+    rows = found[case.rows] if case.rows else found
+    if case.pairs and not _encodes(case):
+        return rows - rows.mean(axis=1, keepdims=True, dtype=np.float64)
+    return rows
+
+
+def _encodes(case: Case) -> bool:
+    """Whether it is a GGUF file of an encoder, whose vectors are the output."""
+    return "bert.embedding_length" in case.pairs
+
+
+def in_floats(case: Case, checkpoint: Checkpoint) -> np.ndarray:
+    """What the float backend computes of the rows that were judged."""
+    return judged(case, Executor(float_network(checkpoint)).run(np.array(case.tokens)))
+
+
+def in_eight_bits(case: Case, checkpoint: Checkpoint) -> np.ndarray:
+    """As :func:`in_floats`, compiled with weights of 8 bits, on the golden model."""
+    container, _ = compile_network(
+        checkpoint, preset("default").replace(max_weight_bits=8), rounding=Rounding(8, 32)
+    )
+    found = Executor(container, GoldenBackend(container)).run(np.array(case.tokens))
+    return judged(case, found)
+
+
+def distance(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The largest difference over the root of the mean square of what is wanted."""
+    return float(np.abs(found - wanted).max() / np.sqrt(np.square(wanted).mean()))
+
+
+def compare(case: Case, wanted: np.ndarray, folder: Path) -> Verdict:
+    """Run a case's network in floats and in eight bits."""
+    checkpoint = case.open(folder)
+    rounded = in_eight_bits(case, checkpoint)
+    error = np.abs(rounded - wanted).max(axis=1)
+    ordered = np.sort(wanted, axis=1)
+    leads = ordered[:, -1] - ordered[:, -2] > 2 * error
+    same = rounded.argmax(axis=1) == wanted.argmax(axis=1)
+    return Verdict(
+        floats=distance(in_floats(case, checkpoint), wanted),
+        rounded=float(np.linalg.norm(rounded - wanted) / np.linalg.norm(wanted)),
+        best=bool((same | ~leads).all()),
+        limit=HALF_LIMIT if _encodes(case) else LIMIT,
+    )
+
+
+def table(verdicts: dict[str, tuple[str, Verdict]]) -> list[dict[str, Any]]:
+    """Case -> judge and verdict, as rows for documentation: an architecture and a judge each."""
+    groups: dict[tuple[str, str], list[Verdict]] = {}
+    for name, (judge, verdict) in verdicts.items():
+        groups.setdefault((name.partition(":")[0], judge), []).append(verdict)
+    return [
+        {
+            "architecture": architecture,
+            "judge": judge,
+            "networks": len(found),
+            "in floats": max(v.floats for v in found),
+            "in 8 bits": max(v.rounded for v in found),
+        }
+        for (architecture, judge), found in groups.items()
+    ]

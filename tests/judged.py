@@ -1,0 +1,49 @@
+"""What judges said of small networks, as it is stored (``make judges`` asks them anew)."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lutcore.compiler.importers.base import Checkpoint, Facts
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.gen.judges.stored import Case, load
+
+_DATA = Path(__file__).parent / "data" / "judges"
+
+
+@functools.cache
+def judged() -> dict[str, tuple[Case, np.ndarray]]:
+    """Name -> case and output."""
+    stems = sorted({path.with_suffix("") for path in _DATA.glob("*.json")})
+    return {case.name: (case, wanted) for stem in stems for case, wanted in load(stem)}
+
+
+class Altered(Checkpoint):
+    """A checkpoint with other metadata, files beside it, or tensors, in memory."""
+
+    def __init__(self, folder: Path, case: Case):
+        made = open_checkpoint(case.write(folder))
+        self.path = made.path
+        self.metadata = dict(made.metadata)
+        self.sidecars: dict[str, Any] = dict(made.sidecars)
+        self._tensors = {name: made.array(name) for name in made.names()}
+
+    def change(self, name: str, values: np.ndarray) -> None:
+        """Put a tensor in, or another in its place."""
+        self._tensors[name] = values
+
+    def names(self):
+        """Names."""
+        return list(self._tensors)
+
+    def _facts(self, name):
+        array = self._tensors[name]
+        return Facts("F32", array.shape, array.nbytes, problem="is not quantised")
+
+    def _decode(self, name, index):
+        raise AssertionError("nothing is quantised")
+
+    def _floats(self, name, index):
+        return self._tensors[name]
