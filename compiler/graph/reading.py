@@ -49,6 +49,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "{}.expert_used_count": (0,),
     "{}.attention.sliding_window": (0,),
     "{}.attention.causal": (False,),  # of BERT; decoders read it
+    "{}.rope.scaling.finetuned": (False, True),  # a record
     "{}.rope.scaling.yarn_log_multiplier": (0.0,),
     "{}.rope.scaling.yarn_ext_factor": (1.0,),
     "{}.rope.scaling.yarn_attn_factor": (1.0,),

@@ -22,7 +22,6 @@ HARMLESS: dict[str, str] = {
     "quantize.imatrix.dataset": _RECORD,
     "quantize.imatrix.entries_count": _RECORD,
     "quantize.imatrix.chunks_count": _RECORD,
-    "{}.rope.scaling.finetuned": _RECORD,
     "dtype": "of a framework's arithmetic: each tensor says its own type",
     "torch_dtype": "of a framework's arithmetic: each tensor says its own type",
     "auto_map": "code that no one runs for an architecture that is known",
@@ -50,6 +49,7 @@ HARMLESS: dict[str, str] = {
     "quantization_config.dataset": "only calibration has used it",
     "quantization_config.block_name_to_quantize": _SHOWN,
     "quantization_config.module_name_preceding_first_block": _SHOWN,
+    "quantization_config.model_seqlen": "only calibration has used it",
     "quantization_config.modules_in_block_to_quantize": _SHOWN,
     "quantization_config.modules_to_not_convert": _SHOWN,
 }

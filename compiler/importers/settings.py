@@ -34,7 +34,6 @@ COMMON: dict[str, tuple[Any, ...]] = {
     "adapter": (None,),
     "tokenizer": (None,),
     "batch_size": (1, None),
-    "model_seqlen": (None,),
     "pad_token_id": (None,),
     "max_input_length": (None,),
     "model_file_base_name": ("model", None),
