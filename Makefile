@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types test-latest wheel presets texts floats campaign fuzz bench baseline bitstream study docs check-tools clean
+.PHONY: help demo test check lint types test-latest wheel presets texts judges floats campaign fuzz bench baseline bitstream study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,12 @@ campaign: $(READY)  ## random programs on every small core, RTL against the ISA 
 fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
 	$(BIN)/python -m lutcore.verif.campaigns.checkpoints --seconds 600
 
+# Frameworks of a few GB, in an environment of their own; a torch for the CPU is enough.
+judges: $(BASE)  ## ask transformers and llama.cpp about every kind of network: downloads GBs once
+	test -d $(VENV)-judges || $(PYTHON) -m venv $(VENV)-judges
+	$(VENV)-judges/bin/python -m pip install --quiet --disable-pip-version-check -e '.[judges]'
+	$(VENV)-judges/bin/python -m lutcore.gen.judges
+
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise, link
 	$(BIN)/python -m lutcore.gen.manual.benchmark
 	$(BIN)/python -m lutcore.fpga.host.link_rates
@@ -80,7 +86,7 @@ docs: $(READY)  ## build the manual into docs/_build
 	@echo "docs/_build/index.html"
 
 clean:  ## remove .venv and everything built
-	rm -rf $(VENV) $(VENV)-latest build dist docs/_build .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf $(VENV) $(VENV)-latest $(VENV)-judges build dist docs/_build .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Fails before anything is installed, with the remedy.

@@ -14,6 +14,9 @@ from lutcore.hdl.config.presets import load_config
 if TYPE_CHECKING:
     from lutcore.compiler.inspection import CheckpointReport
 
+#: Names that are printed of many.
+_SHOWN = 6
+
 
 def inspect(
     file: Annotated[
@@ -76,8 +79,31 @@ def _print(file: str, report: "CheckpointReport", rows: int) -> None:
     for note, names in problems.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         OUT.print(f"{names[0]}{more}: {note}", markup=False, highlight=False, soft_wrap=True)
+    _print_network(report)
     totals = report.to_dict()["totals"]
     print_facts(
         f"in all, on {report.core} for {rows} rows" if report.core else "in all",
         {key.replace("_", " "): f"{value:,}" for key, value in totals.items()},
     )
+
+
+def _print_network(report: "CheckpointReport") -> None:
+    """What compile would use, what changes nothing, and what it does not understand."""
+
+    def say(line: str) -> None:
+        OUT.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    network = report.network
+    if network.problem and not network.unknown:
+        say(f"as a network it is refused: {network.problem}")
+        return
+    counted = f"{len(network.used)} keys and tensors used, {len(network.harmless)} change nothing"
+    say(f"as a network: {counted}, {len(network.unknown)} not understood")
+    reasons: dict[str, list[str]] = {}
+    for name, why in network.harmless.items():
+        reasons.setdefault(why, []).append(name)
+    for why, names in reasons.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        say(f"changes nothing ({why}): {', '.join(names[:_SHOWN])}{more}")
+    for name, what in network.unknown.items():
+        say(f"not understood: {name} {what}")

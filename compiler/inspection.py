@@ -1,10 +1,11 @@
 """What a checkpoint holds, what of it a core takes, and what that costs; from its headers alone."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lutcore.compiler.graph.build import describe
 from lutcore.compiler.importers.base import Facts
 from lutcore.compiler.importers.checkpoint import Checkpoint, open_checkpoint
 from lutcore.compiler.schedule.engine_times import Memory
@@ -62,6 +63,28 @@ class TensorReport:
 
 
 @dataclass(frozen=True)
+class NetworkReport:
+    """What compile makes of all that a checkpoint says.
+
+    Attributes
+    ----------
+    problem : str or None
+        Why the network is refused.
+    used : list of str
+        Keys and tensors that make the network what it is.
+    harmless : dict of str to str
+        Those that change nothing, and why.
+    unknown : dict of str to str
+        Those that are not understood, and what they say.
+    """
+
+    problem: str | None
+    used: list[str] = field(default_factory=list)
+    harmless: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class CheckpointReport:
     """All tensors of a checkpoint; totals count each matrix of supported tensors once."""
 
@@ -70,6 +93,7 @@ class CheckpointReport:
     core: str | None
     rows: int
     tensors: list[TensorReport]
+    network: NetworkReport
 
     def total(self, field: str) -> int:
         """Sum of a field of the costs."""
@@ -195,4 +219,14 @@ def inspect(
         core=config.name if config else None,
         rows=rows,
         tensors=[_report(checkpoint, name, config, rows) for name in checkpoint.names()],
+        network=_network(checkpoint),
     )
+
+
+def _network(checkpoint: Checkpoint) -> NetworkReport:
+    try:
+        _, account = describe(checkpoint)
+    except InputError as error:
+        return NetworkReport(str(error).removeprefix(f"{checkpoint.path}: "))
+    problem = f"{len(account.unknown)} not understood" if account.unknown else None
+    return NetworkReport(problem, account.used, account.harmless, account.unknown)

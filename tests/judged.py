@@ -10,13 +10,14 @@ from lutcore.compiler.importers.base import Checkpoint, Facts
 from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.gen.judges.stored import Case, load
 
-_DATA = Path(__file__).parent / "data" / "judges"
+#: Where it is stored.
+DATA = Path(__file__).parent / "data" / "judges"
 
 
 @functools.cache
 def judged() -> dict[str, tuple[Case, np.ndarray]]:
     """Name -> case and output."""
-    stems = sorted({path.with_suffix("") for path in _DATA.glob("*.json")})
+    stems = sorted({path.with_suffix("") for path in DATA.glob("*.json")})
     return {case.name: (case, wanted) for stem in stems for case, wanted in load(stem)}
 
 

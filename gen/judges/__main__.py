@@ -82,7 +82,8 @@ def main(arguments: list[str]) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 verdict = compare(case, wanted, Path(folder))
             wrong += not verdict.right
-            said = f"{verdict.floats:9.2e} in floats, {verdict.rounded:7.4f} in 8 bits"
+            floats = "" if verdict.floats is None else f"{verdict.floats:9.2e} in floats, "
+            said = f"{floats}{verdict.rounded:9.2e} in 8 bits"
             print(f"{case.name:56} {said}{'' if verdict.right else '  <-- differs'}", flush=True)
         if arguments:
             save(Path(arguments[0]) / stem, cases)

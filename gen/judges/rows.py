@@ -23,6 +23,8 @@ class Row:
         ``pooling_mode`` of sentence-transformers, or "".
     unit : bool
         Whether that is normalised.
+    packed : dict
+        ``quantization_config`` of a BitNet whose matrices are packed.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Row:
     config: Mapping[str, Any] = field(default_factory=dict)
     pooling: str = ""
     unit: bool = False
+    packed: Mapping[str, Any] = field(default_factory=dict)
 
 
 SIZES: dict[str, Any] = {
@@ -102,6 +105,12 @@ def _windowed(of: str) -> list[Row]:
     ]
 
 
+def _packed(name: str, model: str, linear: str, **settings: Any) -> Row:
+    packed = {"quant_method": "bitnet", "linear_class": linear, "quantization_mode": "offline"}
+    return Row(name, model, _GROUPED, packed=packed | settings)
+
+
+_INSIDE = {"use_rms_norm": True, "rms_norm_eps": 0.01}
 _WIDE_HEADS = {"head_dim": 32}
 _BERT = "BertModel"
 
@@ -130,6 +139,11 @@ ROWS: tuple[Row, ...] = (
     _causal("heads of a token's share", "Qwen3", head_dim=16),
     *_everywhere("BitNet"),
     _causal("SiLU", "BitNet", hidden_act="silu"),
+    _packed("packed: BitLinear", "BitNetForCausalLM", "bitlinear"),
+    _packed("packed: AutoBitLinear", "BitNetForCausalLM", "autobitlinear"),
+    _packed("packed: BitLinear of a llama", "LlamaForCausalLM", "bitlinear"),
+    _packed("packed: BitLinear, norms inside", "LlamaForCausalLM", "bitlinear", **_INSIDE),
+    _packed("packed: AutoBitLinear, norms inside", "BitNetForCausalLM", "autobitlinear", **_INSIDE),
     Row("bert: vectors", _BERT),
     Row("bert: another epsilon", _BERT, {"layer_norm_eps": 0.1}),
     Row("bert: ReLU", _BERT, {"hidden_act": "relu"}),

@@ -12,8 +12,9 @@ from safetensors.numpy import save_file
 from lutcore.compiler.importers.checkpoint import Checkpoint, open_checkpoint
 from lutcore.compiler.importers.safetensors_header import read_parts
 from lutcore.verif.samples.networks_gguf import write_gguf
-from lutcore.verif.samples.random_tensors import random_tensor
+from lutcore.verif.samples.random_tensors import random_tensor, random_trits
 
+_TRITS = "trits"
 #: Files beside the tensors that say something of a network.
 _SAYING = ("config.json", "modules.json", "1_Pooling/config.json")
 
@@ -34,7 +35,7 @@ class Case:
     pairs : dict
         GGUF's metadata, key -> [type, value].
     tensors : dict
-        Name -> shape.
+        Name -> shape, which begins with ``trits`` where these are packed in bytes.
     rows : list of int
         Rows of the output that were judged.
     """
@@ -53,7 +54,12 @@ class Case:
         if self.pairs:
             write_gguf(folder / "model.gguf", self.pairs, self.tensors, self.seed)
             return folder / "model.gguf"
-        made = {n: random_tensor(self.seed, n, tuple(s)) for n, s in self.tensors.items()}
+        made = {
+            name: (random_trits if shape[0] == _TRITS else random_tensor)(
+                self.seed, name, tuple(size for size in shape if size != _TRITS)
+            )
+            for name, shape in self.tensors.items()
+        }
         save_file(made, folder / "model.safetensors")
         for name, content in self.files.items():
             (folder / name).parent.mkdir(exist_ok=True)
@@ -74,7 +80,10 @@ def of_folder(folder: Path) -> dict[str, Any]:
             for name in _SAYING
             if (folder / name).is_file()
         },
-        "tensors": {name: list(part.shape) for name, part in tensors.items()},
+        "tensors": {
+            name: [*([_TRITS] if part.dtype == "U8" else []), *part.shape]
+            for name, part in tensors.items()
+        },
     }
 
 

@@ -27,6 +27,13 @@ def random_tensor(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return values.astype(np.float32)
 
 
+def random_trits(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Bytes of four codes of two bits, each 0, 1 or 2: uint8."""
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    codes = rng.integers(0, 3, (4, *shape))
+    return sum(part << 2 * place for place, part in enumerate(codes)).astype(np.uint8)
+
+
 def random_tokens(seed: int, vocabulary: int, count: int) -> np.ndarray:
     """Tokens of a text, int64 [count]."""
     return np.random.default_rng([seed, count]).integers(0, vocabulary, count)
