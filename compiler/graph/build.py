@@ -186,6 +186,7 @@ def describe(
     try:
         _BUILDERS[build.facts.family.builder](build)
     except InputError as error:
+        reading.refuse_unknown_keys()  # for which a tensor may be absent
         where = reading.where
         raise InputError(str(error) if where in str(error) else f"{where}: {error}") from error
     return build, reading.account()

@@ -4,7 +4,7 @@ One mechanism for GGUF, config.json, what stands beside it, and tensors: who wan
 :class:`Reading` for it; what nobody asked for is judged by name at the end.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -85,18 +85,18 @@ class Account:
     harmless: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
 
-    def refuse_unknown(self, where: str) -> None:
-        """See that nothing is left.
+    def refuse_unknown(self, where: str, only: Container[str] | None = None) -> None:
+        """See that nothing is left, or none of ``only``.
 
         Raises
         ------
         InputError
             Something is, by name.
         """
-        if not self.unknown:
+        left = [f"{n} {what}" for n, what in self.unknown.items() if only is None or n in only]
+        if not left:
             return
-        listed = "; ".join(f"{name} {what}".strip() for name, what in [*self.unknown.items()][:3])
-        more = f" and {len(self.unknown) - 3} more" if len(self.unknown) > 3 else ""
+        listed, more = "; ".join(left[:3]), f" and {len(left) - 3} more" if len(left) > 3 else ""
         raise InputError(
             f"{where}: not understood, so that the network would be another one: {listed}{more}: "
             "take a checkpoint without it, or say with --ignore NAME that it changes nothing"
@@ -157,6 +157,10 @@ class Reading:
     def refuse(self, what: str) -> NoReturn:
         """Raise InputError with the place."""
         raise InputError(f"{self.where}: {what}")
+
+    def refuse_unknown_keys(self) -> None:
+        """Refuse keys that are not understood, whatever has become of tensors."""
+        self.account().refuse_unknown(self.where, self.said)
 
     def account(self) -> Account:
         """What becomes of all that the checkpoint says.

@@ -129,6 +129,7 @@ ROWS: tuple[Row, ...] = (
     _causal("yarn, a range", "Llama", **_yarn(beta_fast=4.0, beta_slow=0.5, truncate=False)),
     *_everywhere("Mistral"),
     _causal("heads wider than a token's share", "Mistral", **_WIDE_HEADS),
+    _causal("heads narrower than a token's share", "Mistral", head_dim=8),
     _causal("a window", "Mistral", sliding_window=5),
     _causal("no window", "Mistral", sliding_window=None),
     *_everywhere("Qwen2"),

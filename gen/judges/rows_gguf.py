@@ -59,6 +59,7 @@ _FEED_FORWARD = ("ffn_gate", "ffn_up", "ffn_down")
 ROWS: tuple[GgufRow, ...] = (
     *_everywhere("llama"),
     _row("llama", "heads wider than a token's share", head_size=16),
+    _row("llama", "heads narrower than a token's share", head_size=4),
     _row("llama", "biases", biases=(*_ATTENTION, "attn_output", *_FEED_FORWARD)),
     _row("llama", "tensors of factors", rope_freqs=True),
     _row("llama", "tensors of factors and linear", rope_freqs=True, scaling={"factor": 2.0}),

@@ -6,9 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+from judged import judged
 
+from lutcore.compiler.graph.build import build_graph
+from lutcore.compiler.importers.checkpoint import open_checkpoint
+from lutcore.errors import InputError
 from lutcore.files import LEDGER
 from lutcore.verif.samples.networks import ternary_model
+from lutcore.verif.samples.networks_gguf import network, write_gguf
 
 
 def lutcore(*arguments) -> subprocess.CompletedProcess:
@@ -77,3 +82,59 @@ def test_what_is_wrong_is_one_line(compiled, arguments, message):
     result = lutcore(command, compiled[0] / "tiny.lut", *words)
     assert result.returncode == 2 and message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def _checkpoint(folder, change):
+    case, wanted = judged()["llama: yarn"]
+    path = case.write(folder)
+    config = json.loads((path / "config.json").read_text()) | change
+    (path / "config.json").write_text(json.dumps(config))
+    return case, wanted, path
+
+
+def test_a_checkpoint_runs_in_floats(tmp_path):
+    case, wanted, path = _checkpoint(tmp_path, {})
+    tokens, out = ",".join(map(str, case.tokens)), tmp_path / "out.npy"
+    result = lutcore("run", path, "--on", "float", "--tokens", tokens, "-o", out, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["architecture"] == "llama"
+    np.testing.assert_allclose(np.load(out)[case.rows], wanted, atol=1e-4)
+
+
+def test_what_is_not_understood_is_refused_by_name_unless_it_is_ignored(tmp_path):
+    _, _, path = _checkpoint(tmp_path, {"final_logit_softcapping": 30.0})
+    out = tmp_path / "out.lut"
+    command = ("compile", path, "--bits", "4", "-o", out)
+    refused = lutcore(*command)
+    assert refused.returncode == 2 and not out.exists()
+    assert "final_logit_softcapping = 30.0" in refused.stderr and "--ignore" in refused.stderr
+    said = lutcore("inspect", path, "--json")
+    assert json.loads(said.stdout)["network"]["unknown"] == {"final_logit_softcapping": "= 30.0"}
+    assert "not understood: final_logit" in lutcore("inspect", path).stdout
+    taken = lutcore(*command, "--ignore", "final_logit_softcapping")
+    assert taken.returncode == 0, taken.stderr
+    wrong = lutcore(*command, "--force", "--ignore", "rope_parameters.factor")
+    assert wrong.returncode == 2 and "is not among what is not understood" in wrong.stderr
+    late = lutcore("run", out, "--on", "isa", "--ignore", "x")
+    assert late.returncode == 2 and "--ignore is for --on float" in late.stderr
+
+
+def test_no_weights_are_read_before_the_metadata_is_judged(tmp_path, monkeypatch):
+    _, _, path = _checkpoint(tmp_path, {"num_experts": 8})
+    checkpoint = open_checkpoint(path)
+    monkeypatch.setattr(checkpoint, "array", None)
+    monkeypatch.setattr(checkpoint, "tensor", None)
+    with pytest.raises(InputError, match=r"num_experts = 8 \(a mixture of experts\)"):
+        build_graph(checkpoint)
+
+
+def test_experts_are_named_as_the_reason_not_the_tensors_that_they_stand_for(tmp_path):
+    pairs, shapes = network("llama", pairs={"expert_count": ["UINT32", 4]})
+    stacks = {
+        n.replace(".weight", "_exps.weight"): (4, *s) for n, s in shapes.items() if "ffn_" in n
+    }
+    kept = {name: shape for name, shape in shapes.items() if "ffn_" not in name}
+    path = tmp_path / "moe.gguf"
+    write_gguf(path, pairs, kept | stacks, 0)
+    with pytest.raises(InputError, match=r"expert_count = 4 \(a mixture of experts\)"):
+        build_graph(open_checkpoint(path))
