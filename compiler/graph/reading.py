@@ -33,6 +33,10 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "gradient_checkpointing": (False,),
     "1_Pooling/config.json: include_prompt": (True,),
     "use_bfloat16": (False,),
+    "use_cache": (False, True),
+    "dtype": ("float32", "float16", "bfloat16"),  # each tensor says its own
+    "torch_dtype": ("float32", "float16", "bfloat16"),
+    "general.quantization_version": (2,),
     "pruned_heads": ({},),
     "tie_encoder_decoder": (False,),
     "partial_rotary_factor": (1, 1.0),

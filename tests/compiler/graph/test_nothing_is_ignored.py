@@ -127,8 +127,8 @@ def test_every_key(network):
     for key, value in said.items():
         if is_harmless(checkpoint, key) or is_silent(key, said):
             continue
-        same = []
-        for other in others(value):
+        same, tried = [], [v for v in others(value) if v not in NEUTRAL.get(key, ())]
+        for other in tried:
             changed = fresh(checkpoint)
             say(changed, key, other)
             try:
@@ -137,7 +137,7 @@ def test_every_key(network):
                 assert str(checkpoint.path) in str(error), (key, error)
         # A number may be so near that rounding hides it; all of them are not.
         near = isinstance(value, int | float) and not isinstance(value, bool)
-        if len(same) == len(others(value)) or (same and not near):
+        if tried and (len(same) == len(tried) or (same and not near)):
             ignored.append((key, same))
     assert not ignored
 
