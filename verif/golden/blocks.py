@@ -43,9 +43,10 @@ def align(activations: np.ndarray, config: CoreConfig) -> tuple[np.ndarray, np.n
 def table_shift(values: np.ndarray, k: int) -> np.ndarray:
     """h of each row [M]: the least shift for which the greatest ``sum |a|`` of a table fits 127.
 
-    ``values`` are the integers of one run, [M, multiple of k].
+    ``values`` are the integers of one run, [M, multiple of k], of any type.
     """
-    sums = np.abs(values).reshape(len(values), -1, k).sum(axis=2).max(axis=1)
+    wide = values.astype(np.int64)  # int8 has no magnitude of -128
+    sums = np.abs(wide).reshape(len(values), -1, k).sum(axis=2).max(axis=1)
     shifts = np.zeros(len(values), np.int64)
     while (too_large := sums > 127 << shifts).any():
         shifts += too_large

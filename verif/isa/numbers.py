@@ -67,7 +67,8 @@ def aligned(rows: np.ndarray, config: CoreConfig) -> tuple[np.ndarray, np.ndarra
 
 def byte_shifts(values: np.ndarray, k: int) -> np.ndarray:
     """h of each row of integers [rows, multiple of k]: the least that fits tables to bytes."""
-    largest = np.abs(values).reshape(len(values), -1, k).sum(axis=2).max(axis=1)
+    wide = values.astype(np.int64)  # int8 has no magnitude of -128
+    largest = np.abs(wide).reshape(len(values), -1, k).sum(axis=2).max(axis=1)
     return (largest[:, None] > np.int64(127) << np.arange(50)).sum(axis=1)
 
 

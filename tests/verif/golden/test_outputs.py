@@ -40,7 +40,9 @@ def test_alignment_rounds_ties_to_even():
 def test_table_shift_is_the_least_that_fits():
     values = np.array([[127, 0, 0, 0], [127, 1, 0, 0], [-127, 127, 0, 0], [100, 100, 100, -100]])
     assert table_shift(values, 4).tolist() == [0, 1, 1, 2]
-    assert table_shift(np.full((1, 4), -128), 4).tolist() == [3]
+    for kind in (np.int8, np.int16, np.int64):
+        assert table_shift(np.full((1, 4), -128, kind), 4).tolist() == [3]
+    assert table_shift(np.full((1, 4), -(1 << 15), np.int16), 4).tolist() == [11]
 
 
 def test_int8_products_by_hand():
