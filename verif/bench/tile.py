@@ -41,9 +41,12 @@ async def _reset(dut: Any) -> None:
 
 
 async def play(
-    dut: Any, config: CoreConfig, job: dict[str, Any]
+    dut: Any, config: CoreConfig, job: dict[str, Any], most: int = 0
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Run one job; returns its verdict with cycle counts, and the fields that were received."""
+    """Run one job; returns its verdict with cycle counts, and the fields that were received.
+
+    With ``most`` it is left after so many cycles, whatever has come.
+    """
     options = json.loads(str(job["options"]))
     stalls, seed = options["stalls"], str(options["seed"])
     inputs = _part(job, "in_")
@@ -78,7 +81,7 @@ async def play(
         complete = len(monitor.words) >= len(expected["last"]) and not any(
             driver.left for driver in drivers.values()
         )
-        if idle >= (SILENCE if complete else PATIENCE):
+        if idle >= (SILENCE if complete else PATIENCE) or cycle == most:
             break
     for driver in drivers.values():
         if driver.left:
@@ -109,6 +112,10 @@ async def mpgemm(dut: Any) -> None:
         job = dict(np.load(path))
         await FallingEdge(dut.clk)
         await _reset(dut)
+        for cycle in json.loads(str(job["options"]))["resets"]:
+            await play(dut, config, job, cycle)
+            await FallingEdge(dut.clk)
+            await _reset(dut)
         verdict, fields = await play(dut, config, job)
         verdicts.append(verdict)
         received.append(fields)

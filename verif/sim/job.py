@@ -1,6 +1,7 @@
 """A tile job: what one mpGEMM sends into the tile, and what must come out."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class TileJob:
         Fields of the result beats (:func:`~lutcore.verif.sim.fields.result_fields`).
     checked : dict of str to bool, shaped as ``expected``
         Which of them count: what padding columns and invalid rows give is not checked.
+    resets : sequence of int
+        Cycles after each of which the job is given up by a reset, to begin anew.
     """
 
     layout: Layout
@@ -44,6 +47,7 @@ class TileJob:
     checked: dict[str, np.ndarray]
     stalls: Stalls = field(default_factory=Stalls)
     seed: int = 0
+    resets: Sequence[int] = ()
 
     @property
     def beats(self) -> int:
@@ -60,7 +64,9 @@ class TileJob:
         packed = {f"in_{k}": np.packbits(v, 1, "little") for k, v in self.inputs.items()}
         expected = {f"out_{k}": v for k, v in self.expected.items()}
         checked = {f"check_{k}": v for k, v in self.checked.items()}
-        options = json.dumps({"stalls": vars(self.stalls), "seed": self.seed})
+        options = json.dumps(
+            {"stalls": vars(self.stalls), "seed": self.seed, "resets": [*self.resets]}
+        )
         arrays: dict[str, Any] = {**packed, **expected, **checked}
         np.savez(path, options=options, **arrays)
 
@@ -73,6 +79,7 @@ def tile_job(
     order: str | None = None,
     stalls: Stalls | None = None,
     seed: int = 0,
+    resets: Sequence[int] = (),
 ) -> TileJob:
     """Lay out one mpGEMM for the tile, with the golden models' results.
 
@@ -84,6 +91,8 @@ def tile_job(
     order : str
         One of :data:`~lutcore.verif.sim.layout.PLANE_ORDERS`; exact floats take ``plane-major``
         only, their default.
+    resets : sequence of int
+        Cycles after each of which the job is given up by a reset, to begin anew.
 
     Raises
     ------
@@ -91,4 +100,4 @@ def tile_job(
         The activations or the tensor do not fit the configuration.
     """
     layout = Layout(config, activations, tensor, order, seed)
-    return TileJob(layout, layout.inputs(), *layout.results(), stalls or Stalls(), seed)
+    return TileJob(layout, layout.inputs(), *layout.results(), stalls or Stalls(), seed, resets)

@@ -122,8 +122,28 @@ def test_extremes_fill_the_accumulator(shape, make_tensor, run_tile):
         tensor = make_tensor(config.n, k, bits, k)
         tensor.codes[:] = code
         tensor.zero_points[:] = zero
-        activations = np.full((1, k), value)
+        # Rows take turns, and all of them are there: each has a row sum of its own.
+        activations = np.full((2 * config.m, k), value)
+        activations[1::2] = low + high - value
         jobs.append(tile_job(config, activations, tensor))
+    check(config, jobs, run_tile)
+
+
+@pytest.mark.parametrize(
+    "shape", ["default-w2", "lookups-subset", "n8-w8", "pipeline-external", "lutram", "chain"]
+)
+def test_a_reset_leaves_nothing(shape, make_tensor, run_tile):
+    """Resets in any cycle of a job, one after the other: the next job knows nothing of it."""
+    config = SHAPES[shape]
+    rng = np.random.default_rng(4)
+    jobs = []
+    for seed in range(8):
+        bits, n = int(rng.integers(1, config.max_weight_bits + 1)), 2 * config.passes * config.n
+        tensor = tensor_for(config, make_tensor, n, 96, bits, 32, seed)
+        activations = random_activations(config, 2 * config.m, 96, rng)
+        job = tile_job(config, activations, tensor, stalls=STALLS[seed % 4], seed=seed)
+        job.resets = rng.integers(1, 2 * job.slices + 20, 6).tolist()
+        jobs.append(job)
     check(config, jobs, run_tile)
 
 
