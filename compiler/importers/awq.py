@@ -17,6 +17,7 @@ from lutcore.errors import InputError
 
 _BITS = 4
 #: Nibble of a word that holds column j of its eight: nibbles hold columns 0, 2, 4, 6, 1, 3, 5, 7.
+_HALF = 8
 _NIBBLE = [0, 4, 1, 5, 2, 6, 3, 7]
 
 
@@ -30,10 +31,7 @@ def _check(settings: Settings) -> None:
         version = settings.text(key) or "gemm"
         if version.lower() != "gemm":
             raise InputError(f"is AWQ of version {short(version)}, which is not read; read: gemm")
-    if settings.flag("zero_point") is False:
-        raise InputError(
-            f"is AWQ without zero points by {settings.file('zero_point')}, but has some (qzeros)"
-        )
+    settings.flag("zero_point")
     stated = settings.choices("bits")
     if stated and _BITS not in stated:
         raise InputError(f"is AWQ of {stated[0]} bits, where only {_BITS} are defined")
@@ -61,13 +59,19 @@ def _columns(words: np.ndarray) -> np.ndarray:
 def _decode(
     name: str, parts: Parts, facts: Facts, settings: Settings, index: int | None
 ) -> QuantTensor:
+    zeros = _columns(parts[".qzeros"].load()).astype(np.int16)
+    if settings.flag("zero_point") is False and (zeros != _HALF).any():
+        raise InputError(
+            f"is AWQ without zero points by {settings.file('zero_point')}, but has some (qzeros) "
+            f"that are not {_HALF}"
+        )
     return QuantTensor(
         name=name,
         kind=facts.kind,
         bits=_BITS,
         codes=_columns(parts[".qweight"].load()),
         scales=np.ascontiguousarray(parts[".scales"].floats().T),
-        zero_points=_columns(parts[".qzeros"].load()).astype(np.int16),
+        zero_points=zeros,
         minimums=None,
         group_size=facts.group_size or 0,
     )

@@ -93,8 +93,9 @@ def _measure(parts: Parts, settings: Settings) -> Facts:
     )
 
 
-def _zero_points(stored: np.ndarray, bits: int, settings: Settings) -> tuple[np.ndarray, int]:
-    """Zero points of stored ones [G, N] and their version; refuses one that cannot be."""
+def _zero_points(words: np.ndarray, bits: int, settings: Settings) -> tuple[np.ndarray, int]:
+    """Zero points [G, N] of words, and their version; refuses one that cannot be."""
+    stored = unpack_words(words, bits)
     version = _version(settings)
     half, first = 1 << bits - 1, int(stored.flat[0])
     shown = {half - 1: 1, half: 2}.get(first) if (stored == first).all() else None
@@ -108,11 +109,34 @@ def _zero_points(stored: np.ndarray, bits: int, settings: Settings) -> tuple[np.
             raise InputError(
                 f"{label}, but its zero points are all {first}, as of version {shown}: {_REMEDY}"
             )
-        if version == 1 and int(stored.max()) == (1 << bits) - 1:
-            raise InputError(
-                f"{label}, but has a zero point of {1 << bits}, out of its range: {_REMEDY}"
-            )
+    if version == 1 and int(stored.max()) == (1 << bits) - 1:
+        return _carried(words, stored, bits, settings), version
     return stored.astype(np.int16) + np.int16(version == 1), version
+
+
+def _carried(words: np.ndarray, stored: np.ndarray, bits: int, settings: Settings) -> np.ndarray:
+    """Zero points of version 1 of which some are 0, stored as all ones: -1.
+
+    GPTQModel takes ones from whole words, so that a 0 borrows from the next (of 3 bits, from none);
+    AutoGPTQ overwrites those that follow in its word, and nothing brings them back.
+    """
+    if not _by_gptqmodel(settings):
+        raise InputError(
+            f"is GPTQ version 1 with a zero point of 0 or {1 << bits}, which only files of "
+            f"GPTQModel say well: {_REMEDY.replace('1 or 2', '2')}, or quantise it again as gptq_v2"
+        )
+    if 32 % bits:
+        return (stored.astype(np.int16) + 1) & (1 << bits) - 1
+    ones = np.uint32(sum(1 << place for place in range(0, 32, bits)))
+    return unpack_words((words.view(np.uint32) + ones).view(np.int32), bits).astype(np.int16)
+
+
+def _by_gptqmodel(settings: Settings) -> bool:
+    """Whether ``meta.quantizer`` names GPTQModel."""
+    meta = settings.config.get("meta")
+    named = meta.get("quantizer") if isinstance(meta, dict) else None
+    names = named if isinstance(named, list) else [named]
+    return any(isinstance(name, str) and name.startswith("gptqmodel:") for name in names)
 
 
 def _order(g_idx: np.ndarray, group_size: int) -> np.ndarray | None:
@@ -128,8 +152,7 @@ def _decode(
 ) -> QuantTensor:
     bits, group_size = facts.bits or 0, facts.group_size or 0
     codes = unpack_words(np.ascontiguousarray(parts[".qweight"].load().T), bits)
-    stored = unpack_words(parts[".qzeros"].load(), bits)
-    zeros, version = _zero_points(stored, bits, settings)
+    zeros, version = _zero_points(parts[".qzeros"].load(), bits, settings)
     order = _order(parts[".g_idx"].load(), group_size) if ".g_idx" in parts else None
     return QuantTensor(
         name=name,
@@ -163,6 +186,7 @@ LAYOUT = Layout(
         "sym": (),
         "dynamic": (),
         "lm_head": (),
+        "meta": (),
         # Shuffled for GPUs, or of another method.
         "is_marlin_format": (False, None),
         "awq_gemm_checkpoint": (False, None),

@@ -8,6 +8,7 @@ before it multiplies by them, because in float16 the products are rounded.
 import contextlib
 import importlib
 import importlib.metadata
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -27,7 +28,6 @@ _WIDTHS = (2, 3, 4, 8)
 #: Settings of all: no folder of this machine among what it writes.
 _COMMON = {"group_size": 32, "device": "cpu", "offload_to_disk": False}
 #: What v1 cannot say: its zero points are stored less 1, and borrow from their neighbours.
-_BORROWED = "out of its range"
 
 #: How names end of what is not stored, because others show the same.
 _NOT_STORED = (
@@ -112,9 +112,7 @@ def _quantised(model: Path, folder: Path, settings: dict[str, Any]) -> Any:
     return again.model
 
 
-def _case(
-    name: str, folder: Path, wanted: dict[str, np.ndarray], small: bool, may_refuse: str = ""
-) -> TensorCase:
+def _case(name: str, folder: Path, wanted: dict[str, np.ndarray], small: bool) -> TensorCase:
     """What stands in a folder; ``small``: one matrix of it."""
     tensors = load_file(folder / "model.safetensors")
     if small:
@@ -128,7 +126,6 @@ def _case(
         judge=version(),
         files={**files, "model.safetensors": save(tensors)},
         wanted=wanted,
-        may_refuse=may_refuse,
     )
 
 
@@ -150,9 +147,7 @@ def _models(
                 if hasattr(module, "qweight")
             }
             assert len(wanted) == 7, list(wanted)
-            # Without zero points, as it says: they are stored all the same.
-            bare = chosen.get("method") == "awq" and chosen["sym"]
-            yield _case(name, folder, wanted, small, "without zero points" if bare else "")
+            yield _case(name, folder, wanted, small)
 
 
 def _dequantised(module: Any) -> np.ndarray:
@@ -201,6 +196,13 @@ def gptq_layers(small: bool) -> Iterator[TensorCase]:
                     yield case
 
 
+def _sign(path: Path) -> None:
+    """Say who has quantised, as GPTQModel does of whole models."""
+    settings = json.loads(path.read_text())
+    settings["meta"]["quantizer"] = [f"gptqmodel:{importlib.metadata.version('gptqmodel')}"]
+    path.write_text(json.dumps(settings))
+
+
 def _layer(bits: int, form: str, least: int, k: int) -> TensorCase:
     """A layer whose zero points start at ``least``: v1 cannot say 0, or says it by borrowing."""
     package, torch = _package(), importlib.import_module("torch")
@@ -224,6 +226,7 @@ def _layer(bits: int, form: str, least: int, k: int) -> TensorCase:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         config.save_pretrained(str(folder))
+        _sign(folder / "quantize_config.json")
         names = ("qweight", "qzeros", "scales", "g_idx")
         tensors = {f"layer.{name}": getattr(layer, name).clone().numpy() for name in names}
         save_arrays(tensors, folder / "model.safetensors")
@@ -235,5 +238,4 @@ def _layer(bits: int, form: str, least: int, k: int) -> TensorCase:
             folder,
             {"layer.weight": _dequantised(layer)},
             small=False,
-            may_refuse=_BORROWED if form == "gptq" and not least else "",
         )

@@ -215,9 +215,10 @@ def test_a_zero_point_out_of_range_shows_a_version(tmp_path):
     safetensors_folder(
         tmp_path, named(parts), {"quant_method": "gptq", "checkpoint_format": "gptq"}
     )
-    message = r"is said to be GPTQ version 1 by config\.json, .* zero point of 16"
-    with pytest.raises(InputError, match=message):
-        open_checkpoint(tmp_path).tensor(f"{NAME}.weight")
+    message = r"is GPTQ version 1 with a zero point of 0 or 16, .*--gptq-version 2"
+    for said in (None, 1):
+        with pytest.raises(InputError, match=message):
+            open_checkpoint(tmp_path, said).tensor(f"{NAME}.weight")
     tensor = open_checkpoint(tmp_path, gptq_version=2).tensor(f"{NAME}.weight")
     np.testing.assert_array_equal(tensor.dequantise(), definition(codes, zeros, scales, group))
 
@@ -372,3 +373,18 @@ def test_damaged_awq_and_mxfp4(tmp_path):
     blocks["w_scales"] = np.full((2, 1), 255, np.uint8)
     with pytest.raises(InputError, match="scales must be finite, not nan"):
         open_checkpoint(safetensors_folder(tmp_path, blocks, {})).tensor("w")
+
+
+@pytest.mark.parametrize("zero", [8, 7])
+def test_awq_without_zero_points_has_those_of_the_middle(zero, tmp_path):
+    codes, zeros, scales, group = grouped(32, 64, 2, 4, 3)
+    zeros[:] = zero
+    settings = {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": False}
+    path = safetensors_folder(tmp_path, named(awq_parts(codes, zeros, scales)), settings)
+    checkpoint = open_checkpoint(path)
+    if zero == 8:
+        tensor = checkpoint.tensor(f"{NAME}.weight")
+        np.testing.assert_array_equal(tensor.dequantise(), definition(codes, zeros, scales, group))
+        return
+    with pytest.raises(InputError, match=r"is AWQ without zero points by config\.json, but has"):
+        checkpoint.tensor(f"{NAME}.weight")

@@ -167,7 +167,6 @@ REFUSED = [
     ("awq", {"version": "gemv"}, "is AWQ of version 'gemv', which is not read; read: gemm"),
     ("awq", {"format": "llm-awq"}, "is AWQ of version 'llm-awq'"),
     ("awq", {"backend": "llm-awq"}, "has backend = 'llm-awq'"),
-    ("awq", {"zero_point": False}, "is AWQ without zero points by config.json"),
     ("awq", {"desc_act": True}, "has desc_act = True"),
     ("bitnet", {"quantization_mode": "later"}, "has quantization_mode = 'later'"),
     ("bitnet", {"linear_class": "x"}, "linear_class 'x', which is not read"),
