@@ -98,7 +98,7 @@ class _Rotary:
             both = [("rope_factors", rope.factors)]
         made, half = [], rope.dimension // 2
         for role, factors in both:
-            name = build.stored(role)
+            name = build.stored(role) if build.facts.family.factors else None
             if name is not None:
                 build.rows(name, "the rotary embedding", rope.dimension // 2)
             elif rope.original and not build.facts.hugging_face:
@@ -148,6 +148,10 @@ def bert(build: Builder) -> None:
     _finish(build, x)
 
 
+#: Roles of BERT's heads: those that a network has for nothing change nothing.
+_HEADS = ("pooler", "masked", "masked_norm", "output", "output_bias", "pairs_of_sentences")
+
+
 def _finish(build: Builder, x: str) -> None:
     """What stands at the end."""
     end, facts = build.facts.end, build.facts
@@ -161,6 +165,10 @@ def _finish(build: Builder, x: str) -> None:
     elif end.kind == "classes":
         x = build.linear("pooler", build.add("pool", "first", x, kind="first"), rows=facts.width)
         x = build.linear("classes", build.add("activation", "pooled", x, kind="tanh"))
+    if facts.family.builder == "bert":
+        for role in _HEADS:
+            build.leave(role)
+        build.reading.spare(f"{build.prefix}embeddings.position_ids", "0, 1, 2 and so on")
     if end.pooling:
         x = build.add("pool", "pooled", x, kind=end.pooling)
     if end.unit:
@@ -168,7 +176,8 @@ def _finish(build: Builder, x: str) -> None:
     build.graph.outputs = [x]
 
 
-_BUILDERS = {"decoder": decoder, "bert": bert}
+#: Builder of a family -> what adds its nodes.
+BUILDERS = {"decoder": decoder, "bert": bert}
 
 
 def describe(
@@ -184,12 +193,24 @@ def describe(
     reading = Reading(checkpoint, ignored)
     build = Builder(reading, read_facts(reading), bits)
     try:
-        _BUILDERS[build.facts.family.builder](build)
+        BUILDERS[build.facts.family.builder](build)
     except InputError as error:
         reading.refuse_unknown_keys()  # for which a tensor may be absent
         where = reading.where
         raise InputError(str(error) if where in str(error) else f"{where}: {error}") from error
+    _see_quantised(build)
     return build, reading.account()
+
+
+def _see_quantised(build: Builder) -> None:
+    """Refuse a checkpoint that is said to be quantised, but is not."""
+    checkpoint = build.checkpoint
+    method = checkpoint.quantisation().get("quant_method")
+    if method is not None and all(checkpoint.facts(n).bits is None for n in build.matrices):
+        build.reading.refuse(
+            f"quant_method is {method!r}, but no matrix is quantised so: remove it from the "
+            "settings, or take the checkpoint that they are of"
+        )
 
 
 def build_graph(

@@ -10,6 +10,9 @@ from lutcore.compiler.graph.ir import Graph, Node, Value
 from lutcore.compiler.graph.names import NAMES
 from lutcore.compiler.graph.reading import Reading
 
+_AUTO = "autobitlinear"
+#: Parts of LayerNorm as they were called first.
+_OLD = {"weight": "gamma", "bias": "beta"}
 #: Roles whose bias is added after what GGUF's ``.scale`` multiplies; others add it before.
 _SCALED_FIRST = ("q", "k", "v", "attention_output")
 
@@ -33,6 +36,7 @@ class Builder:
         self.checkpoint = reading.checkpoint
         self.graph = Graph(facts.architecture)
         self._names = NAMES[facts.family.builder]
+        self._layered = facts.hugging_face and facts.family.builder == "bert"
         self._contents: dict[str, Callable[[], np.ndarray]] = {}
         self._checks: list[Callable[[], None]] = []
         prefixes = ("", "bert.", "model.") if facts.hugging_face else ("",)
@@ -43,7 +47,8 @@ class Builder:
                 f"no tensor {first + '.weight'!r}, which a network of "
                 f"architecture {facts.architecture} has"
             )
-        self._prefix = found[0]
+        self.prefix = found[0]
+        self.matrices: list[str] = []
         for name in ("tokens", "positions"):
             self.graph.inputs.append(name)
             self.graph.values[name] = Value(("T",), "i64")
@@ -54,10 +59,21 @@ class Builder:
     def stored(self, role: str, layer: int | None = None, part: str = "weight") -> str | None:
         """Name in the checkpoint of a part of a role; None if it is not there."""
         name = self._name(role, layer)
-        for full in (f"{self._prefix}{name}.{part}", f"{name}.{part}"):
-            if name and self.reading.tensor(full):
+        for full in self._places(name, part):
+            if self.reading.tensor(full):
                 return full
         return None
+
+    def _places(self, name: str, part: str) -> list[str]:
+        """Names that a part of a role may have; norms of old BERTs have gamma and beta."""
+        parts = [part, *([_OLD[part]] if self._layered and part in _OLD else [])]
+        return [f"{p}{name}.{end}" for end in parts for p in {self.prefix: 0, "": 0} if name]
+
+    def leave(self, role: str) -> None:
+        """Note a role that this network ends without."""
+        for part in ("weight", "bias"):
+            for full in self._places(self._name(role), part):
+                self.reading.spare(full, "of a head that this network ends without")
 
     def constant(self, name: str, shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> str:
         """A constant of the host, float32, of which the contents are made later."""
@@ -104,7 +120,7 @@ class Builder:
         layered = self.facts.family.builder == "bert"
         inputs = (x, gain, self.needed(role, layer, "bias")) if layered else (x, gain)
         extra = {"heads": heads} if heads > 1 else {}
-        name = gain.removesuffix(".weight")
+        name = gain.rpartition(".")[0]
         kind = "layer" if layered else "rms"
         return self.add("norm", name, *inputs, kind=kind, epsilon=self.facts.epsilon, **extra)
 
@@ -118,8 +134,10 @@ class Builder:
         if tied and self.facts.hugging_face:
             self._tied(name, tied)
         self.rows(name, "the metadata", rows)
-        x, scale = self._norm_inside(name, x), self._scale(name)
+        self.matrices.append(name)
+        x, scale = self._norm_inside(name, x), self._scale(role, name)
         bias = self._bias(role, layer, scale if role in _SCALED_FIRST else 1.0)
+        bias = bias and self._scaled_bias(name, bias)
         out = self._names[role][0].format(layer) or role
         inner = out if scale == 1 else f"{out}.unscaled"
         made = self.add("linear", inner, x, self._weight(name), *([bias] if bias else []))
@@ -155,6 +173,8 @@ class Builder:
     def _bias(self, role: str, layer: int | None, scale: float) -> str | None:
         """The bias that the family gives a role, before what multiplies the layer's result."""
         when = self.facts.biases.get(role)
+        if not when:
+            self._no_bias(role, layer)
         name = self.array(role, layer, "bias") if when else None
         if when and self.facts.ties and f"{role}_bias" in self._names:
             name = self._same(name, self.array(f"{role}_bias", layer, "bias"))
@@ -168,6 +188,32 @@ class Builder:
             tuple(int(size) for size in shape),
             lambda: self.checkpoint.array(name) / np.float32(scale),
         )
+
+    def _no_bias(self, role: str, layer: int | None) -> None:
+        """See, when weights are loaded, that a bias that no one adds is 0."""
+        name = self.stored(role, layer, "bias") if self.facts.hugging_face else None
+
+        def check() -> None:
+            if self.checkpoint.array(str(name)).any():
+                self.reading.refuse(
+                    f"tensor {name!r} is not 0, but not understood: the architecture has no such "
+                    "bias, or config.json says that it has none"
+                )
+
+        if name is not None:
+            self._checks.append(check)
+
+    def _scaled_bias(self, name: str, bias: str) -> str:
+        """AutoBitLinear multiplies the bias by the matrix's scale, too."""
+        about = self.checkpoint.quantisation()
+        if self.checkpoint.facts(name).kind != "BitNet" or about.get("linear_class") != _AUTO:
+            return bias
+        array, tensor = self.checkpoint.array, self.checkpoint.tensor
+
+        def make() -> np.ndarray:
+            return array(bias) * tensor(name).scales.flat[0]
+
+        return self.constant(f"{bias}.scaled", self.checkpoint.facts(bias).shape, make)
 
     def _same(self, name: str | None, other: str | None) -> str | None:
         """Which of two tensors there is; if both are there they must be equal."""
@@ -194,10 +240,11 @@ class Builder:
             "norm", made, x, self._array(gain), kind="rms", epsilon=self.facts.inner_epsilon
         )
 
-    def _scale(self, name: str) -> float:
+    def _scale(self, role: str, name: str) -> float:
         """What multiplies a matrix's result before its bias: GGUF's tensor ``.scale``, or 1."""
         scale = f"{name.removesuffix('.weight')}.scale"
-        if self.facts.hugging_face or not self.reading.tensor(scale):
+        known = role in self.facts.family.scaled and not self.facts.hugging_face
+        if not known or not self.reading.tensor(scale):
             return 1.0
         shape = self.checkpoint.facts(scale).shape
         value = self.checkpoint.array(scale) if shape == (1,) else np.zeros(1)

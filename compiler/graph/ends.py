@@ -27,6 +27,7 @@ _NAMED = {
 }
 #: ``pooling_type`` of GGUF -> kind; 4 ranks, which takes a head.
 _NUMBERED = {0: "", 1: "mean", 2: "first", 3: "last"}
+_PATHS = {"Transformer": "", "Pooling": "1_Pooling"}
 _MODULES = ("Transformer", "Pooling", "Normalize")
 
 
@@ -67,14 +68,19 @@ def read_end(reading: Reading, kind: str, family: Family, width: int) -> End:
     elif isinstance(named, list) and len(named) == 1 and str(named[0]) in ends:
         end = ends[named[0]]
     else:
-        reading.refuse(f"architectures {short(named)} is not known; known: {', '.join(ends)}")
+        reading.refuse(
+            f"architectures {short(named)} is not known; known: {', '.join(ends)}: "
+            "take a checkpoint of one of them"
+        )
     pooling, unit = _sentence(reading, width)
     if not pooling and not unit:
         return End(end)
     if end == "masked":
         end = "vectors"  # a sentence encoder that was made of a masked model: its head is left over
     if end != "vectors":
-        reading.refuse(f"{_POOLING} pools what ends in {end}: {', '.join(ends)} alone has vectors")
+        having = [name for name, kind in ends.items() if kind == "vectors"]
+        where = f"of {', '.join(having)}" if having else "of BERT, not of this architecture"
+        reading.refuse(f"{_POOLING} pools vectors {where}, which {short(named)} has not: remove it")
     return End(end, pooling, unit)
 
 
@@ -95,12 +101,18 @@ def _sentence(reading: Reading, width: int) -> tuple[str, bool]:
     if modules is not None:
         names = [_module(part) for part in modules] if isinstance(modules, list) else []
         if names not in ([*_MODULES[:end]] for end in (1, 2, 3)):
-            reading.refuse(f"modules.json: {short(names)} must be {', '.join(_MODULES)}, in order")
+            reading.refuse(
+                f"modules.json: {short(names)} must be sentence_transformers' own "
+                f"{', '.join(_MODULES)}, in order, the first at the folder itself, the second at "
+                "1_Pooling"
+            )
         if len(names) > 1 and _POOLING not in reading.checkpoint.sidecars:
             reading.refuse(f"modules.json names a pooling, but there is no {_POOLING}")
         if len(names) == 1:
             return "", False  # what else stands beside it is not of it
         unit = len(names) == 3
+    elif _POOLING in reading.checkpoint.sidecars:
+        reading.refuse(f"{_POOLING} is there, but no modules.json that names it: remove it")
     prefix = f"{_POOLING}: "
     for key in ("word_embedding_dimension", "embedding_dimension"):
         if reading.take(prefix + key, width) != width:
@@ -119,4 +131,8 @@ def _sentence(reading: Reading, width: int) -> tuple[str, bool]:
 
 
 def _module(part: Any) -> str:
-    return str(part.get("type")).rpartition(".")[2] if isinstance(part, dict) else ""
+    """Name of a module of the library's, where it stands as it does there; else all it says."""
+    kind, path = (part.get("type"), part.get("path")) if isinstance(part, dict) else (part, None)
+    name = str(kind).rpartition(".")[2]
+    good = str(kind).startswith("sentence_transformers.") and _PATHS.get(name, path) == path
+    return name if good else f"{kind} at {path!r}"

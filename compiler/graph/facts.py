@@ -162,15 +162,15 @@ def read_facts(source: Checkpoint | Reading) -> ModelFacts:
     data = _Metadata(reading)
     family, hf = data.family, reading.hugging_face
     width, heads = data.whole("width"), data.whole("heads")
-    size = data.whole("head_size", -(-width // heads))
+    decoder = family.builder == "decoder"
+    stated = decoder and data.value(data.key(_KEYS["head_size"])) is not None
+    size = data.whole("head_size") if stated else -(-width // heads)
     kv_heads = data.whole("kv_heads", heads)
-    stated = data.value(data.key(_KEYS["head_size"])) is not None
     if heads % kv_heads or (not stated and size * heads != width):
         reading.refuse(f"{heads} heads, {kv_heads} of keys do not divide {width}")
-    if data.whole("value_size", size) != size:
+    if decoder and data.whole("value_size", size) != size:
         reading.refuse(f"values of {data.whole('value_size')} elements, keys of {size}: {_INSTEAD}")
     layers, context = data.whole("layers"), data.whole("context")
-    decoder = family.builder == "decoder"
     base = family.defaults.get("rope_theta", 10000.0)
     return ModelFacts(
         architecture=data.kind,

@@ -35,6 +35,10 @@ class Family:
     window : {"", "all", "layers"}
         Whether ``sliding_window`` counts: never, in all layers, or in those that ``layer_types``
         or ``max_window_layers`` name.
+    scaled : tuple of str
+        Roles of linear layers that GGUF's ``.scale`` multiplies.
+    factors : bool
+        Whether GGUF has tensors of factors of the rotary embedding.
     partial : bool
         Whether the rotary embedding may turn a part of each head only.
     defaults : dict
@@ -48,6 +52,8 @@ class Family:
     biases: Mapping[str, str] = field(default_factory=dict)
     norms: tuple[str, ...] = ()
     window: str = ""
+    scaled: tuple[str, ...] = (*_ATTENTION, *_FEED_FORWARD)
+    factors: bool = False
     partial: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
@@ -120,6 +126,7 @@ GGUF: dict[str, Family] = {
         activation="gelu",
         ends={"": "vectors"},
         biases=_biases(_BERT_LAYERS, "maybe"),
+        scaled=_ATTENTION,
     ),
     "bitnet": Family(ends={"": "logits"}, norms=_NORMS_INSIDE, partial=True),
     "bitnet-b1.58": Family(
@@ -127,10 +134,15 @@ GGUF: dict[str, Family] = {
     ),
     "llama": Family(
         pairs="neighbours",
+        factors=True,
         ends={"": "logits"},
         biases=_biases((*_ATTENTION, *_FEED_FORWARD), "maybe"),
     ),
-    "qwen2": Family(ends={"": "logits"}, biases=_biases((*_ATTENTION[:3], "output"), "maybe")),
+    "qwen2": Family(
+        ends={"": "logits"},
+        biases=_biases((*_ATTENTION[:3], "output"), "maybe"),
+        scaled=_ATTENTION,  # llama.cpp loads others and passes over them
+    ),
     "qwen3": Family(
         ends={"": "logits"}, biases=_biases(_ATTENTION[:3], "maybe"), norms=_NORMS_OF_HEADS
     ),

@@ -47,5 +47,6 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "masked_norm": ("", f"{_MLM}.transform.LayerNorm"),
         "output": ("", f"{_MLM}.decoder"),
         "output_bias": ("", _MLM),
+        "pairs_of_sentences": ("", "cls.seq_relationship"),
     },
 }

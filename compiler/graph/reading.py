@@ -31,6 +31,21 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "return_dict": (True,),
     "torchscript": (False,),
     "gradient_checkpointing": (False,),
+    "attention_bias": (False,),
+    "mlp_bias": (False,),
+    "use_sliding_window": (False,),
+    "num_experts": (0,),
+    "_attn_implementation_autoset": (False, True),
+    "_attn_implementation": ("eager", "sdpa", "flash_attention_2"),
+    "unsloth_fixed": (True,),
+    "directionality": ("bidi",),  # of BERT's first poolers, which nothing reads
+    "pooler_fc_size": (768,),
+    "pooler_num_attention_heads": (12,),
+    "pooler_num_fc_layers": (3,),
+    "pooler_size_per_head": (128,),
+    "pooler_type": ("first_token_transform",),
+    "rope_scaling.finetuned": (False, True),  # a record
+    "rope_parameters.finetuned": (False, True),
     "1_Pooling/config.json: include_prompt": (True,),
     "use_bfloat16": (False,),
     "use_cache": (False, True),
@@ -62,6 +77,8 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "{}.tensor_data_layout": ("Meta AI original pth",),
 }
 
+#: Keys of which null says something.
+_NULL_COUNTS = ("is_causal",)
 #: End of a key -> what it stands for, where its name does not say it to everyone.
 _MEANINGS = {
     "expert_count": "a mixture of experts",
@@ -134,6 +151,7 @@ class Reading:
         self.hugging_face = "general.architecture" not in checkpoint.metadata
         self.said = dict(_said(checkpoint))
         self.tensors = set(checkpoint.names())
+        self._spare: dict[str, str] = {}
         self._used: set[str] = {"general.alignment"}  # the reader of the file has
 
     def take(self, key: str, default: Any = None) -> Any:
@@ -157,6 +175,11 @@ class Reading:
         if there:
             self._used.add(name)
         return there
+
+    def spare(self, name: str, why: str) -> None:
+        """Note a tensor that this network has for nothing, if it is there."""
+        if name in self.tensors:
+            self._spare[name] = why
 
     def refuse(self, what: str) -> NoReturn:
         """Raise InputError with the place."""
@@ -197,7 +220,7 @@ class Reading:
             made.used.append(name)
             return
         bare = self._bare(name, value is _MISSING)
-        why = reason(bare)
+        why = self._spare.get(name) or reason(bare)
         if why is None and _is_text(name, value):
             why = "text for people"
         if why is None and value is not _MISSING and _neutral(bare, value):
@@ -213,7 +236,7 @@ class Reading:
     def _bare(self, name: str, is_tensor: bool) -> str:
         """A name without what differs from checkpoint to checkpoint."""
         if is_tensor:
-            return name.removeprefix("bert.")
+            return name.removeprefix("bert.").removeprefix("model.")
         stem = f"{self.said.get('general.architecture')}."
         return "{}." + name.removeprefix(stem) if name.startswith(stem) else name
 
@@ -227,7 +250,7 @@ def short(value: Any) -> str:
 def _neutral(key: str, value: Any) -> bool:
     """Whether a value of a key is that of a network without it; 1 is not True here."""
     same = (value == it and type(value) is type(it) for it in NEUTRAL.get(key, ()))
-    return value is None or any(same)
+    return (value is None and key not in _NULL_COUNTS) or any(same)
 
 
 def _is_text(key: str, value: Any) -> bool:

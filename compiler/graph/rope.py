@@ -111,7 +111,8 @@ def _yarn(asked: _Asked) -> dict[str, Any]:
         return half * math.log(original / (turns * 2 * math.pi)) / math.log(asked.base)
 
     low, high = pair(asked.number("beta_fast", 32.0)), pair(asked.number("beta_slow", 1.0))
-    if asked.reading.first(asked.names["truncate"], True)[1] is not False:
+    said = [asked.reading.take(key) for key in asked.names["truncate"] if key in asked.reading.said]
+    if all(said):  # null is no, too
         low, high = math.floor(low), math.ceil(high)
     low, high = max(low, 0), min(high, asked.dimension - 1)
     if low == high:
@@ -136,7 +137,7 @@ def _yarn_magnitude(asked: _Asked, factor: float) -> float:
 
 
 def _longrope(asked: _Asked) -> dict[str, Any]:
-    original = asked.original()
+    original = asked.number("original", float(asked.context), 1.0)
     factor = asked.number("factor", asked.context / original)
     wanted = math.sqrt(1 + math.log(factor) / math.log(original)) if factor > 1 else 1.0
     return {
@@ -205,6 +206,9 @@ def read_rope(
         reading.refuse(f"{dimension} elements of a head are turned in pairs: it must be even")
     if reading.hugging_face:
         names = _HUGGING_FACE
+        places = [p for p in _PLACES if any(key.startswith(p) for key in reading.said)]
+        if len(places) > 1:
+            reading.refuse(f"both {' and '.join(p[:-1] for p in places)} are there: remove one")
     else:
         names = {name: tuple(f"{kind}.{key}" for key in keys) for name, keys in _GGUF.items()}
     base = _Asked(reading, names, dimension, 0.0, context).number("base", base)

@@ -114,7 +114,10 @@ def shards(folder: Path) -> list[Path]:
                     refuse_pickle(path)
             raise InputError(f"{folder}: no *.safetensors in this folder: give one, or a GGUF file")
         return found
+    plain = folder / "model.safetensors"
     files = read_json(index).get("weight_map")
+    if plain.is_file() and isinstance(files, dict) and plain.name not in files.values():
+        raise InputError(f"{folder}: has {plain.name}, and {index.name} of others: remove one")
     if not isinstance(files, dict) or not files:
         raise InputError(f"{index}: has no weight_map: download it again")
     names = set()

@@ -36,7 +36,6 @@ COMMON: dict[str, tuple[Any, ...]] = {
     "batch_size": (1, None),
     "pad_token_id": (None,),
     "max_input_length": (None,),
-    "model_file_base_name": ("model", None),
     # How the order of rounding was chosen, and which kernels run.
     "act_group_aware": _FLAG,
     "hyb_act": _FLAG,

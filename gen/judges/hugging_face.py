@@ -65,7 +65,7 @@ def _packed(row: Row, seed: int, model: Any, folder: Path) -> Any:
     for name, parameter in model.named_parameters():
         n, *k = parameter.shape
         stem = name.removesuffix(".weight")
-        if not stem.endswith("_proj"):
+        if not name.endswith("_proj.weight"):
             tensors[name] = random_tensor(seed, name, (n, *k))
             continue
         tensors[name] = random_trits(seed, name, (n // 4, *k))

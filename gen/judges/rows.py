@@ -105,9 +105,9 @@ def _windowed(of: str) -> list[Row]:
     ]
 
 
-def _packed(name: str, model: str, linear: str, **settings: Any) -> Row:
+def _packed(name: str, model: str, linear: str, bias: bool = False, **settings: Any) -> Row:
     packed = {"quant_method": "bitnet", "linear_class": linear, "quantization_mode": "offline"}
-    return Row(name, model, _GROUPED, packed=packed | settings)
+    return Row(name, model, _GROUPED | {"attention_bias": bias}, packed=packed | settings)
 
 
 _INSIDE = {"use_rms_norm": True, "rms_norm_eps": 0.01}
@@ -126,6 +126,7 @@ ROWS: tuple[Row, ...] = (
     _causal("longrope, a magnitude", "Llama", **_longrope(16, attention_factor=1.3)),
     _causal("yarn, a magnitude", "Llama", **_yarn(attention_factor=1.5)),
     _causal("yarn, two scales", "Llama", **_yarn(mscale=0.7, mscale_all_dim=0.3)),
+    _causal("yarn, a range by null", "Llama", **_yarn(beta_fast=4.0, beta_slow=0.3, truncate=None)),
     _causal("yarn, a range", "Llama", **_yarn(beta_fast=4.0, beta_slow=0.5, truncate=False)),
     *_everywhere("Mistral"),
     _causal("heads wider than a token's share", "Mistral", **_WIDE_HEADS),
@@ -142,6 +143,8 @@ ROWS: tuple[Row, ...] = (
     _causal("SiLU", "BitNet", hidden_act="silu"),
     _packed("packed: BitLinear", "BitNetForCausalLM", "bitlinear"),
     _packed("packed: AutoBitLinear", "BitNetForCausalLM", "autobitlinear"),
+    _packed("packed: BitLinear, biases", "BitNetForCausalLM", "bitlinear", bias=True),
+    _packed("packed: AutoBitLinear, biases", "BitNetForCausalLM", "autobitlinear", bias=True),
     _packed("packed: BitLinear of a llama", "LlamaForCausalLM", "bitlinear"),
     _packed("packed: BitLinear, norms inside", "LlamaForCausalLM", "bitlinear", **_INSIDE),
     _packed("packed: AutoBitLinear, norms inside", "BitNetForCausalLM", "autobitlinear", **_INSIDE),

@@ -37,8 +37,6 @@ class Executor:
     ----------
     tokens, context : int
         How many tokens there are, and how many the network looks back over.
-    length : int
-        Tokens seen so far.
     """
 
     def __init__(self, network: Network, backend: Backend | None = None):
