@@ -52,10 +52,11 @@ fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
 	$(BIN)/python -m lutcore.verif.campaigns.checkpoints --seconds 600
 
 # Frameworks of a few GB, in an environment of their own; a torch for the CPU is enough.
-judges: $(BASE)  ## ask transformers and llama.cpp about every kind of network: downloads GBs once
+judges: $(BASE)  ## ask transformers, llama.cpp, ggml about networks and tensors: downloads GBs once
 	test -d $(VENV)-judges || $(PYTHON) -m venv $(VENV)-judges
 	$(VENV)-judges/bin/python -m pip install --quiet --disable-pip-version-check -e '.[judges]'
 	$(VENV)-judges/bin/python -m lutcore.gen.judges
+	$(VENV)-judges/bin/python -m lutcore.gen.judges.tensors
 
 bench: $(READY)  ## measure what the documentation quotes: pack, generate, simulate, synthesise, link
 	$(BIN)/python -m lutcore.gen.manual.benchmark
