@@ -169,6 +169,8 @@ def _finish(build: Builder, x: str) -> None:
         for role in _HEADS:
             build.leave(role)
         build.reading.spare(f"{build.prefix}embeddings.position_ids", "0, 1, 2 and so on")
+    elif end.kind == "vectors":
+        build.leave("output")
     if end.pooling:
         x = build.add("pool", "pooled", x, kind=end.pooling)
     if end.unit:

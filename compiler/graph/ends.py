@@ -75,23 +75,22 @@ def read_end(reading: Reading, kind: str, family: Family, width: int) -> End:
     pooling, unit = _sentence(reading, width)
     if not pooling and not unit:
         return End(end)
-    if end == "masked":
-        end = "vectors"  # a sentence encoder that was made of a masked model: its head is left over
+    if end in ("masked", "logits"):
+        end = "vectors"  # a sentence encoder that was made of another model: its head is left over
     if end != "vectors":
-        having = [name for name, kind in ends.items() if kind == "vectors"]
-        where = f"of {', '.join(having)}" if having else "of BERT, not of this architecture"
-        reading.refuse(f"{_POOLING} pools vectors {where}, which {short(named)} has not: remove it")
+        having = ", ".join(name for name, kind in ends.items() if kind == "vectors")
+        what = f"pools vectors of {having}, which {short(named)} has not"
+        reading.refuse(f"{_POOLING} {what}: remove it")
     return End(end, pooling, unit)
 
 
 def _of_gguf(reading: Reading, kind: str, family: Family) -> End:
     end = family.ends[""]
-    if end != "vectors":
-        return End(end)
     number = reading.take(f"{kind}.pooling_type", 0)
     if isinstance(number, bool) or number not in _NUMBERED:
         reading.refuse(f"{kind}.pooling_type {short(number)} is not known: 0, 1, 2 or 3")
-    return End(end, _NUMBERED[number])
+    pooling = _NUMBERED[number]
+    return End("vectors" if pooling else end, pooling)
 
 
 def _sentence(reading: Reading, width: int) -> tuple[str, bool]:

@@ -59,7 +59,7 @@ class Family:
 
 
 def _causal(name: str) -> dict[str, str]:
-    return {f"{name}ForCausalLM": "logits"}
+    return {f"{name}ForCausalLM": "logits", f"{name}Model": "vectors"}
 
 
 _ENDS = ("pooler", "classes", "masked", "output")

@@ -58,7 +58,7 @@ def by_llama_cpp() -> Iterator[_Judged]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.gguf"
             write_gguf(path, pairs, shapes, seed)
-            if row.architecture == "bert":
+            if f"{row.architecture}.pooling_type" in pairs or row.architecture == "bert":
                 found, ends = llama_cpp.embeddings(path, tokens.tolist()), []
             else:
                 whole = pairs.get(f"{row.architecture}.attention.causal") == ["BOOL", False]

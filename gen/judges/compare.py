@@ -63,14 +63,9 @@ def judged(case: Case, found: np.ndarray) -> np.ndarray:
     Log probabilities are scores less one number for all tokens, so that both become the same here.
     """
     rows = found[case.rows] if case.rows else found
-    if case.pairs and not _encodes(case):
+    if case.pairs and case.rows:
         return rows - rows.mean(axis=1, keepdims=True, dtype=np.float64)
     return rows
-
-
-def _encodes(case: Case) -> bool:
-    """Whether it is a GGUF file of an encoder, whose vectors are the output."""
-    return "bert.embedding_length" in case.pairs
 
 
 def in_floats(case: Case, checkpoint: Checkpoint) -> np.ndarray:
@@ -114,5 +109,5 @@ def compare(case: Case, wanted: np.ndarray, folder: Path) -> Verdict:
         floats=distance(in_floats(case, checkpoint), wanted),
         rounded=relative,
         best=best,
-        limit=HALF_LIMIT if _encodes(case) else LIMIT,
+        limit=HALF_LIMIT if "bert.embedding_length" in case.pairs else LIMIT,
     )

@@ -90,6 +90,7 @@ ROWS: tuple[GgufRow, ...] = (
     _row("qwen2", "a bias of the output", shapes={"output.bias": (64,)}),
     *_everywhere("qwen3"),
     _row("qwen3", "heads wider than a token's share", head_size=16),
+    _row("qwen3", "pooled: last", pairs={"pooling_type": ["UINT32", 3]}),
     _row("qwen3", "biases", biases=_ATTENTION),
     *_everywhere("bitnet"),
     _row("bitnet", "a part of each head turned", rotated=4),

@@ -49,6 +49,8 @@ class Executor:
         codes = {n.outputs[0]: n.inputs[0] for n in graph.leaves() if n.op == "precompute"}
         self._inputs = [tuple(codes.get(i, i) for i in node.inputs) for node in self._nodes]
         self._causal = any(n.op == "attention" and n.attributes["causal"] for n in self._nodes)
+        # One vector of a text is made of all of it.
+        self._grows = self._causal and graph.values[self._output].shape[0] == "T"
         self._arrays = {name: np.asarray(array) for name, array in graph.arrays.items()}
         # Texts longer than these are embedded by other frequencies from their start.
         self._turns = {n.attributes["original"] for n in self._nodes if "original" in n.attributes}
@@ -95,7 +97,7 @@ class Executor:
             raise InputError(f"tokens must be 0..{self.tokens - 1}")
         if self.length + len(tokens) > self.context:
             raise InputError(f"the context holds {self.context} tokens, no more")
-        if self.length and not self._causal:
+        if self.length and not self._grows:
             raise InputError("this network reads whole texts: reset it first")
         new, after = len(tokens), self.length + len(tokens)
         if any(self.length <= turn < after for turn in self._turns):
@@ -109,7 +111,7 @@ class Executor:
                 self._step(node, inputs, values)
         self._seen += tokens.tolist()
         made = values[self._output]
-        return made[-new:] if self._causal else made
+        return made[-new:] if self._grows else made
 
     def _step(self, node: Node, inputs: tuple[str, ...], values: dict[str, Any]) -> None:
         if node.op == "lut_mpgemm":

@@ -142,12 +142,20 @@ def test_the_head_of_a_masked_model_is_left_over_in_a_sentence_encoder(tmp_path)
     assert "cls.predictions.transform.dense.weight" in describe(checkpoint)[1].harmless
 
 
-def test_a_decoder_that_pools_says_who_has_vectors(tmp_path):
-    checkpoint, _, _ = altered(tmp_path, "qwen3: grouped keys")
+def test_a_classifier_that_pools_says_who_has_vectors(tmp_path):
+    checkpoint, _, _ = altered(tmp_path, "bert: classes")
     other, _, _ = altered(tmp_path, "bert: pooled by mean")
     checkpoint.sidecars = other.sidecars
-    with pytest.raises(InputError, match="pools vectors of BERT, not of this architecture"):
+    with pytest.raises(InputError, match=r"pools vectors of BertModel, which .* has not"):
         build_graph(checkpoint)
+
+
+def test_a_pooled_text_is_read_whole(tmp_path):
+    case, _ = judged()["qwen3: pooled by the last token"]
+    executor = Executor(float_network(case.open(tmp_path)))
+    executor.run(np.array(case.tokens))
+    with pytest.raises(InputError, match="reads whole texts"):
+        executor.decode(np.array([1]))
 
 
 def test_a_network_that_is_said_to_be_quantised_and_is_not_is_refused(tmp_path):
@@ -167,3 +175,11 @@ def test_a_whole_file_beside_the_shards_of_another_is_refused(tmp_path):
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(InputError, match=r"has model\.safetensors, and .* of others: remove one"):
         open_checkpoint(path)
+
+
+def test_a_causal_model_that_is_pooled_ends_without_its_head(tmp_path):
+    checkpoint, case, wanted = altered(tmp_path, "qwen3: pooled by the last token")
+    checkpoint.metadata["architectures"] = ["Qwen3ForCausalLM"]
+    same(checkpoint, case, wanted)
+    checkpoint.change("lm_head.weight", np.ones((64, 64), np.float32))
+    same(checkpoint, case, wanted)
