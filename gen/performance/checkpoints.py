@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from lutcore.compiler.graph.build import describe
 from lutcore.compiler.importers.checkpoint import Checkpoint
 from lutcore.errors import InputError
 from lutcore.gen.performance.matrices import (
@@ -15,6 +16,8 @@ from lutcore.gen.performance.matrices import (
 from lutcore.gen.performance.metadata import from_metadata
 from lutcore.gen.performance.shapes import ModelShape
 
+#: How the note on a network begins that cannot be compiled.
+REFUSED = "lutcore compile refuses this network"
 #: Roles of the matrix that makes queries, and nothing else.
 _QUERIES = ("attn_q", "self_attn.q_proj", "attention.self.query")
 
@@ -64,6 +67,7 @@ def checkpoint_shape(
     if aside:
         more = f" and {len(aside) - 3} more" if len(aside) > 3 else ""
         notes.append(f"not counted: {', '.join(aside[:3])}{more}")
+    notes += _refusal(checkpoint)
     return replace(
         shape,
         matrices=matrices,
@@ -72,6 +76,15 @@ def checkpoint_shape(
         sub_norms=any("sub_norm" in role for role in tensors.norms),
         notes=tuple(notes),
     )
+
+
+def _refusal(checkpoint: Checkpoint) -> list[str]:
+    """Why the network is not compiled, if it is not: its times are those of its matrices alone."""
+    try:
+        describe(checkpoint)[1].refuse_unknown(str(checkpoint.path))
+    except InputError as error:
+        return [f"{REFUSED}: {str(error).removeprefix(f'{checkpoint.path}: ')}"]
+    return []
 
 
 def _defaults(tensors: Tensors) -> dict[str, int]:

@@ -19,6 +19,7 @@ from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.compiler.inspection import cost_of
 from lutcore.compiler.schedule.engine_times import Memory
 from lutcore.errors import InputError
+from lutcore.gen.performance.checkpoints import REFUSED
 from lutcore.gen.performance.model import estimate, total
 from lutcore.gen.performance.report import model_shape, performance, weight_format
 from lutcore.gen.performance.shapes import ModelShape, Phase
@@ -31,6 +32,7 @@ from lutcore.verif.samples.checkpoints import (
     gptq_parts,
     safetensors_folder,
 )
+from lutcore.verif.samples.networks_gguf import network, write_gguf
 
 MEMORY = Memory(latency=40)
 WIDE = load_config("default", ["max_weight_bits=8"])
@@ -250,7 +252,8 @@ def test_a_head_of_the_file_or_the_embedding(path, tmp_path):
     assert head["tensor"] == "token_embd.weight"
     assert head["cycles"] == cycles(VOCABULARY, D, "Q4_K")
     assert any("token_embd.weight" in note for note in tied["notes"])
-    assert not modelled(path)["notes"]
+    (note,) = modelled(path)["notes"]
+    assert note.startswith(f"{REFUSED}: architecture 'qwen3moe' is not known")
 
 
 def test_experts_in_tensors_of_their_own_are_as_in_a_stack(path, tmp_path):
@@ -280,7 +283,7 @@ def test_float_matrices_are_rounded_where_that_is_asked_for(path):
     model = model_shape(str(path), bits=2)
     (down,) = [matrix for matrix in model.matrices if matrix.role == "ffn_down_shexp"]
     assert (down.bits, down.group_size, down.problem) == (2, 32, None)
-    assert "1 matrices rounded to 2 bits" in model.notes[-1] and "4, 6, 8" in model.notes[-1]
+    assert "1 matrices rounded to 2 bits" in model.notes[-2] and "4, 6, 8" in model.notes[-2]
     found = performance(model, ONE, system(model))
     more = cost_of(WIDE, 1, (D, FFN), 2, 32, "fp16-zero", MEMORY).cycles
     assert on_core(found) == on_core(modelled(path)) + more
@@ -320,7 +323,9 @@ def test_what_is_no_network_gets_a_line(tmp_path, pairs, gone, message):
 def test_a_width_of_heads_that_is_not_that_of_queries_is_said(tmp_path):
     odd = {"qwen3moe.attention.key_length": 64, "qwen3moe.attention.head_count_kv": [1, 1]}
     notes = model_shape(str(write(tmp_path / "odd.gguf", tensors(), PAIRS | odd))).notes
-    assert notes == ("blk.0.attn_q.weight has 512 rows, where attention is that of 2 heads of 64",)
+    assert notes[:-1] == (
+        "blk.0.attn_q.weight has 512 rows, where attention is that of 2 heads of 64",
+    )
 
 
 HUGGING_FACE: dict[str, Any] = {
@@ -377,3 +382,13 @@ def test_an_encoder_sees_all_tokens_and_has_no_head(tmp_path):
     found = modelled(write(tmp_path / "bert.gguf", stored, pairs), phase)
     rows = {row["operator"]: row["operations"] for row in found["layers"]}
     assert rows["attention"] == 2 * 9 * 9 * (512 + 512) and not {"head", "rotary"} & rows.keys()
+
+
+def test_a_network_that_is_compiled_has_no_such_note(tmp_path):
+    pairs, shapes = network("llama")
+    write_gguf(tmp_path / "tiny.gguf", pairs, shapes, 0)
+    assert not [n for n in model_shape(str(tmp_path / "tiny.gguf")).notes if REFUSED in n]
+    pairs |= {"llama.final_logit_softcapping": ["FLOAT32", 30.0]}
+    write_gguf(tmp_path / "capped.gguf", pairs, shapes, 0)
+    (note,) = [n for n in model_shape(str(tmp_path / "capped.gguf")).notes if REFUSED in n]
+    assert "final_logit_softcapping = 30.0" in note
