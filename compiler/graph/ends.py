@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lutcore.compiler.graph.families import Family
-from lutcore.compiler.graph.reading import Reading, short
+from lutcore.compiler.graph.reading import Reading
+from lutcore.compiler.importers.settings import short
 
 _POOLING = "1_Pooling/config.json"
 #: Key of 1_Pooling/config.json -> kind of pooling.

@@ -6,9 +6,10 @@ from typing import Any
 from lutcore.compiler.graph.ends import End, read_end
 from lutcore.compiler.graph.families import GGUF, HUGGING_FACE, Family
 from lutcore.compiler.graph.ops import ACTIVATIONS
-from lutcore.compiler.graph.reading import Reading, short
+from lutcore.compiler.graph.reading import Reading
 from lutcore.compiler.graph.rope import Rope, read_rope
 from lutcore.compiler.importers.checkpoint import Checkpoint
+from lutcore.compiler.importers.settings import short
 
 #: Names of config.json for activations that have another here.
 _ACTIVATION_NAMES = {

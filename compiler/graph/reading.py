@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from lutcore.compiler.importers.checkpoint import Checkpoint
 from lutcore.compiler.importers.harmless import reason
+from lutcore.compiler.importers.settings import USED, short
 from lutcore.errors import InputError
 
 #: Objects of config.json whose members count one by one.
@@ -201,10 +202,10 @@ class Reading:
         settings = self.checkpoint.judge_settings()
         for key, what in settings.items():
             name = f"quantization_config.{key}"
-            if what == "used":
+            if what == USED:
                 made.used.append(name)
             else:
-                made.harmless[name] = what.removeprefix("harmless: ")
+                made.harmless[name] = what
         for key, value in self.said.items():
             self._judge(made, key, value)
         for name in self.checkpoint.names():
@@ -239,12 +240,6 @@ class Reading:
             return name.removeprefix("bert.").removeprefix("model.")
         stem = f"{self.said.get('general.architecture')}."
         return "{}." + name.removeprefix(stem) if name.startswith(stem) else name
-
-
-def short(value: Any) -> str:
-    """A value as errors print it."""
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _neutral(key: str, value: Any) -> bool:

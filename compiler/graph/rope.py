@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lutcore.compiler.graph.reading import Reading, short
+from lutcore.compiler.graph.reading import Reading
+from lutcore.compiler.importers.settings import short
 
 _GREATEST = 1e30
 

@@ -78,7 +78,7 @@ class SafetensorsFile(Checkpoint):
         return self.settings.config
 
     def judge_settings(self) -> dict[str, str]:
-        """For every key of the quantisation settings, whether it is ``used`` or ``harmless: why``.
+        """For every key of the quantisation settings, ``used``, or why it changes nothing.
 
         Raises
         ------

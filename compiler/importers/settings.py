@@ -46,7 +46,7 @@ COMMON: dict[str, tuple[Any, ...]] = {
 }
 #: Verdicts of :meth:`Settings.judge`.
 USED = "used"
-NEUTRAL = "harmless: of this value it changes nothing of what is stored"
+NEUTRAL = "of this value it changes nothing of what is stored"
 
 
 def short(value: object) -> str:
@@ -167,7 +167,7 @@ class Settings:
         return fit[0]
 
     def judge(self, keys: Mapping[str, tuple[Any, ...]]) -> dict[str, str]:
-        """For every key, by the name that it has in its file, ``used`` or ``harmless: ...``.
+        """For every key, by the name that it has in its file, :data:`USED`, or why it changes nothing.
 
         Parameters
         ----------
@@ -198,7 +198,7 @@ class Settings:
             return NEUTRAL
         why = reason(_MEMBER + key)
         if why is not None:
-            return f"harmless: {why}"
+            return why
         raise InputError(
             f"has the setting {short(name)} in {file}, which is not understood: "
             "if it changes nothing of what is stored, remove it there"
