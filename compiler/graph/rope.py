@@ -106,6 +106,8 @@ def _yarn(asked: _Asked) -> dict[str, Any]:
     original = asked.original()
     factor = asked.number("factor", asked.context / original if asked.reading.hugging_face else 1)
     half = asked.dimension // 2
+    if asked.base <= 1:
+        asked.reading.refuse(f"the rotary base must be over 1 for yarn, not {asked.base:g}")
 
     def pair(turns: float) -> float:
         """The pair that makes so many turns in the original context."""
