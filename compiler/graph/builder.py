@@ -148,10 +148,9 @@ class Builder:
         other = self.stored(role)
         if other is None or other == name:
             return
-        array = self.checkpoint.array
 
         def check() -> None:
-            if not np.array_equal(array(name), array(other)):
+            if not self.checkpoint.equal(name, other):
                 self.reading.refuse(
                     f"tie_word_embeddings is true, but {name!r} and {other!r} differ: "
                     "set it to false in config.json if both are meant"
@@ -221,10 +220,9 @@ class Builder:
             return name or other
 
         def make() -> np.ndarray:
-            first, second = self.checkpoint.array(name), self.checkpoint.array(other)
-            if not np.array_equal(first, second):
+            if not self.checkpoint.equal(name, other):
                 self.reading.refuse(f"tensors {name!r} and {other!r} must be one, but differ")
-            return first
+            return self.checkpoint.array(name)
 
         return self.constant(name, self.checkpoint.facts(name).shape, make)
 

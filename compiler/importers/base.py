@@ -179,6 +179,10 @@ class Checkpoint(ABC):
             )
         return values
 
+    def equal(self, one: str, other: str) -> bool:
+        """Whether two tensors have one shape and the same values."""
+        return np.array_equal(self.array(one), self.array(other))
+
     def where(self, name: str) -> str:
         """File and tensor, as errors begin."""
         return f"{self.path}: tensor {name!r}"

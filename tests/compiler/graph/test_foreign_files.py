@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from judged import Altered, judged
+from safetensors.numpy import load_file, save_file
 
 from lutcore.compiler.graph.build import build_graph, describe
 from lutcore.compiler.importers.checkpoint import open_checkpoint
@@ -68,6 +69,14 @@ def test_old_and_new_rope_of_one_file_are_refused(tmp_path):
     scaling = {"type": "linear", "factor": 4.0}
     checkpoint, _, _ = altered(tmp_path, "llama: linear", rope_scaling=scaling)
     with pytest.raises(InputError, match="both rope_parameters and rope_scaling are there"):
+        build_graph(checkpoint)
+
+
+@pytest.mark.parametrize("base", [1, 0.5])
+def test_yarn_takes_logarithms_to_a_base_over_one(base, tmp_path):
+    checkpoint, _, _ = altered(tmp_path, "llama: yarn")
+    checkpoint.metadata["rope_parameters"]["rope_theta"] = base
+    with pytest.raises(InputError, match="rotary base must be over 1 for yarn"):
         build_graph(checkpoint)
 
 
@@ -183,3 +192,21 @@ def test_a_causal_model_that_is_pooled_ends_without_its_head(tmp_path):
     same(checkpoint, case, wanted)
     checkpoint.change("lm_head.weight", np.ones((64, 64), np.float32))
     same(checkpoint, case, wanted)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+@pytest.mark.parametrize("differs", [False, True])
+def test_a_tied_matrix_that_is_stored_too_must_be_the_same(kind, differs, tmp_path):
+    case, _ = judged()["qwen3: tied"]
+    path = case.write(tmp_path) / "model.safetensors"
+    tensors = load_file(path)
+    embedding = tensors["model.embed_tokens.weight"].astype(np.float16).astype(np.float32)
+    tensors |= {"model.embed_tokens.weight": embedding, "lm_head.weight": embedding.astype(kind)}
+    if differs:
+        tensors["lm_head.weight"] = np.roll(tensors["lm_head.weight"], 1, axis=0)
+    save_file(tensors, path)
+    if not differs:
+        build_graph(open_checkpoint(tmp_path))
+        return
+    with pytest.raises(InputError, match=r"tie_word_embeddings is true, but .* differ"):
+        build_graph(open_checkpoint(tmp_path))
