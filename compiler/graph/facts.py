@@ -8,7 +8,6 @@ from lutcore.compiler.graph.families import GGUF, HUGGING_FACE, Family
 from lutcore.compiler.graph.ops import ACTIVATIONS
 from lutcore.compiler.graph.reading import Reading
 from lutcore.compiler.graph.rope import Rope, read_rope
-from lutcore.compiler.importers.checkpoint import Checkpoint
 from lutcore.compiler.importers.settings import short
 
 #: Names of config.json for activations that have another here.
@@ -19,7 +18,7 @@ _ACTIVATION_NAMES = {
 }
 
 #: Field -> GGUF key behind the architecture, key of config.json.
-_KEYS = {
+KEYS = {
     "layers": ("block_count", "num_hidden_layers"),
     "width": ("embedding_length", "hidden_size"),
     "hidden": ("feed_forward_length", "intermediate_size"),
@@ -127,7 +126,7 @@ class _Metadata:
 
     def whole(self, field: str, default: int | None = None) -> int:
         """A positive whole number; ``default`` where the metadata does not say it."""
-        key = self.key(_KEYS[field])
+        key = self.key(KEYS[field])
         value = self.value(key)
         if value is None and default is not None:
             return default
@@ -151,7 +150,7 @@ class _Metadata:
         return value
 
 
-def read_facts(source: Checkpoint | Reading) -> ModelFacts:
+def read_facts(reading: Reading) -> ModelFacts:
     """Facts of a checkpoint's network.
 
     Raises
@@ -159,12 +158,11 @@ def read_facts(source: Checkpoint | Reading) -> ModelFacts:
     InputError
         The architecture is unknown, or the metadata is incomplete or absurd.
     """
-    reading = source if isinstance(source, Reading) else Reading(source)
     data = _Metadata(reading)
     family, hf = data.family, reading.hugging_face
     width, heads = data.whole("width"), data.whole("heads")
     decoder = family.builder == "decoder"
-    stated = decoder and data.value(data.key(_KEYS["head_size"])) is not None
+    stated = decoder and data.value(data.key(KEYS["head_size"])) is not None
     size = data.whole("head_size") if stated else -(-width // heads)
     kv_heads = data.whole("kv_heads", heads)
     if heads % kv_heads or (not stated and size * heads != width):

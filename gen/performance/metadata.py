@@ -3,18 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lutcore.compiler.graph.facts import KEYS
 from lutcore.errors import InputError
 from lutcore.gen.performance.shapes import ModelShape
 
 #: Field of :class:`ModelShape` -> keys of GGUF after the architecture, then of ``config.json``.
 _KEYS = {
-    "hidden": ("embedding_length", "hidden_size"),
-    "blocks": ("block_count", "num_hidden_layers"),
-    "heads": ("attention.head_count", "num_attention_heads"),
-    "kv_heads": ("attention.head_count_kv", "num_key_value_heads"),
-    "ffn": ("feed_forward_length", "intermediate_size"),
-    "vocabulary": ("vocab_size", "vocab_size"),
-    "head_size": ("attention.key_length", "head_dim"),
+    "hidden": KEYS["width"],
+    "blocks": KEYS["layers"],
+    "heads": KEYS["heads"],
+    "kv_heads": KEYS["kv_heads"],
+    "ffn": KEYS["hidden"],
+    "vocabulary": KEYS["vocabulary"],
+    "head_size": KEYS["head_size"],
     "value_size": ("attention.value_length", "v_head_dim"),
     "experts": ("expert_count", "num_experts", "num_local_experts", "n_routed_experts"),
     "experts_used": ("expert_used_count", "num_experts_per_tok", "experts_per_token"),

@@ -3,6 +3,7 @@
 import pytest
 
 from lutcore.compiler.graph.facts import read_facts
+from lutcore.compiler.graph.reading import Reading
 from lutcore.errors import InputError
 from lutcore.verif.samples.networks import bert
 
@@ -23,5 +24,5 @@ def test_absurd_metadata(key, value, message):
     checkpoint = bert()
     checkpoint.metadata[key] = value
     with pytest.raises(InputError, match=message) as caught:
-        read_facts(checkpoint)
+        read_facts(Reading(checkpoint))
     assert len(str(caught.value)) < 400
