@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lutcore.compiler.importers.base import Checkpoint, Facts
 from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.gen.judges.stored import Case, load
+from lutcore.verif.samples.networks import Floats
 
 #: Where it is stored.
 DATA = Path(__file__).parent / "data" / "judges"
@@ -21,30 +21,15 @@ def judged() -> dict[str, tuple[Case, np.ndarray]]:
     return {case.name: (case, wanted) for stem in stems for case, wanted in load(stem)}
 
 
-class Altered(Checkpoint):
-    """A checkpoint with other metadata, files beside it, or tensors, in memory."""
+class Altered(Floats):
+    """A case's network with other metadata, files beside it, or tensors, in memory."""
 
     def __init__(self, folder: Path, case: Case):
         made = open_checkpoint(case.write(folder))
+        super().__init__(dict(made.metadata), {name: made.array(name) for name in made.names()})
         self.path = made.path
-        self.metadata = dict(made.metadata)
         self.sidecars: dict[str, Any] = dict(made.sidecars)
-        self._tensors = {name: made.array(name) for name in made.names()}
 
     def change(self, name: str, values: np.ndarray) -> None:
         """Put a tensor in, or another in its place."""
         self._tensors[name] = values
-
-    def names(self):
-        """Names."""
-        return list(self._tensors)
-
-    def _facts(self, name):
-        array = self._tensors[name]
-        return Facts("F32", array.shape, array.nbytes, problem="is not quantised")
-
-    def _decode(self, name, index):
-        raise AssertionError("nothing is quantised")
-
-    def _floats(self, name, index):
-        return self._tensors[name]

@@ -167,7 +167,7 @@ class Settings:
         return fit[0]
 
     def judge(self, keys: Mapping[str, tuple[Any, ...]]) -> dict[str, str]:
-        """For every key, by the name that it has in its file, :data:`USED`, or why it changes nothing.
+        """Key, by the name that it has in its file -> :data:`USED`, or why it changes nothing.
 
         Parameters
         ----------

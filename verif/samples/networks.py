@@ -19,6 +19,14 @@ def ternary_model(folder: Path, shape: ModelShape = SHAPE) -> Checkpoint:
     return open_checkpoint(path)
 
 
+#: ``config.json`` of a mixture of experts.
+MIXTURE: dict[str, Any] = {
+    "model_type": "qwen3_moe", "hidden_size": 64, "num_hidden_layers": 1, "head_dim": 64,
+    "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 96, "vocab_size": 96,
+    "num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
+}  # fmt: skip
+
+
 class Floats(Checkpoint):
     """Float tensors in memory."""
 

@@ -32,6 +32,7 @@ from lutcore.verif.samples.checkpoints import (
     gptq_parts,
     safetensors_folder,
 )
+from lutcore.verif.samples.networks import MIXTURE
 from lutcore.verif.samples.networks_gguf import network, write_gguf
 
 MEMORY = Memory(latency=40)
@@ -328,13 +329,6 @@ def test_a_width_of_heads_that_is_not_that_of_queries_is_said(tmp_path):
     )
 
 
-HUGGING_FACE: dict[str, Any] = {
-    "model_type": "qwen3_moe", "hidden_size": 64, "num_hidden_layers": 1, "head_dim": 64,
-    "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 96, "vocab_size": 96,
-    "num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
-}  # fmt: skip
-
-
 def test_a_folder_of_safetensors(tmp_path):
     """GPTQ in two experts of three, plain halves in the third; the head is the embedding."""
     rng = np.random.default_rng(0)
@@ -354,7 +348,7 @@ def test_a_folder_of_safetensors(tmp_path):
     stored["model.embed_tokens.weight"] = np.zeros((96, 64), np.float16)
     gptq = {"quant_method": "gptq", "bits": 4, "group_size": 32}
     safetensors_folder(tmp_path, stored, gptq)
-    config = HUGGING_FACE | {"quantization_config": gptq}
+    config = MIXTURE | {"quantization_config": gptq}
     (tmp_path / "config.json").write_text(json.dumps(config))
     found = modelled(tmp_path, config=load_config("default"))
     scales = {open_checkpoint(tmp_path).facts(f"{block}{name}.weight").scales for name in sizes}

@@ -1,7 +1,6 @@
 """Sizes, experts and formats that a ``config.json`` states."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -11,21 +10,17 @@ from lutcore.gen.performance.report import model_shape, weight_format
 from lutcore.gen.performance.shapes import Phase
 from lutcore.gen.performance.system import System
 from lutcore.hdl.config.presets import preset
+from lutcore.verif.samples.networks import MIXTURE
 
 CORE = System(
     name="core", clock=1.0, bandwidth=16.0, weight_bits=2, activation_bits=8, group_size=32,
     config=preset("default"),
 )  # fmt: skip
-HUGGING_FACE: dict[str, Any] = {
-    "model_type": "qwen3_moe", "hidden_size": 64, "num_hidden_layers": 1, "head_dim": 64,
-    "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 96, "vocab_size": 96,
-    "num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
-}  # fmt: skip
 
 
 def test_config_json_has_heads_experts_and_formats(tmp_path):
     config = tmp_path / "config.json"
-    config.write_text(json.dumps(HUGGING_FACE | {"n_shared_experts": 1}))
+    config.write_text(json.dumps(MIXTURE | {"n_shared_experts": 1}))
     model = model_shape(str(config))
     assert (model.queries, model.kv, model.mixed, model.shared_ffn) == (128, 64, 128, 32)
     one = Phase(name="", batch=1, tokens=1, context=9)
@@ -34,7 +29,7 @@ def test_config_json_has_heads_experts_and_formats(tmp_path):
     assert rows["expert down"]["count"] == 2 and rows["expert down"]["k"] == 32
     assert weight_format(model, preset("default"), None, None) == (2, 128)
     stated = {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 64}}
-    config.write_text(json.dumps({"model_type": "x", "text_config": HUGGING_FACE} | stated))
+    config.write_text(json.dumps({"model_type": "x", "text_config": MIXTURE} | stated))
     model = model_shape(str(config))
     assert weight_format(model, preset("default"), None, 64) == (4, 64)
     with pytest.raises(InputError, match="--bits 2 contradicts config"):
@@ -42,6 +37,6 @@ def test_config_json_has_heads_experts_and_formats(tmp_path):
     with pytest.raises(InputError, match="--group 32 contradicts config"):
         weight_format(model, preset("default"), 4, 32)
     for item in ({"kv_lora_rank": 512}, {"num_experts_per_tok": 4}, {"head_dim": "big"}):
-        config.write_text(json.dumps(HUGGING_FACE | item))
+        config.write_text(json.dumps(MIXTURE | item))
         with pytest.raises(InputError, match="config"):
             model_shape(str(config))

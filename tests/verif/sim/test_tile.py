@@ -57,6 +57,9 @@ SHAPES = {
     ),
 }
 
+#: One of each way to store tables and to meet zero points.
+FEW = ["default-w2", "lookups-subset", "n8-w8", "pipeline-external", "lutram", "chain"]
+
 
 def tensor_for(config, make_tensor, n, k, bits, group, seed):
     """Zero points vary between columns wherever the configuration can take that."""
@@ -129,9 +132,7 @@ def test_extremes_fill_the_accumulator(shape, make_tensor, run_tile):
     check(config, jobs, run_tile)
 
 
-@pytest.mark.parametrize(
-    "shape", ["default-w2", "lookups-subset", "n8-w8", "pipeline-external", "lutram", "chain"]
-)
+@pytest.mark.parametrize("shape", FEW)
 def test_a_reset_leaves_nothing(shape, make_tensor, run_tile):
     """Resets in any cycle of a job, one after the other: the next job knows nothing of it."""
     config = SHAPES[shape]
@@ -147,9 +148,7 @@ def test_a_reset_leaves_nothing(shape, make_tensor, run_tile):
     check(config, jobs, run_tile)
 
 
-@pytest.mark.parametrize(
-    "shape", ["default-w2", "lookups-subset", "n8-w8", "pipeline-external", "lutram", "chain"]
-)
+@pytest.mark.parametrize("shape", FEW)
 def test_one_slice_every_cycle(shape, make_tensor, run_tile):
     """No bubble at plane, step, run or result boundaries: slices issue back to back."""
     config = SHAPES[shape]
