@@ -1,11 +1,13 @@
 """The regression notices a broken design: every fault injected into the Verilog makes it fail."""
 
+import itertools
 import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.run.tile import random_activations
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.job import Stalls, tile_job
@@ -119,3 +121,38 @@ def test_stale_table_needs_stalls_to_show(make_tensor, run_tile):
     )
     assert not steady["mismatches"]
     assert stalled["mismatches"]
+
+
+#: Registers that a reset sets.
+RESETS = 6
+
+
+def test_all_resets_are_counted():
+    assert len(re.findall(r"if \(rst\)", verilog(CONFIG))) == RESETS
+
+
+def without_reset(number: int) -> Callable[[str], str]:
+    """One register keeps what it has."""
+
+    def edit(text: str) -> str:
+        *_, place = itertools.islice(re.finditer(r"if \(rst\)", text), number + 1)
+        return f"{text[: place.start()]}if (1'b0){text[place.end() :]}"
+
+    return edit
+
+
+@pytest.mark.parametrize("number", range(RESETS))
+def test_a_register_without_its_reset_is_noticed(number, make_tensor, run_tile):
+    """Jobs that are given up in any cycle, streams of results that are slow and quick."""
+    rng = np.random.default_rng(0)
+    jobs = []
+    for seed, results in enumerate((0.3, 0.9) * 3):
+        stalls = Stalls(activations=0.1, weights=0.1, zero_points=0.1, results=results)
+        activations = random_activations(CONFIG, 4, 96, rng)
+        tensor = make_tensor(8, 96, 2, 32, seed)
+        job = tile_job(CONFIG, activations, tensor, stalls=stalls, seed=seed)
+        job.resets = rng.integers(1, 2 * job.slices + 20, 40).tolist()
+        jobs.append(job)
+    assert not any(verdict["mismatches"] for verdict in run_tile(CONFIG, jobs))
+    verdicts = run_tile(CONFIG, jobs, edit=without_reset(number))
+    assert any(verdict["mismatches"] for verdict in verdicts)

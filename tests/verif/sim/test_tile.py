@@ -143,7 +143,7 @@ def test_a_reset_leaves_nothing(shape, make_tensor, run_tile):
         tensor = tensor_for(config, make_tensor, n, 96, bits, 32, seed)
         activations = random_activations(config, 2 * config.m, 96, rng)
         job = tile_job(config, activations, tensor, stalls=STALLS[seed % 4], seed=seed)
-        job.resets = rng.integers(1, 2 * job.slices + 20, 6).tolist()
+        job.resets = rng.integers(1, 2 * job.slices + 20, 20).tolist()
         jobs.append(job)
     check(config, jobs, run_tile)
 
