@@ -7,6 +7,7 @@ beats go there.
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ def _part(job: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {name[len(prefix) :]: job[name] for name in job if name.startswith(prefix)}
 
 
+def _never_taken(drivers: Iterable[StreamDriver]) -> list[str]:
+    return [f"{d.left} beats of {d.name} were never taken" for d in drivers if d.left]
+
+
+def _first(part: dict[str, np.ndarray], beats: int) -> dict[str, np.ndarray]:
+    return {name: values[:beats] for name, values in part.items()}
+
+
 async def _reset(dut: Any, cycles: int = 3) -> None:
     dut.rst.value = 1
     for _ in range(cycles):
@@ -55,7 +64,7 @@ async def play(
         name: StreamDriver(dut, name, _words(words), stalls[name], seed)
         for name, words in inputs.items()
     }
-    expected = _part(job, "out_")
+    expected, counts = _part(job, "out_"), _part(job, "check_")
     monitor = StreamMonitor(dut, "results", stalls["results"], seed)
     streams = [*drivers.values(), monitor]
     slices = drivers["weights"]
@@ -83,16 +92,12 @@ async def play(
         )
         if idle >= (SILENCE if complete else PATIENCE) or cycle == most:
             break
-    counts = _part(job, "check_")
     if most and not monitor.words:
         return {"mismatches": len(problems), "problems": problems}, {}
     if most:
-        got = len(monitor.words)
-        expected = {name: values[:got] for name, values in expected.items()}
-        counts = {name: values[:got] for name, values in counts.items()}
-    for driver in () if most else drivers.values():
-        if driver.left:
-            problems.append(f"{driver.left} beats of {driver.name} were never taken")
+        expected, counts = (_first(part, len(monitor.words)) for part in (expected, counts))
+    else:
+        problems += _never_taken(drivers.values())
     verdict = judge(config, monitor.words, expected, counts)
     facts = {
         "cycles": finished - first_slice + 1,
