@@ -8,6 +8,7 @@ beats go there.
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,27 +50,23 @@ async def _reset(dut: Any, cycles: int = 3) -> None:
     dut.rst.value = 0
 
 
-async def play(
-    dut: Any, config: CoreConfig, job: dict[str, Any], most: int = 0
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Run one job; returns its verdict with cycle counts, and the fields that were received.
+@dataclass
+class Run:
+    """When things happened in one job, in cycles from its start, counted from 1."""
 
-    With ``most`` it is left after so many cycles: what has come by then must be right.
-    """
-    options = json.loads(str(job["options"]))
-    stalls, seed = options["stalls"], str(options["seed"])
-    inputs = _part(job, "in_")
-    stalls["tables"] = stalls["activations"]
-    drivers = {
-        name: StreamDriver(dut, name, _words(words), stalls[name], seed)
-        for name, words in inputs.items()
-    }
-    expected, counts = _part(job, "out_"), _part(job, "check_")
-    monitor = StreamMonitor(dut, "results", stalls["results"], seed)
+    first_slice: int = 0
+    last_slice: int = 0
+    last_result: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+async def _run(
+    dut: Any, drivers: dict[str, StreamDriver], monitor: StreamMonitor, beats: int, most: int
+) -> Run:
+    """Move all streams until ``beats`` results came and silence after them, or patience ends."""
     streams = [*drivers.values(), monitor]
-    slices = drivers["weights"]
-    cycle, idle, first_slice, last_slice, finished = 0, 0, 0, 0, 0
-    problems: list[str] = []
+    slices = streams.index(drivers["weights"])
+    run, cycle, idle = Run(), 0, 0
     while True:
         await FallingEdge(dut.clk)
         for stream in streams:
@@ -79,19 +76,37 @@ async def play(
         try:
             moved = [stream.sample() for stream in streams]
         except ProtocolError as error:
-            problems.append(str(error))
-            break
-        if moved[streams.index(slices)]:
-            first_slice = first_slice or cycle
-            last_slice = cycle
+            run.problems.append(str(error))
+            return run
+        if moved[slices]:
+            run.first_slice = run.first_slice or cycle
+            run.last_slice = cycle
         if moved[-1]:
-            finished = cycle
+            run.last_result = cycle
         idle = 0 if any(moved) else idle + 1
-        complete = len(monitor.words) >= len(expected["last"]) and not any(
-            driver.left for driver in drivers.values()
-        )
+        complete = len(monitor.words) >= beats and not any(d.left for d in drivers.values())
         if idle >= (SILENCE if complete else PATIENCE) or cycle == most:
-            break
+            return run
+
+
+async def play(
+    dut: Any, config: CoreConfig, job: dict[str, Any], most: int = 0
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Run one job; returns its verdict with cycle counts, and the fields that were received.
+
+    With ``most`` it is left after so many cycles: what has come by then must be right.
+    """
+    options = json.loads(str(job["options"]))
+    stalls, seed = options["stalls"], str(options["seed"])
+    stalls["tables"] = stalls["activations"]
+    drivers = {
+        name: StreamDriver(dut, name, _words(words), stalls[name], seed)
+        for name, words in _part(job, "in_").items()
+    }
+    expected, counts = _part(job, "out_"), _part(job, "check_")
+    monitor = StreamMonitor(dut, "results", stalls["results"], seed)
+    run = await _run(dut, drivers, monitor, len(expected["last"]), most)
+    problems = run.problems
     if most and not monitor.words:
         return {"mismatches": len(problems), "problems": problems}, {}
     if most:
@@ -100,9 +115,9 @@ async def play(
         problems += _never_taken(drivers.values())
     verdict = judge(config, monitor.words, expected, counts)
     facts = {
-        "cycles": finished - first_slice + 1,
-        "issue_cycles": last_slice - first_slice + 1,
-        "slices": slices.sent,
+        "cycles": run.last_result - run.first_slice + 1,
+        "issue_cycles": run.last_slice - run.first_slice + 1,
+        "slices": drivers["weights"].sent,
         "beats": verdict.beats,
         "checked": verdict.checked,
         "mismatches": verdict.mismatches + len(problems),
