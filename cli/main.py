@@ -25,6 +25,7 @@ from lutcore.cli import (
     studies,
     synthesis,
     tools,
+    verification,
 )
 from lutcore.cli.logs import set_up
 from lutcore.cli.shared import OUT, fail, say_interrupted
@@ -78,6 +79,7 @@ app.command()(designs.generate)
 app.command()(designs.lint)
 app.command()(tools.env)
 app.command()(simulation.simulate)
+app.command()(verification.verify)
 app.command()(synthesis.synth)
 app.command()(energy.energy)
 app.command()(comparison.compare)

@@ -50,7 +50,7 @@ def study(
 
     Example: lutcore study end-to-end --reduced
     """
-    _need_extra()
+    need_extra()
     from lutcore.gen.experiments.campaign import run, timing
     from lutcore.gen.experiments.points import Settings
     from lutcore.gen.experiments.results import failures
@@ -108,7 +108,7 @@ def explore(
 
     Example: lutcore explore examples/space.toml
     """
-    _need_extra()
+    need_extra()
     import dataclasses
 
     from lutcore.gen.experiments.campaign import timing, write
@@ -178,7 +178,8 @@ def _end_to_end(
 # Helpers -----------------------------------------------------------------------------------------
 
 
-def _need_extra() -> None:
+def need_extra() -> None:
+    """Refuse to go on without what several workers need, with the remedy."""
     for package in _EXTRA:
         if importlib.util.find_spec(package) is None:
             raise InputError(f"{package} is missing: pip install 'lut-tensor-core[study]'")

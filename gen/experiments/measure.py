@@ -10,7 +10,7 @@ from lutcore.errors import HostError, InputError, ToolError
 from lutcore.gen.asic.liberty import read_bytes
 from lutcore.gen.asic.library import parse
 from lutcore.gen.asic.synth import synthesise
-from lutcore.gen.experiments.point import ANSWERED_BY, FAMILIES, Point, ops_per_cycle
+from lutcore.gen.experiments.point import ANSWERED_BY, FAMILIES, Point, Question, ops_per_cycle
 from lutcore.gen.tools.hierarchy import core
 from lutcore.hdl.config.core import CoreConfig
 
@@ -80,7 +80,7 @@ def record(point: Point) -> dict[str, Any]:
         return failed(point, f"{type(error).__name__}: {error}")
 
 
-def failed(point: Point, reason: str) -> dict[str, Any]:
+def failed(point: Question, reason: str) -> dict[str, Any]:
     """Record of a point that could not be measured."""
     return {"key": point.key, **point.facts(), "closed": None, "error": reason}
 

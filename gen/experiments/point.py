@@ -52,8 +52,21 @@ def ops_per_cycle(config: CoreConfig, weight_bits: int) -> float:
     return config.m * config.columns * config.run_length / total
 
 
+class Question:
+    """What a runner has measured: a point of a study, or whatever else has a name and facts."""
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Digest of all that the answer depends on."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """What was asked, as plain values."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class Point(Question):
     """What to measure.
 
     Parameters

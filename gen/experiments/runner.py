@@ -13,12 +13,13 @@ from typing import Any
 from lutcore.errors import InputError, ToolError
 from lutcore.files import write_files
 from lutcore.gen.experiments.measure import failed, record
-from lutcore.gen.experiments.point import Point
+from lutcore.gen.experiments.point import Question
 
 #: Seconds that a scheduler and its first worker may take to answer.
 _PATIENCE = 30
 
-Measure = Callable[[Point], dict[str, Any]]
+
+Measure = Callable[[Any], dict[str, Any]]
 OnDone = Callable[[dict[str, Any]], None]
 
 
@@ -103,7 +104,9 @@ class Runner:
         self._resources.close()
         self._client = None
 
-    def run(self, points: Sequence[Point], on_done: OnDone | None = None) -> list[dict[str, Any]]:
+    def run(
+        self, points: Sequence[Question], on_done: OnDone | None = None
+    ) -> list[dict[str, Any]]:
         """Records of the points, in their order; equal points are measured once.
 
         Parameters
@@ -120,7 +123,7 @@ class Runner:
         """
         tell = on_done or (lambda record: None)
         records: dict[str, dict[str, Any]] = {}
-        missing: dict[str, Point] = {}
+        missing: dict[str, Question] = {}
         for point in points:
             if point.key in records or point.key in missing:
                 continue
@@ -135,12 +138,12 @@ class Runner:
             tell(found)
         return [records[point.key] for point in points]
 
-    def _measured(self, points: dict[str, Point]) -> Iterator[dict[str, Any]]:
+    def _measured(self, points: dict[str, Question]) -> Iterator[dict[str, Any]]:
         if self._jobs == 1 and self._scheduler is None:
             return map(self._measure, points.values())
         return self._on_dask(points) if points else iter(())
 
-    def _on_dask(self, points: dict[str, Point]) -> Iterator[dict[str, Any]]:
+    def _on_dask(self, points: dict[str, Question]) -> Iterator[dict[str, Any]]:
         from distributed import KilledWorker, as_completed
 
         client = self._connect()
@@ -273,7 +276,7 @@ def _loop() -> Iterator[Any]:
         runner.stop()
 
 
-def _checked(measure: Measure, point: Point, key: str) -> dict[str, Any]:
+def _checked(measure: Measure, point: Question, key: str) -> dict[str, Any]:
     """Measure on a worker, if it would call the point by the same key."""
     if point.key != key:
         return {

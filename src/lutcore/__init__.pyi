@@ -8,6 +8,7 @@ from .gen.asic.synth import synthesise as synthesise
 from .gen.collateral.generate import generate as generate
 from .gen.energy.energy import energy as energy
 from .gen.run.tile import simulate as simulate
+from .gen.verify.verify import verify as verify
 from .hdl.config.core import CoreConfig as CoreConfig
 from .hdl.config.presets import preset as preset
 from .products import matmul as matmul

@@ -134,9 +134,22 @@ class _Stream:
         self._ready = getattr(dut, f"{name}__ready")
         self._stall = stall
         self._rng = random.Random(f"{name}:{seed}")
+        self._moved = self._waited = False
+        #: What has happened: ``paused`` by the bench, ``held`` while the other side was not ready,
+        #: ``awaited`` while nothing was valid, moved ``at once``, ``back to back``.
+        self.seen: set[str] = set()
 
     def _pauses(self) -> bool:
         return self._stall > 0 and self._rng.random() < self._stall
+
+    def _note(self, offered: bool, moved: bool) -> None:
+        """Keep what a cycle was."""
+        if moved:
+            self.seen |= {"at once"} if not self._waited else set()
+            self.seen |= {"back to back"} if self._moved else set()
+        elif offered:
+            self.seen.add("held")
+        self._moved, self._waited = moved, offered and not moved
 
     def _bit(self, handle: Any, what: str) -> bool:
         value = handle.value
@@ -169,6 +182,8 @@ class StreamDriver(_Stream):
         """Choose the next cycle's ``valid``."""
         if not self._offered:
             offer = bool(self._words) and not self._pauses()
+            if self._words and not offer:
+                self.seen.add("paused")
             if offer:
                 self._payload.value = self._words[0]
             self._valid.value = int(offer)
@@ -177,6 +192,7 @@ class StreamDriver(_Stream):
     def sample(self) -> bool:
         """See whether the word is taken in this cycle."""
         taken = self._offered and self._bit(self._ready, "ready")
+        self._note(self._offered, taken)
         if taken:
             self._words.popleft()
             self._offered = False
@@ -214,6 +230,9 @@ class StreamMonitor(_Stream):
                 raise ProtocolError(f"{self.name}.payload is {bits}")
             word = int(bits, 2)
         taken = self._promise.see(valid, word, self._accepts)
+        self._note(valid, taken)
+        if self._accepts and not valid:
+            self.seen.add("awaited")
         if taken:
             self.words.append(word)
         return taken

@@ -107,17 +107,18 @@ async def play(
     monitor = StreamMonitor(dut, "results", stalls["results"], seed)
     run = await _run(dut, drivers, monitor, len(expected["last"]), most)
     problems = run.problems
+    seen = {stream.name: sorted(stream.seen) for stream in (*drivers.values(), monitor)}
+    facts: dict[str, Any] = {"slices": drivers["weights"].sent, "streams": seen, "beats": 0}
     if most and not monitor.words:
-        return {"mismatches": len(problems), "problems": problems}, {}
+        return facts | {"mismatches": len(problems), "problems": problems}, {}
     if most:
         expected, counts = (_first(part, len(monitor.words)) for part in (expected, counts))
     else:
         problems += _never_taken(drivers.values())
     verdict = judge(config, monitor.words, expected, counts)
-    facts = {
+    facts |= {
         "cycles": run.last_result - run.first_slice + 1,
         "issue_cycles": run.last_slice - run.first_slice + 1,
-        "slices": drivers["weights"].sent,
         "beats": verdict.beats,
         "checked": verdict.checked,
         "mismatches": verdict.mismatches + len(problems),
@@ -145,6 +146,7 @@ async def mpgemm(dut: Any) -> None:
             await FallingEdge(dut.clk)
             await _reset(dut, 1)  # one must do: in more of them much settles by itself
         verdict, fields = await play(dut, config, job)
+        verdict["resets"] = [(part["slices"], part["beats"]) for part in before]
         for part in before:
             verdict["mismatches"] += part["mismatches"]
             verdict["problems"] = part["problems"] + verdict["problems"]

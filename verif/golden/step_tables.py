@@ -46,9 +46,11 @@ def run_tables(config: CoreConfig, activations: np.ndarray) -> tuple[np.ndarray,
         wide = np.broadcast_to(grouped, shape), np.broadcast_to(factors, shape)
         tables = entry_sum(*wide, config.table_format).astype(np.int64)
         return tables, np.zeros(m, np.int64), np.zeros(m, np.int64)
-    values, exponents, invalid = activations.astype(np.int64), np.zeros(m, np.int64), None
+    exponents, invalid = np.zeros(m, np.int64), None
     if config.aligned:
         values, exponents, invalid = align(activations, config)
+    else:
+        values = activations.astype(np.int64)
     tables = np.einsum("mjk,ek->mje", values.reshape(m, -1, config.k), factors)
     if config.table == "int8":
         shifts = table_shift(values, config.k)

@@ -1,0 +1,225 @@
+"""The command ``verify``: regressions of any configuration, their coverage and certificate."""
+
+import itertools
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lutcore.cli.options import AsJson, Jobs, Overrides, Scheduler, Tls, configurations
+from lutcore.cli.shared import (
+    ERR,
+    OUT,
+    Column,
+    keeping,
+    print_facts,
+    print_json,
+    print_table,
+    print_written,
+    progress_bar,
+)
+from lutcore.errors import InputError
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import load_config
+
+if TYPE_CHECKING:
+    from lutcore.gen.verify.verify import Report
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def _until(text: str | None) -> float:
+    """End of a duration from now on, 0 of none."""
+    if text is None:
+        return 0.0
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if not found:
+        raise InputError(f"--until takes a duration such as 90s, 20m or 2h, not {text!r}")
+    return time.monotonic() + float(found[1]) * _SECONDS[found[2]]
+
+
+def _configs(names: list[str], overrides: list[str] | None, drawn: int, seed: int) -> list:
+    found = [load_config(name, overrides or ()) for name in names]
+    if drawn:
+        from lutcore.gen.verify.draws import draws
+
+        found += [draw.config for draw in itertools.islice(draws(seed), drawn)]
+    if not found:
+        raise InputError("nothing to verify: give a preset, a .toml file, or --random N")
+    names = [config.name for config in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"two configurations are named {twice[0]!r}: name one of them otherwise")
+    return found
+
+
+def verify(
+    configs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG...]",
+            help="Preset names or .toml files.",
+            autocompletion=configurations,
+        ),
+    ] = None,
+    random: Annotated[
+        int, typer.Option("--random", help="Legal configurations drawn at random, on top.", min=0)
+    ] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of drawn configurations, and first of the tests'.", min=0)
+    ] = 0,
+    seeds: Annotated[int, typer.Option(help="Seeds of every test.", min=1)] = 16,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Play further seeds for 90s, 20m, 2h, ... in all."),
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of results.")] = Path(
+        "verification"
+    ),
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit's XML.")] = None,
+    require: Annotated[
+        str, typer.Option(metavar="STAGE", help="End with 1 below this stage: V1, V2, V3.")
+    ] = "V0",
+    replay: Annotated[
+        str | None, typer.Option(metavar="CASE", help="Play one case of a report again.")
+    ] = None,
+    waves: Annotated[Path | None, typer.Option(help="Waveform of --replay.")] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(metavar="CERTIFICATE", help="Say whether a certificate still holds."),
+    ] = None,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
+    tls: Tls = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify tiles: random and directed tests on RTL, their coverage, and a certificate.
+
+    Every test of the plan is played with --seeds seeds, then cases that aim at what is not covered.
+    Finished batches are kept in the folder: the same command goes on where it was stopped. A case
+    that fails is shortened, and its report has the command that plays it again.
+
+    Example: lutcore verify w2a8 --set n=4 --seeds 1
+    """
+    from lutcore.gen.verify.evidence import STAGES
+
+    if require not in STAGES:
+        raise InputError(f"--require takes one of {', '.join(STAGES)}, not {require!r}")
+    if check is not None:
+        _check(check, as_json)
+        return
+    found = _configs(configs or [], overrides, random, seed)
+    if replay is not None:
+        _replay(found, replay, waves, as_json)
+        return
+    if waves is not None:
+        raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
+    report = _run(found, seeds, seed, until, output, jobs, scheduler, tls)
+    if junit is not None:
+        from lutcore.files import writing
+
+        with writing(junit) as file:
+            file.write(report.junit().encode())
+    _show(report, output, as_json)
+    raise typer.Exit(int(not report.ok or not report.reached(require)))
+
+
+def _run(
+    configs: list[CoreConfig],
+    seeds: int,
+    first: int,
+    until: str | None,
+    output: Path,
+    jobs: int,
+    scheduler: str | None,
+    tls: tuple[Path, Path, Path] | None,
+) -> "Report":
+    from lutcore.cli.studies import need_extra
+    from lutcore.gen.verify.verify import verify
+
+    if jobs > 1 or scheduler:
+        need_extra()
+    end = _until(until)
+    kept = f"finished batches are kept in {output / 'runs'}"
+    with keeping(lambda: kept), progress_bar("batches") as progress:
+        task = progress.add_task("")
+        return verify(
+            *configs,
+            seeds=seeds,
+            first=first,
+            until=end,
+            jobs=jobs,
+            folder=output,
+            command=f"lutcore verify, {len(configs)} configurations, {seeds} seeds from {first}",
+            scheduler=scheduler,
+            tls=tls,
+            on_round=lambda what, total: progress.reset(task, description=what, total=total),
+            on_done=lambda record: progress.advance(task),
+        )
+
+
+def _show(report: "Report", output: Path, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_dict())
+        return
+    for design in report.summaries:
+        rows = [
+            (
+                item["feature"],
+                f"{item['passed']:,}",
+                f"{item['failed']:,}",
+                f"{item['hit']} of {item['bins']}",
+                ", ".join(item["holes"][:3]) + (" ..." if len(item["holes"]) > 3 else ""),
+            )
+            for item in design["features"]
+        ]
+        functional = design["functional"]
+        title = (
+            f"{design['config']['name']}: {design['stage']}, {design['cases']:,} cases, "
+            f"{functional['hit']} of {functional['bins']} bins"
+        )
+        columns = (Column("feature"), Column.number("passed"), Column.number("failed"))
+        print_table(title, (*columns, Column.number("bins"), Column("not hit")), rows)
+        for failure in design["failures"]:
+            ERR.print(f"failed: {failure['test']}: {failure['problems'][0]}", highlight=False)
+            OUT.print(failure["replay"], highlight=False, soft_wrap=True, markup=False)
+        for error in design["errors"]:
+            ERR.print(f"not played: {error}", highlight=False, soft_wrap=True)
+    print_written(output / "certificate.html", output / "certificate.json")
+
+
+def _replay(configs: list[CoreConfig], text: str, waves: Path | None, as_json: bool) -> None:
+    if len(configs) != 1:
+        raise InputError(f"--replay takes one configuration, not {len(configs)}")
+    from lutcore.gen.verify.batch import play_case
+    from lutcore.gen.verify.tile_cases import TileCase
+
+    case = TileCase.from_text(text)
+    with ERR.status(f"simulating {configs[0].name}"):
+        verdict = play_case(configs[0], case, waves)
+    if as_json:
+        print_json({"case": case.to_text(), **_plain(verdict)})
+    else:
+        print_facts(f"{configs[0].name}: {case.to_text()}", _plain(verdict))
+    raise typer.Exit(int(verdict["mismatches"] > 0))
+
+
+def _plain(verdict: dict[str, Any]) -> dict[str, Any]:
+    names = ("mismatches", "problems", "slices", "cycles", "checked")
+    return {name: verdict.get(name, 0) for name in names}
+
+
+def _check(path: Path, as_json: bool) -> None:
+    from lutcore.gen.verify.report import check
+
+    said = check(path)
+    if as_json:
+        print_json({"holds": not said, "reasons": said})
+    elif said:
+        for reason in said:
+            ERR.print(f"{path}: {reason}", highlight=False, soft_wrap=True)
+    else:
+        OUT.print(f"{path} holds", highlight=False, soft_wrap=True)
+    raise typer.Exit(int(bool(said)))

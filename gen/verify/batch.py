@@ -1,0 +1,155 @@
+"""Some cases of one configuration, played into its tile in one simulation: a worker's share."""
+
+import functools
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lutcore import cache
+from lutcore.errors import HostError, InputError, ToolError
+from lutcore.gen.emit.rtl import design_name, verilog
+from lutcore.gen.experiments.point import Question
+from lutcore.gen.verify.tile_cases import TileCase, draw
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.coverage import tile as coverage
+from lutcore.verif.sim.job import TileJob
+from lutcore.verif.sim.play import run_jobs
+from lutcore.verif.sim.simulator import build, tool_versions
+
+#: Simulations of shortened cases, at most, until the shortest that still fails is reported.
+_TRIES = 30
+#: Shortened cases that are played in one of them.
+_AT_ONCE = 6
+
+
+@dataclass(frozen=True)
+class Batch(Question):
+    """Cases that are played one after the other, each after a reset.
+
+    Attributes
+    ----------
+    config : CoreConfig
+    cases : tuple of (str, int)
+        Test and seed of each.
+    simulator : str
+        ``verilator`` or ``icarus``.
+    """
+
+    config: CoreConfig
+    cases: tuple[tuple[str, int], ...]
+    simulator: str = "verilator"
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Digest of configuration, cases, sources and tools."""
+        return cache.key(__name__, json.dumps(self.facts(), sort_keys=True), *tool_versions())
+
+    def facts(self) -> dict[str, Any]:
+        """What is asked, as plain values."""
+        cases = [list(case) for case in self.cases]
+        return {"config": self.config.to_dict(), "asked": cases, "simulator": self.simulator}
+
+
+def play_cases(
+    config: CoreConfig, cases: Sequence[TileCase], simulator: str = "verilator", edit: Any = None
+) -> tuple[list[TileJob], list[dict[str, Any]]]:
+    """Jobs and verdicts of cases; ``edit`` breaks the Verilog on purpose."""
+    text = verilog(config)
+    built = build(edit(text) if edit else text, design_name(config), simulator)
+    jobs = [case.job(config) for case in cases]
+    return jobs, run_jobs(built, config, jobs)
+
+
+def _hits(config: CoreConfig, case: TileCase, job: TileJob, verdict: dict[str, Any]) -> Any:
+    """Group -> bins that were hit, each once a case."""
+    found: dict[str, list[str]] = {}
+    parts = (
+        coverage.stimulated(config, job.layout, case.order),
+        coverage.results_hit(config, job),
+        coverage.happened(job, verdict),
+    )
+    for group, name in sorted({hit for part in parts for hit in part}):
+        found.setdefault(group, []).append(name)
+    return found
+
+
+def measure(batch: Batch) -> dict[str, Any]:
+    """Play a batch.
+
+    Returns
+    -------
+    dict
+        ``key``, facts, ``error`` (why it could not be played, or None), ``seconds``, and ``cases``,
+        each with ``test``, ``seed``, ``case``, ``mismatches``, ``problems``, ``slices``,
+        ``checked``, ``hits``; a case that fails has ``shortened`` too, and nothing was covered by
+        it.
+    """
+    began = time.monotonic()
+    record = {"key": batch.key, **batch.facts(), "error": None, "cases": []}
+    try:
+        record["cases"] = list(_played(batch))
+    except (InputError, ToolError) as error:
+        record["error"] = str(error)
+    except HostError:
+        raise
+    except Exception as error:  # one batch must not end the others
+        record["error"] = f"{type(error).__name__}: {error}"
+    return record | {"seconds": round(time.monotonic() - began, 3)}
+
+
+def _played(batch: Batch) -> list[dict[str, Any]]:
+    config = batch.config
+    cases = [draw(config, test, seed) for test, seed in batch.cases]
+    jobs, verdicts = play_cases(config, cases, batch.simulator)
+    found = []
+    for (test, seed), case, job, verdict in zip(batch.cases, cases, jobs, verdicts, strict=True):
+        outcome = {
+            "test": test,
+            "seed": seed,
+            "case": case.to_text(),
+            "mismatches": verdict["mismatches"],
+            "problems": verdict["problems"][:5],
+            "slices": job.slices,
+            "checked": verdict.get("checked", 0),
+            "hits": _hits(config, case, job, verdict) if not verdict["mismatches"] else {},
+        }
+        if verdict["mismatches"]:
+            outcome["shortened"] = shortened(config, case, batch.simulator).to_text()
+        found.append(outcome)
+    return found
+
+
+def shortened(
+    config: CoreConfig, case: TileCase, simulator: str = "verilator", edit: Any = None
+) -> TileCase:
+    """The smallest case that still fails and was found in a bounded number of simulations."""
+    tries = 0
+    seen = {case}
+    while tries < _TRIES:
+        simpler = dict.fromkeys(case.smaller(config.weight_bits_range[0]))
+        waiting = [found for found in simpler if found not in seen]
+        for first in range(0, len(waiting), _AT_ONCE):
+            some = waiting[first : first + _AT_ONCE]
+            seen |= set(some)
+            tries += 1
+            _, verdicts = play_cases(config, some, simulator, edit)
+            failing = [c for c, v in zip(some, verdicts, strict=True) if v["mismatches"]]
+            if failing:
+                case = failing[0]
+                break
+        else:
+            break
+    return case
+
+
+def play_case(
+    config: CoreConfig, case: TileCase, waves: Path | None = None, force: bool = False
+) -> dict[str, Any]:
+    """The verdict of one case; a waveform goes to ``waves``, with the suffix of its format."""
+    built = build(verilog(config), design_name(config), waves=waves is not None)
+    dump = waves.with_suffix(f".{built.waves}") if waves else None
+    (verdict,) = run_jobs(built, config, [case.job(config)], waves_to=dump, force=force)
+    return verdict

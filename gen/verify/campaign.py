@@ -1,0 +1,204 @@
+"""Plays a plan's tests at configurations until nothing is left to see, or time is up.
+
+First comes every test with some seeds. Then candidates are drawn, what each would cover is computed
+without simulation, and those that would fill holes are played.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lutcore.gen.experiments.runner import Runner
+from lutcore.gen.verify.batch import Batch
+from lutcore.gen.verify.tile_cases import draw, tests_of
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.coverage import tile as coverage
+from lutcore.verif.coverage.bins import Bins, Hit
+from lutcore.verif.plan.plan import Feature, load
+
+#: Cases of one simulation, and candidates and played ones of a round that aims at holes.
+_BATCH, _CANDIDATES, _AIMED = 8, 24, 8
+#: Rounds without a hole filled after which a configuration is left.
+_FRUITLESS = 3
+
+Outcome = dict[str, Any]
+
+
+@dataclass
+class Result:
+    """What has been seen of one configuration.
+
+    Attributes
+    ----------
+    config : CoreConfig
+    plan : list of Feature
+    outcomes : list of dict
+        Of each case (:func:`lutcore.gen.verify.batch.measure`), and the simulator.
+    bins : Bins
+        Functional coverage by those that passed.
+    errors : list of str
+        Why batches could not be played.
+    seconds : float
+        Of simulation, all workers together.
+    code, mutation : dict
+        Coverage of lines and toggles, and what became of mutants, where they were asked for.
+    lint : list of str or None
+        What linters say, where they were asked.
+    """
+
+    config: CoreConfig
+    plan: list[Feature]
+    bins: Bins
+    outcomes: list[Outcome] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    code: dict[str, Any] = field(default_factory=dict)
+    mutation: dict[str, Any] = field(default_factory=dict)
+    lint: list[str] | None = None
+    next_seed: int = 0
+    fruitless: int = 0
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """Cases whose results were wrong."""
+        return [outcome for outcome in self.outcomes if outcome["mismatches"]]
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Take the record of a batch."""
+        self.seconds += record.get("seconds", 0.0)
+        if record["error"] is not None:
+            self.errors.append(record["error"])
+            return
+        for outcome in record["cases"]:
+            self.outcomes.append(outcome | {"simulator": record["simulator"]})
+            self.bins.add((g, name) for g, names in outcome["hits"].items() for name in names)
+
+
+def start(config: CoreConfig) -> Result:
+    """Nothing seen of a tile yet; features that its configuration has nothing of are left out."""
+    bins = Bins(coverage.wanted(config))
+    tests = tests_of(config)
+    plan = []
+    for feature in load("tile"):
+        groups = tuple(group for group in feature.bins if group in bins.groups)
+        if groups or not feature.bins:
+            own = tuple(test for test in feature.tests if test in tests)
+            plan.append(Feature(feature.name, feature.text, own, groups))
+    return Result(config, plan, bins)
+
+
+def _batches(config: CoreConfig, cases: Sequence[tuple[str, int]]) -> list[Batch]:
+    return [
+        Batch(config, tuple(cases[first : first + _BATCH]))
+        for first in range(0, len(cases), _BATCH)
+    ]
+
+
+def _predicted(config: CoreConfig, test: str, seed: int) -> set[Hit]:
+    """Bins that a case would hit, as far as they are known without simulation."""
+    case = draw(config, test, seed)
+    job = case.job(config)
+    hits = set(coverage.stimulated(config, job.layout, case.order))
+    return hits | set(coverage.results_hit(config, job))
+
+
+def _aimed(result: Result) -> list[tuple[str, int]]:
+    """Cases that would fill holes, of tests that the plan names for them; and some that might."""
+    config, holes = result.config, set(result.bins.holes)
+    groups = {group for group, _ in holes}
+    tests = [
+        test for feature in result.plan if groups & set(feature.bins) for test in feature.tests
+    ]
+    tests = list(dict.fromkeys(tests))
+    first, result.next_seed = result.next_seed, result.next_seed + _CANDIDATES
+    chosen: list[tuple[str, int]] = []
+    for seed in range(first, result.next_seed):
+        test = tests[seed % len(tests)]
+        hits = _predicted(config, test, seed)
+        if holes & hits:
+            holes -= hits
+            chosen.append((test, seed))
+    observed = [feature.tests[0] for feature in result.plan if _observed(groups, feature)]
+    chosen += [(test, first + place) for place in range(2) for test in observed]
+    return list(dict.fromkeys(chosen))[:_AIMED]
+
+
+def _observed(groups: set[str], feature: Feature) -> bool:
+    """Whether holes are of what only a simulation can show."""
+    return bool(groups & set(feature.bins) & {"streams", "reset"})
+
+
+def campaign(
+    configs: Sequence[CoreConfig],
+    runner: Runner,
+    *,
+    seeds: int = 4,
+    first: int = 0,
+    until: float = 0.0,
+    rounds: int = 12,
+    on_round: Callable[[str, int], None] = lambda what, batches: None,
+    on_done: Callable[[dict[str, Any]], None] = lambda record: None,
+) -> list[Result]:
+    """Regressions of the tiles of some configurations.
+
+    Parameters
+    ----------
+    seeds, first : int
+        Seeds of every test, and the first of them.
+    until : float
+        Time (``time.monotonic``) up to which further random cases are played; 0: none.
+    rounds : int
+        Rounds that aim at holes, at most.
+    on_round, on_done : callable
+        Called as a round of so many batches begins, and with the record of each.
+    """
+    results = [start(config) for config in configs]
+    by_digest = {result.config.digest: result for result in results}
+
+    def play(what: str, batches: list[Batch]) -> None:
+        on_round(what, len(batches))
+        for batch, record in zip(batches, runner.run(batches, on_done), strict=True):
+            by_digest[batch.config.digest].add(record)
+
+    batches = []
+    for result in results:
+        result.next_seed = first + seeds
+        span = range(first, first + seeds)
+        cases = [(test, seed) for seed in span for test in tests_of(result.config)]
+        batches += _batches(result.config, cases)
+    play("every test", batches)
+    for _ in range(rounds):
+        batches = _round(results)
+        if not batches:
+            break
+        before = {result.config.digest: len(result.bins.holes) for result in results}
+        play("aimed at holes", batches)
+        for result in results:
+            filled = before[result.config.digest] > len(result.bins.holes)
+            result.fruitless = 0 if filled else result.fruitless + 1
+    for batches in _further(results, until):
+        play("further seeds", batches)
+    return results
+
+
+def _round(results: list[Result]) -> list[Batch]:
+    return [
+        batch
+        for result in results
+        if result.bins.holes and not result.errors and result.fruitless < _FRUITLESS
+        for batch in _batches(result.config, _aimed(result))
+    ]
+
+
+def _further(results: list[Result], until: float) -> Iterator[list[Batch]]:
+    """New seeds of every test, as long as there is time."""
+    while time.monotonic() < until:
+        batches = []
+        for result in results:
+            seed, result.next_seed = result.next_seed, result.next_seed + 1
+            cases = [(test, seed) for test in tests_of(result.config)]
+            batches += _batches(result.config, cases) if not result.errors else []
+        if not batches:
+            return
+        yield batches

@@ -1,0 +1,193 @@
+"""What a regression leaves: a summary, JUnit's XML, and a certificate that can be checked later."""
+
+import hashlib
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from lutcore.errors import InputError
+from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.verify.campaign import Result
+from lutcore.gen.verify.evidence import evidence, not_shown, stage
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.sim.simulator import tool_versions
+from lutcore.version import __version__
+
+#: Versions of what a certificate depends on beside the Verilog itself.
+SCHEMA = 1
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def replay(result: Result, outcome: dict[str, Any], named: str) -> str:
+    """The command that plays a failing case again, the shortened one where there is one."""
+    case = outcome.get("shortened", outcome["case"])
+    return f"lutcore verify {named} --replay '{case}'"
+
+
+def summary(result: Result, named: str) -> dict[str, Any]:
+    """Plain values of one configuration; ``named`` is how a command line calls it."""
+    reached, missing = stage(result)
+    return {
+        "config": result.config.to_dict(),
+        "named": named,
+        "stage": reached,
+        "next_stage_misses": missing,
+        "cases": len(result.outcomes),
+        "slices": sum(outcome["slices"] for outcome in result.outcomes),
+        "numbers_checked": sum(outcome["checked"] for outcome in result.outcomes),
+        "failures": [
+            {
+                "test": outcome["test"],
+                "seed": outcome["seed"],
+                "problems": outcome["problems"],
+                "replay": replay(result, outcome, named),
+            }
+            for outcome in result.failures
+        ],
+        "errors": result.errors,
+        "functional": {
+            "bins": result.bins.count,
+            "hit": result.bins.count - len(result.bins.holes),
+            "holes": [f"{group}: {name}" for group, name in result.bins.holes],
+        },
+        "code": result.code,
+        "mutation": result.mutation,
+        "lint": result.lint,
+        "features": [vars(item) | {"state": item.state} for item in evidence(result)],
+        "not_shown": not_shown(result),
+        "seconds": round(result.seconds, 1),
+    }
+
+
+def junit(summaries: Sequence[dict[str, Any]], results: Sequence[Result]) -> str:
+    """XML as JUnit writes it: a suite for each configuration, a test case for each case."""
+    lines = ['<?xml version="1.0" encoding="utf-8"?>', "<testsuites>"]
+    for found, result in zip(summaries, results, strict=True):
+        name = quoteattr(result.config.name)
+        counts = f'tests="{len(result.outcomes)}" failures="{len(result.failures)}"'
+        lines.append(f'  <testsuite name={name} {counts} errors="{len(result.errors)}">')
+        commands = {(f["test"], f["seed"]): f["replay"] for f in found["failures"]}
+        for outcome in result.outcomes:
+            case = quoteattr(f"{outcome['test']}[{outcome['seed']}]")
+            if not outcome["mismatches"]:
+                lines.append(f"    <testcase classname={name} name={case}/>")
+                continue
+            said = quoteattr("; ".join(outcome["problems"]))
+            command = html.escape(commands[outcome["test"], outcome["seed"]])
+            lines.append(f"    <testcase classname={name} name={case}>")
+            lines.append(f"      <failure message={said}>{command}</failure>")
+            lines.append("    </testcase>")
+        for error in result.errors:
+            lines.append(f'    <testcase classname={name} name="batch">')
+            lines.append(f"      <error message={quoteattr(error)}/>")
+            lines.append("    </testcase>")
+        lines.append("  </testsuite>")
+    return "\n".join([*lines, "</testsuites>", ""])
+
+
+def certificate(summaries: Sequence[dict[str, Any]], command: str) -> dict[str, Any]:
+    """What is certified, of which Verilog, by which tools; plain values."""
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "command": command,
+        "tools": tool_versions()[:-1],  # the last is where Python is installed
+        "designs": [
+            found | {"rtl_sha256": _sha256(verilog(CoreConfig.from_dict(found["config"])))}
+            for found in summaries
+        ],
+    }
+
+
+def check(path: Path) -> list[str]:
+    """Why a certificate does not hold any more; empty if it does.
+
+    Raises
+    ------
+    InputError
+        The file is no certificate.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        designs = [(CoreConfig.from_dict(d["config"]), d) for d in found["designs"]]
+        schema, tools = found["schema"], found["tools"]
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no certificate of lutcore verify: {error}") from error
+    if schema != SCHEMA:
+        raise InputError(f"{path}: a certificate of schema {schema}, not {SCHEMA}: verify again")
+    said = []
+    for config, design in designs:
+        if design["rtl_sha256"] != _sha256(verilog(config)):
+            said.append(f"{config.name}: the Verilog is another one now: verify again")
+        for failure in design["failures"]:
+            said.append(f"{config.name}: {failure['test']}[{failure['seed']}] failed")
+        said += [f"{config.name}: {error}" for error in design["errors"]]
+    for was, now in zip(tools, tool_versions(), strict=False):
+        if was != now:
+            said.append(f"verified with {was}, here is {now}")
+    return said
+
+
+_STYLE = (
+    "body{font:15px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;width:100%}td,th{border:1px solid #ccc;padding:.3rem .5rem;"
+    "text-align:left;vertical-align:top}.none,.failing{background:#fdd}.partial{background:#ffd}"
+    "code{font-size:90%}"
+)
+
+
+def page(found: dict[str, Any]) -> str:
+    """The certificate as HTML: first what was not shown, then the evidence."""
+    e = html.escape
+    parts = [
+        "<!doctype html>",
+        f'<html lang="en"><meta charset="utf-8"><title>Certificate</title><style>{_STYLE}</style>',
+        f"<h1>Verification certificate</h1><p>lutcore {e(found['version'])}, ",
+        f"<code>{e(found['command'])}</code>; {e(', '.join(found['tools']))}</p>",
+    ]
+    for design in found["designs"]:
+        parts += _design(design)
+    return "\n".join([*parts, "</html>", ""])
+
+
+def _design(design: dict[str, Any]) -> list[str]:
+    e = html.escape
+    functional = design["functional"]
+    parts = [
+        f"<h2>{e(design['config']['name'])}: {design['stage']}</h2>",
+        f"<p>Verilog <code>{design['rtl_sha256']}</code>. {design['cases']} cases, ",
+        f"{design['slices']:,} slices, {design['numbers_checked']:,} numbers checked, ",
+        f"{len(design['failures'])} failures; {functional['hit']} of {functional['bins']} ",
+        "functional bins.</p>",
+        "<h3>What was not shown</h3><ul>",
+        *(f"<li>{e(text)}</li>" for text in design["not_shown"]),
+        *(f"<li>For the next stage: {e(text)}</li>" for text in design["next_stage_misses"]),
+        "</ul>",
+    ]
+    if design["failures"]:
+        parts.append("<h3>Failures</h3><ul>")
+        parts += [
+            f"<li>{e('; '.join(f['problems']))}<br><code>{e(f['replay'])}</code></li>"
+            for f in design["failures"]
+        ]
+        parts.append("</ul>")
+    parts.append(
+        "<h3>Plan</h3><table><tr><th>feature</th><th>cases</th><th>bins</th><th>not hit</th></tr>"
+    )
+    for item in design["features"]:
+        holes = ", ".join(item["holes"][:12]) + (" ..." if len(item["holes"]) > 12 else "")
+        parts.append(
+            f'<tr class="{item["state"]}"><td>{e(item["feature"])}: {e(item["text"])}</td>'
+            f"<td>{item['passed']} passed, {item['failed']} failed</td>"
+            f"<td>{item['hit']} of {item['bins']}</td><td>{e(holes)}</td></tr>"
+        )
+    parts.append("</table>")
+    return parts

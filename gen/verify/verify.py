@@ -1,0 +1,162 @@
+"""Verifies configurations: runs the campaign, writes what it leaves, says whether all was right."""
+
+import functools
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lutcore.files import write_files
+from lutcore.gen.emit.lint import lint
+from lutcore.gen.emit.rtl import design_name, verilog
+from lutcore.gen.experiments.runner import Runner
+from lutcore.gen.verify.batch import measure, play_case
+from lutcore.gen.verify.campaign import Result, campaign
+from lutcore.gen.verify.evidence import STAGES, stage
+from lutcore.gen.verify.report import certificate, junit, page, summary
+from lutcore.gen.verify.tile_cases import TileCase
+from lutcore.hdl.config.core import CoreConfig, check_config
+from lutcore.hdl.config.presets import PRESETS
+
+#: Failing cases of a configuration that get a waveform.
+_WAVES = 3
+
+
+@dataclass
+class Report:
+    """What a regression found.
+
+    Attributes
+    ----------
+    results : list of Result
+        One a configuration.
+    named : dict of str to str
+        How a command line calls each configuration: a preset's name, or a file's.
+    command : str
+        What was asked for.
+    """
+
+    results: list[Result]
+    named: dict[str, str]
+    command: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether every case passed, and every batch could be played."""
+        return not any(result.failures or result.errors for result in self.results)
+
+    def reached(self, wanted: str) -> bool:
+        """Whether all configurations have reached a stage (:mod:`lutcore.gen.verify.evidence`)."""
+        return all(
+            STAGES.index(stage(result)[0]) >= STAGES.index(wanted) for result in self.results
+        )
+
+    @functools.cached_property
+    def summaries(self) -> list[dict[str, Any]]:
+        """Plain values of each configuration."""
+        return [summary(result, self.named[result.config.name]) for result in self.results]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values of all."""
+        return {"ok": self.ok, "designs": self.summaries}
+
+    def files(self) -> dict[str, str]:
+        """Name -> text of what a regression leaves in its folder."""
+        found = certificate(self.summaries, self.command)
+        return {
+            "certificate.json": json.dumps(found, indent=1) + "\n",
+            "certificate.html": page(found),
+        }
+
+    def junit(self) -> str:
+        """The outcomes as JUnit's XML."""
+        return junit(self.summaries, self.results)
+
+
+def in_folder(config: CoreConfig, folder: Path) -> str:
+    """How a command line calls a configuration: its preset's name, else a file in the folder."""
+    if PRESETS.get(config.name.replace("_", "-")) == config:
+        return config.name.replace("_", "-")
+    return str(folder / f"{config.name}.toml")
+
+
+def verify(
+    *configs: CoreConfig,
+    seeds: int = 16,
+    first: int = 0,
+    until: float = 0.0,
+    jobs: int = 1,
+    folder: Path | None = None,
+    command: str = "lutcore.verify",
+    scheduler: str | None = None,
+    tls: tuple[Path, Path, Path] | None = None,
+    on_round: Callable[[str, int], None] = lambda what, batches: None,
+    on_done: Callable[[dict[str, Any]], None] = lambda record: None,
+) -> Report:
+    """Verify tiles: every test of the plan on emitted RTL against the golden model.
+
+    Parameters
+    ----------
+    *configs : CoreConfig
+        Of different names.
+    seeds, first : int
+        Seeds of every test, and the first of them; cases that aim at what these leave uncovered
+        come on top.
+    until : float
+        Time (``time.monotonic``) up to which further seeds are played; 0: none.
+    jobs : int
+        Worker processes.
+    folder : Path, optional
+        Where finished batches, configurations, waveforms of failures and the certificate are kept;
+        what is found there is not played again. Default: nothing is kept.
+    scheduler, tls
+        As :class:`~lutcore.gen.experiments.runner.Runner` takes them.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written, a simulator is missing, or no scheduler answers.
+    """
+    for config in configs:
+        check_config(config)
+    with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
+        place = folder or Path(scratch)
+        named = {config.name: in_folder(config, place / "configs") for config in configs}
+        own = [config for config in configs if named[config.name].endswith(".toml")]
+        write_files(place / "configs", {f"{config.name}.toml": config.to_toml() for config in own})
+        runner = Runner(place / "runs", jobs=jobs, scheduler=scheduler, tls=tls, measure=measure)
+        with runner:
+            results = campaign(
+                configs,
+                runner,
+                seeds=seeds,
+                first=first,
+                until=until,
+                on_round=on_round,
+                on_done=on_done,
+            )
+        for result in results:
+            result.lint = linted(result.config)
+            for outcome in result.failures[:_WAVES] if folder else ():
+                _waves(result.config, outcome, place / "failures")
+        report = Report(results, named, command)
+        if folder:
+            write_files(folder, report.files())
+        return report
+
+
+def linted(config: CoreConfig) -> list[str] | None:
+    """What the linters say of the tile's Verilog; None where one of them is missing."""
+    opinions = lint(verilog(config), design_name(config), {})
+    if not all(opinion.version for opinion in opinions):
+        return None
+    return [f"{opinion.tool}: {text}" for opinion in opinions for text in opinion.messages]
+
+
+def _waves(config: CoreConfig, outcome: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    case = TileCase.from_text(outcome["shortened"])
+    name = f"{config.name}-{outcome['test']}-{outcome['seed']}"
+    play_case(config, case, folder / name, force=True)

@@ -1,0 +1,47 @@
+"""Reads test plans: which features a kind of design has, and what shows each of them."""
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+
+from lutcore.errors import InputError
+
+#: Designs that have a plan.
+TOPS = ("tile",)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Something that a design does.
+
+    Attributes
+    ----------
+    name, text : str
+        Short, and in a whole sentence.
+    tests : tuple of str
+        Tests that must pass, the one that aims at the feature first.
+    bins : tuple of str
+        Groups of functional bins that must be hit.
+    """
+
+    name: str
+    text: str
+    tests: tuple[str, ...]
+    bins: tuple[str, ...] = ()
+
+
+def load(top: str) -> list[Feature]:
+    """The features of a kind of design, in the order of the data's way.
+
+    Raises
+    ------
+    InputError
+        There is no plan for it.
+    """
+    if top not in TOPS:
+        raise InputError(f"there is a test plan for {', '.join(TOPS)}, not for {top!r}")
+    text = resources.files("lutcore.verif.plan").joinpath(f"{top}.toml").read_text("utf-8")
+    return [
+        Feature(entry["name"], entry["text"], tuple(entry["tests"]), tuple(entry.get("bins", ())))
+        for entry in tomllib.loads(text)["feature"]
+    ]
