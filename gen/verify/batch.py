@@ -19,10 +19,9 @@ from lutcore.verif.sim.job import TileJob
 from lutcore.verif.sim.play import run_jobs
 from lutcore.verif.sim.simulator import build, tool_versions
 
-#: Simulations of shortened cases, at most, until the shortest that still fails is reported.
-_TRIES = 30
-#: Shortened cases that are played in one of them.
-_AT_ONCE = 6
+#: Simulations of smaller cases, at most, until the smallest that still fails is reported; each
+#: plays all that are one change smaller.
+_TRIES = 12
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def measure(batch: Batch) -> dict[str, Any]:
         ``key``, facts, ``error`` (why it could not be played, or None), ``seconds``, and ``cases``,
         each with ``test``, ``seed``, ``case``, ``mismatches``, ``problems``, ``slices``,
         ``checked``, ``hits``; a case that fails has ``shortened`` too, and nothing was covered by
-        it.
+        it; of the others of the same test in the batch it stands for their cause.
     """
     began = time.monotonic()
     record = {"key": batch.key, **batch.facts(), "error": None, "cases": []}
@@ -116,7 +115,7 @@ def _played(batch: Batch) -> list[dict[str, Any]]:
             "checked": verdict.get("checked", 0),
             "hits": _hits(config, case, job, verdict) if not verdict["mismatches"] else {},
         }
-        if verdict["mismatches"]:
+        if verdict["mismatches"] and test not in {f["test"] for f in found if f["mismatches"]}:
             outcome["shortened"] = shortened(config, case, batch.simulator).to_text()
         found.append(outcome)
     return found
@@ -126,22 +125,18 @@ def shortened(
     config: CoreConfig, case: TileCase, simulator: str = "verilator", edit: Any = None
 ) -> TileCase:
     """The smallest case that still fails and was found in a bounded number of simulations."""
-    tries = 0
     seen = {case}
-    while tries < _TRIES:
+    for _ in range(_TRIES):
         simpler = dict.fromkeys(case.smaller(config.weight_bits_range[0]))
         waiting = [found for found in simpler if found not in seen]
-        for first in range(0, len(waiting), _AT_ONCE):
-            some = waiting[first : first + _AT_ONCE]
-            seen |= set(some)
-            tries += 1
-            _, verdicts = play_cases(config, some, simulator, edit)
-            failing = [c for c, v in zip(some, verdicts, strict=True) if v["mismatches"]]
-            if failing:
-                case = failing[0]
-                break
-        else:
+        if not waiting:
             break
+        seen |= set(waiting)
+        _, verdicts = play_cases(config, waiting, simulator, edit)
+        failing = [c for c, v in zip(waiting, verdicts, strict=True) if v["mismatches"]]
+        if not failing:
+            break
+        case = failing[0]
     return case
 
 

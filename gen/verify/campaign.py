@@ -11,7 +11,7 @@ from typing import Any
 
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify.batch import Batch
-from lutcore.gen.verify.tile_cases import draw, tests_of
+from lutcore.gen.verify.tile_cases import applicable, draw
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage import tile as coverage
 from lutcore.verif.coverage.bins import Bins, Hit
@@ -64,6 +64,11 @@ class Result:
         """Cases whose results were wrong."""
         return [outcome for outcome in self.outcomes if outcome["mismatches"]]
 
+    @property
+    def sound(self) -> bool:
+        """Whether nothing has failed: what is broken is not looked at further."""
+        return not (self.failures or self.errors)
+
     def add(self, record: dict[str, Any]) -> None:
         """Take the record of a batch."""
         self.seconds += record.get("seconds", 0.0)
@@ -78,7 +83,7 @@ class Result:
 def start(config: CoreConfig) -> Result:
     """Nothing seen of a tile yet; features that its configuration has nothing of are left out."""
     bins = Bins(coverage.wanted(config))
-    tests = tests_of(config)
+    tests = applicable(config)
     plan = []
     for feature in load("tile"):
         groups = tuple(group for group in feature.bins if group in bins.groups)
@@ -165,7 +170,7 @@ def campaign(
     for result in results:
         result.next_seed = first + seeds
         span = range(first, first + seeds)
-        cases = [(test, seed) for seed in span for test in tests_of(result.config)]
+        cases = [(test, seed) for seed in span for test in applicable(result.config)]
         batches += _batches(result.config, cases)
     play("every test", batches)
     for _ in range(rounds):
@@ -186,7 +191,7 @@ def _round(results: list[Result]) -> list[Batch]:
     return [
         batch
         for result in results
-        if result.bins.holes and not result.errors and result.fruitless < _FRUITLESS
+        if result.bins.holes and result.sound and result.fruitless < _FRUITLESS
         for batch in _batches(result.config, _aimed(result))
     ]
 
@@ -197,8 +202,8 @@ def _further(results: list[Result], until: float) -> Iterator[list[Batch]]:
         batches = []
         for result in results:
             seed, result.next_seed = result.next_seed, result.next_seed + 1
-            cases = [(test, seed) for test in tests_of(result.config)]
-            batches += _batches(result.config, cases) if not result.errors else []
+            cases = [(test, seed) for test in applicable(result.config)]
+            batches += _batches(result.config, cases) if result.sound else []
         if not batches:
             return
         yield batches

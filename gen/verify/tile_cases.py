@@ -288,7 +288,7 @@ TESTS: dict[str, Callable[[CoreConfig, TileCase, random.Random], Changes]] = {
 }
 
 
-def tests_of(config: CoreConfig) -> list[str]:
+def applicable(config: CoreConfig) -> list[str]:
     """Tests that mean something to a configuration."""
     return [name for name in TESTS if name != "floats" or config.is_float]
 

@@ -157,6 +157,6 @@ def linted(config: CoreConfig) -> list[str] | None:
 
 def _waves(config: CoreConfig, outcome: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    case = TileCase.from_text(outcome["shortened"])
+    case = TileCase.from_text(outcome.get("shortened", outcome["case"]))
     name = f"{config.name}-{outcome['test']}-{outcome['seed']}"
     play_case(config, case, folder / name, force=True)

@@ -1,0 +1,133 @@
+"""A regression finds what is wrong, shortens it, says how to repeat it; certifies what is right."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from lutcore import verify
+from lutcore.errors import InputError
+from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.experiments.runner import Runner
+from lutcore.gen.verify import batch, report
+from lutcore.gen.verify.batch import Batch, measure, play_case
+from lutcore.gen.verify.evidence import evidence, stage
+from lutcore.gen.verify.tile_cases import TileCase
+from lutcore.hdl.config.core import CoreConfig
+
+pytestmark = pytest.mark.slow
+
+CONFIG = CoreConfig(name="little", m=2, n=2, k=2, max_k=64, group_size=16, zero_points="column")
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sound")
+    return folder, verify(CONFIG, seeds=1, folder=folder)
+
+
+def test_a_sound_design_is_covered_without_a_failure(sound):
+    _, found = sound
+    (result,) = found.results
+    assert found.ok and not result.bins.holes
+    assert {item.state for item in evidence(result)} == {"shown"}
+    assert all(outcome["checked"] for outcome in result.outcomes)
+    assert stage(result) == ("V1", ["90 % of lines and toggles"])
+    assert found.reached("V1") and not found.reached("V2")
+
+
+def test_finished_batches_are_not_played_again(sound, monkeypatch):
+    folder, before = sound
+    monkeypatch.setattr(batch, "play_cases", lambda *_: pytest.fail("played again"))
+    again = verify(CONFIG, seeds=1, folder=folder)
+    assert again.to_dict() == before.to_dict()
+
+
+def test_the_certificate_holds_until_the_verilog_is_another(sound, monkeypatch):
+    folder, _ = sound
+    path = folder / "certificate.json"
+    assert report.check(path) == []
+    page = (folder / "certificate.html").read_text()
+    assert page.index("What was not shown") < page.index("Plan")
+    assert "No mutants were tried" in page
+    monkeypatch.setattr(report, "verilog", lambda config: verilog(config) + "\n")
+    assert report.check(path) == ["little: the Verilog is another one now: verify again"]
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"designs": [{}]}', '{"designs": [], "tools": []}'])
+def test_a_file_that_is_no_certificate_is_refused(damage, tmp_path):
+    path = tmp_path / "certificate.json"
+    path.write_text(damage)
+    with pytest.raises(InputError, match="no certificate of lutcore verify"):
+        report.check(path)
+
+
+def broken(config):
+    """Row sums of the second row are one too high where a run begins."""
+    text = verilog(config)
+    changed = re.sub(r"(counts_0 <=) counts;", r"\1 1'h1;", text)
+    assert changed != text
+    return changed
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("failed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "verilog", broken)
+        yield folder, verify(CONFIG, seeds=1, folder=folder)
+
+
+def test_a_broken_design_fails_and_its_case_is_short(failed):
+    folder, found = failed
+    (result,) = found.results
+    assert not found.ok and result.failures
+    assert stage(result)[0] == "V0"
+    shortened = [outcome for outcome in result.failures if "shortened" in outcome]
+    assert {o["test"] for o in shortened} == {o["test"] for o in result.failures}
+    for outcome in shortened:
+        short, whole = (TileCase.from_text(outcome[n]) for n in ("shortened", "case"))
+        assert short.m * short.n * short.k <= whole.m * whole.n * whole.k
+        assert play_case(CONFIG, short)["mismatches"]
+    smallest = TileCase.from_text(shortened[0]["shortened"])
+    assert smallest.m * smallest.n * smallest.k <= 8
+    assert list((folder / "failures").iterdir())
+    assert evidence(result)[0].state == "failing"
+
+
+def test_junit_has_every_case_and_how_to_repeat_failures(failed):
+    folder, found = failed
+    suites = ET.fromstring(found.junit().partition("\n")[2])
+    (suite,) = suites
+    (result,) = found.results
+    assert int(suite.get("tests", 0)) == len(result.outcomes) == len(suite.findall("testcase"))
+    failures = suite.findall("testcase/failure")
+    assert len(failures) == len(result.failures) > 0
+    assert failures[0].text is not None
+    assert failures[0].text.startswith(f"lutcore verify {folder}/configs/little.toml --replay '")
+    assert report.check(folder / "certificate.json")
+
+
+def test_what_cannot_be_played_is_an_error_and_no_pass(tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "verilog", lambda config: "module nonsense(;")
+    found = verify(CONFIG, seeds=1, folder=tmp_path)
+    (result,) = found.results
+    assert not found.ok and result.errors and not result.outcomes
+    said = found.summaries[0]["not_shown"][0]
+    assert said.startswith(f"{len(result.errors)} batches could not be played: ")
+    assert "<error" in found.junit()
+
+
+def test_a_batch_has_the_name_of_what_it_depends_on(tmp_path):
+    one = Batch(CONFIG, (("smoke", 0),))
+    assert one.key == Batch(CONFIG, (("smoke", 0),)).key
+    others = [
+        Batch(CONFIG, (("smoke", 1),)),
+        Batch(CONFIG.replace(n=4), (("smoke", 0),)),
+        Batch(CONFIG, (("smoke", 0),), "icarus"),
+    ]
+    assert len({one.key, *(other.key for other in others)}) == 4
+    with Runner(tmp_path, measure=measure) as runner:
+        (record,) = runner.run([one])
+    assert json.loads((tmp_path / f"{one.key}.json").read_text()) == record
