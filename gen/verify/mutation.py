@@ -1,0 +1,218 @@
+"""Mutants of RTL: one text that has many small faults, of which an input chooses one.
+
+A fault is what Yosys' ``mutate`` makes: a bit of a cell's pin inverted, stuck, or mixed with its
+neighbour. What no job notices is a hole in the verification, unless the mutant is equivalent
+(:mod:`lutcore.gen.verify.equivalence`): then nothing could notice it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lutcore.errors import InputError
+from lutcore.gen.tools.yosys import run_yosys
+
+#: Name of the input that chooses; 0 is the sound design.
+CHOICE = "mutant"
+_KINDS = {
+    "inv": "inverted",
+    "const0": "stuck at 0",
+    "const1": "stuck at 1",
+    "cnot0": "inverted where bit {ctrlbit} is 0",
+    "cnot1": "inverted where bit {ctrlbit} is 1",
+}
+#: First line and column, last line and column, both from 1, the last one not included.
+_PLACE = re.compile(r"design\.v:(\d+)\.(\d+)-(\d+)\.(\d+)")
+#: Characters of an expression that are quoted.
+_QUOTED = 60
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault, and where an engineer finds it in the Verilog.
+
+    Attributes
+    ----------
+    number : int
+        What the input ``mutant`` has to be.
+    kind : str
+        What happens to the bit.
+    module : str
+        Module of the Verilog that has it.
+    instance : str
+        Path of the module below the top, with dots; empty for the top.
+    signal : str
+        The signal that the faulty bit is of, or that it goes into, with its instance's path.
+    pin : str
+        The cell's pin and bit, as ``A[3]``: ``Y`` and ``Q`` are results of an expression or of a
+        register, ``D`` what a register takes, all others operands from left to right.
+    line : int
+        First line of the expression in the Verilog, from 1.
+    text : str
+        The expression.
+    """
+
+    number: int
+    kind: str
+    module: str
+    instance: str
+    signal: str
+    pin: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.signal} ({self.module}, line {self.line}): {self.pin} of {self.text!r} "
+            f"{self.kind}"
+        )
+
+
+@dataclass(frozen=True)
+class Mutated:
+    """A design with an input that chooses a mutant.
+
+    Attributes
+    ----------
+    verilog, top : str
+        One flat module, with the ports of the original and ``mutant``.
+    mutants : list of Mutant
+        Numbered from 1.
+    rtlil : str
+        The same module in Yosys' own language.
+    """
+
+    verilog: str = field(repr=False)
+    top: str
+    mutants: list[Mutant]
+    rtlil: str = field(repr=False)
+
+    def of(self, numbers: Sequence[int]) -> list[Mutant]:
+        """The mutants with these numbers."""
+        return [self.mutants[number - 1] for number in numbers]
+
+
+def mutants(verilog: str, top: str, count: int, seed: int = 0) -> Mutated:
+    """Put faults into a design, spread evenly over its source and its signals.
+
+    Parameters
+    ----------
+    verilog : str
+        The design, as it is generated.
+    count : int
+        Faults; fewer where the design has no more.
+    seed : int
+        Which of them.
+
+    Raises
+    ------
+    InputError
+        ``count`` is below 1.
+    ToolError
+        Yosys cannot read the design.
+    """
+    if count < 1:
+        raise InputError(f"the number of mutants must be at least 1, not {count}")
+    script = (
+        # Merging would leave expressions that have several places in the source.
+        f"read_verilog design.v\nprep -flatten -top {top}\nautoname\n"
+        f"mutate -list {count} -seed {seed} -ctrl {CHOICE} {count.bit_length()} 1 -o list.ys\n"
+        "script list.ys\nopt_clean\nwrite_rtlil mutated.il\n"
+        "write_verilog -noattr mutated.v\n"
+    )
+    files = {"design.v": verilog.encode()}
+    out = run_yosys(script, files, ["list.ys", "mutated.il", "mutated.v"])
+    source = verilog.splitlines()
+    listed = [_mutant(line, source) for line in out["list.ys"].splitlines()]
+    return Mutated(out["mutated.v"], top, listed, out["mutated.il"])
+
+
+def _mutant(command: str, source: Sequence[str]) -> Mutant:
+    """A mutant, from the command that makes it."""
+    number = int(re.findall(rf"-ctrl {CHOICE} \d+ (\d+)", command)[0])
+    given = dict(re.findall(r"-(\w+) (\S+)", command))
+    first, column, last, end = map(int, _PLACE.findall(command)[-1])
+    path = (given.get("wire") or given["cell"]).split(".")
+    # Names that Yosys made up tell the cells between: "sum_$add_Y_B" stands before "sum".
+    signal = path[-1].split("_$")[0]
+    exact = "wire" in given and signal == path[-1]
+    instance = given["cell"].split("_$")[0].split(".")[:-1]
+    bit = f"[{given['wirebit']}]" if exact else ""
+    return Mutant(
+        number=number,
+        kind=_KINDS[given["mode"]].format(**given),
+        module=_module(source, first),
+        instance=".".join(instance),
+        signal=".".join([*path[:-1], signal + bit]),
+        pin=f"{given['port']}[{given['portbit']}]",
+        line=first,
+        text=_text(source[first - 1 : last], column, end),
+    )
+
+
+def _module(source: Sequence[str], line: int) -> str:
+    """Name of the module around a line."""
+    heads = (re.match(r"module (\w+)", text) for text in reversed(source[:line]))
+    return next((head[1] for head in heads if head), "")
+
+
+def _text(lines: Sequence[str], column: int, end: int) -> str:
+    """Part of the source, in one line."""
+    lines = [*lines[:-1], lines[-1][: end - 1]]
+    lines[0] = lines[0][column - 1 :]
+    text = " ".join(" ".join(lines).split())
+    return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
+
+
+@dataclass(frozen=True)
+class Score:
+    """What jobs noticed of a design's mutants.
+
+    Attributes
+    ----------
+    killed : dict of int to str
+        What was wrong with each mutant that was noticed.
+    equivalent : list of Mutant
+        Those of the others that are proven to do what the sound design does.
+    survivors : list of Mutant
+        All others.
+    """
+
+    killed: dict[int, str]
+    equivalent: list[Mutant]
+    survivors: list[Mutant]
+
+    @property
+    def share(self) -> float:
+        """Killed ones of all that are not equivalent; 1 where there are none."""
+        counted = len(self.killed) + len(self.survivors)
+        return len(self.killed) / counted if counted else 1.0
+
+
+def score(
+    mutated: Mutated,
+    run: Callable[[Sequence[int]], dict[int, str]],
+    equivalent: Callable[[Mutated, Sequence[int]], dict[int, bool | None]],
+) -> Score:
+    """Play all mutants, and try to prove those equivalent that nothing noticed.
+
+    Parameters
+    ----------
+    run : callable
+        Plays mutants: what was wrong with each of these numbers, in words; nothing if it is empty.
+    equivalent : callable
+        :func:`~lutcore.gen.verify.equivalence.equivalent`, or another judge.
+
+    Raises
+    ------
+    InputError
+        The sound design fails too: nothing can be said of its mutants.
+    """
+    wrong = run([0, *(mutant.number for mutant in mutated.mutants)])
+    if wrong[0]:
+        raise InputError(f"the design fails without a mutant: {wrong[0]}")
+    killed = {number: problem for number, problem in wrong.items() if problem}
+    left = [number for number, problem in wrong.items() if number and not problem]
+    proven = equivalent(mutated, left) if left else {}
+    same = [number for number in left if proven[number]]
+    return Score(killed, mutated.of(same), mutated.of([n for n in left if n not in same]))
