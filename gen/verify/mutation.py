@@ -114,8 +114,8 @@ def mutants(verilog: str, top: str, count: int, seed: int = 0) -> Mutated:
     if count < 1:
         raise InputError(f"the number of mutants must be at least 1, not {count}")
     script = (
-        # Merging would leave expressions that have several places in the source.
-        f"read_verilog design.v\nprep -flatten -top {top}\nautoname\n"
+        # Bits that nothing reads go: their mutants would be equivalent.
+        f"read_verilog design.v\nprep -flatten -top {top}\nsplitcells\nopt_clean\nautoname\n"
         f"mutate -list {count} -seed {seed} -ctrl {CHOICE} {count.bit_length()} 1 -o list.ys\n"
         "script list.ys\nopt_clean\nwrite_rtlil mutated.il\n"
         "write_verilog -noattr mutated.v\n"

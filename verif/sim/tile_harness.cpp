@@ -125,8 +125,15 @@ struct Sink {
     Port port;
     const Job& job;
     uint64_t taken = 0;
-    bool offered = false;
+    bool offered = false, shy = false;
     std::vector<uint8_t> held;
+
+    // A pause ends by itself, or not before something is offered: that must not wait for `ready`.
+    void drive(Random& random) {
+        shy = shy && !offered;
+        *port.ready = !shy && !random.chance(job.expected.stall);
+        if (!*port.ready && !shy && !offered) shy = random.chance(0.5);
+    }
 
     const char* wrong() const {
         if (offered && !*port.valid) return "a result was withdrawn";
@@ -192,7 +199,7 @@ class Bench {
         Sink sink{results(tile_), job_};
         for (uint64_t cycle = 1, idle = 0;; ++cycle) {
             for (Source& source : sources) source.drive(random_);
-            *sink.port.ready = !random_.chance(job_.expected.stall);
+            sink.drive(random_);
             tile_.clk = 0;
             tile_.eval();
             if (const char* wrong = sink.wrong()) return wrong;
