@@ -18,6 +18,12 @@ from lutcore.gen.verify.mutation import CHOICE, Mutated
 #: What Yosys says of a proof, and what that means.
 _VERDICTS = {"no model found: SUCCESS": True, "model found: FAIL": False}
 
+#: Cells after a fault within which a difference is looked for: nearby, a proof is quick.
+_ALL = 1 << 30
+_DEPTHS = (3, 8, _ALL)
+#: Cells that one run of Yosys takes, unless a mutant has more.
+_BATCH = 2000
+
 _Json = dict[str, Any]
 
 
@@ -28,7 +34,7 @@ def equivalent(
 
     True is a proof. False: a state and inputs show a difference; the state may be one that is never
     reached, or the registers that differ may be of no consequence. None: no answer within
-    ``seconds``.
+    ``seconds``, of which each mutant has so many for each of three attempts.
 
     Raises
     ------
@@ -36,7 +42,15 @@ def equivalent(
         The design has cells that cannot be cut.
     """
     cut = _Cut.of(mutated)
-    return {number: _same(cut, number, seconds) for number in numbers}
+    found: dict[int, bool | None] = dict.fromkeys(numbers, False)
+    for depth in _DEPTHS:
+        claims = {
+            number: _claim(cut, number, depth) for number in numbers if found[number] is False
+        }
+        found |= {number: True for number, claim in claims.items() if claim is None}
+        for batch in _batches(claim for claim in claims.values() if claim):
+            found |= _judge(batch, seconds * len(batch))
+    return found
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,8 @@ class _Cut:
                 raise ToolError(f"equivalence cannot cut a cell {cell['type']}")
             pins = cell["connections"]
             ports[f"state_{place}"] = {"direction": "input", "bits": pins["Q"]}
-            ports[f"next_{place}"] = {"direction": "output", "bits": pins["D"]}
+            # The clock, too: a mutant may have another one.
+            ports[f"next_{place}"] = {"direction": "output", "bits": pins["D"] + pins["CLK"]}
         chosen = _choices(cells, ports.pop(CHOICE)["bits"])
         drivers, readers = {}, defaultdict(list)
         for name, cell in cells.items():
@@ -76,36 +91,31 @@ class _Cut:
                 readers[net].append(name)
         return cls(ports, cells, chosen, drivers, readers)
 
-    def behind(self, net: int) -> set[int]:
-        """All nets that a net has an influence on."""
+    def _behind(self, net: int) -> Iterator[int]:
+        """Nets that are made of a net."""
+        for name in self.readers.get(net, ()):
+            yield from _nets(self.cells[name], "output")
 
-        def next_ones(net: int) -> Iterator[int]:
-            for name in self.readers.get(net, ()):
-                yield from _nets(self.cells[name], "output")
+    def _before(self, net: int) -> Iterable[int]:
+        """Nets that a net is made of."""
+        return _nets(self.cells[self.drivers[net]], "input") if net in self.drivers else ()
 
-        return _reached([net], next_ones)
+    def part(self, number: int, depth: int) -> tuple[_Json, _Json]:
+        """What can differ first, as outputs, with the inputs; and cells between them.
 
-    def before(self, nets: Iterable[int]) -> set[int]:
-        """All nets that have an influence on some."""
-
-        def next_ones(net: int) -> Iterable[int]:
-            return _nets(self.cells[self.drivers[net]], "input") if net in self.drivers else ()
-
-        return _reached(nets, next_ones)
-
-    def part(self, number: int) -> tuple[_Json, _Json]:
-        """Outputs that a mutant has an influence on, and inputs; and cells between them."""
-        touched = self.behind(self.chosen[number]) if number in self.chosen else set()
-        ports, wanted = {}, set()
-        for name, port in self.ports.items():
-            if port["direction"] == "input":
-                ports[name] = port
-            elif bits := [bit for bit in port["bits"] if bit in touched]:
-                ports[name] = {"direction": "output", "bits": bits}
-                wanted.update(bits)
-        needed = self.before(wanted)
+        Outputs are what ``depth`` cells after the fault make of it, and those of the design before.
+        """
+        start = {self.chosen[number]} if number in self.chosen else set()
+        near, far = _reached(start, self._behind, depth)
+        ports = {name: port for name, port in self.ports.items() if port["direction"] == "input"}
+        of_design = [port["bits"] for port in self.ports.values() if port["direction"] == "output"]
+        wanted = sorted(near.intersection(itertools.chain.from_iterable(of_design)) | far)
+        if not wanted:
+            return {}, {}
+        ports["differing"] = {"direction": "output", "bits": wanted}
+        needed, _ = _reached(wanted, self._before)
         names = {self.drivers[net] for net in needed if net in self.drivers}
-        return (ports if wanted else {}), {name: self.cells[name] for name in sorted(names)}
+        return ports, {name: self.cells[name] for name in sorted(names)}
 
 
 def _choices(cells: _Json, bits: list[int]) -> dict[int, int]:
@@ -127,20 +137,20 @@ def _nets(cell: _Json, direction: str) -> set[int]:
     return {bit for bit in bits if isinstance(bit, int)}
 
 
-def _reached(start: Iterable[int], next_ones: Callable[[int], Iterable[int]]) -> set[int]:
-    """All that can be reached from some nets, and these."""
-    met = set(start)
-    open_ = list(met)
-    while open_:
-        found = set(next_ones(open_.pop())) - met
-        met |= found
-        open_ += found
-    return met
+def _reached(
+    start: Iterable[int], next_ones: Callable[[int], Iterable[int]], depth: int = _ALL
+) -> tuple[set[int], set[int]]:
+    """What can be reached from some nets in so many steps, and these; and what with the last."""
+    met = last = set(start)
+    while last and depth:
+        last = set(itertools.chain.from_iterable(map(next_ones, last))) - met
+        met = met | last
+        depth -= 1
+    return met, last
 
 
-def _module(part: tuple[_Json, _Json], constants: Mapping[int | str, str]) -> _Json:
+def _module(ports: _Json, cells: _Json, constants: Mapping[int | str, str]) -> _Json:
     """A module of ports and cells, in which some nets are constant."""
-    ports, cells = part
     wired = {
         name: cell
         | {
@@ -154,27 +164,58 @@ def _module(part: tuple[_Json, _Json], constants: Mapping[int | str, str]) -> _J
     return {"ports": ports, "cells": wired}
 
 
-def _same(cut: _Cut, number: int, seconds: float) -> bool | None:
-    """Whether one mutant is equivalent."""
-    part = cut.part(number)
-    if not part[0]:
-        return True
+@dataclass(frozen=True)
+class _Claim:
+    """That two modules have the same outputs for all inputs, about a mutant."""
+
+    number: int
+    sound: _Json
+    broken: _Json
+
+
+def _claim(cut: _Cut, number: int, depth: int) -> _Claim | None:
+    """What is to prove, up to so many cells after the fault; None where there is no output."""
+    ports, cells = cut.part(number, depth)
+    if not ports:
+        return None
     none = dict.fromkeys(cut.chosen.values(), "0")
-    modules = {
-        "sound": _module(part, none),
-        "broken": _module(part, none | {cut.chosen[number]: "1"}),
-    }
-    script = (
-        "read_json both.json\nmiter -equiv -flatten sound broken both\nhierarchy -top both\n"
-        # What lies before the fault is the same in both, and becomes one.
-        "opt_expr\nopt_merge\nopt_clean\n"
-        "tee -q -o verdict.txt sat -prove trigger 0 both\n"
-    )
-    files = {"both.json": json.dumps({"modules": modules}).encode()}
+    broken = _module(ports, cells, none | {cut.chosen[number]: "1"})
+    return _Claim(number, _module(ports, cells, none), broken)
+
+
+def _batches(claims: Iterable[_Claim]) -> Iterator[list[_Claim]]:
+    """Claims that one run of Yosys takes: small ones share it."""
+    batch, size = [], 0
+    for claim in claims:
+        cells = len(claim.sound["cells"])
+        if batch and size + cells > _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(claim)
+        size += cells
+    if batch:
+        yield batch
+
+
+def _judge(claims: Sequence[_Claim], seconds: float) -> dict[int, bool | None]:
+    """Whether each claim is right; all have the time together."""
+    modules, making, proving = {}, "", ""
+    for claim in claims:
+        sound, broken, both = (f"{name}_{claim.number}" for name in ("sound", "broken", "both"))
+        modules |= {sound: claim.sound, broken: claim.broken}
+        making += f"miter -equiv -flatten {sound} {broken} {both}\ndelete {sound} {broken}\n"
+        proving += f"tee -q -o {claim.number}.txt sat -prove trigger 0 {both}\n"
+    # What lies before the fault is the same in both, and becomes one.
+    script = f"read_json all.json\n{making}opt_expr\nopt_merge\nopt_clean\n{proving}"
+    files = {"all.json": json.dumps({"modules": modules}).encode()}
+    names = {claim.number: f"{claim.number}.txt" for claim in claims}
     try:
-        said = run_yosys(script, files, ["verdict.txt"], limit=seconds)["verdict.txt"]
+        said = run_yosys(script, files, list(names.values()), limit=seconds)
     except ToolError as error:
         if "given up" not in str(error):
             raise
-        return None
-    return next(means for words, means in _VERDICTS.items() if words in said)
+        return dict.fromkeys(names)
+    return {
+        number: next(means for words, means in _VERDICTS.items() if words in said[name])
+        for number, name in names.items()
+    }

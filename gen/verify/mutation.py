@@ -5,9 +5,11 @@ neighbour. What no job notices is a hole in the verification, unless the mutant 
 (:mod:`lutcore.gen.verify.equivalence`): then nothing could notice it.
 """
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.gen.tools.yosys import run_yosys
@@ -42,7 +44,7 @@ class Mutant:
     instance : str
         Path of the module below the top, with dots; empty for the top.
     signal : str
-        The signal that the faulty bit is of, or that it goes into, with its instance's path.
+        The signal that the faulty bit is of, or else one nearby that has a name; with its path.
     pin : str
         The cell's pin and bit, as ``A[3]``: ``Y`` and ``Q`` are results of an expression or of a
         register, ``D`` what a register takes, all others operands from left to right.
@@ -63,8 +65,8 @@ class Mutant:
 
     def __str__(self) -> str:
         return (
-            f"{self.signal} ({self.module}, line {self.line}): {self.pin} of {self.text!r} "
-            f"{self.kind}"
+            f"{self.instance or 'top'}, line {self.line}: {self.pin} of {self.text!r} {self.kind}, "
+            f"near {self.signal}"
         )
 
 
@@ -114,36 +116,36 @@ def mutants(verilog: str, top: str, count: int, seed: int = 0) -> Mutated:
     if count < 1:
         raise InputError(f"the number of mutants must be at least 1, not {count}")
     script = (
+        f"read_verilog design.v\nhierarchy -check -top {top}\nproc\nflatten -scopename\nprep\n"
         # Bits that nothing reads go: their mutants would be equivalent.
-        f"read_verilog design.v\nprep -flatten -top {top}\nsplitcells\nopt_clean\nautoname\n"
+        "splitcells\nopt_clean\nautoname\nwrite_json sound.json\n"
         f"mutate -list {count} -seed {seed} -ctrl {CHOICE} {count.bit_length()} 1 -o list.ys\n"
         "script list.ys\nopt_clean\nwrite_rtlil mutated.il\n"
         "write_verilog -noattr mutated.v\n"
     )
     files = {"design.v": verilog.encode()}
-    out = run_yosys(script, files, ["list.ys", "mutated.il", "mutated.v"])
-    source = verilog.splitlines()
-    listed = [_mutant(line, source) for line in out["list.ys"].splitlines()]
+    out = run_yosys(script, files, ["list.ys", "mutated.il", "mutated.v", "sound.json"])
+    source, cells = verilog.splitlines(), json.loads(out["sound.json"])["modules"][top]["cells"]
+    listed = [_mutant(line, source, cells) for line in out["list.ys"].splitlines()]
     return Mutated(out["mutated.v"], top, listed, out["mutated.il"])
 
 
-def _mutant(command: str, source: Sequence[str]) -> Mutant:
-    """A mutant, from the command that makes it."""
+def _mutant(command: str, source: Sequence[str], cells: Mapping[str, Any]) -> Mutant:
+    """A mutant, from the command that makes it and the cells of the design."""
     number = int(re.findall(rf"-ctrl {CHOICE} \d+ (\d+)", command)[0])
     given = dict(re.findall(r"-(\w+) (\S+)", command))
     first, column, last, end = map(int, _PLACE.findall(command)[-1])
-    path = (given.get("wire") or given["cell"]).split(".")
+    net = given.get("wire") or given["cell"]
     # Names that Yosys made up tell the cells between: "sum_$add_Y_B" stands before "sum".
-    signal = path[-1].split("_$")[0]
-    exact = "wire" in given and signal == path[-1]
-    instance = given["cell"].split("_$")[0].split(".")[:-1]
-    bit = f"[{given['wirebit']}]" if exact else ""
+    signal = net.split("_$")[0]
+    if "wire" in given and signal == net:
+        signal += f"[{given['wirebit']}]"
     return Mutant(
         number=number,
         kind=_KINDS[given["mode"]].format(**given),
         module=_module(source, first),
-        instance=".".join(instance),
-        signal=".".join([*path[:-1], signal + bit]),
+        instance=cells[given["cell"]]["attributes"].get("scopename", "").replace(" ", "."),
+        signal=signal,
         pin=f"{given['port']}[{given['portbit']}]",
         line=first,
         text=_text(source[first - 1 : last], column, end),
@@ -162,57 +164,3 @@ def _text(lines: Sequence[str], column: int, end: int) -> str:
     lines[0] = lines[0][column - 1 :]
     text = " ".join(" ".join(lines).split())
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
-
-
-@dataclass(frozen=True)
-class Score:
-    """What jobs noticed of a design's mutants.
-
-    Attributes
-    ----------
-    killed : dict of int to str
-        What was wrong with each mutant that was noticed.
-    equivalent : list of Mutant
-        Those of the others that are proven to do what the sound design does.
-    survivors : list of Mutant
-        All others.
-    """
-
-    killed: dict[int, str]
-    equivalent: list[Mutant]
-    survivors: list[Mutant]
-
-    @property
-    def share(self) -> float:
-        """Killed ones of all that are not equivalent; 1 where there are none."""
-        counted = len(self.killed) + len(self.survivors)
-        return len(self.killed) / counted if counted else 1.0
-
-
-def score(
-    mutated: Mutated,
-    run: Callable[[Sequence[int]], dict[int, str]],
-    equivalent: Callable[[Mutated, Sequence[int]], dict[int, bool | None]],
-) -> Score:
-    """Play all mutants, and try to prove those equivalent that nothing noticed.
-
-    Parameters
-    ----------
-    run : callable
-        Plays mutants: what was wrong with each of these numbers, in words; nothing if it is empty.
-    equivalent : callable
-        :func:`~lutcore.gen.verify.equivalence.equivalent`, or another judge.
-
-    Raises
-    ------
-    InputError
-        The sound design fails too: nothing can be said of its mutants.
-    """
-    wrong = run([0, *(mutant.number for mutant in mutated.mutants)])
-    if wrong[0]:
-        raise InputError(f"the design fails without a mutant: {wrong[0]}")
-    killed = {number: problem for number, problem in wrong.items() if problem}
-    left = [number for number, problem in wrong.items() if number and not problem]
-    proven = equivalent(mutated, left) if left else {}
-    same = [number for number in left if proven[number]]
-    return Score(killed, mutated.of(same), mutated.of([n for n in left if n not in same]))

@@ -1,0 +1,153 @@
+"""Mutants of a small tile: they differ, jobs notice them, proofs are right, weak jobs are seen."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+
+from lutcore.errors import InputError
+from lutcore.gen.emit.rtl import design_name, verilog
+from lutcore.gen.run.tile import random_activations, random_tensor
+from lutcore.gen.verify.equivalence import equivalent
+from lutcore.gen.verify.mutation import Mutated, mutants
+from lutcore.gen.verify.score import by_jobs, score
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.sim.job import Stalls, tile_job
+from lutcore.verif.sim.native_tile import NativeTile
+
+pytestmark = pytest.mark.slow
+
+CONFIG = CoreConfig(
+    **{"name": "mutated", "m": 1, "n": 2, "k": 2, "max_weight_bits": 2, "max_k": 64},
+    result_columns=1,
+)
+COUNT = 20
+
+
+def jobs_of(config=CONFIG, zeros=False):
+    """Long and short runs that stall in different ways and are given up now and then; or zeros."""
+    rng = np.random.default_rng(3)
+    found = []
+    for seed, stalls in enumerate((Stalls(), Stalls(0.3, 0.3, 0.3, 0.3), Stalls(results=0.8))):
+        for k in (23, 3):
+            tensor = random_tensor((9, k), 2, 32, rng, shared=True)
+            activations = random_activations(config, 4, k, rng)
+            if zeros:
+                activations[:] = 0
+                tensor.codes[:] = tensor.zero_points[:] = 0
+            resets = () if zeros else (5, 17, 18)
+            job = tile_job(config, activations, tensor, stalls=stalls, seed=seed, resets=resets)
+            found.append(job)
+    return found
+
+
+@pytest.fixture(scope="module")
+def mutated() -> Mutated:
+    return mutants(verilog(CONFIG), design_name(CONFIG), COUNT, seed=1)
+
+
+@pytest.fixture(scope="module")
+def tile(mutated: Mutated) -> NativeTile:
+    return NativeTile(CONFIG, mutated.verilog, mutated.top, mutants=True)
+
+
+def test_mutants_say_where_they_are(mutated):
+    assert [mutant.number for mutant in mutated.mutants] == list(range(1, COUNT + 1))
+    text = verilog(CONFIG)
+    lines = text.splitlines()
+    instances = {"", *re.findall(r"^  mutated_\w+ (\w+) \($", text, re.MULTILINE)}
+    for mutant in mutated.mutants:
+        assert f"module {mutant.module} (" in lines
+        assert mutant.text.split()[0] in lines[mutant.line - 1]
+        assert set(mutant.instance.split(".")) <= instances
+        signal = re.sub(r"\[\d+\]$", "", mutant.signal).split(".")[-1]
+        assert re.search(rf"\b{signal}", text), signal
+        assert not re.search(r"\$|\\", str(mutant))
+    assert len({mutant.module for mutant in mutated.mutants}) > 4
+
+
+def test_the_same_seed_makes_the_same_mutants(mutated):
+    assert mutants(verilog(CONFIG), design_name(CONFIG), COUNT, seed=1) == mutated
+
+
+def test_no_mutants_are_refused():
+    with pytest.raises(InputError, match="must be at least 1, not 0"):
+        mutants(verilog(CONFIG), design_name(CONFIG), 0)
+
+
+def test_jobs_notice_all_mutants(mutated, tile):
+    found = score(mutated, by_jobs(tile, jobs_of()))
+    assert found.survivors == []
+    assert found.share == 1
+    assert len(found.killed) + len(found.equivalent) == COUNT
+    assert {problem.split(": ")[-1] for problem in found.killed.values()} >= {
+        "a result is wrong",
+        "it stopped",
+    }
+
+
+def test_what_is_noticed_is_never_proven_equivalent(mutated, tile):
+    """The two judges share nothing: where one of them sees a difference, none is disproved."""
+    wrong = by_jobs(tile, jobs_of())(range(6))
+    assert all(wrong[number] for number in range(1, 6))
+    assert not any(equivalent(mutated, range(1, 6)).values())
+
+
+def test_jobs_of_zeros_leave_survivors(mutated, tile):
+    strong, weak = (by_jobs(tile, jobs_of(zeros=zeros)) for zeros in (False, True))
+    noticed = [
+        {number for number, problem in run(range(COUNT + 1)).items() if problem}
+        for run in (strong, weak)
+    ]
+    assert noticed[1] < noticed[0]
+    assert len(noticed[1]) < 0.8 * COUNT
+
+
+def test_a_design_that_fails_has_no_score(mutated, tile):
+    job = jobs_of()[0]
+    job.expected["row_sum"][-1] += 1
+    with pytest.raises(InputError, match="fails without a mutant: job 0: a result is wrong"):
+        score(mutated, by_jobs(tile, [job]))
+
+
+#: A gate that absorbs another, behind a register.
+ABSORBING = """
+module absorbing (input wire clk, input wire a, input wire b, output reg y);
+  wire either;
+  assign either = a | b;
+  always @(posedge clk) y <= a & either;
+endmodule
+"""
+FAULTS = {
+    "inverted": lambda bit: 1 - bit,
+    "stuck at 0": lambda bit: 0,
+    "stuck at 1": lambda bit: 1,
+}
+
+
+def same(mutant) -> bool:
+    """Whether a mutant of the absorbing gate does what the gate does, by trying all inputs."""
+    fault, pin = FAULTS[mutant.kind], mutant.pin[0]
+    if mutant.text.startswith("always"):
+        return False
+
+    def gate(of, a, b):
+        a, b = (fault(bit) if pin == name else bit for name, bit in (("A", a), ("B", b)))
+        return fault(of(a, b)) if pin == "Y" else of(a, b)
+
+    def value(a, b):
+        if mutant.text == "a | b":
+            return a & gate(int.__or__, a, b)
+        return gate(int.__and__, a, a | b)
+
+    return all(value(a, b) == a for a, b in itertools.product((0, 1), repeat=2))
+
+
+def test_proofs_say_what_trying_all_inputs_says():
+    mutated = mutants(ABSORBING, "absorbing", 40)
+    pins = {(mutant.text[:5], mutant.pin[0]) for mutant in mutated.mutants}
+    assert {("a | b", "B"), ("a & e", "Y"), ("alway", "C"), ("alway", "D")} <= pins
+    expected = {mutant.number: same(mutant) for mutant in mutated.mutants}
+    assert 0 < sum(expected.values()) < len(expected)
+    assert equivalent(mutated, list(expected)) == expected
