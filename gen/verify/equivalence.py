@@ -149,7 +149,7 @@ def _reached(
     return met, last
 
 
-def _module(ports: _Json, cells: _Json, constants: Mapping[int | str, str]) -> _Json:
+def _module(ports: _Json, cells: _Json, constants: Mapping[Any, str]) -> _Json:
     """A module of ports and cells, in which some nets are constant."""
     wired = {
         name: cell

@@ -44,7 +44,7 @@ def jobs_of(config=CONFIG, zeros=False):
 
 @pytest.fixture(scope="module")
 def mutated() -> Mutated:
-    return mutants(verilog(CONFIG), design_name(CONFIG), COUNT, seed=1)
+    return mutants(verilog(CONFIG), design_name(CONFIG), COUNT, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_mutants_say_where_they_are(mutated):
 
 
 def test_the_same_seed_makes_the_same_mutants(mutated):
-    assert mutants(verilog(CONFIG), design_name(CONFIG), COUNT, seed=1) == mutated
+    assert mutants(verilog(CONFIG), design_name(CONFIG), COUNT, seed=5) == mutated
 
 
 def test_no_mutants_are_refused():
