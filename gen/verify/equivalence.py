@@ -18,8 +18,8 @@ from lutcore.gen.verify.mutation import CHOICE, Mutated
 #: What Yosys says of a proof, and what that means.
 _VERDICTS = {"no model found: SUCCESS": True, "model found: FAIL": False}
 
-#: Cells after a fault within which a difference is looked for: nearby, a proof is quick.
 _ALL = 1 << 30
+#: Cells after a fault within which a difference is looked for: nearby, a proof is quick.
 _DEPTHS = (3, 8, _ALL)
 #: Cells that one run of Yosys takes, unless a mutant has more.
 _BATCH = 2000
@@ -34,7 +34,7 @@ def equivalent(
 
     True is a proof. False: a state and inputs show a difference; the state may be one that is never
     reached, or the registers that differ may be of no consequence. None: no answer within
-    ``seconds``, of which each mutant has so many for each of three attempts.
+    ``seconds``, of which each mutant has so many for each attempt.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def _batches(claims: Iterable[_Claim]) -> Iterator[list[_Claim]]:
 
 
 def _judge(claims: Sequence[_Claim], seconds: float) -> dict[int, bool | None]:
-    """Whether each claim is right; all have the time together."""
+    """Whether each claim is right; all have the time together, and then each its part."""
     modules, making, proving = {}, "", ""
     for claim in claims:
         sound, broken, both = (f"{name}_{claim.number}" for name in ("sound", "broken", "both"))
@@ -214,7 +214,10 @@ def _judge(claims: Sequence[_Claim], seconds: float) -> dict[int, bool | None]:
     except ToolError as error:
         if "given up" not in str(error):
             raise
-        return dict.fromkeys(names)
+        if len(claims) == 1:
+            return dict.fromkeys(names)
+        alone = (_judge([claim], seconds / len(claims)) for claim in claims)
+        return {number: right for one in alone for number, right in one.items()}
     return {
         number: next(means for words, means in _VERDICTS.items() if words in said[name])
         for number, name in names.items()

@@ -104,11 +104,28 @@ def test_jobs_of_zeros_leave_survivors(mutated, tile):
     assert len(noticed[1]) < 0.8 * COUNT
 
 
+@pytest.mark.parametrize(
+    ("beats", "problem"),
+    [(slice(0, -1), "there are more results than expected"), ([*range(40), 39], "it stopped")],
+)
+def test_too_many_and_too_few_results_are_wrong(tile, beats, problem):
+    job = jobs_of()[0]
+    assert tile.play([job])[0].results == job.beats == 40
+    for part in (job.expected, job.checked):
+        part |= {name: values[beats] for name, values in part.items()}
+    (played,) = tile.play([job])
+    assert (played.job, played.problem) == (0, problem)
+
+
 def test_a_design_that_fails_has_no_score(mutated, tile):
     job = jobs_of()[0]
     job.expected["row_sum"][-1] += 1
     with pytest.raises(InputError, match="fails without a mutant: job 0: a result is wrong"):
         score(mutated, by_jobs(tile, [job]))
+
+
+def test_a_proof_without_time_is_none(mutated):
+    assert equivalent(mutated, [1, 2], seconds=0.01) == {1: None, 2: None}
 
 
 #: A gate that absorbs another, behind a register.
