@@ -20,8 +20,8 @@ _KINDS = {
     "inv": "inverted",
     "const0": "stuck at 0",
     "const1": "stuck at 1",
-    "cnot0": "inverted where bit {ctrlbit} is 0",
-    "cnot1": "inverted where bit {ctrlbit} is 1",
+    "cnot0": "inverted where {} is 0",
+    "cnot1": "inverted where {} is 1",
 }
 #: First line and column, last line and column, both from 1, the last one not included.
 _PLACE = re.compile(r"design\.v:(\d+)\.(\d+)-(\d+)\.(\d+)")
@@ -44,7 +44,7 @@ class Mutant:
     instance : str
         Path of the module below the top, with dots; empty for the top.
     signal : str
-        The signal that the faulty bit is of, or else one nearby that has a name; with its path.
+        The bit that is faulty, with its path; what it is an operand of where it has no name.
     pin : str
         The cell's pin and bit, as ``A[3]``: ``Y`` and ``Q`` are results of an expression or of a
         register, ``D`` what a register takes, all others operands from left to right.
@@ -65,8 +65,8 @@ class Mutant:
 
     def __str__(self) -> str:
         return (
-            f"{self.instance or 'top'}, line {self.line}: {self.pin} of {self.text!r} {self.kind}, "
-            f"near {self.signal}"
+            f"{self.instance or 'top'}, line {self.line}: {self.signal} at {self.pin[0]} of "
+            f"{self.text!r} {self.kind}"
         )
 
 
@@ -125,31 +125,49 @@ def mutants(verilog: str, top: str, count: int, seed: int = 0) -> Mutated:
     )
     files = {"design.v": verilog.encode()}
     out = run_yosys(script, files, ["list.ys", "mutated.il", "mutated.v", "sound.json"])
-    source, cells = verilog.splitlines(), json.loads(out["sound.json"])["modules"][top]["cells"]
-    listed = [_mutant(line, source, cells) for line in out["list.ys"].splitlines()]
+    source, module = verilog.splitlines(), json.loads(out["sound.json"])["modules"][top]
+    names = _names(module["netnames"])
+    listed = [_mutant(line, source, module["cells"], names) for line in out["list.ys"].splitlines()]
     return Mutated(out["mutated.v"], top, listed, out["mutated.il"])
 
 
-def _mutant(command: str, source: Sequence[str], cells: Mapping[str, Any]) -> Mutant:
-    """A mutant, from the command that makes it and the cells of the design."""
+def _names(nets: Mapping[str, Any]) -> dict[int | str, str]:
+    """Name of each bit of a design; names that Yosys made up only where there is no other."""
+    found: dict[int | str, str] = {"0": "constant 0", "1": "constant 1", "x": "constant x"}
+    for name in sorted(nets, key=lambda name: ("$" in name, len(name), name)):
+        bits = nets[name]["bits"]
+        for place, bit in enumerate(bits):
+            found.setdefault(bit, f"{name}[{place}]" if len(bits) > 1 else name)
+    return found
+
+
+def _mutant(
+    command: str, source: Sequence[str], cells: Mapping[str, Any], names: Mapping[int | str, str]
+) -> Mutant:
+    """A mutant, from the command that makes it, and the design's cells and names of its bits."""
     number = int(re.findall(rf"-ctrl {CHOICE} \d+ (\d+)", command)[0])
     given = dict(re.findall(r"-(\w+) (\S+)", command))
     first, column, last, end = map(int, _PLACE.findall(command)[-1])
-    net = given.get("wire") or given["cell"]
-    # Names that Yosys made up tell the cells between: "sum_$add_Y_B" stands before "sum".
-    signal = net.split("_$")[0]
-    if "wire" in given and signal == net:
-        signal += f"[{given['wirebit']}]"
+    cell = cells[given["cell"]]
+    # Yosys sorts the operands of some cells: a pin's bit need not be that of the expression.
+    pin = [_named(names[bit]) for bit in cell["connections"][given["port"]]]
+    other = pin[int(given.get("ctrlbit", 0))]
     return Mutant(
         number=number,
-        kind=_KINDS[given["mode"]].format(**given),
+        kind=_KINDS[given["mode"]].format(other),
         module=_module(source, first),
-        instance=cells[given["cell"]]["attributes"].get("scopename", "").replace(" ", "."),
-        signal=signal,
+        instance=cell["attributes"].get("scopename", "").replace(" ", "."),
+        signal=pin[int(given["portbit"])],
         pin=f"{given['port']}[{given['portbit']}]",
         line=first,
         text=_text(source[first - 1 : last], column, end),
     )
+
+
+def _named(name: str) -> str:
+    """A name that stands in the Verilog: one made up, as ``sum_$add_Y_B``, begins with it."""
+    signal, *made_up = name.split("_$")
+    return f"an operand of {signal}" if made_up else signal
 
 
 def _module(source: Sequence[str], line: int) -> str:

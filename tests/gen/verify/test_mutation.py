@@ -61,7 +61,7 @@ def test_mutants_say_where_they_are(mutated):
         assert f"module {mutant.module} (" in lines
         assert mutant.text.split()[0] in lines[mutant.line - 1]
         assert set(mutant.instance.split(".")) <= instances
-        signal = re.sub(r"\[\d+\]$", "", mutant.signal).split(".")[-1]
+        signal = re.sub(r"\[\d+\]$|.* ", "", mutant.signal).split(".")[-1]
         assert re.search(rf"\b{signal}", text), signal
         assert not re.search(r"\$|\\", str(mutant))
     assert len({mutant.module for mutant in mutated.mutants}) > 4
