@@ -74,6 +74,9 @@ def verify(
         str | None,
         typer.Option(metavar="TIME", help="Play further seeds for 90s, 20m, 2h, ... in all."),
     ] = None,
+    mutate: Annotated[
+        int, typer.Option(metavar="N", help="Mutants of each design to try the cases with.", min=0)
+    ] = 0,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of results.")] = Path(
         "verification"
     ),
@@ -116,7 +119,7 @@ def verify(
         return
     if waves is not None:
         raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
-    report = _run(found, seeds, seed, until, output, jobs, scheduler, tls)
+    report = _run(found, seeds, seed, until, mutate, output, jobs, scheduler, tls)
     if junit is not None:
         from lutcore.files import writing
 
@@ -131,6 +134,7 @@ def _run(
     seeds: int,
     first: int,
     until: str | None,
+    mutate: int,
     output: Path,
     jobs: int,
     scheduler: str | None,
@@ -150,6 +154,7 @@ def _run(
             seeds=seeds,
             first=first,
             until=end,
+            mutate=mutate,
             jobs=jobs,
             folder=output,
             command=f"lutcore verify, {len(configs)} configurations, {seeds} seeds from {first}",
@@ -182,12 +187,25 @@ def _show(report: "Report", output: Path, as_json: bool) -> None:
         )
         columns = (Column("feature"), Column.number("passed"), Column.number("failed"))
         print_table(title, (*columns, Column.number("bins"), Column("not hit")), rows)
+        if mutation := design["mutation"]:
+            _show_mutants(mutation)
         for failure in design["failures"]:
             ERR.print(f"failed: {failure['test']}: {failure['problems'][0]}", highlight=False)
             OUT.print(failure["replay"], highlight=False, soft_wrap=True, markup=False)
         for error in design["errors"]:
             ERR.print(f"not played: {error}", highlight=False, soft_wrap=True)
     print_written(output / "certificate.html", output / "certificate.json")
+
+
+def _show_mutants(found: dict[str, Any]) -> None:
+    others = found["mutants"] - found["equivalent"]
+    OUT.print(
+        f"{found['killed']} of {others} mutants killed, {found['by_timing_only']} of them by "
+        f"timing only; {found['equivalent']} more are equivalent",
+        highlight=False,
+    )
+    for survivor in found["survivors"]:
+        OUT.print(f"survives: {survivor}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _replay(configs: list[CoreConfig], text: str, waves: Path | None, as_json: bool) -> None:

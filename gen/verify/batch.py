@@ -12,16 +12,19 @@ from lutcore import cache
 from lutcore.errors import HostError, InputError, ToolError
 from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.experiments.point import Question
-from lutcore.gen.verify.tile_cases import TileCase, draw
+from lutcore.gen.verify.tile_cases import TileCase, draw, rate_problem
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage import tile as coverage
 from lutcore.verif.sim.job import TileJob
+from lutcore.verif.sim.native_tile import NativeTile
 from lutcore.verif.sim.play import run_jobs
 from lutcore.verif.sim.simulator import build, tool_versions
 
 #: Simulations of smaller cases, at most, until the smallest that still fails is reported; each
 #: plays all that are one change smaller.
 _TRIES = 12
+#: Plays in a harness without Python, at most, until the same.
+_PLAYS = 300
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,18 @@ class Batch(Question):
 
 
 def play_cases(
-    config: CoreConfig, cases: Sequence[TileCase], simulator: str = "verilator", edit: Any = None
+    config: CoreConfig, cases: Sequence[TileCase], simulator: str = "verilator"
 ) -> tuple[list[TileJob], list[dict[str, Any]]]:
-    """Jobs and verdicts of cases; ``edit`` breaks the Verilog on purpose."""
-    text = verilog(config)
-    built = build(edit(text) if edit else text, design_name(config), simulator)
+    """Jobs and verdicts of cases."""
+    built = build(verilog(config), design_name(config), simulator)
     jobs = [case.job(config) for case in cases]
-    return jobs, run_jobs(built, config, jobs)
+    verdicts = run_jobs(built, config, jobs)
+    for case, job, verdict in zip(cases, jobs, verdicts, strict=True):
+        problem = "" if verdict["mismatches"] else rate_problem(config, case, job, verdict)
+        if problem:
+            verdict["mismatches"] += 1
+            verdict["problems"].append(problem)
+    return jobs, verdicts
 
 
 def _hits(config: CoreConfig, case: TileCase, job: TileJob, verdict: dict[str, Any]) -> Any:
@@ -121,10 +129,10 @@ def _played(batch: Batch) -> list[dict[str, Any]]:
     return found
 
 
-def shortened(
-    config: CoreConfig, case: TileCase, simulator: str = "verilator", edit: Any = None
-) -> TileCase:
-    """The smallest case that still fails and was found in a bounded number of simulations."""
+def shortened(config: CoreConfig, case: TileCase, simulator: str = "verilator") -> TileCase:
+    """The smallest case that still fails, found in a bounded number of simulations."""
+    if small := _shortened_in_a_harness(config, case):
+        return small
     seen = {case}
     for _ in range(_TRIES):
         simpler = dict.fromkeys(case.smaller(config.weight_bits_range[0]))
@@ -132,12 +140,32 @@ def shortened(
         if not waiting:
             break
         seen |= set(waiting)
-        _, verdicts = play_cases(config, waiting, simulator, edit)
+        _, verdicts = play_cases(config, waiting, simulator)
         failing = [c for c, v in zip(waiting, verdicts, strict=True) if v["mismatches"]]
         if not failing:
             break
         case = failing[0]
     return case
+
+
+def _shortened_in_a_harness(config: CoreConfig, case: TileCase) -> TileCase | None:
+    """The same without Python in a cycle; None where the bench in cocotb alone sees it fail."""
+    tile = NativeTile(config, verilog(config), design_name(config))
+
+    def fails(some: TileCase) -> bool:
+        return bool(tile.play([some.job(config)])[0].problem)
+
+    if not fails(case):
+        return None
+    seen, small = {case}, case
+    while len(seen) < _PLAYS:
+        simpler = (c for c in small.smaller(config.weight_bits_range[0]) if c not in seen)
+        found = next((c for c in simpler if not seen.add(c) and fails(c)), None)
+        if found is None:
+            break
+        small = found
+    _, (verdict,) = play_cases(config, [small])
+    return small if verdict["mismatches"] else None
 
 
 def play_case(

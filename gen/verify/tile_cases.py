@@ -258,6 +258,22 @@ def _back_to_back(config: CoreConfig, case: TileCase, rng: random.Random) -> Cha
     return {"k": k, "group": group, "stalls": (0.0, 0.0, 0.0, rng.choice((0.0, 0.0, 0.3)))}
 
 
+def _rate(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
+    """Runs that are just long enough for a slice in every cycle, or longer, and whole tiles."""
+    bits = rng.randint(*config.weight_bits_range)
+    least = -(-config.full_rate_slices // config.planes(bits))
+    steps = min(config.run_steps, least + rng.choice((0, 0, 1, 4)))
+    tiles = config.passes * rng.choice((1, 2))
+    return {
+        "m": config.m * rng.choice((1, 2)),
+        "n": config.columns * tiles,
+        "k": min(config.max_k, 3 * steps * config.depth),
+        "group": steps * config.depth,
+        "bits": bits,
+        "stalls": (0.0,) * 4,
+    }
+
+
 def _resets(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
     """Given up many times, in any cycle from the first to some after the last."""
     shorter = min(case.k, 16 * config.depth)
@@ -283,6 +299,7 @@ TESTS: dict[str, Callable[[CoreConfig, TileCase, random.Random], Changes]] = {
     "extremes": _extremes,
     "stalls": _stalls,
     "back_to_back": _back_to_back,
+    "rate": _rate,
     "resets": _resets,
     "floats": _floats,
 }
@@ -290,7 +307,12 @@ TESTS: dict[str, Callable[[CoreConfig, TileCase, random.Random], Changes]] = {
 
 def applicable(config: CoreConfig) -> list[str]:
     """Tests that mean something to a configuration."""
-    return [name for name in TESTS if name != "floats" or config.is_float]
+    most = config.run_steps * config.planes(config.max_weight_bits)
+    without = {
+        "floats": not config.is_float,
+        "rate": most < config.full_rate_slices,  # every run waits for the drain
+    }
+    return [name for name in TESTS if not without.get(name)]
 
 
 def draw(config: CoreConfig, test: str, seed: int) -> TileCase:
@@ -306,3 +328,23 @@ def draw(config: CoreConfig, test: str, seed: int) -> TileCase:
     rng = random.Random(f"{test} {seed}")
     case = random_case(config, rng)
     return replace(case, **TESTS[test](config, case, rng))
+
+
+def rate_problem(config: CoreConfig, case: TileCase, job: TileJob, verdict: dict[str, Any]) -> str:
+    """Whether a case that nothing slows down took a cycle too many; empty if all is well.
+
+    The conditions are those of :func:`lutcore.hdl.config.description.full_rate`.
+    """
+    layout = job.layout
+    lengths = [len(order.step) for order in layout.orders]
+    slow = any(case.stalls) or bool(case.resets) or min(lengths) < config.full_rate_slices
+    if slow or layout.n_tiles % config.passes:
+        return ""
+    if config.precompute == "buffered" and len({len(m) for m in layout.members}) > 1:
+        return ""  # a longer run's tables take longer than the run before it
+    if verdict["issue_cycles"] != job.slices:
+        return f"{job.slices} slices took {verdict['issue_cycles']} cycles, though nothing pauses"
+    wanted = job.slices + config.latency + config.drain_beats - 1
+    if verdict["cycles"] != wanted:
+        return f"the last result came after {verdict['cycles']} cycles, not {wanted}"
+    return ""

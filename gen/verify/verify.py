@@ -16,6 +16,7 @@ from lutcore.gen.verify.batch import measure, play_case
 from lutcore.gen.verify.campaign import Result, campaign
 from lutcore.gen.verify.evidence import STAGES, stage
 from lutcore.gen.verify.report import certificate, junit, page, summary
+from lutcore.gen.verify.score import mutate_tile
 from lutcore.gen.verify.tile_cases import TileCase
 from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.config.presets import PRESETS
@@ -87,6 +88,7 @@ def verify(
     seeds: int = 16,
     first: int = 0,
     until: float = 0.0,
+    mutate: int = 0,
     jobs: int = 1,
     folder: Path | None = None,
     command: str = "lutcore.verify",
@@ -106,6 +108,8 @@ def verify(
         come on top.
     until : float
         Time (``time.monotonic``) up to which further seeds are played; 0: none.
+    mutate : int
+        Mutants of each design that the cases are tried with, whatever is not broken itself.
     jobs : int
         Worker processes.
     folder : Path, optional
@@ -138,6 +142,8 @@ def verify(
                 on_done=on_done,
             )
         for result in results:
+            if mutate and result.sound:
+                result.mutation = mutated(result, mutate, first)
             result.lint = linted(result.config)
             for outcome in result.failures[:_WAVES] if folder else ():
                 _waves(result.config, outcome, place / "failures")
@@ -145,6 +151,26 @@ def verify(
         if folder:
             write_files(folder, report.files())
         return report
+
+
+def mutated(result: Result, count: int, seed: int) -> dict[str, Any]:
+    """How many mutants of the tile the cases of a regression notice; plain values.
+
+    ``killed`` of ``mutants`` are, ``by_timing_only`` of them by a cycle more or less, which the
+    test of the full rate judges; ``equivalent`` are proven to do what the sound design does.
+    """
+    config = result.config
+    cases = dict.fromkeys(outcome["case"] for outcome in result.outcomes)
+    jobs = [TileCase.from_text(case).job(config) for case in cases]
+    found = mutate_tile(config, jobs, count, seed)
+    return {
+        "mutants": count,
+        "killed": len(found.killed),
+        "by_timing_only": sum(text.startswith("it takes ") for text in found.killed.values()),
+        "equivalent": len(found.equivalent),
+        "survivors": [str(mutant) for mutant in found.survivors],
+        "killed_of_others": round(found.share, 4),
+    }
 
 
 def linted(config: CoreConfig) -> list[str] | None:

@@ -29,7 +29,8 @@ def align(activations: np.ndarray, config: CoreConfig) -> tuple[np.ndarray, np.n
         The row holds an infinity or NaN; its values mean nothing then.
     """
     format = config.float_format
-    wide = activations.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # NaN may signal
+        wide = activations.astype(np.float64)
     invalid = np.asarray(~np.isfinite(wide).all(axis=1))
     wide = np.where(np.isfinite(wide), wide, 0.0)
     _, power = np.frexp(np.abs(wide).max(axis=1))
