@@ -151,7 +151,7 @@ def _mutant(
     cell = cells[given["cell"]]
     # Yosys sorts the operands of some cells: a pin's bit need not be that of the expression.
     pin = [_named(names[bit]) for bit in cell["connections"][given["port"]]]
-    other = pin[int(given.get("ctrlbit", 0))]
+    other = pin[int(given.get("ctrlbit", 0))].split(".")[-1]
     return Mutant(
         number=number,
         kind=_KINDS[given["mode"]].format(other),
