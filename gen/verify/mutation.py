@@ -25,6 +25,8 @@ _KINDS = {
 }
 #: First line and column, last line and column, both from 1, the last one not included.
 _PLACE = re.compile(r"design\.v:(\d+)\.(\d+)-(\d+)\.(\d+)")
+#: A clock's pin: its mutants are no faults of logic, and show what simulators do at edges.
+_CLOCK = re.compile(r"-port \w*CLK ")
 #: Characters of an expression that are quoted.
 _QUOTED = 60
 
@@ -79,7 +81,7 @@ class Mutated:
     verilog, top : str
         One flat module, with the ports of the original and ``mutant``.
     mutants : list of Mutant
-        Numbered from 1.
+        Numbered from 1; some numbers stand for none.
     rtlil : str
         The same module in Yosys' own language.
     """
@@ -91,7 +93,8 @@ class Mutated:
 
     def of(self, numbers: Sequence[int]) -> list[Mutant]:
         """The mutants with these numbers."""
-        return [self.mutants[number - 1] for number in numbers]
+        by_number = {mutant.number: mutant for mutant in self.mutants}
+        return [by_number[number] for number in numbers]
 
 
 def mutants(verilog: str, top: str, count: int, seed: int = 0) -> Mutated:
@@ -102,7 +105,7 @@ def mutants(verilog: str, top: str, count: int, seed: int = 0) -> Mutated:
     verilog : str
         The design, as it is generated.
     count : int
-        Faults; fewer where the design has no more.
+        Faults; fewer where the design has no more, and where some would be of clocks.
     seed : int
         Which of them.
 
@@ -127,7 +130,11 @@ def mutants(verilog: str, top: str, count: int, seed: int = 0) -> Mutated:
     out = run_yosys(script, files, ["list.ys", "mutated.il", "mutated.v", "sound.json"])
     source, module = verilog.splitlines(), json.loads(out["sound.json"])["modules"][top]
     names = _names(module["netnames"])
-    listed = [_mutant(line, source, module["cells"], names) for line in out["list.ys"].splitlines()]
+    listed = [
+        _mutant(line, source, module["cells"], names)
+        for line in out["list.ys"].splitlines()
+        if not _CLOCK.search(line)
+    ]
     return Mutated(out["mutated.v"], top, listed, out["mutated.il"])
 
 
