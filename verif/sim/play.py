@@ -21,6 +21,8 @@ from lutcore.verif.sim.simulator import Build, environment, failed, runner
 _log = logging.getLogger("lutcore")
 #: The module with the cocotb test of a tile.
 TILE_BENCH = "lutcore.verif.bench.tile"
+#: What a build with coverage writes at the end of a simulation.
+COVERAGE_FILE = "coverage.dat"
 #: Seconds after which a simulation is given up.
 _LIMIT = 6 * 3600
 
@@ -40,11 +42,14 @@ def run_jobs(
     bench: str = TILE_BENCH,
     received: bool = False,
     force: bool = False,
+    coverage_to: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Play jobs into a built design and return a verdict for each
     (:func:`lutcore.verif.bench.tile.play`).
 
-    A waveform goes to ``waves_to``, in place of somebody else's file only with ``force``.
+    A waveform goes to ``waves_to``, in place of somebody else's file only with ``force``. What a
+    build with coverage counted goes to ``coverage_to``, in Verilator's own format
+    (:func:`lutcore.verif.coverage.code.read_coverage`).
     Mismatches are reported in the verdicts, not raised. ``bench`` is the module with the test. With
     ``received`` a verdict has what the tile sent: field -> int64 [beats, ...].
 
@@ -70,6 +75,9 @@ def run_jobs(
                 with dump.open("rb") as source, files.writing(waves_to, by, force) as target:
                     shutil.copyfileobj(source, target)
         found = _verdicts(built, folder, len(jobs), failure)
+        if coverage_to is not None:
+            with files.whole(coverage_to) as target:
+                target.write((folder / COVERAGE_FILE).read_bytes())
         for verdict, path in zip(found, sent, strict=False):
             with np.load(path) as fields:
                 verdict["received"] = dict(fields)
@@ -84,6 +92,11 @@ def _simulate(built: Build, folder: Path, bench: str) -> BaseException | None:
         "COCOTB_RESULTS_FILE": str(folder / "results.xml"),
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
+    plus = ["+verilator+rand+reset+2"] if built.simulator == "verilator" else []
+    words = []
+    if built.coverage:
+        plus.append(f"+verilator+coverage+file+{folder / COVERAGE_FILE}")
+        words.append("--coverage-per-instance")
     _log.info("runs the simulation of %s on %s", built.top, built.simulator)
     try:
         with environment({}):
@@ -96,7 +109,8 @@ def _simulate(built: Build, folder: Path, bench: str) -> BaseException | None:
                 results_xml=variables["COCOTB_RESULTS_FILE"],
                 extra_env=variables,
                 waves=built.waves is not None,
-                plusargs=["+verilator+rand+reset+2"] if built.simulator == "verilator" else [],
+                test_args=words,
+                plusargs=plus,
                 log_file=folder / "run.log",
             )
     except ToolError:  # killed, or given up: no log says so

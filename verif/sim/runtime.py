@@ -18,7 +18,7 @@ _INCLUDED = "".join(
     for name in ("verilated", "verilated_vpi", "verilated_syms", "verilated_sym_props")
 )
 #: What makefiles of Verilator define where no waves are written.
-_DEFINED = ("VERILATOR=1", "VM_COVERAGE=0", "VM_SC=0", "VM_TIMING=0", "VM_TRACE=0")
+_DEFINED = ("VERILATOR=1", "VM_SC=0", "VM_TIMING=0", "VM_TRACE=0")
 _DEFINED += tuple(f"VM_TRACE_{kind}=0" for kind in ("FST", "VCD", "SAIF"))
 
 
@@ -40,7 +40,9 @@ def keep_objects(folder: Path, name: str) -> None:
     builds.built("runtime", name, make)
 
 
-def lend_headers(folder: Path, root: str, standard: str, name: str) -> str:
+def lend_headers(
+    folder: Path, root: str, standard: str, name: str, coverage: bool = False
+) -> str:
     """The compiler's flags that take precompiled headers, in a build without optimisation.
 
     Parameters
@@ -52,14 +54,16 @@ def lend_headers(folder: Path, root: str, standard: str, name: str) -> str:
     standard : str
         The language's standard, as a flag.
     name : str
-        Digest of all that the runtime depends on.
+        Digest of all that the runtime depends on, ``coverage`` too.
+    coverage : bool
+        Whether the build counts coverage.
     """
 
     def make(kept: Path) -> None:
         header = kept / _HEADER
         header.write_text(_INCLUDED)
         flags = [*(f"-I{root}/include{part}" for part in ("", "/vltstd")), "-O0", standard]
-        flags += [f"-D{name}" for name in _DEFINED]
+        flags += [f"-D{name}" for name in (*_DEFINED, f"VM_COVERAGE={coverage:d}")]
         tools.run("g++", ["g++", *flags, "-x", "c++-header", str(header), "-o", f"{header}.gch"])
 
     made = builds.built("headers", name, make)

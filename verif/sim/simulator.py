@@ -40,6 +40,14 @@ _VERILATOR_FLAGS = (
     "--public-depth",
     "1",
 )
+# Signals of every width and every name count. Plain --coverage crashes Verilator 5.48 on a core.
+_COVERAGE_FLAGS = (
+    "--coverage-line",
+    "--coverage-toggle",
+    "--coverage-underscore",
+    "--coverage-max-width",
+    "1000000",
+)
 
 
 def verilator_root() -> Path | None:
@@ -115,6 +123,7 @@ class Build:
     top: str
     waves: str | None
     optimised: bool
+    coverage: bool = False
 
 
 def build(
@@ -123,33 +132,39 @@ def build(
     simulator: str = "verilator",
     waves: bool = False,
     optimised: bool = True,
+    coverage: bool = False,
 ) -> Build:
     """Compile ``verilog``, or find it compiled.
 
-    Plain builds take half the time of ``optimised`` ones, which run twice as fast.
+    Plain builds take half the time of ``optimised`` ones, which run twice as fast. With
+    ``coverage``, simulations count how often lines run and bits toggle
+    (:mod:`lutcore.verif.coverage.code`).
 
     Raises
     ------
     InputError
-        The simulator is not installed.
+        The simulator is not installed, or does not count coverage: only Verilator does.
     ToolError
         It failed.
     """
     check_simulator(simulator)
+    if coverage and simulator != "verilator":
+        raise InputError(f"only Verilator counts coverage, not {simulator}: --sim verilator")
     trace = None
     if waves:
         trace = wave_format() if simulator == "verilator" else "fst"
-    recipe = [verilog, top, simulator, str(trace), str(optimised), *_VERILATOR_FLAGS]
+    counters = _COVERAGE_FLAGS if coverage else ()
+    recipe = [verilog, top, simulator, str(trace), str(optimised), *_VERILATOR_FLAGS, *counters]
     name = cache.key(__name__, *recipe, *tool_versions())
 
     def make(folder: Path) -> None:
         with _plain(folder) as place:
             source = place / f"{top}.v"
             source.write_text(verilog)
-            _compile(Build(place, simulator, top, trace, optimised), source)
+            _compile(Build(place, simulator, top, trace, optimised, coverage), source)
             builds.keep_programs(place)
 
-    return Build(builds.built("sim", name, make), simulator, top, trace, optimised)
+    return Build(builds.built("sim", name, make), simulator, top, trace, optimised, coverage)
 
 
 @contextlib.contextmanager
@@ -166,7 +181,7 @@ def _plain(folder: Path) -> Iterator[Path]:
 def _compile(target: Build, source: Path) -> None:
     flags: list[str] = []
     settings: dict[str, str] = {}
-    shared = cache.key(__name__, str(target.waves), *tool_versions())
+    shared = cache.key(__name__, str(target.waves), str(target.coverage), *tool_versions())
     if target.simulator == "verilator":
         flags += _VERILATOR_FLAGS
         settings = verilator_environment()
@@ -176,11 +191,12 @@ def _compile(target: Build, source: Path) -> None:
         settings["MAKEFLAGS"] = f"{settings.get('MAKEFLAGS', '')} {making}"
         if target.waves == "fst":
             flags.append("--trace-fst")
+        if target.coverage:
+            flags += _COVERAGE_FLAGS
         runtime.lend_objects(target.folder, shared)
         if (root := settings.get("VERILATOR_ROOT")) and not (target.waves or target.optimised):
-            settings["CXXFLAGS"] += (
-                f" {runtime.lend_headers(target.folder, root, STANDARD, shared)}"
-            )
+            lent = runtime.lend_headers(target.folder, root, STANDARD, shared, target.coverage)
+            settings["CXXFLAGS"] += f" {lent}"
     log = target.folder / "build.log"
     _log.info("runs %s to build %s", target.simulator, target.top)
     try:
