@@ -20,6 +20,8 @@ from lutcore.verif.coverage.code import Coverage, Place
 PROVED = "proved constant"
 #: Signals, and which of their bits.
 Masks = Mapping[Place, int]
+#: Signals, and the constants that some of their bits are.
+Values = Mapping[Place, dict[int, Bit]]
 _READ = """
 read_verilog design.v
 hierarchy -top {top}
@@ -51,7 +53,7 @@ abc -dff -script +strash;scorr;strash;scorr;strash
 """
 _ASKED, _FREE = "asked", "free"
 #: Seconds for the proofs that look at all of the design.
-LIMIT = 120
+LIMIT = 60
 
 
 def constants(
@@ -90,15 +92,16 @@ def constants(
     texts = run_yosys(_READ.format(top=top), files, ["modules.json", "flat.json"])
     modules, flat = (json.loads(texts[name])["modules"] for name in texts)
     found = _in_modules(modules, asked)
+    tied = list(tied)
     for script, most in (("", YOSYS_LIMIT), (_CORRESPOND, limit)):
-        left = {place: mask & ~found.get(place, 0) for place, mask in asked.items()}
         with contextlib.suppress(*([ToolError] if script else [])):
-            for place, mask in _in_whole(flat[top], top, left, tied, script, most).items():
-                found[place] = found.get(place, 0) | mask
-    return {place: mask for place, mask in found.items() if mask}
+            more = _in_whole(flat[top], top, asked, found, tied, script, most)
+            found = {place: found.get(place, {}) | more.get(place, {}) for place in asked}
+    masks = {place: sum(1 << i for i in values) for place, values in found.items()}
+    return {place: mask for place, mask in masks.items() if mask}
 
 
-def _in_modules(modules: Json, asked: Masks) -> dict[Place, int]:
+def _in_modules(modules: Json, asked: Masks) -> Values:
     """What holds for each module whatever stands around it and in its instances."""
     single = {place: place._replace(instance=place.module) for place in asked}
     wanted: dict[str, dict[Place, int]] = {}
@@ -110,22 +113,36 @@ def _in_modules(modules: Json, asked: Masks) -> dict[Place, int]:
         bits |= _bits(modules[name], name, masks)
         parts[name] = _apart(modules[name], modules)
     proved = _proved(parts, bits, _CORRESPOND, YOSYS_LIMIT)
-    return {place: mask & proved.get(single[place], 0) for place, mask in asked.items()}
+    return {
+        place: {i: v for i, v in proved.get(single[place], {}).items() if mask >> i & 1}
+        for place, mask in asked.items()
+    }
 
 
 def _in_whole(
-    flat: Json, top: str, asked: Masks, tied: Iterable[Tie], script: str, limit: float
-) -> dict[Place, int]:
-    """What holds for the flattened design."""
-    held = {flat["ports"][tie.port]["bits"][tie.bit]: str(tie.value) for tie in tied}
+    flat: Json,
+    top: str,
+    asked: Masks,
+    known: Values,
+    tied: Iterable[Tie],
+    script: str,
+    limit: float,
+) -> Values:
+    """What holds for the flattened design, constants that are known by now being held."""
+    held: dict[Bit, Bit] = {
+        flat["ports"][tie.port]["bits"][tie.bit]: str(tie.value) for tie in tied
+    }
+    nets = _bits(flat, top, asked)
+    for place, bits in nets.items():
+        held |= {bits[i]: value for i, value in known.get(place, {}).items() if i in bits}
     bits = {
-        place: {i: held.get(bit, bit) for i, bit in found.items()}
-        for place, found in _bits(flat, top, asked).items()
+        place: {i: held.get(bit, bit) for i, bit in found.items()} for place, found in nets.items()
     }
     whole = _apart(flat, {})
     for cell in whole["cells"].values():
-        for pin, nets in cell["connections"].items():
-            cell["connections"][pin] = [held.get(bit, bit) for bit in nets]
+        for pin, wires in cell["connections"].items():
+            if cell["port_directions"][pin] == "input":
+                cell["connections"][pin] = [held.get(bit, bit) for bit in wires]
     return _proved({top: whole}, bits, script, limit, top)
 
 
@@ -167,8 +184,8 @@ def _proved(
     script: str,
     limit: float,
     whole: str = "",
-) -> dict[Place, int]:
-    """Masks of the bits that a script makes constants.
+) -> Values:
+    """Values of the bits that a script makes constants.
 
     Parameters
     ----------
@@ -191,15 +208,15 @@ def _proved(
         text = run_yosys(f"{_PREPARE}{script}{_WRITE}", files, ["proved.json"], limit)
         after = json.loads(text["proved.json"])["modules"]
         for name, wanted in asked.items():
-            ends = after[name]["ports"][_ASKED]["bits"]
-            known |= {(name, bit): end for bit, end in zip(wanted, ends, strict=True)}
-    return {
-        place: sum(
-            1 << i
-            for i, bit in found.items()
-            if isinstance(known.get((whole or place.module, bit), bit), str)
-        )
+            bits_now = after[name]["ports"][_ASKED]["bits"]
+            known |= {(name, bit): end for bit, end in zip(wanted, bits_now, strict=True)}
+    ends = {
+        place: {i: known.get((whole or place.module, bit), bit) for i, bit in found.items()}
         for place, found in bits.items()
+    }
+    return {
+        place: {i: value for i, value in found.items() if value in ("0", "1")}
+        for place, found in ends.items()
     }
 
 

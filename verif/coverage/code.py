@@ -1,4 +1,4 @@
-"""Code coverage: which lines of the Verilog ran and which of its bits toggled, instance by instance.
+"""Code coverage: which lines of the Verilog ran and which of its bits toggled, by instance.
 
 Verilator counts (:func:`lutcore.verif.sim.simulator.build` with ``coverage``) and writes a file at
 the end of a simulation. A point is one thing to be seen at least once: a block of lines that runs,
@@ -27,8 +27,8 @@ _FIELD = re.compile("\1([^\2]*)\2([^\1]*)")
 _TOGGLE = re.compile(r"(.*?)(?:\[(\d+)\])?:(0->1|1->0)")
 _ESCAPED = re.compile("__0([0-9A-F]{2})")
 _SCHEMA = 1
-# A bit that a simulation starts with at 1 has risen once for Verilator, and a register that no reset
-# clears starts with anything: it falls once for nothing.
+# A bit that a simulation starts with at 1 has risen once for Verilator, and a register that no
+# reset clears starts with anything: it falls once for nothing.
 _TWICE = 2
 
 
@@ -180,6 +180,7 @@ class Coverage:
         for reason, masks in self.excluded.items():
             whole = {p: mask & ~points.get(p, 0) for p, mask in _by_module(masks).items()}
             excluded[reason] = {p: mask for p, mask in whole.items() if mask}
+        excluded = {reason: masks for reason, masks in excluded.items() if masks}
         return type(self)(points, hits, excluded)
 
     def holes(self) -> list[Hole]:
@@ -202,7 +203,8 @@ class Coverage:
             if gone := points.get(place, 0) & mask:
                 points[place] &= ~gone
                 taken[place] = taken.get(place, 0) | gone
-        return type(self)(points, self.hits, {**self.excluded, reason: taken})
+        excluded = {**self.excluded, reason: taken} if taken else self.excluded
+        return type(self)(points, self.hits, excluded)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: places of each module once, masks of its instances in hex."""

@@ -40,9 +40,7 @@ def keep_objects(folder: Path, name: str) -> None:
     builds.built("runtime", name, make)
 
 
-def lend_headers(
-    folder: Path, root: str, standard: str, name: str, coverage: bool = False
-) -> str:
+def lend_headers(folder: Path, root: str, standard: str, name: str, coverage: bool = False) -> str:
     """The compiler's flags that take precompiled headers, in a build without optimisation.
 
     Parameters
