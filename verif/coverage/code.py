@@ -26,6 +26,8 @@ _POINT = re.compile(r"C '(.*)' (\d+)")
 _FIELD = re.compile("\1([^\2]*)\2([^\1]*)")
 _TOGGLE = re.compile(r"(.*?)(?:\[(\d+)\])?:(0->1|1->0)")
 _ESCAPED = re.compile("__0([0-9A-F]{2})")
+# Above the top where the harness gives the model no name.
+_MODEL = "TOP."
 _SCHEMA = 1
 # A bit that a simulation starts with at 1 has risen once for Verilator, and a register that no
 # reset clears starts with anything: it falls once for nothing.
@@ -322,7 +324,8 @@ def read_points(lines: Iterable[str]) -> Iterator[Point]:
             if toggle is None:
                 raise InputError(f"no signal of Verilator's coverage: {facts['o']!r}")
             name, number = toggle[1], 2 * int(toggle[2] or 0) + (toggle[3] == "1->0")
-        place = Place(kind, plain(facts["h"]), plain(module), int(facts["l"]), plain(name))
+        instance = plain(facts["h"]).removeprefix(_MODEL)
+        place = Place(kind, instance, plain(module), int(facts["l"]), plain(name))
         yield Point(place, number, int(found[2]))
 
 

@@ -1,6 +1,8 @@
 """Runs programs on the RTL of a core, with memory and host in C++: no Python in a cycle."""
 
+import contextlib
 import enum
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ _COMMAND = struct.Struct("=3Q")
 _JOB = struct.Struct("=12Qd")
 _RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")
 _NEVER = (1 << 64) - 1
+#: Seconds in which it must have written what it counted.
+_LAST = 600
 
 
 class _Command(enum.IntEnum):
@@ -107,9 +111,14 @@ class CoreSimulation:
         The core, with the top module ``core_axi``.
     header : str
         The registers in C.
+    coverage_to : Path, optional
+        Where :meth:`close` leaves what was counted
+        (:func:`lutcore.verif.coverage.code.read_coverage`).
     """
 
-    def __init__(self, config: CoreConfig, verilog: str, header: str):
+    def __init__(
+        self, config: CoreConfig, verilog: str, header: str, coverage_to: Path | None = None
+    ):
         program = build_native(
             verilog,
             "core_axi",
@@ -117,8 +126,16 @@ class CoreSimulation:
             definitions=[f"BUS_BYTES={config.bus_bits // 8}"],
             headers={"lutcore_registers.h": header},
             options=("--x-assign", "fast", "--x-initial", "fast"),
+            coverage=coverage_to is not None,
         )
-        self._process = Process("the simulated core", [str(program)], text=False, errors="ours")
+        self._coverage_to = coverage_to
+        self._process = Process(
+            "the simulated core",
+            [str(program)],
+            environment=os.environ | {"LUTCORE_COVERAGE": str(coverage_to)},
+            text=False,
+            errors="ours",
+        )
 
     def run(
         self, memory: np.ndarray, address: int, length: int, conditions: Conditions | None = None
@@ -193,4 +210,9 @@ class CoreSimulation:
 
     def close(self) -> None:
         """End the process."""
+        if self._coverage_to is not None and (sink := self._process.running.stdin):
+            with contextlib.suppress(OSError):
+                sink.close()  # it writes what it has counted, and ends
+            with self._process.within(_LAST):
+                self._process.running.wait()
         self._process.close()

@@ -6,12 +6,16 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <string>
 #include <vector>
 
 #include "Vcore_axi.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 #include "lutcore_registers.h"
 
 double sc_time_stamp() { return 0; }
@@ -322,4 +326,8 @@ int main() {
         std::fflush(stdout);
     }
     core.final();
+#if VM_COVERAGE
+    context.coveragep()->forcePerInstance(true);
+    context.coveragep()->write(std::getenv("LUTCORE_COVERAGE"));
+#endif
 }

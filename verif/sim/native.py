@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lutcore import builds, cache, tools
-from lutcore.verif.sim.simulator import tool_versions, verilator_environment
+from lutcore.verif.sim.simulator import COVERAGE_FLAGS, tool_versions, verilator_environment
 
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
 _STANDARD = "-std=c++20"
@@ -18,6 +18,7 @@ def build_native(
     definitions: Sequence[str] = (),
     headers: Mapping[str, str] | None = None,
     options: Sequence[str] = (),
+    coverage: bool = False,
 ) -> Path:
     """Compile a design with its harness, or find it compiled; returns the program.
 
@@ -31,6 +32,9 @@ def build_native(
         Name -> text of files that the harness includes.
     options : sequence of str
         Further options of Verilator.
+    coverage : bool
+        Count how often lines run and bits toggle; the harness, which sees ``VM_COVERAGE`` then, is
+        to write the file.
 
     Raises
     ------
@@ -43,6 +47,9 @@ def build_native(
     tools.need("g++", "Verilator needs it: apt-get install g++")
     headers = dict(headers or {})
     compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
+    if coverage:
+        options = (*options, *COVERAGE_FLAGS)
+        definitions = (*definitions, "VM_COVERAGE=1")
     flow = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
     recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *flow]
 
@@ -57,7 +64,7 @@ def build_native(
         macros = [f"-D{definition}" for definition in definitions]
         includes = [f"-I{folder}", *_includes(root)]
         command = ["g++", *compiler, *macros, *includes, "-o", str(folder / top)]
-        command += [str(everything), *_runtime(root), "-pthread"]
+        command += [str(everything), *_runtime(root, coverage), "-pthread"]
         tools.run("g++", command, environment=environment)
         builds.keep_programs(folder)
 
@@ -79,9 +86,11 @@ def _includes(root: str) -> list[str]:
     return [f"-I{root}/include", f"-I{root}/include/vltstd"]
 
 
-def _runtime(root: str) -> list[str]:
+def _runtime(root: str, coverage: bool) -> list[str]:
     """Object files of Verilator's own runtime, compiled once for all designs."""
-    parts = ("verilated", "verilated_threads")
+    parts = ("verilated", "verilated_threads", *(["verilated_cov"] if coverage else []))
+
+    recipe = (root, *parts, *tool_versions())
 
     def make(folder: Path) -> None:
         for part in parts:
@@ -89,5 +98,5 @@ def _runtime(root: str) -> list[str]:
             command = ["g++", _STANDARD, "-O1", *_includes(root), "-c", source]
             tools.run("g++", [*command, "-o", str(folder / f"{part}.o")])
 
-    folder = builds.built("native-runtime", cache.key(__name__, root, *tool_versions()), make)
+    folder = builds.built("native-runtime", cache.key(__name__, *recipe), make)
     return [str(folder / f"{part}.o") for part in parts]

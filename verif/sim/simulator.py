@@ -40,8 +40,9 @@ _VERILATOR_FLAGS = (
     "--public-depth",
     "1",
 )
-# Signals of every width and every name count. Plain --coverage crashes Verilator 5.48 on a core.
-_COVERAGE_FLAGS = (
+#: Verilator counts lines and toggles of signals of every width and name; plain --coverage crashes
+#: its version 5.48 on a core.
+COVERAGE_FLAGS = (
     "--coverage-line",
     "--coverage-toggle",
     "--coverage-underscore",
@@ -153,7 +154,7 @@ def build(
     trace = None
     if waves:
         trace = wave_format() if simulator == "verilator" else "fst"
-    counters = _COVERAGE_FLAGS if coverage else ()
+    counters = COVERAGE_FLAGS if coverage else ()
     recipe = [verilog, top, simulator, str(trace), str(optimised), *_VERILATOR_FLAGS, *counters]
     name = cache.key(__name__, *recipe, *tool_versions())
 
@@ -192,7 +193,7 @@ def _compile(target: Build, source: Path) -> None:
         if target.waves == "fst":
             flags.append("--trace-fst")
         if target.coverage:
-            flags += _COVERAGE_FLAGS
+            flags += COVERAGE_FLAGS
         runtime.lend_objects(target.folder, shared)
         if (root := settings.get("VERILATOR_ROOT")) and not (target.waves or target.optimised):
             lent = runtime.lend_headers(target.folder, root, STANDARD, shared, target.coverage)

@@ -56,6 +56,12 @@ def test_points_say_what_and_where():
     assert found[8] == (Place("branch", "t", "t", 20, "if:5"), 0, 1)
 
 
+def test_the_top_is_first_in_a_path_whoever_runs_it():
+    """A model that its harness has not named is TOP for Verilator."""
+    one, other = (HEAD + toggles(path, "a", 1) for path in ("t.a", "TOP.t.a"))
+    assert [*read_points(one.splitlines())] == [*read_points(other.splitlines())]
+
+
 @pytest.mark.parametrize(
     "broken, said",
     [
