@@ -46,8 +46,6 @@ async2sync
 dffunmap
 techmap
 opt
-setundef -init -zero
-zinit -all
 dfflegalize -cell $_DFF_P_ 0
 abc -dff -script +strash;scorr;strash;scorr;strash
 """

@@ -22,7 +22,10 @@ module top(input clk, input rst, input [3:0] a, input mode, output [7:0] q);
   wire beyond = count > 3'd4;
   always @(posedge clk) if (rst) sticky <= 1'b0; else sticky <= sticky | beyond;
   always @(posedge clk) free <= a[0];
+  reg kept;
+  always @(posedge clk) kept <= kept & a[0];
   wire chosen = mode & a[1];
+  wire either = mode | a[2];
   reg [7:0] memory [3:0];
   always @(posedge clk) memory[a[1:0]] <= wide;
   wire [7:0] word = memory[a[3:2]];
@@ -45,7 +48,9 @@ PROVED = {
     "top.beyond": ("top", 1),
     "top.sticky": ("top", 1),
     "top.free": ("top", 0),
+    "top.kept": ("top", 1),  # registers start at 0
     "top.chosen": ("top", 0),
+    "top.either": ("top", 0),
     "top.word": ("top", 0),
     "top.leaf.none": ("top__leaf", 1),
     "top.leaf.high": ("top__leaf", 1),
@@ -73,10 +78,11 @@ def test_constants_are_proved_and_nothing_else():
     assert constants.constants(DESIGN, "top", ASKED) == proved(PROVED)
 
 
-def test_bits_that_are_tied_hold_others():
-    mode = [Tie("mode", 0, 0, "why")]
+@pytest.mark.parametrize("value, name", [(0, "top.chosen"), (1, "top.either")])
+def test_bits_that_are_tied_hold_others(value, name):
+    mode = [Tie("mode", 0, value, "why")]
     found = constants.constants(DESIGN, "top", ASKED, mode)
-    assert found == proved(PROVED | {"top.chosen": ("top", 1)})
+    assert found == proved(PROVED | {name: ("top", 1)})
 
 
 def test_what_takes_too_long_is_left(monkeypatch):
