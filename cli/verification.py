@@ -74,6 +74,9 @@ def verify(
         str | None,
         typer.Option(metavar="TIME", help="Play further seeds for 90s, 20m, 2h, ... in all."),
     ] = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Count lines and toggles of the Verilog, too.")
+    ] = False,
     mutate: Annotated[
         int, typer.Option(metavar="N", help="Mutants of each design to try the cases with.", min=0)
     ] = 0,
@@ -119,7 +122,7 @@ def verify(
         return
     if waves is not None:
         raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
-    report = _run(found, seeds, seed, until, mutate, output, jobs, scheduler, tls)
+    report = _run(found, seeds, seed, until, lines, mutate, output, jobs, scheduler, tls)
     if junit is not None:
         from lutcore.files import writing
 
@@ -134,6 +137,7 @@ def _run(
     seeds: int,
     first: int,
     until: str | None,
+    lines: bool,
     mutate: int,
     output: Path,
     jobs: int,
@@ -154,6 +158,7 @@ def _run(
             seeds=seeds,
             first=first,
             until=end,
+            lines=lines,
             mutate=mutate,
             jobs=jobs,
             folder=output,
@@ -187,6 +192,8 @@ def _show(report: "Report", output: Path, as_json: bool) -> None:
         )
         columns = (Column("feature"), Column.number("passed"), Column.number("failed"))
         print_table(title, (*columns, Column.number("bins"), Column("not hit")), rows)
+        if code := design["code"]:
+            _show_code(code)
         if mutation := design["mutation"]:
             _show_mutants(mutation)
         for failure in design["failures"]:
@@ -195,6 +202,19 @@ def _show(report: "Report", output: Path, as_json: bool) -> None:
         for error in design["errors"]:
             ERR.print(f"not played: {error}", highlight=False, soft_wrap=True)
     print_written(output / "certificate.html", output / "certificate.json")
+
+
+def _show_code(found: dict[str, Any]) -> None:
+    excluded = ", ".join(f"{count:,} {reason}" for reason, count in found["excluded"].items())
+    OUT.print(
+        f"{found['lines']:.1%} of lines and branches, {found['toggles']:.2%} of toggles of "
+        f"{found['points']:,} points; left out: {excluded or 'none'}",
+        highlight=False,
+    )
+    for hole in found["holes"][:10]:
+        OUT.print(f"not seen: {hole}", highlight=False, soft_wrap=True, markup=False)
+    if more := len(found["holes"]) - 10:
+        OUT.print(f"and {more} more, in the certificate" if more > 0 else "", end="\n" * (more > 0))
 
 
 def _show_mutants(found: dict[str, Any]) -> None:

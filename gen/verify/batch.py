@@ -2,6 +2,7 @@
 
 import functools
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from lutcore.gen.experiments.point import Question
 from lutcore.gen.verify.tile_cases import TileCase, draw, rate_problem
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage import tile as coverage
+from lutcore.verif.coverage.code import read_coverage
 from lutcore.verif.sim.job import TileJob
 from lutcore.verif.sim.native_tile import NativeTile
 from lutcore.verif.sim.play import run_jobs
@@ -38,11 +40,14 @@ class Batch(Question):
         Test and seed of each.
     simulator : str
         ``verilator`` or ``icarus``.
+    lines : bool
+        Count lines and toggles, too.
     """
 
     config: CoreConfig
     cases: tuple[tuple[str, int], ...]
     simulator: str = "verilator"
+    lines: bool = False
 
     @functools.cached_property
     def key(self) -> str:
@@ -52,16 +57,20 @@ class Batch(Question):
     def facts(self) -> dict[str, Any]:
         """What is asked, as plain values."""
         cases = [list(case) for case in self.cases]
-        return {"config": self.config.to_dict(), "asked": cases, "simulator": self.simulator}
+        asked = {"asked": cases, "simulator": self.simulator, "lines": self.lines}
+        return {"config": self.config.to_dict(), **asked}
 
 
 def play_cases(
-    config: CoreConfig, cases: Sequence[TileCase], simulator: str = "verilator"
+    config: CoreConfig,
+    cases: Sequence[TileCase],
+    simulator: str = "verilator",
+    coverage_to: Path | None = None,
 ) -> tuple[list[TileJob], list[dict[str, Any]]]:
-    """Jobs and verdicts of cases."""
-    built = build(verilog(config), design_name(config), simulator)
+    """Jobs and verdicts of cases; lines and toggles are counted into ``coverage_to``."""
+    built = build(verilog(config), design_name(config), simulator, coverage=coverage_to is not None)
     jobs = [case.job(config) for case in cases]
-    verdicts = run_jobs(built, config, jobs)
+    verdicts = run_jobs(built, config, jobs, coverage_to=coverage_to)
     for case, job, verdict in zip(cases, jobs, verdicts, strict=True):
         problem = "" if verdict["mismatches"] else rate_problem(config, case, job, verdict)
         if problem:
@@ -92,12 +101,17 @@ def measure(batch: Batch) -> dict[str, Any]:
         ``key``, facts, ``error`` (why it could not be played, or None), ``seconds``, and ``cases``,
         each with ``test``, ``seed``, ``case``, ``mismatches``, ``problems``, ``slices``,
         ``checked``, ``hits``; a case that fails has ``shortened`` too, and nothing was covered by
-        it; of the others of the same test in the batch it stands for their cause.
+        it; of the others of the same test in the batch it stands for their cause. ``code`` is what
+        lines and toggles were counted, if they were and no case failed.
     """
     began = time.monotonic()
-    record = {"key": batch.key, **batch.facts(), "error": None, "cases": []}
+    record = {"key": batch.key, **batch.facts(), "error": None, "cases": [], "code": None}
     try:
-        record["cases"] = list(_played(batch))
+        with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
+            counted = Path(scratch) / "coverage.dat" if batch.lines else None
+            record["cases"] = _played(batch, counted)
+            if counted and not any(outcome["mismatches"] for outcome in record["cases"]):
+                record["code"] = read_coverage(counted).to_dict()
     except (InputError, ToolError) as error:
         record["error"] = str(error)
     except HostError:
@@ -107,10 +121,10 @@ def measure(batch: Batch) -> dict[str, Any]:
     return record | {"seconds": round(time.monotonic() - began, 3)}
 
 
-def _played(batch: Batch) -> list[dict[str, Any]]:
+def _played(batch: Batch, coverage_to: Path | None) -> list[dict[str, Any]]:
     config = batch.config
     cases = [draw(config, test, seed) for test, seed in batch.cases]
-    jobs, verdicts = play_cases(config, cases, batch.simulator)
+    jobs, verdicts = play_cases(config, cases, batch.simulator, coverage_to)
     found = []
     for (test, seed), case, job, verdict in zip(batch.cases, cases, jobs, verdicts, strict=True):
         outcome = {

@@ -15,10 +15,11 @@ from lutcore.gen.verify.tile_cases import applicable, draw
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage import tile as coverage
 from lutcore.verif.coverage.bins import Bins, Hit
+from lutcore.verif.coverage.code import Coverage
 from lutcore.verif.plan.plan import Feature, load
 
 #: Cases of one simulation, and candidates and played ones of a round that aims at holes.
-_BATCH, _CANDIDATES, _AIMED = 8, 24, 8
+_BATCH, _CANDIDATES, _AIMED = 8, 40, 8
 #: Rounds without a hole filled after which a configuration is left.
 _FRUITLESS = 3
 
@@ -41,6 +42,8 @@ class Result:
         Why batches could not be played.
     seconds : float
         Of simulation, all workers together.
+    counted : Coverage or None
+        Lines and toggles of all batches, where they were asked for.
     code, mutation : dict
         Coverage of lines and toggles, and what became of mutants, where they were asked for.
     lint : list of str or None
@@ -53,6 +56,7 @@ class Result:
     outcomes: list[Outcome] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    counted: Coverage | None = None
     code: dict[str, Any] = field(default_factory=dict)
     mutation: dict[str, Any] = field(default_factory=dict)
     lint: list[str] | None = None
@@ -75,6 +79,9 @@ class Result:
         if record["error"] is not None:
             self.errors.append(record["error"])
             return
+        if record["code"] is not None:
+            code = Coverage.from_dict(record["code"])
+            self.counted = self.counted.merge(code) if self.counted else code
         for outcome in record["cases"]:
             self.outcomes.append(outcome | {"simulator": record["simulator"]})
             self.bins.add((g, name) for g, names in outcome["hits"].items() for name in names)
@@ -93,9 +100,11 @@ def start(config: CoreConfig) -> Result:
     return Result(config, plan, bins)
 
 
-def _batches(config: CoreConfig, cases: Sequence[tuple[str, int]]) -> list[Batch]:
+def _batches(
+    config: CoreConfig, cases: Sequence[tuple[str, int]], lines: bool = False
+) -> list[Batch]:
     return [
-        Batch(config, tuple(cases[first : first + _BATCH]))
+        Batch(config, tuple(cases[first : first + _BATCH]), lines=lines)
         for first in range(0, len(cases), _BATCH)
     ]
 
@@ -116,10 +125,15 @@ def _aimed(result: Result) -> list[tuple[str, int]]:
         test for feature in result.plan if groups & set(feature.bins) for test in feature.tests
     ]
     tests = list(dict.fromkeys(tests))
+    aiming = [feature.tests[0] for feature in result.plan if groups & set(feature.bins)]
+    first_ones = list(dict.fromkeys(aiming))
     first, result.next_seed = result.next_seed, result.next_seed + _CANDIDATES
     chosen: list[tuple[str, int]] = []
     for seed in range(first, result.next_seed):
-        test = tests[seed % len(tests)]
+        # Every other one is of a test that aims at some feature with holes.
+        test = (
+            first_ones[seed // 2 % len(first_ones)] if seed % 2 else tests[seed // 2 % len(tests)]
+        )
         hits = _predicted(config, test, seed)
         if holes & hits:
             holes -= hits
@@ -142,6 +156,7 @@ def campaign(
     first: int = 0,
     until: float = 0.0,
     rounds: int = 12,
+    lines: bool = False,
     on_round: Callable[[str, int], None] = lambda what, batches: None,
     on_done: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> list[Result]:
@@ -155,6 +170,8 @@ def campaign(
         Time (``time.monotonic``) up to which further random cases are played; 0: none.
     rounds : int
         Rounds that aim at holes, at most.
+    lines : bool
+        Count lines and toggles.
     on_round, on_done : callable
         Called as a round of so many batches begins, and with the record of each.
     """
@@ -171,10 +188,10 @@ def campaign(
         result.next_seed = first + seeds
         span = range(first, first + seeds)
         cases = [(test, seed) for seed in span for test in applicable(result.config)]
-        batches += _batches(result.config, cases)
+        batches += _batches(result.config, cases, lines)
     play("every test", batches)
     for _ in range(rounds):
-        batches = _round(results)
+        batches = _round(results, lines)
         if not batches:
             break
         before = {result.config.digest: len(result.bins.holes) for result in results}
@@ -182,28 +199,28 @@ def campaign(
         for result in results:
             filled = before[result.config.digest] > len(result.bins.holes)
             result.fruitless = 0 if filled else result.fruitless + 1
-    for batches in _further(results, until):
+    for batches in _further(results, until, lines):
         play("further seeds", batches)
     return results
 
 
-def _round(results: list[Result]) -> list[Batch]:
+def _round(results: list[Result], lines: bool) -> list[Batch]:
     return [
         batch
         for result in results
         if result.bins.holes and result.sound and result.fruitless < _FRUITLESS
-        for batch in _batches(result.config, _aimed(result))
+        for batch in _batches(result.config, _aimed(result), lines)
     ]
 
 
-def _further(results: list[Result], until: float) -> Iterator[list[Batch]]:
+def _further(results: list[Result], until: float, lines: bool) -> Iterator[list[Batch]]:
     """New seeds of every test, as long as there is time."""
     while time.monotonic() < until:
         batches = []
         for result in results:
             seed, result.next_seed = result.next_seed, result.next_seed + 1
             cases = [(test, seed) for test in applicable(result.config)]
-            batches += _batches(result.config, cases) if result.sound else []
+            batches += _batches(result.config, cases, lines) if result.sound else []
         if not batches:
             return
         yield batches

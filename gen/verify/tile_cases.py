@@ -174,9 +174,10 @@ def _depth(rng: random.Random, config: CoreConfig, bits: int) -> tuple[int, int]
     room = max(1, most_slices(config) // (steps * planes * config.passes))
     groups = rng.choice((1, 1, 2, min(3, room), rng.randint(1, min(room, 6))))
     tail = rng.choice((0, 0, rng.randint(0, group - 1)))
-    if rng.random() < 0.15:  # longer than a run: in pieces
+    if rng.random() < 0.2:  # longer than a run: in pieces
         group = min(config.max_k, group + rng.randint(1, 2 * config.run_length))
-    k = min(config.max_k, max(1, group * groups - tail), config.run_length * max(1, room))
+        room = max(room, 3)
+    k = min(config.max_k, max(1, group * groups - tail), config.run_length * room)
     return k, group
 
 
@@ -277,8 +278,12 @@ def _rate(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
 def _resets(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
     """Given up many times, in any cycle from the first to some after the last."""
     shorter = min(case.k, 16 * config.depth)
-    slices = -(-shorter // config.depth) * config.planes(case.bits) * -(-case.n // config.columns)
-    last = 2 * slices + config.latency + config.drain_beats + 20
+    tiles = -(-case.n // config.columns)
+    step = config.planes(case.bits) * min(tiles, config.passes)
+    if config.passes > 1:  # tables are written meanwhile
+        step = max(step, config.write_cycles)
+    steps = -(-shorter // config.depth) * -(-tiles // config.passes) * -(-case.m // config.m)
+    last = 2 * step * steps + config.latency + config.drain_beats + 20
     resets = (1, *sorted(rng.randint(1, last) for _ in range(12)))
     return {"k": shorter, "group": min(case.group, shorter), "resets": resets}
 

@@ -69,7 +69,7 @@ def _floats(config: CoreConfig, k: int, profile: str, rng: Rng) -> np.ndarray:
         "subnormal": subnormal,
         "one-large": one_large,
         "greatest": format.max_finite | (signs if rng.random() < 0.5 else signs * 0),
-        "specials": np.where(rng.random(k) < 2 / k, specials, near_one),
+        "specials": np.where(rng.random(k) < rng.choice((2 / k, 0.3)), specials, near_one),
         "small": np.where(rng.random(k) < 0.5, near_one, subnormal),
         "zeros": signs,
     }[profile]

@@ -14,12 +14,15 @@ from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify.batch import measure, play_case
 from lutcore.gen.verify.campaign import Result, campaign
+from lutcore.gen.verify.constants import without_constants
 from lutcore.gen.verify.evidence import STAGES, stage
 from lutcore.gen.verify.report import certificate, junit, page, summary
 from lutcore.gen.verify.score import mutate_tile
+from lutcore.gen.verify.ties import ties
 from lutcore.gen.verify.tile_cases import TileCase
 from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.config.presets import PRESETS
+from lutcore.verif.coverage.exclusions import without_exclusions
 
 #: Failing cases of a configuration that get a waveform.
 _WAVES = 3
@@ -88,6 +91,7 @@ def verify(
     seeds: int = 16,
     first: int = 0,
     until: float = 0.0,
+    lines: bool = False,
     mutate: int = 0,
     jobs: int = 1,
     folder: Path | None = None,
@@ -108,6 +112,8 @@ def verify(
         come on top.
     until : float
         Time (``time.monotonic``) up to which further seeds are played; 0: none.
+    lines : bool
+        Count lines of the Verilog that ran and bits that rose and fell.
     mutate : int
         Mutants of each design that the cases are tried with, whatever is not broken itself.
     jobs : int
@@ -138,12 +144,15 @@ def verify(
                 seeds=seeds,
                 first=first,
                 until=until,
+                lines=lines,
                 on_round=on_round,
                 on_done=on_done,
             )
         for result in results:
             if mutate and result.sound:
                 result.mutation = mutated(result, mutate, first)
+            if result.counted is not None:
+                result.code = code(result)
             result.lint = linted(result.config)
             for outcome in result.failures[:_WAVES] if folder else ():
                 _waves(result.config, outcome, place / "failures")
@@ -170,6 +179,28 @@ def mutated(result: Result, count: int, seed: int) -> dict[str, Any]:
         "equivalent": len(found.equivalent),
         "survivors": [str(mutant) for mutant in found.survivors],
         "killed_of_others": round(found.share, 4),
+    }
+
+
+def code(result: Result) -> dict[str, Any]:
+    """Coverage of lines and toggles without what cannot be reached; plain values.
+
+    ``lines`` and ``toggles`` are parts of ``points``; ``excluded`` has how many points each reason
+    takes away, ``holes`` what was not seen.
+    """
+    config, found = result.config, result.counted
+    assert found is not None
+    found = without_exclusions(found, config)
+    found = without_constants(found, verilog(config), ties(config))
+    return {
+        "lines": found.line.part,
+        "toggles": found.toggle.part,
+        "points": sum(mask.bit_count() for mask in found.points.values()),
+        "excluded": {
+            reason: sum(mask.bit_count() for mask in masks.values())
+            for reason, masks in found.excluded.items()
+        },
+        "holes": list(map(str, found.holes())),
     }
 
 

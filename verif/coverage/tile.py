@@ -280,6 +280,8 @@ def _streams(config: CoreConfig) -> dict[str, list[str]]:
     wanted = [f"{name} {what}" for name in inputs for what in ("held", "paused", "at once")]
     wanted += [f"results {what}" for what in ("held", "awaited", "at once")]
     wanted += ["weights back to back"]
+    if config.passes > 1:  # taken once their tables are written
+        wanted.remove("activations at once")
     return {"streams": wanted, "reset": list(PHASES)}
 
 
