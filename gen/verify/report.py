@@ -172,6 +172,19 @@ def _design(design: dict[str, Any]) -> list[str]:
         *(f"<li>For the next stage: {e(text)}</li>" for text in design["next_stage_misses"]),
         "</ul>",
     ]
+    if code := design["code"]:
+        parts.append(
+            f"<p>{code['lines']:.1%} of lines and branches and {code['toggles']:.2%} of toggles, "
+            f"of {code['points']:,} points. Left out: "
+            + e(", ".join(f"{n:,} {why}" for why, n in code["excluded"].items()) or "none")
+            + ".</p>"
+        )
+    if mutation := design["mutation"]:
+        parts.append(
+            f"<p>{mutation['killed']} of {mutation['mutants']} mutants killed, "
+            f"{mutation['by_timing_only']} of them by timing only, {mutation['equivalent']} "
+            f"proven equivalent; survivors: {e('; '.join(mutation['survivors']) or 'none')}.</p>"
+        )
     if design["failures"]:
         parts.append("<h3>Failures</h3><ul>")
         parts += [
