@@ -31,7 +31,7 @@ from lutcore.hdl.isa.lmma import (
 )
 from lutcore.verif.isa.arithmetic import Decoded, accumulate, convert_outputs, run_products
 
-_PAGE = 4096
+_PAGE, _SPACE = 4096, 1 << ADDRESS_BITS
 #: Bytes that the arrays of one instruction may take, and bytes of each number in the widest array.
 _MOST, _WIDEST = 4 << 30, 16
 
@@ -114,18 +114,24 @@ class IsaModel:
     ----------
     config : CoreConfig
     memory : uint8
-        Memory from address 0, a multiple of 4096 bytes, changed in place; the bus answers with an
-        error beyond it.
+        Memory from address ``base``, a multiple of 4096 bytes, changed in place; the bus answers
+        with an error outside of it. It may wrap at the end of the address space.
     window : (int, int)
         Addresses that transfers may touch, from and up to; multiples of 4096.
+    base : int
+        A multiple of 4096.
     """
 
     def __init__(
-        self, config: CoreConfig, memory: np.ndarray, window: tuple[int, int] | None = None
+        self,
+        config: CoreConfig,
+        memory: np.ndarray,
+        window: tuple[int, int] | None = None,
+        base: int = 0,
     ):
         check_core(config)
-        self.config, self.memory = config, memory
-        self.window = window or (0, 1 << ADDRESS_BITS)
+        self.config, self.memory, self.base = config, memory, base
+        self.window = window or (0, _SPACE)
         self.units = Units.of(config)
         self._examined: dict[int, Examined] = {}  # words come again in loops and runs
         self._act = np.zeros((config.m, config.activation_buffer // config.m), np.uint8)
@@ -142,7 +148,7 @@ class IsaModel:
         self._queues = {queue: deque() for queue in Queue if queue is not Queue.CONTROL}
         self._tokens = [0] * len(EDGES)
         try:
-            self._run(address % (1 << ADDRESS_BITS), length)
+            self._run(address % _SPACE, length)
         except Fault as fault:
             self.state.cause, self.state.address = fault.cause, fault.address
         return self.state
@@ -154,14 +160,12 @@ class IsaModel:
         if not 0 <= length <= self.config.program_buffer:
             raise Fault(Cause.UNSUPPORTED, address)
         beats = -(-length * BYTES // bus)
-        if address + beats * bus > len(self.memory):
-            raise Fault(Cause.FETCH, address)
+        code = self._found(address, beats * bus, Cause.FETCH)[: length * BYTES].tobytes()
         self.state.read_beats += beats
-        code = self.memory[address : address + length * BYTES].tobytes()
         words = [int.from_bytes(code[i : i + BYTES], "little") for i in range(0, len(code), BYTES)]
         sequencer = _Sequencer()
         while True:
-            here = address + sequencer.pc * BYTES
+            here = (address + sequencer.pc * BYTES) % _SPACE
             try:
                 if sequencer.pc >= length:
                     raise Fault(Cause.LOOP, here)
@@ -205,7 +209,7 @@ class IsaModel:
 
     def _do_add(self, sequencer: _Sequencer, values: dict, here: int) -> None:
         total = sequencer.registers[values["reg"]] + values["value"]
-        sequencer.registers[values["reg"]] = total % (1 << ADDRESS_BITS)
+        sequencer.registers[values["reg"]] = total % _SPACE
 
     def _do_loop(self, sequencer: _Sequencer, values: dict, here: int) -> None:
         if len(sequencer.loops) == LOOP_DEPTH:
@@ -258,17 +262,24 @@ class IsaModel:
         self._advance()
         return not any(self._queues.values())
 
-    def _check_transfer(self, address: int, size: int, cause: Cause) -> None:
-        """Faults of one row of a transfer, burst by burst: bursts end at 4 KiB boundaries."""
+    def _found(self, address: int, size: int, cause: Cause) -> np.ndarray:
+        """A view of memory; the bus answers words that are not in it with an error."""
+        start, whole = (address - self.base) % _SPACE, len(self.memory)
+        if start + size > whole:
+            raise Fault(cause, address if start >= whole else (self.base + whole) % _SPACE)
+        return self.memory[start : start + size]
+
+    def _row(self, address: int, size: int, cause: Cause) -> np.ndarray:
+        """One row of a transfer in memory; checked by bursts, which end at 4 KiB boundaries."""
         low, high = self.window
         end = address + size
         if not (low <= address and end <= high):
             starts = [address, *range(address // _PAGE * _PAGE + _PAGE, end, _PAGE)]
             for start, stop in zip(starts, [*starts[1:], end], strict=True):
-                if not (low <= start and stop <= high):
-                    raise Fault(Cause.RANGE, start)
-        if end > len(self.memory):
-            raise Fault(cause, max(address, len(self.memory)))
+                place = start % _SPACE
+                if not (low <= place and place + stop - start <= high):
+                    raise Fault(Cause.RANGE, place)
+        return self._found(address, size, cause)
 
     def _rows(self, values: dict[str, int]) -> np.ndarray:
         """Rows of a load, uint8 [rows, whole bus words]."""
@@ -276,9 +287,8 @@ class IsaModel:
         _affordable(values["rows"] * size)
         rows = np.empty((values["rows"], size), np.uint8)
         for row in range(values["rows"]):
-            address = (values["mem"] + row * values["pitch"]) % (1 << ADDRESS_BITS)
-            self._check_transfer(address, size, Cause.READ)
-            rows[row] = self.memory[address : address + size]
+            address = (values["mem"] + row * values["pitch"]) % _SPACE
+            rows[row] = self._row(address, size, Cause.READ)
         rows[:, values["bytes"] :] = 0
         self.state.read_beats += rows.size // self.units.bus
         return rows
@@ -351,9 +361,8 @@ class IsaModel:
         raw = np.ascontiguousarray(out).view(np.uint8).reshape(rows, -1)
         size = -(-raw.shape[1] // self.units.bus) * self.units.bus
         for row, content in enumerate(raw):
-            address = (values["mem"] + row * values["pitch"]) % (1 << ADDRESS_BITS)
-            self._check_transfer(address, size, Cause.WRITE)
-            self.memory[address : address + len(content)] = content
+            address = (values["mem"] + row * values["pitch"]) % _SPACE
+            self._row(address, size, Cause.WRITE)[: len(content)] = content
         self.state.write_beats += rows * size // self.units.bus
 
 

@@ -2,12 +2,17 @@
 // on standard input, results leave on standard output, both in the machine's byte order.
 //
 // Checks AXI's rules on the way: what is offered stays offered and unchanged, bursts do not cross
-// 4 KiB, WLAST is where AWLEN says. Memory has the size that it was given; beyond it the answer is DECERR.
+// 4 KiB, WLAST is where AWLEN says. Memory has the place and size that it was given, and may wrap at
+// the end of the address space; outside of it the answer is DECERR.
+//
+// A core that is not kept from the program before is a new one: all that no reset sets is random,
+// by the job's seed.
 
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,8 +24,9 @@ double sc_time_stamp() { return 0; }
 namespace {
 
 constexpr uint64_t kBus = BUS_BYTES;
+constexpr uint64_t kSpace = 1ull << 48;
 
-// A command's kind; its address and size are bytes of memory.
+// A command's kind; its address and size are bytes of memory, of all of it for kResize.
 enum : uint64_t { kResize, kWrite, kRead, kRun };
 
 struct Command {
@@ -53,7 +59,18 @@ struct Random {
 };
 
 struct Burst {
-    uint64_t address, beats, at, first;
+    uint64_t address, beats, at, response;
+};
+
+struct Memory {
+    uint64_t base = 0;
+    std::vector<uint8_t> bytes;
+    // The bytes at an address; nullptr if they are not all there.
+    uint8_t* find(uint64_t address, uint64_t size) {
+        const uint64_t place = (address - base) % kSpace;
+        const bool inside = place <= bytes.size() && size <= bytes.size() - place;
+        return inside ? bytes.data() + place : nullptr;
+    }
 };
 
 // A channel's offer, to see that it stays until it is taken.
@@ -71,7 +88,7 @@ struct Watch {
 
 class Bench {
   public:
-    Bench(const Job& job, std::vector<uint8_t>& memory)
+    Bench(const Job& job, Memory& memory)
         : job_(job), memory_(memory), random_{job.seed * 2 + 0x9E3779B97F4A7C15ull} {}
 
     Result run(Vcore_axi& core) {
@@ -117,12 +134,13 @@ class Bench {
         reads_.clear();
         writes_.clear();
         answers_.clear();
+        offered_ = answering_ = false;
         for (Watch& watch : watches_) watch = Watch{};
         core.m_axi_rvalid = core.m_axi_bvalid = 0;
         core.s_axi_awvalid = core.s_axi_wvalid = core.s_axi_arvalid = 0;
         core.s_axi_bready = core.s_axi_rready = 1;
         core.rst = 1;
-        for (int i = 0; i < 4; ++i) tick(core);
+        for (uint64_t i = random_.next() % 4 + 1; i; --i) tick(core);
         core.rst = 0;
     }
 
@@ -147,8 +165,10 @@ class Bench {
         ++now_;
     }
 
-    bool bad(uint64_t address) const {
-        return address + kBus > memory_.size() || address / kBus == job_.error_address / kBus;
+    // AXI's answer to an access of a word: 2 SLVERR, 3 DECERR.
+    uint64_t response(uint64_t address) {
+        if (!memory_.find(address, kBus)) return 3;
+        return address / kBus == job_.error_address / kBus ? 2 : 0;
     }
 
     // One clock cycle of the memory and the core.
@@ -157,12 +177,12 @@ class Bench {
             offered_ = !reads_.empty() && reads_.front().at <= now_ && !random_.chance(job_.stall);
             if (offered_) {
                 const Burst& burst = reads_.front();
-                core.m_axi_rresp = bad(burst.address) ? (burst.address < memory_.size() ? 2 : 3) : 0;
+                core.m_axi_rresp = response(burst.address);
                 uint8_t* data = reinterpret_cast<uint8_t*>(&core.m_axi_rdata);
                 if (core.m_axi_rresp)
                     std::memset(data, 0xEE, kBus);
                 else
-                    std::memcpy(data, memory_.data() + burst.address, kBus);
+                    std::memcpy(data, memory_.find(burst.address, kBus), kBus);
                 core.m_axi_rlast = burst.beats == 1;
             }
         }
@@ -170,7 +190,7 @@ class Bench {
         if (!answering_) {
             answering_ =
                 !answers_.empty() && answers_.front().at <= now_ && !random_.chance(job_.stall);
-            if (answering_) core.m_axi_bresp = answers_.front().beats;
+            if (answering_) core.m_axi_bresp = answers_.front().response;
         }
         core.m_axi_bvalid = answering_;
         core.m_axi_arready = reads_.size() < 16 && !random_.chance(job_.stall);
@@ -188,7 +208,7 @@ class Bench {
         if (r) {
             offered_ = false;
             Burst& burst = reads_.front();
-            burst.address += kBus;
+            burst.address = (burst.address + kBus) % kSpace;
             if (--burst.beats == 0) reads_.pop_front();
         }
         if (b) {
@@ -207,23 +227,23 @@ class Bench {
         if (address % kBus) fail("a burst is not aligned");
         if (address / 4096 != (address + beats * kBus - 1) / 4096) fail("a burst crosses 4 KiB");
         const uint64_t wait = job_.latency + (job_.stall > 0 ? random_.next() % 8 : 0);
-        return {address, beats, now_ + wait, address};
+        return {address, beats, now_ + wait, 0};
     }
 
     void take(Vcore_axi& core) {
         Burst& burst = writes_.front();
         const uint8_t* data = reinterpret_cast<const uint8_t*>(&core.m_axi_wdata);
         const uint64_t strobes = core.m_axi_wstrb;
-        if (bad(burst.address))
-            burst.at = ~0ull;
+        const uint64_t refused = response(burst.address);
+        if (refused)
+            burst.response = refused;
         else
             for (uint64_t i = 0; i < kBus; ++i)
-                if (strobes >> i & 1) memory_[burst.address + i] = data[i];
-        burst.address += kBus;
+                if (strobes >> i & 1) memory_.find(burst.address, kBus)[i] = data[i];
+        burst.address = (burst.address + kBus) % kSpace;
         if (core.m_axi_wlast != (burst.beats == 1)) fail("WLAST is not where AWLEN says");
         if (--burst.beats == 0) {
-            const uint64_t response = burst.at == ~0ull ? (bad(burst.first) ? 3 : 2) : 0;
-            answers_.push_back({0, response, now_ + job_.latency, 0});
+            answers_.push_back({0, 0, now_ + job_.latency, burst.response});
             writes_.pop_front();
         }
     }
@@ -286,7 +306,7 @@ class Bench {
     }
 
     Job job_;
-    std::vector<uint8_t>& memory_;
+    Memory& memory_;
     Random random_;
     uint64_t now_ = 0;
     bool offered_ = false, answering_ = false;
@@ -295,31 +315,52 @@ class Bench {
     std::string violation_;
 };
 
+// A core whose registers and memories hold anything.
+class Device {
+  public:
+    Device(uint64_t seed, int count, char** arguments) {
+        context_.commandArgs(count, arguments);
+        context_.randReset(2);
+        context_.randSeed(static_cast<int>(Random{seed * 2 + 0x2545F4914F6CDD1Dull}.next() >> 33));
+        core = std::make_unique<Vcore_axi>(&context_);
+    }
+    ~Device() { core->final(); }
+
+  private:
+    VerilatedContext context_;
+
+  public:
+    std::unique_ptr<Vcore_axi> core;
+};
+
 }  // namespace
 
-int main() {
-    VerilatedContext context;
-    Vcore_axi core{&context};
-    std::vector<uint8_t> memory;
+int main(int count, char** arguments) {
+    std::unique_ptr<Device> device;
+    Memory memory;
     Command command;
     while (std::fread(&command, sizeof command, 1, stdin) == 1) {
         const auto [kind, address, size] = command;
         if (kind == kResize) {
-            memory.assign(size, 0);
+            memory.base = address;
+            memory.bytes.assign(size, 0);
             continue;
         }
         if (kind == kRun) {
             Job job;
             if (std::fread(&job, sizeof job, 1, stdin) != 1) return 1;
-            const Result result = Bench(job, memory).run(core);
+            if (!device || !job.keep) {
+                device.reset();
+                device = std::make_unique<Device>(job.seed, count, arguments);
+            }
+            const Result result = Bench(job, memory).run(*device->core);
             std::fwrite(&result, sizeof result, 1, stdout);
         } else {
-            if (address > memory.size() || size > memory.size() - address) return 1;
-            uint8_t* place = memory.data() + address;
+            uint8_t* place = memory.find(address, size);
+            if (!place) return 1;
             if (kind == kWrite && std::fread(place, 1, size, stdin) != size) return 1;
             if (kind == kRead) std::fwrite(place, 1, size, stdout);
         }
         std::fflush(stdout);
     }
-    core.final();
 }

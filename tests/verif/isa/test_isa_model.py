@@ -303,7 +303,7 @@ def test_operands_that_would_fill_the_machine_are_refused(text):
     [
         (-4096, 2, Cause.FETCH, (1 << 48) - 4096),
         (0x2000, 1, Cause.FETCH, 0x2000),
-        (0x1FF0, 2, Cause.FETCH, 0x1FF0),
+        (0x1FF0, 2, Cause.FETCH, 0x2000),
         (-8, 1, Cause.MISALIGNED, (1 << 48) - 8),
         (0, -1, Cause.UNSUPPORTED, 0),
         (0, CORE.program_buffer + 1, Cause.UNSUPPORTED, 0),
