@@ -120,6 +120,11 @@ class IsaModel:
         Addresses that transfers may touch, from and up to; multiples of 4096.
     base : int
         A multiple of 4096.
+
+    Attributes
+    ----------
+    journal : list of (Cause, int, uint8), or None
+        If a list is put here, each access to memory: cause of its failure, address, content.
     """
 
     def __init__(
@@ -133,6 +138,7 @@ class IsaModel:
         self.config, self.memory, self.base = config, memory, base
         self.window = window or (0, _SPACE)
         self.units = Units.of(config)
+        self.journal: list[tuple[Cause, int, np.ndarray]] | None = None
         self._examined: dict[int, Examined] = {}  # words come again in loops and runs
         self._act = np.zeros((config.m, config.activation_buffer // config.m), np.uint8)
         self._decoded = Decoded()
@@ -160,7 +166,9 @@ class IsaModel:
         if not 0 <= length <= self.config.program_buffer:
             raise Fault(Cause.UNSUPPORTED, address)
         beats = -(-length * BYTES // bus)
-        code = self._found(address, beats * bus, Cause.FETCH)[: length * BYTES].tobytes()
+        found = self._found(address, beats * bus, Cause.FETCH)
+        self._note(Cause.FETCH, address, found)
+        code = found[: length * BYTES].tobytes()
         self.state.read_beats += beats
         words = [int.from_bytes(code[i : i + BYTES], "little") for i in range(0, len(code), BYTES)]
         sequencer = _Sequencer()
@@ -269,6 +277,15 @@ class IsaModel:
             raise Fault(cause, address if start >= whole else (self.base + whole) % _SPACE)
         return self.memory[start : start + size]
 
+    def _note(self, cause: Cause, address: int, content: np.ndarray) -> None:
+        if self.journal is not None:
+            self.journal.append((cause, address, content))
+
+    def _write(self, address: int, content: np.ndarray) -> None:
+        if content.size:
+            self._found(address, content.size, Cause.WRITE)[:] = content
+            self._note(Cause.WRITE, address, content)
+
     def _row(self, address: int, size: int, cause: Cause) -> np.ndarray:
         """One row of a transfer in memory; checked by bursts, which end at 4 KiB boundaries."""
         low, high = self.window
@@ -289,6 +306,7 @@ class IsaModel:
         for row in range(values["rows"]):
             address = (values["mem"] + row * values["pitch"]) % _SPACE
             rows[row] = self._row(address, size, Cause.READ)
+            self._note(Cause.READ, address, rows[row])
         rows[:, values["bytes"] :] = 0
         self.state.read_beats += rows.size // self.units.bus
         return rows
@@ -362,7 +380,12 @@ class IsaModel:
         size = -(-raw.shape[1] // self.units.bus) * self.units.bus
         for row, content in enumerate(raw):
             address = (values["mem"] + row * values["pitch"]) % _SPACE
-            self._row(address, size, Cause.WRITE)[: len(content)] = content
+            try:
+                self._row(address, size, Cause.WRITE)
+            except Fault as fault:  # the bursts before the one that fails
+                self._write(address, content[: (fault.address - address) % _SPACE])
+                raise
+            self._write(address, content)
         self.state.write_beats += rows * size // self.units.bus
 
 

@@ -2,10 +2,13 @@
 
 A program first fills every buffer, so that no run depends on an earlier one. Then come random
 instructions. One that touches what an earlier one of another queue touches waits for it: by a token
-where there is an edge between their queues, else, or at random, behind a barrier.
+where there is an edge between their queues, else, or at random, behind a barrier. Registers are
+set, or added to, and keep what they hold until an instruction needs another value there.
 """
 
+import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,21 +16,40 @@ import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.limits import Units, alignments, built_values, longest_run
-from lutcore.hdl.isa.lmma import BY_NAME, EDGES, OUTPUTS, SCALES, SIGNALS, WAITS, Queue
+from lutcore.hdl.isa.lmma import (
+    ADDRESS_BITS,
+    BY_NAME,
+    EDGES,
+    LOOP_DEPTH,
+    OUTPUTS,
+    REGISTERS,
+    SCALES,
+    SIGNALS,
+    WAITS,
+    Queue,
+)
 from lutcore.verif.golden.formats import bits_type, encode
 
 #: Memory of a job: program and data that is only read, then results.
 MEMORY, RESULTS = 0x8000, 0x4000
 #: Scales, and activations.
-_DATA, _FLOATS = 0x2000, 0x3000
+DATA, _FLOATS = 0x2000, 0x3000
+_SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
+#: Most often that a body is run by all loops around it, and instructions that only spin.
+_MOST_RUNS, _MOST_SPINS = 12, 2000
+
+
+def signed(value: int) -> int:
+    """What an ``add`` must add for ``value``, modulo the address space."""
+    return (value + _SPACE // 2) % _SPACE - _SPACE // 2
 
 
 def memory_image(config: CoreConfig, seed: int) -> np.ndarray:
     """Random bytes, half of them sensible scales of FP32, and of floats if activations are."""
     rng = np.random.default_rng(seed)
     memory = rng.integers(0, 256, MEMORY, np.uint8)
-    scales = rng.normal(size=(_FLOATS - _DATA) // 4).astype(np.float32)
-    memory[_DATA : _DATA + scales.nbytes] = scales.view(np.uint8)
+    scales = rng.normal(size=(_FLOATS - DATA) // 4).astype(np.float32)
+    memory[DATA : DATA + scales.nbytes] = scales.view(np.uint8)
     if config.is_float:
         floats = memory[_FLOATS:RESULTS].view(bits_type(config.float_format))
         sensible = encode(rng.standard_t(3, floats.shape), config.float_format)
@@ -63,13 +85,31 @@ class _Emitted:
 
 
 @dataclass
-class _Builder:
+class Builder:
+    """A program that grows by an instruction at a time.
+
+    Attributes
+    ----------
+    base : int
+        Address of the memory that it reads and writes, :data:`MEMORY` bytes.
+    chance, luck : random.Random
+        For the order of instructions, and for their registers.
+    """
+
     config: CoreConfig
+    base: int
     chance: random.Random
+    luck: random.Random
     emitted: list[_Emitted] = field(default_factory=list)
     #: For each pair of queues (waiting, waited for): how many of the latter's are known done.
     known: dict[tuple[Queue, Queue], int] = field(default_factory=dict)
     pending: dict[Queue, list[_Emitted]] = field(default_factory=dict)
+    #: What registers are known to hold.
+    held: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(REGISTERS), 0))
+    #: How often the loops that are open run.
+    loops: list[int] = field(default_factory=list)
+    #: Edges with more tokens than a program takes: they order nothing.
+    rich: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -79,7 +119,7 @@ class _Builder:
             "wgt": config.weight_buffer,
             "scale": config.scale_buffer,
             "acc": config.output_buffer,
-            "memory": 1 << 48,
+            "memory": _SPACE,
         }
         self._forget()
 
@@ -117,6 +157,9 @@ class _Builder:
                 self.barrier()
                 break
             number = EDGES.index(name_of_edge)
+            if number in self.rich:
+                self.barrier()
+                break
             (signal,) = [n for n, e in SIGNALS[other] if e == number]
             (wait,) = [n for n, e in WAITS[queue] if e == number]
             if earlier[-1].word.get(signal):  # its token is another's
@@ -125,13 +168,72 @@ class _Builder:
             earlier[-1].word[signal] = 1
             item.word[wait] = 1
             self.known[queue, other] = len(earlier)
-        for operand, (register, value) in zip(
-            registers, enumerate(registers.values()), strict=True
-        ):
-            self.control("set", reg=register, value=value)
-            item.word[operand] = register
+        for flag, number in (*WAITS[queue], *SIGNALS[queue]):
+            if number in self.rich:
+                item.word[flag] = self.luck.randrange(2)
+        item.word |= self._registers(registers)
         self.emitted.append(item)
         self.pending[queue].append(item)
+
+    def _registers(self, values: dict[str, int]) -> dict[str, int]:
+        """Registers that hold operands, each a value of its own."""
+        chosen: dict[str, int] = {}
+        free = self.luck.sample(range(REGISTERS), REGISTERS)
+        for operand, value in values.items():
+            holds = [r for r in free if self.held.get(r) == value]
+            number = holds[0] if holds and self.luck.random() < 0.5 else free[0]
+            free.remove(number)
+            chosen[operand] = number
+            before = self.held.get(number)
+            if before is None or self.luck.random() < 0.5:
+                self.control("set", reg=number, value=value)
+            elif before != value:
+                self.control("add", reg=number, value=signed(value - before))
+            self.held[number] = value
+        return chosen
+
+    def open_loop(self) -> None:
+        """Around what follows; registers hold something else in its second turn."""
+        self.barrier()
+        if len(self.loops) < LOOP_DEPTH:
+            turns = self.luck.randint(1, max(1, min(4, _MOST_RUNS // math.prod(self.loops))))
+            self.control("loop", count=turns)
+            self.loops.append(turns)
+            self.held = {}
+
+    def close_loop(self) -> None:
+        """The innermost, if there is one."""
+        self.barrier()
+        if self.loops:
+            self.control("end")
+            self.loops.pop()
+
+    def spin(self) -> None:
+        """A loop of many turns, in which a register is added to."""
+        if len(self.loops) == LOOP_DEPTH:
+            return
+        turns = self.luck.randint(1, _MOST_SPINS // math.prod(self.loops))
+        start, step = self.luck.randrange(_SPACE), signed(self.luck.randrange(_SPACE))
+        number = self.luck.randrange(REGISTERS)
+        self.control("set", reg=number, value=start)
+        self.control("loop", count=turns)
+        self.control("add", reg=number, value=step)
+        self.control("end")
+        self.held[number] = (start + turns * step) % _SPACE
+
+    def credit(self) -> None:
+        """So many tokens of an edge that it orders nothing any more; what a loop repeats may."""
+        self.barrier()
+        if self.loops:
+            return
+        edge = self.luck.randrange(len(EDGES))
+        self.control("credit", edge=edge, count=self.luck.randrange(0x1000, 0x10000))
+        self.rich.add(edge)
+
+    def local(self, store: str, place: int) -> int:
+        """A register's value for a place in a buffer, which wraps: any bits above its size."""
+        turns = self.luck.choice((0, self.luck.randrange(_SPACE // self.sizes[store])))
+        return place + turns * self.sizes[store]
 
     def load(self, name: str, mem: int, local: int, rows: int, size: int, pitch: int) -> None:
         """Any load."""
@@ -146,7 +248,7 @@ class _Builder:
             _Access(store, local, extent, True),
             _Access("memory", mem, (rows - 1) * pitch + whole, False),
         ]
-        registers = {"mem": mem, "local": local}
+        registers = {"mem": (self.base + mem) % _SPACE, "local": self.local(store, local)}
         self.put(name, registers, {"rows": rows, "bytes": size, "pitch": pitch}, accesses)
 
     def lmma(self, values: dict[str, int], local: dict[str, int]) -> None:
@@ -163,7 +265,8 @@ class _Builder:
             _Access("scale", local["scale"], tiles * config.columns * record.size, False),
             _Access("acc", local["acc"], blocks * tiles * config.drain_beats * units.acc, True),
         ]
-        self.put("lmma", local, values | built_values(config), accesses)
+        registers = {name: self.local(name, place) for name, place in local.items()}
+        self.put("lmma", registers, values | built_values(config), accesses)
 
     def store(self, mem: int, local: int, rows: int, columns: int, pitch: int, type: int) -> None:
         """Any store."""
@@ -174,14 +277,15 @@ class _Builder:
             _Access("memory", mem, (rows - 1) * pitch + columns * 4 + self.units.bus, True),
         ]
         values = {"rows": rows, "columns": columns, "pitch": pitch, "type": type}
-        self.put("store", {"mem": mem, "local": local}, values, accesses)
+        registers = {"mem": (self.base + mem) % _SPACE, "local": self.local("acc", local)}
+        self.put("store", registers, values, accesses)
 
     def fill(self) -> None:
         """Everything that every buffer holds."""
         config = self.config
         for store, size in list(self.sizes.items())[:3]:
             rows = config.m if store == "act" else 1
-            self.load(f"load.{store}", _FLOATS if store == "act" else _DATA, 0, rows, size, 64)
+            self.load(f"load.{store}", _FLOATS if store == "act" else DATA, 0, rows, size, 64)
         tiles = config.output_buffer // (config.drain_beats * self.units.acc)
         values = {
             "m": config.m,
@@ -192,12 +296,19 @@ class _Builder:
         self.lmma(values, {"act": 0, "wgt": 0, "scale": 0, "acc": 0})
         self.barrier()
 
+    def window(self) -> tuple[int, int]:
+        """The pages of memory that the program touches, or all if they wrap."""
+        touched = [a for item in self.emitted for a in item.accesses if a.store == "memory"]
+        low = self.base + min(access.start for access in touched) // _PAGE * _PAGE
+        high = self.base + -(-max(a.start + a.size for a in touched) // _PAGE) * _PAGE
+        return (low % _SPACE, high - low // _SPACE * _SPACE) if high <= _SPACE else (0, _SPACE)
+
     def words(self) -> list[int]:
         """The program."""
         return [BY_NAME[item.name].encode(item.word) for item in self.emitted]
 
 
-def _load(builder: _Builder, rng: random.Random) -> None:
+def _load(builder: Builder, rng: random.Random) -> None:
     name = rng.choice(("act", "wgt", "scale"))
     bus = builder.units.bus
     size = builder.sizes[name]
@@ -205,14 +316,16 @@ def _load(builder: _Builder, rng: random.Random) -> None:
     most = size // (rows if name != "act" else -(-rows // builder.config.m))
     bytes_ = rng.randint(1, max(1, min(most // bus * bus, 600)))
     pitch = rng.choice((0, bus, rng.randrange(0, 1024, bus)))
+    if rows == 1:  # what it is does not count
+        pitch = builder.luck.randrange(0, 1 << 32, bus)
     # Close to a boundary of 4 KiB, so that bursts are cut.
     near = (rng.randrange(0, 0x800, bus), -bus, 0x400)
     far = (rng.randrange(0, 0x1000, bus), 0x1000 - bus, 0x800)
-    mem = _FLOATS + rng.choice(near) if name == "act" else _DATA + rng.choice(far)
+    mem = _FLOATS + rng.choice(near) if name == "act" else DATA + rng.choice(far)
     builder.load(f"load.{name}", mem, rng.randrange(0, size, bus), rows, bytes_, pitch)
 
 
-def _lmma(builder: _Builder, rng: random.Random) -> None:
+def _lmma(builder: Builder, rng: random.Random) -> None:
     config, units = builder.config, builder.units
     most_tiles = config.output_buffer // (config.drain_beats * units.acc)
     tiles = rng.choice((1, 1, 2, min(3, most_tiles)))
@@ -235,37 +348,51 @@ def _lmma(builder: _Builder, rng: random.Random) -> None:
     builder.lmma(values, local)
 
 
-def _store(builder: _Builder, rng: random.Random) -> None:
+def _store(builder: Builder, rng: random.Random) -> None:
     config, bus = builder.config, builder.units.bus
     rows, columns = rng.randint(1, 5), rng.randint(1, 3 * config.columns)
     mem = RESULTS + rng.choice((rng.randrange(0, 0x1800, bus), 0x1000 - bus))
     pitch = rng.choice((0, rng.randrange(0, 512, bus), 0x800))
+    if rows == 1:
+        pitch = builder.luck.randrange(0, 1 << 32, bus)
     local = rng.randrange(0, config.output_buffer, builder.units.acc)
     builder.store(mem, local, rows, columns, pitch, rng.randrange(len(OUTPUTS)))
 
 
-def random_program(config: CoreConfig, choices: list[int], seed: int) -> list[int]:
-    """A program with one part for each choice.
+#: What the choices of a program stand for.
+_PARTS: tuple[Callable[[Builder, random.Random], None], ...] = (
+    _load,
+    _lmma,
+    _store,
+    lambda builder, rng: builder.barrier(),
+    lambda builder, rng: builder.close_loop() if builder.loops else builder.open_loop(),
+    lambda builder, rng: builder.open_loop(),
+    lambda builder, rng: builder.close_loop(),
+    lambda builder, rng: builder.spin(),
+    lambda builder, rng: builder.credit(),
+)
+#: Choices that there are.
+CHOICES = range(len(_PARTS))
 
-    Choices 0..2 are loads, ``lmma`` and stores, 3 a barrier, 4 a loop around what follows it up to
-    the next 4 or the end; all else about the parts is drawn from ``seed``.
+
+def built_program(config: CoreConfig, choices: list[int], seed: int, base: int = 0) -> Builder:
+    """A program with one part for each choice, but for its end; memory begins at ``base``.
+
+    Choices 0..2 are loads, ``lmma`` and stores, 3 a barrier; 4 begins a loop around what follows,
+    or ends the innermost that is open; 5 only begins one, 6 only ends one; 7 is a loop of many
+    turns that only adds, 8 gives tokens. All else about the parts is drawn from ``seed``.
     """
-    builder = _Builder(config, random.Random(seed))
+    builder = Builder(config, base, random.Random(seed), random.Random(f"registers {seed}"))
     builder.fill()
-    open_loop = False
-    parts = (_load, _lmma, _store)
     for place, choice in enumerate(choices):
-        if choice < len(parts):
-            parts[choice](builder, random.Random(seed * 1009 + place))
-        else:
-            builder.barrier()
-            if choice == 4 and open_loop:
-                builder.control("end")
-            elif choice == 4:
-                builder.control("loop", count=1 + seed % 3)
-            open_loop ^= choice == 4
-    if open_loop:
-        builder.barrier()
-        builder.control("end")
+        _PARTS[choice](builder, random.Random(seed * 1009 + place))
+    while builder.loops:
+        builder.close_loop()
+    return builder
+
+
+def random_program(config: CoreConfig, choices: list[int], seed: int, base: int = 0) -> list[int]:
+    """A program of :func:`built_program` that ends well, its instructions."""
+    builder = built_program(config, choices, seed, base)
     builder.control("halt")
     return builder.words()

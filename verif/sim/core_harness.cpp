@@ -89,27 +89,35 @@ struct Watch {
 class Bench {
   public:
     Bench(const Job& job, Memory& memory)
-        : job_(job), memory_(memory), random_{job.seed * 2 + 0x9E3779B97F4A7C15ull} {}
+        : job_(job), memory_(memory), random_{job.seed * 2 + 0x9E3779B97F4A7C15ull} {
+        if (job.reset_at || job.ring_again) before_ = memory.bytes;
+    }
 
     Result run(Vcore_axi& core) {
         Result result{};
         if (!job_.keep) reset(core);
         setup(core);
         const uint64_t start = now_;
+        bool restarted = false;
         while (true) {
-            const uint64_t ran = now_ - start;
-            if (core.irq && !(job_.ring_again && ran < job_.ring_again)) break;
+            const uint64_t ran = result.ran = now_ - start;
+            if (core.irq) {
+                // A second ring as the program ends starts it again, on what it has written.
+                if (!job_.ring_again || !(read(core, LUTCORE_STATUS) & 1)) break;
+                restarted = true;
+            }
             if (ran >= job_.most_cycles || !violation_.empty()) break;
             if (job_.ring_again && ran == job_.ring_again) write(core, LUTCORE_CONTROL, 1);
             if (job_.abort_at && ran == job_.abort_at) write(core, LUTCORE_CONTROL, 2);
-            if (job_.reset_at && ran == job_.reset_at) {
+            if (restarted || (job_.reset_at && ran == job_.reset_at)) {
                 reset(core);
+                memory_.bytes = before_;
                 setup(core);
-                job_.reset_at = 0;
+                job_.reset_at = job_.ring_again = 0;
+                restarted = false;
             }
             cycle(core);
         }
-        result.ran = now_ - start;
         result.finished = core.irq && !(read(core, LUTCORE_STATUS) & 1);
         result.cause = read(core, LUTCORE_STATUS) >> 8 & 15;
         result.error_address = wide(core, LUTCORE_ERROR_ADDRESS);
@@ -307,6 +315,7 @@ class Bench {
 
     Job job_;
     Memory& memory_;
+    std::vector<uint8_t> before_;  // what it held, if the program may be run anew
     Random random_;
     uint64_t now_ = 0;
     bool offered_ = false, answering_ = false;
