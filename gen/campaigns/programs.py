@@ -4,81 +4,18 @@ A program that differs is made shorter while it still does, and printed with wha
 """
 
 import argparse
-import random
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lutcore.compiler.program.assembler import to_bytes
-from lutcore.errors import ToolError
 from lutcore.gen.run.machines import simulation
-from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.isa.lmma import Cause
-from lutcore.verif.isa.model import IsaModel
+from lutcore.gen.verify.programs import difference, draw, program_words, shortened
 from lutcore.verif.samples.cores import SMALL_CORES
-from lutcore.verif.samples.programs import memory_image, random_program
-from lutcore.verif.sim.core import Conditions, CoreSimulation
-
-#: Cycles after which a program counts as hung.
-WATCHDOG = 500_000
-
-
-@dataclass(frozen=True)
-class Case:
-    """A random program and what it meets: ``choices`` as :func:`random_program` takes them."""
-
-    choices: list[int]
-    seed: int
-    stall: float
-    latency: int
-
-
-def draw(seed: int) -> Case:
-    """The case of a seed."""
-    rng = random.Random(seed)
-    choices = rng.choices(range(5), (4, 5, 4, 1, 1), k=rng.randrange(25))
-    stall = rng.choice((0.0, 0.05, 0.3, 0.7))
-    return Case(choices, seed, stall, rng.choice((1, 3, 10, 60)))
-
-
-def difference(config: CoreConfig, core: CoreSimulation, case: Case) -> str:
-    """What RTL and ISA model disagree on; empty if nothing."""
-    words = random_program(config, case.choices, case.seed)
-    memory = memory_image(config, case.seed)
-    code = np.frombuffer(to_bytes(words), np.uint8)
-    memory[: len(code)] = code
-    expected = memory.copy()
-    state = IsaModel(config, expected).run(0, len(words))
-    conditions = Conditions(
-        stall=case.stall, latency=case.latency, seed=case.seed, most_cycles=WATCHDOG
-    )
-    outcome = core.run(memory, 0, len(words), conditions)
-    try:
-        outcome.check()
-    except ToolError as error:
-        return str(error)
-    if state.cause is not Cause.NONE:
-        return f"the program is not legal: {state.cause.name}"
-    if outcome.state != state:
-        return f"state {outcome.state}, expected {state}"
-    wrong = np.flatnonzero(memory != expected)
-    return f"{len(wrong)} bytes differ from {wrong[0]:#x} on" if len(wrong) else ""
-
-
-def shortened(config: CoreConfig, core: CoreSimulation, case: Case) -> Case:
-    """A case that still differs, and does not without any one of its choices."""
-    for place in reversed(range(len(case.choices))):
-        choices = case.choices[:place] + case.choices[place + 1 :]
-        fewer = Case(choices, case.seed, case.stall, case.latency)
-        if difference(config, core, fewer):
-            return shortened(config, core, fewer)
-    return case
 
 
 @dataclass(frozen=True)
@@ -107,13 +44,13 @@ def run_core(name: str, first: int, most: int, seconds: float) -> Tally:
     programs = instructions = 0
     failure = ""
     for seed in _seeds(first, most, began + seconds):
-        case = draw(seed)
+        case = draw(config, seed)
         if problem := difference(config, core, case):
             case = shortened(config, core, case)
             failure = f"core {name}: {problem}; shortened: {case}"
             break
         programs += 1
-        instructions += len(random_program(config, case.choices, case.seed))
+        instructions += len(program_words(config, case))
     core.close()
     return Tally(name, programs, instructions, time.monotonic() - began, failure)
 

@@ -279,7 +279,7 @@ class IsaModel:
 
     def _note(self, cause: Cause, address: int, content: np.ndarray) -> None:
         if self.journal is not None:
-            self.journal.append((cause, address, content))
+            self.journal.append((cause, address, content.copy()))
 
     def _write(self, address: int, content: np.ndarray) -> None:
         if content.size:

@@ -30,6 +30,11 @@ def _word(name: str, **values: int) -> int:
     return BY_NAME[name].encode(values)
 
 
+def _bit(rng: random.Random, low: int, high: int) -> int:
+    """One of the bits from ``low`` up to ``high``, which is not among them: most often the last."""
+    return rng.choice((rng.randrange(low, high), high - 1))
+
+
 def _legal(builder: Builder, name: str) -> dict[str, int]:
     """Fields of an instruction that this core takes; all registers are r0."""
     return {n: low for n, (low, _) in limits(BY_NAME[name], builder.config).items()}
@@ -68,9 +73,25 @@ def _edge(builder: Builder, rng: random.Random) -> list[int]:
 def _far(builder: Builder, rng: random.Random) -> list[int]:
     """Two rows, the second of them outside of the memory, by any bit of the pitch."""
     bus = builder.units.bus
-    pitch = (1 << rng.randrange(15, 32)) + rng.randrange(0, MEMORY, bus)
+    pitch = (1 << _bit(rng, 15, 32)) + rng.randrange(0, MEMORY, bus)
+    rows = 1 + (1 << _bit(rng, 0, 16))
     start = builder.base + rng.randrange(RESULTS, MEMORY - 4 * bus, bus)
-    return _transfer(builder, rng, start, pitch % (1 << 32), 2)
+    return _transfer(builder, rng, start, pitch % (1 << 32), rows)
+
+
+def _long(builder: Builder, rng: random.Random) -> list[int]:
+    """A row that leaves the memory, by any bit of its length."""
+    bus = builder.units.bus
+    place = rng.randrange(RESULTS, MEMORY, bus)
+    words = [
+        _word("set", reg=7, value=(builder.base + place) % _SPACE),
+        _word("set", reg=8, value=0),
+    ]
+    if rng.random() < 0.5:
+        size = (1 << _bit(rng, 15, 24)) + 1
+        return [*words, _word("load.scale", mem=7, local=8, rows=1, bytes=size, pitch=0)]
+    columns = (1 << _bit(rng, 13, 16)) + 1
+    return [*words, _word("store", mem=7, local=8, rows=1, columns=columns, pitch=0)]
 
 
 def _count(builder: Builder, rng: random.Random) -> list[int]:
@@ -78,8 +99,9 @@ def _count(builder: Builder, rng: random.Random) -> list[int]:
     turns = rng.randint(1, 3)
     step = (MEMORY - DATA) // turns // _PAGE * _PAGE
     start = (builder.base + DATA + (MEMORY - DATA - step * turns)) % _SPACE
-    count = (1 << rng.randrange(4, 32)) + rng.randint(1, turns)
+    count = (1 << _bit(rng, 4, 32)) + rng.randint(1, turns)
     return [
+        *[_word("loop", count=1)] * rng.randrange(LOOP_DEPTH),
         _word("set", reg=5, value=start),
         _word("set", reg=6, value=0),
         _word("loop", count=count),
@@ -165,6 +187,7 @@ ENDINGS: dict[str, Callable[[Builder, random.Random], list[int]]] = {
     "halt": _halt,
     "edge": _edge,
     "far": _far,
+    "long": _long,
     "count": _count,
     "illegal": _illegal,
     "unsupported": _unsupported,
