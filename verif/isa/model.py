@@ -30,6 +30,7 @@ from lutcore.hdl.isa.lmma import (
     Queue,
 )
 from lutcore.verif.isa.arithmetic import Decoded, accumulate, convert_outputs, run_products
+from lutcore.verif.isa.rings import put, take
 
 _PAGE, _SPACE = 4096, 1 << ADDRESS_BITS
 #: Bytes that the arrays of one instruction may take, and bytes of each number in the widest array.
@@ -63,24 +64,6 @@ class Fault(Exception):
     def __init__(self, cause: Cause, address: int):
         super().__init__(cause.name)
         self.cause, self.address = cause, address
-
-
-def _take(ring: np.ndarray, start: int, count: int) -> np.ndarray:
-    """``count`` elements of a buffer's last axis, which wraps."""
-    size = ring.shape[-1]
-    start %= size
-    if start + count <= size:
-        return ring[..., start : start + count]
-    return ring[..., (start + np.arange(count)) % size]
-
-
-def _put(ring: np.ndarray, start: int, content: np.ndarray) -> None:
-    """Write elements into a buffer, which wraps; of more than it holds, the last stay."""
-    start %= ring.size
-    if start + content.size <= ring.size:
-        ring[start : start + content.size] = content
-    else:
-        ring[(start + np.arange(content.size)) % ring.size] = content
 
 
 def _affordable(size: int) -> None:
@@ -305,7 +288,11 @@ class IsaModel:
         rows = np.empty((values["rows"], size), np.uint8)
         for row in range(values["rows"]):
             address = (values["mem"] + row * values["pitch"]) % _SPACE
-            rows[row] = self._row(address, size, Cause.READ)
+            try:
+                rows[row] = self._row(address, size, Cause.READ)
+            except Fault as fault:  # the words before the one that fails
+                self._note(Cause.READ, address, rows[row, : (fault.address - address) % _SPACE])
+                raise
             self._note(Cause.READ, address, rows[row])
         rows[:, values["bytes"] :] = 0
         self.state.read_beats += rows.size // self.units.bus
@@ -315,13 +302,13 @@ class IsaModel:
         rows = self._rows(values)
         for row, content in enumerate(rows):
             bank, block = row % self.config.m, row // self.config.m
-            _put(self._act[bank], values["local"] + block * rows.shape[1], content)
+            put(self._act[bank], values["local"] + block * rows.shape[1], content)
 
     def _load_wgt(self, values: dict[str, int]) -> None:
-        _put(self._wgt, values["local"], self._rows(values).ravel())
+        put(self._wgt, values["local"], self._rows(values).ravel())
 
     def _load_scale(self, values: dict[str, int]) -> None:
-        _put(self._scale, values["local"], self._rows(values).ravel())
+        put(self._scale, values["local"], self._rows(values).ravel())
 
     def _lmma(self, values: dict[str, int]) -> None:
         config, units = self.config, self.units
@@ -333,20 +320,20 @@ class IsaModel:
         # Activations [rows, bytes]
         used = steps * units.step
         pitch = -(-used // units.bus) * units.bus
-        raw = _take(self._act, values["act"], blocks * pitch).reshape(config.m, blocks, pitch)
+        raw = take(self._act, values["act"], blocks * pitch).reshape(config.m, blocks, pitch)
         rows = np.ascontiguousarray(raw.transpose(1, 0, 2)[..., :used])
         rows = rows.reshape(blocks * config.m, -1)
         # Weights [tiles, steps, planes, bytes of a slice]
         used = steps * planes * units.slice
         pitch = -(-used // units.bus) * units.bus
-        packed = _take(self._wgt, values["wgt"], tiles * pitch).reshape(tiles, pitch)[:, :used]
+        packed = take(self._wgt, values["wgt"], tiles * pitch).reshape(tiles, pitch)[:, :used]
         if config.doubles:  # planes from the highest, and their steps
             packed = packed.reshape(tiles, planes, steps, units.slice)
             packed = packed[:, ::-1].transpose(0, 2, 1, 3)
         packed = packed.reshape(tiles, steps, planes, units.slice)
         # Records [columns]
         record = tuple(SCALES.values())[values["scales"]]
-        records = _take(self._scale, values["scale"], tiles * config.columns * record.size)
+        records = take(self._scale, values["scale"], tiles * config.columns * record.size)
         records = records.view(f"<u{record.size}")
         zero = None if record.zero else values["zero"]
         products = run_products(config, rows, packed, zero, records, self._decoded)
@@ -355,11 +342,11 @@ class IsaModel:
         stored = (blocks, tiles * beats, config.m, columns)
         before, place = None, values["acc"] // 4
         if values["accumulate"]:
-            before = _take(self._acc, place, products.values.size).reshape(stored)
+            before = take(self._acc, place, products.values.size).reshape(stored)
             before = before.transpose(0, 2, 1, 3).reshape(products.values.shape)
         after = accumulate(before, products, records, record.half, bool(values["accumulator"]))
         after = after.reshape(blocks, config.m, tiles * beats, columns).transpose(0, 2, 1, 3)
-        _put(self._acc, place, after.ravel())
+        put(self._acc, place, after.ravel())
         self.state.slices += blocks * tiles * steps * planes
 
     def _store(self, values: dict[str, int]) -> None:
@@ -370,7 +357,7 @@ class IsaModel:
         _affordable(_WIDEST * count)
         shape = (blocks, tiles * config.drain_beats, config.m, config.drain_columns)
         sums = (
-            _take(self._acc, values["local"] // 4, count)
+            take(self._acc, values["local"] // 4, count)
             .reshape(shape)
             .transpose(0, 2, 1, 3)
             .reshape(-1, tiles * config.columns)

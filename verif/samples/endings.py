@@ -23,6 +23,7 @@ from lutcore.verif.samples.programs import DATA, MEMORY, RESULTS, Builder
 
 _SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
 _ENGINES = tuple(i.name for i in BY_NAME.values() if i.queue is not Queue.CONTROL)
+_LOADS = tuple(i.name for i in BY_NAME.values() if i.queue is Queue.LOAD)
 _HALT = BY_NAME["halt"].encode({})
 
 
@@ -31,8 +32,14 @@ def _word(name: str, **values: int) -> int:
 
 
 def _bit(rng: random.Random, low: int, high: int) -> int:
-    """One of the bits from ``low`` up to ``high``, which is not among them: most often the last."""
-    return rng.choice((rng.randrange(low, high), high - 1))
+    """One of the bits from ``low`` up to ``high``, which is not among them: more often the last."""
+    return rng.choice((rng.randrange(low, high), rng.randrange(low, high), high - 1))
+
+
+def _size(rng: random.Random, low: int, high: int) -> int:
+    """A number with such a bit as its highest, and with 1 or anything below."""
+    bit = 1 << _bit(rng, low, high)
+    return bit + rng.choice((1, rng.randrange(bit)))
 
 
 def _legal(builder: Builder, name: str) -> dict[str, int]:
@@ -48,7 +55,7 @@ def _transfer(
     r, local = rng.sample(range(REGISTERS), 2)
     values = {"mem": r, "local": local, "rows": rows, "pitch": pitch}
     if rng.random() < 0.5:
-        name = rng.choice(("load.act", "load.wgt", "load.scale"))
+        name = rng.choice(_LOADS)
         word = _word(name, **values, bytes=size)
     else:
         word = _word("store", **values, columns=-(-size // 4))
@@ -74,7 +81,7 @@ def _far(builder: Builder, rng: random.Random) -> list[int]:
     """Two rows, the second of them outside of the memory, by any bit of the pitch."""
     bus = builder.units.bus
     pitch = (1 << _bit(rng, 15, 32)) + rng.randrange(0, MEMORY, bus)
-    rows = 1 + (1 << _bit(rng, 0, 16))
+    rows = max(2, _size(rng, 1, 16))
     start = builder.base + rng.randrange(RESULTS, MEMORY - 4 * bus, bus)
     return _transfer(builder, rng, start, pitch % (1 << 32), rows)
 
@@ -88,9 +95,9 @@ def _long(builder: Builder, rng: random.Random) -> list[int]:
         _word("set", reg=8, value=0),
     ]
     if rng.random() < 0.5:
-        size = (1 << _bit(rng, 15, 24)) + 1
-        return [*words, _word("load.scale", mem=7, local=8, rows=1, bytes=size, pitch=0)]
-    columns = (1 << _bit(rng, 13, 16)) + 1
+        name, size = rng.choice(_LOADS), _size(rng, 15, 24)
+        return [*words, _word(name, mem=7, local=8, rows=1, bytes=size, pitch=0)]
+    columns = _size(rng, 13, 16)
     return [*words, _word("store", mem=7, local=8, rows=1, columns=columns, pitch=0)]
 
 

@@ -5,7 +5,7 @@ instructions, which the :class:`~lutcore.verif.samples.builder.Builder` puts in 
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def _load(builder: Builder, rng: random.Random) -> None:
 
 def _long(config: CoreConfig, luck: random.Random) -> dict[str, int]:
     """Sizes of an ``lmma`` by any of their bits: its operands and sums go round the buffers."""
-    name, most = luck.choice((("m", 1 << 12), ("n", 1 << 14)))
+    name, most = luck.choice((("m", 1 << 12), ("n", 1 << 16)))
     sizes = {"m": luck.randint(1, config.m), "n": luck.randint(1, config.columns)}
     # A sum that is replaced must not be added to.
     return sizes | {name: luck.randrange(1, most), "k": config.depth, "accumulate": 0}
@@ -129,7 +129,7 @@ _PARTS: tuple[Callable[[Builder, random.Random], None], ...] = (
 CHOICES = range(len(_PARTS))
 
 
-def built_program(config: CoreConfig, choices: list[int], seed: int, base: int = 0) -> Builder:
+def built_program(config: CoreConfig, choices: Sequence[int], seed: int, base: int = 0) -> Builder:
     """A program with one part for each choice, but for its end; memory begins at ``base``.
 
     Choices 0..2 are loads, ``lmma`` and stores, 3 a barrier; 4 begins a loop around what follows,
@@ -147,7 +147,9 @@ def built_program(config: CoreConfig, choices: list[int], seed: int, base: int =
     return builder
 
 
-def random_program(config: CoreConfig, choices: list[int], seed: int, base: int = 0) -> list[int]:
+def random_program(
+    config: CoreConfig, choices: Sequence[int], seed: int, base: int = 0
+) -> list[int]:
     """A program of :func:`built_program` that ends well, its instructions."""
     builder = built_program(config, choices, seed, base)
     builder.control("halt")
