@@ -13,7 +13,7 @@ from lutcore.verif.isa.model import IsaModel, State
 from lutcore.verif.samples.builder import DATA, MEMORY
 from lutcore.verif.samples.endings import ENDINGS, ended
 from lutcore.verif.samples.programs import CHOICES, built_program, memory_image
-from lutcore.verif.sim.core import Conditions, CoreSimulation, Outcome
+from lutcore.verif.sim.core import NEVER, Conditions, CoreSimulation, Outcome
 
 #: Cycles after which a program counts as hung.
 WATCHDOG = 500_000
@@ -141,7 +141,6 @@ def difference(config: CoreConfig, core: CoreSimulation, case: Case) -> str:
     """What RTL and ISA model disagree on; empty if nothing."""
     expected = expect(config, case)
     memory = expected.before.copy()
-    error = {} if case.error is None else {"error_address": (case.base + case.error) % _SPACE}
     conditions = Conditions(
         stall=case.stall,
         latency=case.latency,
@@ -151,7 +150,7 @@ def difference(config: CoreConfig, core: CoreSimulation, case: Case) -> str:
         ring_again=case.ring_again,
         abort_at=case.abort_at,
         reset_at=case.reset_at,
-        **error,
+        error_address=NEVER if case.error is None else (case.base + case.error) % _SPACE,
     )
     outcome = core.run(memory, expected.address, len(expected.words), conditions, case.base)
     try:

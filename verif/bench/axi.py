@@ -36,12 +36,12 @@ _DONE, _FAULT, _REFUSED = 1, 2, 4
 
 
 class _Memory(MemoryRegion):
-    """Bytes from address ``base`` on; what is not whole inside is answered with an error."""
+    """Bytes from address ``first`` on; what is not whole inside is answered with an error."""
 
-    base = 0
+    first = 0
 
     def _place(self, address: int, length: int) -> slice:
-        start = (address - self.base) % (1 << ADDRESS_BITS)
+        start = (address - self.first) % (1 << ADDRESS_BITS)
         if start + length > len(self.mem):
             raise IndexError(address)
         return slice(start, start + length)
@@ -117,8 +117,8 @@ class _Bench:
         self.problems = []
         options = json.loads(str(job["options"]))
         state = options["state"]
-        region = _Memory(len(job["memory"]), bytearray(job["memory"].tobytes()))
-        region.base = options["base"]
+        region = _Memory(1 << ADDRESS_BITS, bytearray(job["memory"].tobytes()))
+        region.first = options["base"]
         self.memory_write.target = self.memory_read.target = region
         self.stall(options["stall"], options["seed"])
         for name, value in constants(self.config).items():

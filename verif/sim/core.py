@@ -21,7 +21,8 @@ _HARNESS = Path(__file__).with_name("core_harness.cpp")
 _COMMAND = struct.Struct("=3Q")
 _JOB = struct.Struct("=12Qd")
 _RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")
-_NEVER = (1 << 64) - 1
+#: No address.
+NEVER = (1 << 64) - 1
 #: Memories are 0 at power-on in an FPGA only; here they must serve with anything in them.
 _POWER_ON = re.compile(r"^ +initial begin\n +for .*\n +\w+\[.*\] = \d+'d0;\n +end\n", re.MULTILINE)
 
@@ -61,7 +62,7 @@ class Conditions:
     latency: int = 20
     seed: int = 0
     most_cycles: int = 1 << 32
-    error_address: int = _NEVER
+    error_address: int = NEVER
     ring_again: int = 0
     abort_at: int = 0
     reset_at: int = 0
