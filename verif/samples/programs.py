@@ -81,7 +81,7 @@ def _lmma(builder: Builder, rng: random.Random) -> None:
     if builder.haste or builder.luck.random() < 0.3:
         small = min(values["k"], 2 * config.depth)
         values |= {"m": 1, "n": 1, "k": small, "bits": config.weight_bits_range[0]}
-    elif builder.luck.random() < 0.07:
+    elif not builder.loops and builder.luck.random() < 0.07:
         values |= _long(config, builder.luck)
     unit = alignments(BY_NAME["lmma"], config)
     local = {name: rng.randrange(0, builder.sizes[name], unit[name]) for name in unit}

@@ -19,7 +19,7 @@ CONFIG = SMALL_CORES["w4a8"]
 
 def legal_bits(field, instruction):
     """Bits that are 1 in some legal value of a field, and those that are 0."""
-    low, high = limits(instruction, CONFIG).get(field.name, field.range)
+    low, high = limits(instruction, CONFIG).get(field.name) or field.range
     unit = alignments(instruction, CONFIG).get(field.name, 1) if field.name == "pitch" else 1
     values = {value % (1 << field.bits) for value in (low, high)}
     if high - low < 1 << 12:
@@ -61,17 +61,17 @@ def test_all_bits_of_all_fields_are_reached():
 
 
 def test_cases_are_of_every_kind():
-    cases = [draw(CONFIG, seed) for seed in range(600)]
-    assert cases == [draw(CONFIG, seed) for seed in range(600)]
+    cases = [draw(CONFIG, seed) for seed in range(250)]
+    assert cases == [draw(CONFIG, seed) for seed in range(250)]
     assert {case.ending for case in cases} == set(ENDINGS)
     assert {case.window for case in cases} == {"all", "pages"}
     for event in ("ring_again", "abort_at", "reset_at", "error"):
-        assert sum(bool(getattr(case, event)) for case in cases) > 20, event
+        assert sum(bool(getattr(case, event)) for case in cases) > 8, event
     ends = Counter(expect(CONFIG, case).state.cause for case in cases)
-    assert all(ends[cause] > 3 for cause in INSTRUCTION_CAUSES), ends
-    assert min(ends[Cause.RANGE], ends[Cause.READ], ends[Cause.WRITE], ends[Cause.NONE]) > 10
+    assert all(ends[cause] > 1 for cause in INSTRUCTION_CAUSES), ends
+    assert min(ends[Cause.RANGE], ends[Cause.READ], ends[Cause.WRITE], ends[Cause.NONE]) > 3
     across = [c for c in cases if any(c.base < 1 << k < c.base + 0x8000 for k in (32, 40, 48))]
-    assert len(across) > 20 and sum(c.base >> 47 for c in cases) > 50
+    assert len(across) > 8 and sum(c.base >> 47 for c in cases) > 20
 
 
 @pytest.mark.slow
