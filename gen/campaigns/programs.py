@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from lutcore.gen.run.machines import simulation
+from lutcore.gen.verify.cores import TOPS, simulated
 from lutcore.gen.verify.programs import difference, draw, program_words, shortened
 from lutcore.verif.samples.cores import SMALL_CORES
 
@@ -36,10 +36,10 @@ def _seeds(first: int, most: int, until: float) -> Iterator[int]:
         yield seed
 
 
-def run_core(name: str, first: int, most: int, seconds: float) -> Tally:
+def run_core(name: str, first: int, most: int, seconds: float, top: str = "axi") -> Tally:
     """Programs from seed ``first`` on, ``most`` of them or as many as ``seconds`` allow."""
     config = SMALL_CORES[name]
-    core = simulation(config)
+    core = simulated(config, top)
     began = time.monotonic()
     programs = instructions = 0
     failure = ""
@@ -59,6 +59,7 @@ def main() -> int:
     """Print a line a core; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cores", nargs="+", choices=SMALL_CORES, default=list(SMALL_CORES))
+    parser.add_argument("--top", choices=TOPS, default="axi", help="what is generated of them")
     parser.add_argument("--programs", type=int, default=5000, help="at most, for each core")
     parser.add_argument("--seconds", type=float, default=120, help="at most, for each core")
     parser.add_argument("--seed", type=int, default=0, help="of the first program")
@@ -69,7 +70,7 @@ def main() -> int:
         table.add_column(heading, justify="left" if heading == "core" else "right")
     failures = []
     with ProcessPoolExecutor(options.jobs) as pool:
-        limits = (options.seed, options.programs, options.seconds)
+        limits = (options.seed, options.programs, options.seconds, options.top)
         running = [pool.submit(run_core, name, *limits) for name in options.cores]
         for tally in (future.result() for future in running):
             counts = f"{tally.programs:,}", f"{tally.instructions:,}", f"{tally.seconds:.0f}"
