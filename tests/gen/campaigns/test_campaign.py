@@ -13,9 +13,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", SMALL_CORES)
 def test_a_slice_of_the_campaign(name):
-    tally = campaign.run_core(name, 1 << 20, 150, 300)
+    tally = campaign.run_core(name, 1 << 20, 80, 300)
     assert not tally.failure
-    assert tally.programs == 150 and tally.instructions > 1500
+    assert tally.programs == 80 and tally.instructions > 4000
 
 
 def test_programs_that_differ_are_shortened(monkeypatch, capsys):
