@@ -24,7 +24,7 @@ _RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")
 #: No address.
 NEVER = (1 << 64) - 1
 #: Memories are 0 at power-on in an FPGA only; here they must serve with anything in them.
-_POWER_ON = re.compile(r"^ +initial begin\n +for .*\n +\w+\[.*\] = \d+'d0;\n +end\n", re.MULTILINE)
+POWER_ON = re.compile(r"^ +initial begin\n +for .*\n +\w+\[.*\] = \d+'d0;\n +end\n", re.MULTILINE)
 
 
 class _Command(enum.IntEnum):
@@ -121,7 +121,7 @@ class CoreSimulation:
         self, config: CoreConfig, verilog: str, header: str, arguments: Sequence[str] = ()
     ):
         program = build_native(
-            _POWER_ON.sub("", verilog),
+            POWER_ON.sub("", verilog),
             "core_axi",
             _HARNESS,
             definitions=[f"BUS_BYTES={config.bus_bits // 8}"],

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.verify.cores import simulated
 from lutcore.gen.verify.programs import difference, draw
 from lutcore.verif.samples.cores import SMALL_CORES
+from lutcore.verif.sim.core import POWER_ON
 
 pytestmark = pytest.mark.slow
 
@@ -164,3 +166,10 @@ def test_the_sound_core_passes():
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_noticed(fault):
     assert noticed(list(FAULTS).index(fault))[0] >= 0
+
+
+def test_memories_hold_anything_at_power_on():
+    """What an FPGA clears is left out of the simulation."""
+    text = verilog(CONFIG, "axi")
+    assert text.count("initial begin") > 10
+    assert "initial begin" not in POWER_ON.sub("", text)
