@@ -2,9 +2,10 @@
 
 import inspect
 import re
+import textwrap
 
 from lutcore.hdl.isa.lmma import Cause
-from lutcore.hdl.isa.registers import COUNTERS, REGISTERS, Register
+from lutcore.hdl.isa.registers import COUNTERS, READING, REGISTERS, Register
 
 
 def _registers():
@@ -13,7 +14,8 @@ def _registers():
 
 def c_header() -> str:
     """Offsets, field positions and causes in C."""
-    lines = ["#ifndef LUTCORE_REGISTERS_H", "#define LUTCORE_REGISTERS_H", ""]
+    told = textwrap.fill(READING, 92, initial_indent="/* ", subsequent_indent="   ") + " */"
+    lines = ["#ifndef LUTCORE_REGISTERS_H", "#define LUTCORE_REGISTERS_H", "", told, ""]
     for name, offset, register in _registers():
         upper = f"LUTCORE_{name.upper()}"
         lines.append(f"#define {upper} 0x{offset:02X} /* {register.text} */")
@@ -27,7 +29,8 @@ def c_header() -> str:
 
 def python_module() -> str:
     """Offsets and field masks as Python constants."""
-    lines = ['"""Registers of the core; generated, do not edit."""', ""]
+    told = textwrap.fill(READING, 92, initial_indent="# ", subsequent_indent="# ")
+    lines = ['"""Registers of the core; generated, do not edit."""', "", told, ""]
     for name, offset, register in _registers():
         lines.append(f"{name.upper()} = 0x{offset:02X}  # {register.text}")
         for field, low, bits, _ in register.fields:
@@ -90,7 +93,7 @@ def register_table() -> str:
     for *cells, text in register_rows():
         told = "".join(f" {cell} |" if cell else " |" for cell in cells)
         lines.append(f"|{told} {_MARKED.get(text, text)} |\n")
-    return "".join(lines)
+    return "".join([*lines, f"\n{textwrap.fill(READING, 100)}\n"])
 
 
 def cause_rows() -> list[tuple[str, str, str]]:

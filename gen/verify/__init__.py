@@ -1,3 +1,3 @@
-"""Regressions of any configuration: what is played into its design, how much of it that reached,
-and a report. Above the benches of ``verif``, which judge; below the commands.
+"""Regressions of any configuration: what is drawn and played, what of the design that reached, and
+reports. Above the benches of ``verif``, which judge; below campaigns and commands.
 """

@@ -19,6 +19,12 @@ _SLVERR = 2
 class Control(wiring.Component):
     """Registers.
 
+    Parameters
+    ----------
+    config : CoreConfig
+    first : int
+        What counters start from. Only benches, which do not live to see 2^32, have another than 0.
+
     Members
     -------
     host : Out, :func:`~lutcore.hdl.bus.axi.lite_signature`
@@ -47,8 +53,8 @@ class Control(wiring.Component):
         Counters that count this cycle.
     """
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, first: int = 0):
+        self._config, self._first = config, first
         super().__init__(
             {
                 "host": Out(lite_signature(ADDRESS_WIDTH)),
@@ -95,9 +101,10 @@ class Control(wiring.Component):
             "error_address": self.address,
         }
         for place, name in enumerate(COUNTERS):
-            values[name] = counter = Signal(64, name=name)  # counter that a program starts from 0
+            # counter that a program starts from 0
+            values[name] = counter = Signal(64, name=name, init=self._first)
             with m.If(self.start):
-                m.d.sync += counter.eq(0)
+                m.d.sync += counter.eq(self._first)
             with m.Elif(self.counts[place]):
                 m.d.sync += counter.eq(counter + 1)
         written = self._access(m, values)
@@ -163,12 +170,21 @@ class Control(wiring.Component):
             written[key] = Signal(name=f"write_{key[0]}_{key[1]}")  # the host writes this word
             m.d.comb += written[key].eq(take & whole & (place == word))
         read = Signal(32)  # word at the address that is read
+        upper = Signal(32)  # upper half of the wide value whose lower half was read last
+        beside = Signal(32)  # upper half of the wide value whose lower half is read
+        keep = Signal()  # the lower half of a wide value is read
         with m.Switch(host.araddr[2:]):
             for (name, half), word in words.items():
+                held = REGISTERS[name][1].held
                 with m.Case(word):
-                    m.d.comb += read.eq(values[name][32 * half : 32 * half + 32])
+                    part = values[name][32 * half : 32 * half + 32]
+                    m.d.comb += read.eq(upper if held and half else part)
+                    if held and not half:
+                        m.d.comb += [beside.eq(values[name][32:]), keep.eq(1)]
         m.d.comb += host.arready.eq(~host.rvalid | host.rready)
         with m.If(host.arvalid & host.arready):
+            with m.If(keep):
+                m.d.sync += upper.eq(beside)
             m.d.sync += [
                 host.rvalid.eq(1),
                 host.rdata.eq(read),

@@ -8,6 +8,11 @@ from lutcore.hdl.isa.lmma import ADDRESS_BITS, VERSION
 
 #: Bits of the register window's address.
 ADDRESS_WIDTH = 8
+#: How a host reads values of more than a word.
+READING = (
+    "Of a wide read-only value the lower half is read first: that keeps the upper half as it is "
+    "then, and the upper half is read so until another lower half is."
+)
 #: "LUTC", little-endian.
 IDENTITY = int.from_bytes(b"LUTC", "little")
 
@@ -37,6 +42,11 @@ class Register:
     def size(self) -> int:
         """Bits that it takes in the window: whole words."""
         return 32 * -(-self.bits // 32)
+
+    @property
+    def held(self) -> bool:
+        """Whether its upper half is read as it was when a lower half was (:data:`READING`)."""
+        return self.access == "ro" and self.bits > 32
 
 
 _ENDS = (

@@ -27,6 +27,7 @@ from cocotbext.axi import (
 )
 
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import ADDRESS_BITS
 from lutcore.hdl.isa.registers import REGISTERS, constants
 
 #: Clock period, and after how long without an interrupt a job is given up.
@@ -35,17 +36,21 @@ _DONE, _FAULT, _REFUSED = 1, 2, 4
 
 
 class _Memory(MemoryRegion):
-    """Bytes from address 0; what is not whole inside is answered with an error."""
+    """Bytes from address ``first`` on; what is not whole inside is answered with an error."""
+
+    first = 0
+
+    def _place(self, address: int, length: int) -> slice:
+        start = (address - self.first) % (1 << ADDRESS_BITS)
+        if start + length > len(self.mem):
+            raise IndexError(address)
+        return slice(start, start + length)
 
     async def _read(self, address: int, length: int, **options: Any) -> bytes:
-        if address + length > len(self.mem):
-            raise IndexError(address)
-        return bytes(self.mem[address : address + length])
+        return bytes(self.mem[self._place(address, length)])
 
     async def _write(self, address: int, data: bytes, **options: Any) -> None:
-        if address + len(data) > len(self.mem):
-            raise IndexError(address)
-        self.mem[address : address + len(data)] = data
+        self.mem[self._place(address, len(data))] = data
 
 
 def _pauses(stall: float, seed: str) -> Iterator[bool]:
@@ -112,7 +117,8 @@ class _Bench:
         self.problems = []
         options = json.loads(str(job["options"]))
         state = options["state"]
-        region = _Memory(len(job["memory"]), bytearray(job["memory"].tobytes()))
+        region = _Memory(1 << ADDRESS_BITS, bytearray(job["memory"].tobytes()))
+        region.first = options["base"]
         self.memory_write.target = self.memory_read.target = region
         self.stall(options["stall"], options["seed"])
         for name, value in constants(self.config).items():

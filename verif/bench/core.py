@@ -26,8 +26,11 @@ _PATIENCE = 100_000
 class _Memory:
     """Both sides of a memory: requests taken, words and answers given."""
 
-    def __init__(self, dut: Any, config: CoreConfig, content: bytearray, stall: float, seed: str):
-        self.content = content
+    def __init__(self, dut: Any, config: CoreConfig, job: dict[str, Any]):
+        options = json.loads(str(job["options"]))
+        stall, seed = options["stall"], str(options["seed"])
+        self.content = bytearray(job["memory"].tobytes())
+        self._base = options["base"]
         self._bytes = config.bus_bits // 8
         self._reads = StreamMonitor(dut, "reads", stall, seed)
         self._words = StreamDriver(dut, "words", [], stall, seed)
@@ -46,13 +49,17 @@ class _Memory:
             self.problems.append(f"burst of {beats} words at {address:#x}")
         return address, beats
 
+    def _place(self, address: int) -> int:
+        return (address - self._base) % (1 << ADDRESS_BITS)
+
     def step(self) -> None:
         """Serve what came in this cycle."""
         size = self._bytes
         for request in self._reads.take():
             address, beats = self._burst(request)
             for place in range(address, address + beats * size, size):
-                word = self.content[place : place + size]
+                found = self._place(place)
+                word = self.content[found : found + size]
                 bad = len(word) < size
                 data = 0 if bad else int.from_bytes(word, "little")
                 self._words.put(data | bad << 8 * size)
@@ -67,7 +74,7 @@ class _Memory:
     def _write(self, burst: list[int], word: int) -> None:
         size = self._bytes
         strobes, last = word >> 8 * size & (1 << size) - 1, word >> 9 * size
-        address = burst[0]
+        address = self._place(burst[0])
         burst[2] |= address + size > len(self.content)
         for place in range(size):
             if strobes >> place & 1 and not burst[2]:
@@ -90,7 +97,7 @@ async def play(dut: Any, config: CoreConfig, job: dict[str, Any]) -> dict[str, A
     """Run one job; returns its verdict."""
     options = json.loads(str(job["options"]))
     state, stall, seed = options["state"], options["stall"], str(options["seed"])
-    memory = _Memory(dut, config, bytearray(job["memory"].tobytes()), stall, seed)
+    memory = _Memory(dut, config, job)
     program = options["address"] | options["length"] << ADDRESS_BITS
     programs = StreamDriver(dut, "programs", [program], stall, seed)
     low, high = options["window"]

@@ -30,8 +30,9 @@ from lutcore.hdl.isa.lmma import (
     Queue,
 )
 from lutcore.verif.isa.arithmetic import Decoded, accumulate, convert_outputs, run_products
+from lutcore.verif.isa.rings import put, take
 
-_PAGE = 4096
+_PAGE, _SPACE = 4096, 1 << ADDRESS_BITS
 #: Bytes that the arrays of one instruction may take, and bytes of each number in the widest array.
 _MOST, _WIDEST = 4 << 30, 16
 
@@ -65,24 +66,6 @@ class Fault(Exception):
         self.cause, self.address = cause, address
 
 
-def _take(ring: np.ndarray, start: int, count: int) -> np.ndarray:
-    """``count`` elements of a buffer's last axis, which wraps."""
-    size = ring.shape[-1]
-    start %= size
-    if start + count <= size:
-        return ring[..., start : start + count]
-    return ring[..., (start + np.arange(count)) % size]
-
-
-def _put(ring: np.ndarray, start: int, content: np.ndarray) -> None:
-    """Write elements into a buffer, which wraps; of more than it holds, the last stay."""
-    start %= ring.size
-    if start + content.size <= ring.size:
-        ring[start : start + content.size] = content
-    else:
-        ring[(start + np.arange(content.size)) % ring.size] = content
-
-
 def _affordable(size: int) -> None:
     """Refuse what would take memory without bound: operands may be many times the buffers."""
     if size > _MOST:
@@ -114,19 +97,31 @@ class IsaModel:
     ----------
     config : CoreConfig
     memory : uint8
-        Memory from address 0, a multiple of 4096 bytes, changed in place; the bus answers with an
-        error beyond it.
+        Memory from address ``base``, a multiple of 4096 bytes, changed in place; the bus answers
+        with an error outside of it. It may wrap at the end of the address space.
     window : (int, int)
         Addresses that transfers may touch, from and up to; multiples of 4096.
+    base : int
+        A multiple of 4096.
+
+    Attributes
+    ----------
+    journal : list of (Cause, int, uint8), or None
+        If a list is put here, each access to memory: cause of its failure, address, content.
     """
 
     def __init__(
-        self, config: CoreConfig, memory: np.ndarray, window: tuple[int, int] | None = None
+        self,
+        config: CoreConfig,
+        memory: np.ndarray,
+        window: tuple[int, int] | None = None,
+        base: int = 0,
     ):
         check_core(config)
-        self.config, self.memory = config, memory
-        self.window = window or (0, 1 << ADDRESS_BITS)
+        self.config, self.memory, self.base = config, memory, base
+        self.window = window or (0, _SPACE)
         self.units = Units.of(config)
+        self.journal: list[tuple[Cause, int, np.ndarray]] | None = None
         self._examined: dict[int, Examined] = {}  # words come again in loops and runs
         self._act = np.zeros((config.m, config.activation_buffer // config.m), np.uint8)
         self._decoded = Decoded()
@@ -142,7 +137,7 @@ class IsaModel:
         self._queues = {queue: deque() for queue in Queue if queue is not Queue.CONTROL}
         self._tokens = [0] * len(EDGES)
         try:
-            self._run(address % (1 << ADDRESS_BITS), length)
+            self._run(address % _SPACE, length)
         except Fault as fault:
             self.state.cause, self.state.address = fault.cause, fault.address
         return self.state
@@ -154,14 +149,14 @@ class IsaModel:
         if not 0 <= length <= self.config.program_buffer:
             raise Fault(Cause.UNSUPPORTED, address)
         beats = -(-length * BYTES // bus)
-        if address + beats * bus > len(self.memory):
-            raise Fault(Cause.FETCH, address)
+        found = self._found(address, beats * bus, Cause.FETCH)
+        self._note(Cause.FETCH, address, found)
+        code = found[: length * BYTES].tobytes()
         self.state.read_beats += beats
-        code = self.memory[address : address + length * BYTES].tobytes()
         words = [int.from_bytes(code[i : i + BYTES], "little") for i in range(0, len(code), BYTES)]
         sequencer = _Sequencer()
         while True:
-            here = address + sequencer.pc * BYTES
+            here = (address + sequencer.pc * BYTES) % _SPACE
             try:
                 if sequencer.pc >= length:
                     raise Fault(Cause.LOOP, here)
@@ -205,7 +200,7 @@ class IsaModel:
 
     def _do_add(self, sequencer: _Sequencer, values: dict, here: int) -> None:
         total = sequencer.registers[values["reg"]] + values["value"]
-        sequencer.registers[values["reg"]] = total % (1 << ADDRESS_BITS)
+        sequencer.registers[values["reg"]] = total % _SPACE
 
     def _do_loop(self, sequencer: _Sequencer, values: dict, here: int) -> None:
         if len(sequencer.loops) == LOOP_DEPTH:
@@ -258,17 +253,33 @@ class IsaModel:
         self._advance()
         return not any(self._queues.values())
 
-    def _check_transfer(self, address: int, size: int, cause: Cause) -> None:
-        """Faults of one row of a transfer, burst by burst: bursts end at 4 KiB boundaries."""
+    def _found(self, address: int, size: int, cause: Cause) -> np.ndarray:
+        """A view of memory; the bus answers words that are not in it with an error."""
+        start, whole = (address - self.base) % _SPACE, len(self.memory)
+        if start + size > whole:
+            raise Fault(cause, address if start >= whole else (self.base + whole) % _SPACE)
+        return self.memory[start : start + size]
+
+    def _note(self, cause: Cause, address: int, content: np.ndarray) -> None:
+        if self.journal is not None:
+            self.journal.append((cause, address, content.copy()))
+
+    def _write(self, address: int, content: np.ndarray) -> None:
+        if content.size:
+            self._found(address, content.size, Cause.WRITE)[:] = content
+            self._note(Cause.WRITE, address, content)
+
+    def _row(self, address: int, size: int, cause: Cause) -> np.ndarray:
+        """One row of a transfer in memory; checked by bursts, which end at 4 KiB boundaries."""
         low, high = self.window
         end = address + size
         if not (low <= address and end <= high):
             starts = [address, *range(address // _PAGE * _PAGE + _PAGE, end, _PAGE)]
             for start, stop in zip(starts, [*starts[1:], end], strict=True):
-                if not (low <= start and stop <= high):
-                    raise Fault(Cause.RANGE, start)
-        if end > len(self.memory):
-            raise Fault(cause, max(address, len(self.memory)))
+                place = start % _SPACE
+                if not (low <= place and place + stop - start <= high):
+                    raise Fault(Cause.RANGE, place)
+        return self._found(address, size, cause)
 
     def _rows(self, values: dict[str, int]) -> np.ndarray:
         """Rows of a load, uint8 [rows, whole bus words]."""
@@ -276,9 +287,13 @@ class IsaModel:
         _affordable(values["rows"] * size)
         rows = np.empty((values["rows"], size), np.uint8)
         for row in range(values["rows"]):
-            address = (values["mem"] + row * values["pitch"]) % (1 << ADDRESS_BITS)
-            self._check_transfer(address, size, Cause.READ)
-            rows[row] = self.memory[address : address + size]
+            address = (values["mem"] + row * values["pitch"]) % _SPACE
+            try:
+                rows[row] = self._row(address, size, Cause.READ)
+            except Fault as fault:  # the words before the one that fails
+                self._note(Cause.READ, address, rows[row, : (fault.address - address) % _SPACE])
+                raise
+            self._note(Cause.READ, address, rows[row])
         rows[:, values["bytes"] :] = 0
         self.state.read_beats += rows.size // self.units.bus
         return rows
@@ -287,13 +302,13 @@ class IsaModel:
         rows = self._rows(values)
         for row, content in enumerate(rows):
             bank, block = row % self.config.m, row // self.config.m
-            _put(self._act[bank], values["local"] + block * rows.shape[1], content)
+            put(self._act[bank], values["local"] + block * rows.shape[1], content)
 
     def _load_wgt(self, values: dict[str, int]) -> None:
-        _put(self._wgt, values["local"], self._rows(values).ravel())
+        put(self._wgt, values["local"], self._rows(values).ravel())
 
     def _load_scale(self, values: dict[str, int]) -> None:
-        _put(self._scale, values["local"], self._rows(values).ravel())
+        put(self._scale, values["local"], self._rows(values).ravel())
 
     def _lmma(self, values: dict[str, int]) -> None:
         config, units = self.config, self.units
@@ -305,20 +320,20 @@ class IsaModel:
         # Activations [rows, bytes]
         used = steps * units.step
         pitch = -(-used // units.bus) * units.bus
-        raw = _take(self._act, values["act"], blocks * pitch).reshape(config.m, blocks, pitch)
+        raw = take(self._act, values["act"], blocks * pitch).reshape(config.m, blocks, pitch)
         rows = np.ascontiguousarray(raw.transpose(1, 0, 2)[..., :used])
         rows = rows.reshape(blocks * config.m, -1)
         # Weights [tiles, steps, planes, bytes of a slice]
         used = steps * planes * units.slice
         pitch = -(-used // units.bus) * units.bus
-        packed = _take(self._wgt, values["wgt"], tiles * pitch).reshape(tiles, pitch)[:, :used]
+        packed = take(self._wgt, values["wgt"], tiles * pitch).reshape(tiles, pitch)[:, :used]
         if config.doubles:  # planes from the highest, and their steps
             packed = packed.reshape(tiles, planes, steps, units.slice)
             packed = packed[:, ::-1].transpose(0, 2, 1, 3)
         packed = packed.reshape(tiles, steps, planes, units.slice)
         # Records [columns]
         record = tuple(SCALES.values())[values["scales"]]
-        records = _take(self._scale, values["scale"], tiles * config.columns * record.size)
+        records = take(self._scale, values["scale"], tiles * config.columns * record.size)
         records = records.view(f"<u{record.size}")
         zero = None if record.zero else values["zero"]
         products = run_products(config, rows, packed, zero, records, self._decoded)
@@ -327,11 +342,11 @@ class IsaModel:
         stored = (blocks, tiles * beats, config.m, columns)
         before, place = None, values["acc"] // 4
         if values["accumulate"]:
-            before = _take(self._acc, place, products.values.size).reshape(stored)
+            before = take(self._acc, place, products.values.size).reshape(stored)
             before = before.transpose(0, 2, 1, 3).reshape(products.values.shape)
         after = accumulate(before, products, records, record.half, bool(values["accumulator"]))
         after = after.reshape(blocks, config.m, tiles * beats, columns).transpose(0, 2, 1, 3)
-        _put(self._acc, place, after.ravel())
+        put(self._acc, place, after.ravel())
         self.state.slices += blocks * tiles * steps * planes
 
     def _store(self, values: dict[str, int]) -> None:
@@ -342,7 +357,7 @@ class IsaModel:
         _affordable(_WIDEST * count)
         shape = (blocks, tiles * config.drain_beats, config.m, config.drain_columns)
         sums = (
-            _take(self._acc, values["local"] // 4, count)
+            take(self._acc, values["local"] // 4, count)
             .reshape(shape)
             .transpose(0, 2, 1, 3)
             .reshape(-1, tiles * config.columns)
@@ -351,9 +366,13 @@ class IsaModel:
         raw = np.ascontiguousarray(out).view(np.uint8).reshape(rows, -1)
         size = -(-raw.shape[1] // self.units.bus) * self.units.bus
         for row, content in enumerate(raw):
-            address = (values["mem"] + row * values["pitch"]) % (1 << ADDRESS_BITS)
-            self._check_transfer(address, size, Cause.WRITE)
-            self.memory[address : address + len(content)] = content
+            address = (values["mem"] + row * values["pitch"]) % _SPACE
+            try:
+                self._row(address, size, Cause.WRITE)
+            except Fault as fault:  # the bursts before the one that fails
+                self._write(address, content[: (fault.address - address) % _SPACE])
+                raise
+            self._write(address, content)
         self.state.write_beats += rows * size // self.units.bus
 
 

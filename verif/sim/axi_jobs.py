@@ -32,13 +32,15 @@ class HostJob:
     words : list of int
         Instructions, put at ``address``.
     memory : uint8
-        Memory from address 0, without them; beyond it the bus answers with an error.
+        Memory from address ``base`` on, without them; outside of it the bus answers with an error.
     window : (int, int)
     stall : float
         Chance of a pause in a cycle, of every channel.
     seed : int
     ring_again : bool
         The host rings at once a second time, which must be refused.
+    base : int
+        A multiple of 4096; memory may wrap at the end of the address space.
     """
 
     config: CoreConfig
@@ -49,19 +51,22 @@ class HostJob:
     stall: float = 0.0
     seed: int = 0
     ring_again: bool = False
+    base: int = 0
 
     def image(self) -> np.ndarray:
         """Memory with the instructions, a copy."""
         image = self.memory.copy()
         code = b"".join(word.to_bytes(BYTES, "little") for word in self.words)
-        room = image[self.address : self.address + len(code)]
+        place = (self.address - self.base) % (1 << ADDRESS_BITS)
+        room = image[place : place + len(code)]
         room[:] = np.frombuffer(code, np.uint8)[: len(room)]
         return image
 
     def expected(self) -> tuple[np.ndarray, State]:
         """Memory and state that the ISA model leaves."""
         image = self.image()
-        state = IsaModel(self.config, image, self.window).run(self.address, len(self.words))
+        model = IsaModel(self.config, image, self.window, self.base)
+        state = model.run(self.address, len(self.words))
         return image, state
 
     def save(self, path: Path) -> None:
@@ -69,7 +74,7 @@ class HostJob:
         memory, state = self.expected()
         options = {
             name: getattr(self, name)
-            for name in ("address", "window", "stall", "seed", "ring_again")
+            for name in ("address", "window", "stall", "seed", "ring_again", "base")
         }
         options |= {"length": len(self.words), "state": vars(state)}
         # Engines that a fault stops may have been anywhere.

@@ -3,7 +3,9 @@
 import contextlib
 import enum
 import os
+import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +23,11 @@ _HARNESS = Path(__file__).with_name("core_harness.cpp")
 _COMMAND = struct.Struct("=3Q")
 _JOB = struct.Struct("=12Qd")
 _RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")
-_NEVER = (1 << 64) - 1
-#: Seconds in which it must have written what it counted.
+#: No address.
+NEVER = (1 << 64) - 1
+#: Memories are 0 at power-on in an FPGA only; here they must serve with anything in them.
+POWER_ON = re.compile(r"^ +initial begin\n +for .*\n +\w+\[.*\] = \d+'d0;\n +end\n", re.MULTILINE)
+#: Seconds in which a build with coverage must have written what it counted.
 _LAST = 600
 
 
@@ -43,6 +48,7 @@ class Conditions:
     latency : int
         Cycles from an address to its first word, and from a burst's last word to its answer.
     seed : int
+        Of all that is random: pauses, and what registers and memories hold at power-on.
     most_cycles : int
         Watchdog.
     error_address : int
@@ -53,14 +59,14 @@ class Conditions:
     window : (int, int)
         Addresses that transfers may touch.
     keep : bool
-        The core stays as the program before left it; otherwise it is reset first.
+        The core stays as the program before left it; otherwise it is a new one, which is reset.
     """
 
     stall: float = 0.0
     latency: int = 20
     seed: int = 0
     most_cycles: int = 1 << 32
-    error_address: int = _NEVER
+    error_address: int = NEVER
     ring_again: int = 0
     abort_at: int = 0
     reset_at: int = 0
@@ -102,7 +108,7 @@ class Outcome:
 
 
 class CoreSimulation:
-    """A core in a process of its own; its memory and its buffers stay from program to program.
+    """A core in a process of its own; its memory stays from program to program.
 
     Parameters
     ----------
@@ -111,59 +117,77 @@ class CoreSimulation:
         The core, with the top module ``core_axi``.
     header : str
         The registers in C.
+    arguments : sequence of str
+        Of the simulator: ``+name=value`` sets what the Verilog asks for with ``$value$plusargs``.
     coverage_to : Path, optional
         Where :meth:`close` leaves what was counted
         (:func:`lutcore.verif.coverage.code.read_coverage`).
     """
 
     def __init__(
-        self, config: CoreConfig, verilog: str, header: str, coverage_to: Path | None = None
+        self,
+        config: CoreConfig,
+        verilog: str,
+        header: str,
+        arguments: Sequence[str] = (),
+        coverage_to: Path | None = None,
     ):
         program = build_native(
-            verilog,
+            POWER_ON.sub("", verilog),
             "core_axi",
             _HARNESS,
             definitions=[f"BUS_BYTES={config.bus_bits // 8}"],
             headers={"lutcore_registers.h": header},
-            options=("--x-assign", "fast", "--x-initial", "fast"),
+            options=("--x-assign", "unique", "--x-initial", "unique"),
             coverage=coverage_to is not None,
         )
         self._coverage_to = coverage_to
         self._process = Process(
             "the simulated core",
-            [str(program)],
+            [str(program), *arguments],
             environment=os.environ | {"LUTCORE_COVERAGE": str(coverage_to)},
             text=False,
             errors="ours",
         )
 
     def run(
-        self, memory: np.ndarray, address: int, length: int, conditions: Conditions | None = None
+        self,
+        memory: np.ndarray,
+        address: int,
+        length: int,
+        conditions: Conditions | None = None,
+        base: int = 0,
     ) -> Outcome:
-        """Run the program of ``length`` instructions at ``address``; ``memory`` changes in place.
+        """Run the program of ``length`` instructions at ``address``.
+
+        ``memory`` from address ``base`` on changes in place.
 
         Raises
         ------
         ToolError
             The simulation itself failed.
         """
-        self.resize(memory.size)
-        self.write(0, memory)
+        self.resize(memory.size, base)
+        self.write(base, memory)
         outcome = self.execute(address, length, conditions)
-        memory[:] = self.read(0, memory.size)
+        memory[:] = self.read(base, memory.size)
         return outcome
 
-    def resize(self, size: int) -> None:
-        """Give the core a memory of ``size`` bytes, all 0, that stays from program to program."""
-        self._send(_COMMAND.pack(_Command.RESIZE, 0, size))
+    def resize(self, size: int, base: int = 0) -> None:
+        """Give the core a memory of ``size`` bytes from ``base`` on, all 0, that stays.
+
+        Both are multiples of 4096. The bus answers with an error outside of it; it may wrap at the
+        end of the address space.
+        """
+        self._send(_COMMAND.pack(_Command.RESIZE, base, size))
 
     def write(self, address: int, content: np.ndarray) -> None:
-        """Write uint8 ``content`` to memory, inside of its size."""
+        """Write uint8 ``content`` to memory, inside of it."""
         head = _COMMAND.pack(_Command.WRITE, address, content.size)
         self._send(head, np.ascontiguousarray(content).data)
 
     def read(self, address: int, size: int) -> np.ndarray:
-        """Read uint8 [size] from memory, inside of its size."""
+        """Read uint8 [size] from memory, inside of it."""
         self._send(_COMMAND.pack(_Command.READ, address, size))
         return np.frombuffer(self._take(size), np.uint8)
 

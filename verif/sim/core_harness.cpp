@@ -2,13 +2,18 @@
 // on standard input, results leave on standard output, both in the machine's byte order.
 //
 // Checks AXI's rules on the way: what is offered stays offered and unchanged, bursts do not cross
-// 4 KiB, WLAST is where AWLEN says. Memory has the size that it was given; beyond it the answer is DECERR.
+// 4 KiB, WLAST is where AWLEN says. Memory has the place and size that it was given, and may wrap at
+// the end of the address space; outside of it the answer is DECERR.
+//
+// A core that is not kept from the program before is a new one: all that no reset sets is random,
+// by the job's seed.
 
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,8 +28,9 @@ double sc_time_stamp() { return 0; }
 namespace {
 
 constexpr uint64_t kBus = BUS_BYTES;
+constexpr uint64_t kSpace = 1ull << 48;
 
-// A command's kind; its address and size are bytes of memory.
+// A command's kind; its address and size are bytes of memory, of all of it for kResize.
 enum : uint64_t { kResize, kWrite, kRead, kRun };
 
 struct Command {
@@ -57,7 +63,18 @@ struct Random {
 };
 
 struct Burst {
-    uint64_t address, beats, at, first;
+    uint64_t address, beats, at, response;
+};
+
+struct Memory {
+    uint64_t base = 0;
+    std::vector<uint8_t> bytes;
+    // The bytes at an address; nullptr if they are not all there.
+    uint8_t* find(uint64_t address, uint64_t size) {
+        const uint64_t place = (address - base) % kSpace;
+        const bool inside = place <= bytes.size() && size <= bytes.size() - place;
+        return inside ? bytes.data() + place : nullptr;
+    }
 };
 
 // A channel's offer, to see that it stays until it is taken.
@@ -75,28 +92,36 @@ struct Watch {
 
 class Bench {
   public:
-    Bench(const Job& job, std::vector<uint8_t>& memory)
-        : job_(job), memory_(memory), random_{job.seed * 2 + 0x9E3779B97F4A7C15ull} {}
+    Bench(const Job& job, Memory& memory)
+        : job_(job), memory_(memory), random_{job.seed * 2 + 0x9E3779B97F4A7C15ull} {
+        if (job.reset_at || job.ring_again) before_ = memory.bytes;
+    }
 
     Result run(Vcore_axi& core) {
         Result result{};
         if (!job_.keep) reset(core);
         setup(core);
         const uint64_t start = now_;
+        bool restarted = false;
         while (true) {
-            const uint64_t ran = now_ - start;
-            if (core.irq && !(job_.ring_again && ran < job_.ring_again)) break;
+            const uint64_t ran = result.ran = now_ - start;
+            if (core.irq) {
+                // A second ring as the program ends starts it again, on what it has written.
+                if (!job_.ring_again || !(read(core, LUTCORE_STATUS) & 1)) break;
+                restarted = true;
+            }
             if (ran >= job_.most_cycles || !violation_.empty()) break;
             if (job_.ring_again && ran == job_.ring_again) write(core, LUTCORE_CONTROL, 1);
             if (job_.abort_at && ran == job_.abort_at) write(core, LUTCORE_CONTROL, 2);
-            if (job_.reset_at && ran == job_.reset_at) {
+            if (restarted || (job_.reset_at && ran == job_.reset_at)) {
                 reset(core);
+                memory_.bytes = before_;
                 setup(core);
-                job_.reset_at = 0;
+                job_.reset_at = job_.ring_again = 0;
+                restarted = false;
             }
             cycle(core);
         }
-        result.ran = now_ - start;
         result.finished = core.irq && !(read(core, LUTCORE_STATUS) & 1);
         result.cause = read(core, LUTCORE_STATUS) >> 8 & 15;
         result.error_address = wide(core, LUTCORE_ERROR_ADDRESS);
@@ -121,12 +146,13 @@ class Bench {
         reads_.clear();
         writes_.clear();
         answers_.clear();
+        offered_ = answering_ = false;
         for (Watch& watch : watches_) watch = Watch{};
         core.m_axi_rvalid = core.m_axi_bvalid = 0;
         core.s_axi_awvalid = core.s_axi_wvalid = core.s_axi_arvalid = 0;
         core.s_axi_bready = core.s_axi_rready = 1;
         core.rst = 1;
-        for (int i = 0; i < 4; ++i) tick(core);
+        for (uint64_t i = random_.next() % 4 + 1; i; --i) tick(core);
         core.rst = 0;
     }
 
@@ -151,8 +177,10 @@ class Bench {
         ++now_;
     }
 
-    bool bad(uint64_t address) const {
-        return address + kBus > memory_.size() || address / kBus == job_.error_address / kBus;
+    // AXI's answer to an access of a word: 2 SLVERR, 3 DECERR.
+    uint64_t response(uint64_t address) {
+        if (!memory_.find(address, kBus)) return 3;
+        return address / kBus == job_.error_address / kBus ? 2 : 0;
     }
 
     // One clock cycle of the memory and the core.
@@ -161,12 +189,12 @@ class Bench {
             offered_ = !reads_.empty() && reads_.front().at <= now_ && !random_.chance(job_.stall);
             if (offered_) {
                 const Burst& burst = reads_.front();
-                core.m_axi_rresp = bad(burst.address) ? (burst.address < memory_.size() ? 2 : 3) : 0;
+                core.m_axi_rresp = response(burst.address);
                 uint8_t* data = reinterpret_cast<uint8_t*>(&core.m_axi_rdata);
                 if (core.m_axi_rresp)
                     std::memset(data, 0xEE, kBus);
                 else
-                    std::memcpy(data, memory_.data() + burst.address, kBus);
+                    std::memcpy(data, memory_.find(burst.address, kBus), kBus);
                 core.m_axi_rlast = burst.beats == 1;
             }
         }
@@ -174,7 +202,7 @@ class Bench {
         if (!answering_) {
             answering_ =
                 !answers_.empty() && answers_.front().at <= now_ && !random_.chance(job_.stall);
-            if (answering_) core.m_axi_bresp = answers_.front().beats;
+            if (answering_) core.m_axi_bresp = answers_.front().response;
         }
         core.m_axi_bvalid = answering_;
         core.m_axi_arready = reads_.size() < 16 && !random_.chance(job_.stall);
@@ -192,7 +220,7 @@ class Bench {
         if (r) {
             offered_ = false;
             Burst& burst = reads_.front();
-            burst.address += kBus;
+            burst.address = (burst.address + kBus) % kSpace;
             if (--burst.beats == 0) reads_.pop_front();
         }
         if (b) {
@@ -211,23 +239,23 @@ class Bench {
         if (address % kBus) fail("a burst is not aligned");
         if (address / 4096 != (address + beats * kBus - 1) / 4096) fail("a burst crosses 4 KiB");
         const uint64_t wait = job_.latency + (job_.stall > 0 ? random_.next() % 8 : 0);
-        return {address, beats, now_ + wait, address};
+        return {address, beats, now_ + wait, 0};
     }
 
     void take(Vcore_axi& core) {
         Burst& burst = writes_.front();
         const uint8_t* data = reinterpret_cast<const uint8_t*>(&core.m_axi_wdata);
         const uint64_t strobes = core.m_axi_wstrb;
-        if (bad(burst.address))
-            burst.at = ~0ull;
+        const uint64_t refused = response(burst.address);
+        if (refused)
+            burst.response = refused;
         else
             for (uint64_t i = 0; i < kBus; ++i)
-                if (strobes >> i & 1) memory_[burst.address + i] = data[i];
-        burst.address += kBus;
+                if (strobes >> i & 1) memory_.find(burst.address, kBus)[i] = data[i];
+        burst.address = (burst.address + kBus) % kSpace;
         if (core.m_axi_wlast != (burst.beats == 1)) fail("WLAST is not where AWLEN says");
         if (--burst.beats == 0) {
-            const uint64_t response = burst.at == ~0ull ? (bad(burst.first) ? 3 : 2) : 0;
-            answers_.push_back({0, response, now_ + job_.latency, 0});
+            answers_.push_back({0, 0, now_ + job_.latency, burst.response});
             writes_.pop_front();
         }
     }
@@ -290,7 +318,8 @@ class Bench {
     }
 
     Job job_;
-    std::vector<uint8_t>& memory_;
+    Memory& memory_;
+    std::vector<uint8_t> before_;  // what it held, if the program may be run anew
     Random random_;
     uint64_t now_ = 0;
     bool offered_ = false, answering_ = false;
@@ -299,35 +328,68 @@ class Bench {
     std::string violation_;
 };
 
+// Whether lines and toggles are counted, which takes one core for all programs.
+#if VM_COVERAGE
+constexpr bool kCounts = true;
+#else
+constexpr bool kCounts = false;
+#endif
+
+// A core whose registers and memories hold anything.
+class Device {
+  public:
+    Device(uint64_t seed, int count, char** arguments) {
+        context_.commandArgs(count, arguments);
+        context_.randReset(2);
+        context_.randSeed(static_cast<int>(Random{seed * 2 + 0x2545F4914F6CDD1Dull}.next() >> 33));
+        core = std::make_unique<Vcore_axi>(&context_);
+    }
+    ~Device() { core->final(); }
+
+    // What a build with coverage has counted, of all programs of this core.
+    void save() {
+#if VM_COVERAGE
+        context_.coveragep()->forcePerInstance(true);
+        context_.coveragep()->write(std::getenv("LUTCORE_COVERAGE"));
+#endif
+    }
+
+  private:
+    VerilatedContext context_;
+
+  public:
+    std::unique_ptr<Vcore_axi> core;
+};
+
 }  // namespace
 
-int main() {
-    VerilatedContext context;
-    Vcore_axi core{&context};
-    std::vector<uint8_t> memory;
+int main(int count, char** arguments) {
+    std::unique_ptr<Device> device;
+    Memory memory;
     Command command;
     while (std::fread(&command, sizeof command, 1, stdin) == 1) {
         const auto [kind, address, size] = command;
         if (kind == kResize) {
-            memory.assign(size, 0);
+            memory.base = address;
+            memory.bytes.assign(size, 0);
             continue;
         }
         if (kind == kRun) {
             Job job;
             if (std::fread(&job, sizeof job, 1, stdin) != 1) return 1;
-            const Result result = Bench(job, memory).run(core);
+            if (!device || !(job.keep || kCounts)) {
+                device.reset();
+                device = std::make_unique<Device>(job.seed, count, arguments);
+            }
+            const Result result = Bench(job, memory).run(*device->core);
             std::fwrite(&result, sizeof result, 1, stdout);
         } else {
-            if (address > memory.size() || size > memory.size() - address) return 1;
-            uint8_t* place = memory.data() + address;
+            uint8_t* place = memory.find(address, size);
+            if (!place) return 1;
             if (kind == kWrite && std::fread(place, 1, size, stdin) != size) return 1;
             if (kind == kRead) std::fwrite(place, 1, size, stdout);
         }
         std::fflush(stdout);
     }
-    core.final();
-#if VM_COVERAGE
-    context.coveragep()->forcePerInstance(true);
-    context.coveragep()->write(std::getenv("LUTCORE_COVERAGE"));
-#endif
+    if (device) device->save();
 }

@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 
 import pytest
-from amaranth.hdl import Cat
+from amaranth.hdl import Cat, Signal
 
+from lutcore.hdl.core import control
 from lutcore.hdl.core.control import Control
 from lutcore.hdl.isa.lmma import Cause
+from lutcore.hdl.isa.registers import COUNTERS, REGISTERS, Register
 from lutcore.verif.bench.contexts import simulate
-from lutcore.verif.bench.streams import expect, put
+from lutcore.verif.bench.streams import expect, get, put
 from lutcore.verif.samples.cores import SMALL_CORES
 
 OKAY, SLVERR = 0, 2
@@ -48,6 +50,12 @@ class Host:
     async def read(self, ctx, offset, value, answer=OKAY):
         await put(self._ar, [offset])(ctx)
         await expect(self._r, [value | answer << 32])(ctx)
+
+    async def word(self, ctx, offset):
+        await put(self._ar, [offset])(ctx)
+        (found,) = await get(self._r, 1)(ctx)
+        assert found >> 32 == OKAY
+        return found
 
 
 @pytest.fixture
@@ -110,3 +118,76 @@ def test_a_program_begins_counts_and_ends(dut):
 
     simulate(dut, bench, watch)
     assert starts == ["start", "abort", "start"]
+
+
+#: Counters before and after all their bits: each bit is high in one, and low in another.
+FIRSTS = [(1 << 32) - 12, 0xAAAAAAAAFFFFFFF4, 0x55555555FFFFFFF4, (1 << 64) - 12]
+
+
+def wide_reads(first):
+    """All counters while they count, with pauses between their halves; raises what is wrong."""
+    dut = Control(SMALL_CORES["w4a8"], first)
+    # what counters hold as each address is taken
+    taken, done = {}, []
+
+    async def watch(ctx):
+        held = first
+        while not done:
+            *_, start, valid, ready, offset = await ctx.tick().sample(
+                dut.start, dut.host.arvalid, dut.host.arready, dut.host.araddr
+            )
+            if valid and ready:
+                taken[offset] = held
+            held = first if start else (held + 1) % (1 << 64)
+
+    async def bench(ctx):
+        host = Host(dut)
+        ctx.set(dut.counts, (1 << len(COUNTERS)) - 1)
+        for name in COUNTERS:
+            await host.write(ctx, 8, 1)
+            carried = 0
+            for pause in (1, 1, 5, 1, 3):
+                low, high = REGISTERS[name][0], REGISTERS[name][0] + 4
+                found = await host.word(ctx, low)
+                await ctx.tick().repeat(pause)
+                found |= await host.word(ctx, high) << 32
+                assert found == taken[low], f"{name} is {found:#x}"
+                carried += taken[low] >> 32 != taken[high] >> 32
+            assert carried == 1, "no carry came between two halves"
+        done.append(True)
+
+    simulate(dut, bench, watch)
+
+
+@pytest.mark.parametrize("first", FIRSTS)
+def test_counters_are_read_whole_while_they_count(first):
+    wide_reads(first)
+
+
+def test_torn_counters_and_short_ones_are_noticed(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Register, "held", False)
+        with pytest.raises(AssertionError, match="cycles is"):
+            wide_reads(FIRSTS[0])
+
+    def short(*shape, init=0, **options):
+        """No bit 63 of counters."""
+        shape, init = ((63,), init % (1 << 63)) if shape == (64,) else (shape, init)
+        return Signal(*shape, init=init, **options)
+
+    monkeypatch.setattr(control, "Signal", short)
+    with pytest.raises(AssertionError, match="cycles is"):
+        wide_reads(FIRSTS[1])
+
+
+def test_the_address_of_a_fault_is_read_whole(dut):
+    async def bench(ctx):
+        host = Host(dut)
+        ctx.set(dut.address, 0x123489ABCDEF)
+        await host.read(ctx, 0x34, 0x89ABCDEF)
+        ctx.set(dut.address, 0)
+        await host.read(ctx, 0x38, 0x1234)
+        await host.read(ctx, 0x34, 0)
+        await host.read(ctx, 0x38, 0)
+
+    simulate(dut, bench)

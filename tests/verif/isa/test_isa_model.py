@@ -303,7 +303,7 @@ def test_operands_that_would_fill_the_machine_are_refused(text):
     [
         (-4096, 2, Cause.FETCH, (1 << 48) - 4096),
         (0x2000, 1, Cause.FETCH, 0x2000),
-        (0x1FF0, 2, Cause.FETCH, 0x1FF0),
+        (0x1FF0, 2, Cause.FETCH, 0x2000),
         (-8, 1, Cause.MISALIGNED, (1 << 48) - 8),
         (0, -1, Cause.UNSUPPORTED, 0),
         (0, CORE.program_buffer + 1, Cause.UNSUPPORTED, 0),
@@ -315,6 +315,51 @@ def test_a_program_outside_of_the_memory_is_never_read(address, length, cause, a
     memory[-4096:] = np.frombuffer(to_bytes(assemble("halt")) * 256, np.uint8)
     state = IsaModel(CORE, memory).run(address, length)
     assert (state.cause, state.address, state.instructions) == (cause, at, 0)
+
+
+@pytest.mark.parametrize("base", [0, (1 << 32) - 0x2000, (1 << 48) - 0x2000, 0xFEDCBA987000])
+def test_memory_may_begin_anywhere_and_wrap(base):
+    """A row goes on at address 0; what the memory does not hold is an error on both sides."""
+    space = 1 << 48
+    text = f"""
+    set reg=r15 value={(base + 0x1FF0) % space}
+    store.int32 mem=r15 local=r1 rows=1 columns=12 pitch=0
+    barrier
+    add reg=r15 value={{}}
+    store.int32 mem=r15 local=r1 rows=1 columns=12 pitch=0
+    halt
+    """
+    for beyond, written, at in ((0x2000, 16, 0x4000), (-0x2000, 0, -0x10)):
+        memory = np.full(0x4000, 0xAA, np.uint8)
+        code = to_bytes(assemble(text.format(beyond)))
+        memory[: len(code)] = np.frombuffer(code, np.uint8)
+        state = IsaModel(CORE, memory, base=base).run(base, len(code) // 16)
+        assert (state.cause, state.address) == (Cause.WRITE, (base + at) % space)
+        assert not memory[0x1FF0:0x2020].any() and (memory[0x2020:0x3FF0] == 0xAA).all()
+        assert not memory[0x4000 - written :].any()
+
+
+def test_accesses_are_noted_in_their_order():
+    memory = np.zeros(0x2000, np.uint8)
+    text = """
+    set reg=r0 value=0x1000
+    load.wgt mem=r0 local=r1 rows=2 bytes=20 pitch=0x100
+    barrier
+    store.int32 mem=r0 local=r1 rows=1 columns=3 pitch=0
+    halt
+    """
+    code = to_bytes(assemble(text))
+    memory[: len(code)] = np.frombuffer(code, np.uint8)
+    model = IsaModel(CORE, memory)
+    model.journal = []
+    model.run(0, len(code) // 16)
+    noted = [(cause, address, len(content)) for cause, address, content in model.journal]
+    assert noted == [
+        (Cause.FETCH, 0, len(code)),
+        (Cause.READ, 0x1000, 32),
+        (Cause.READ, 0x1100, 32),
+        (Cause.WRITE, 0x1000, 12),
+    ]
 
 
 def test_decoded_weights_are_kept_up_to_a_limit():

@@ -37,9 +37,15 @@ def play(config, jobs, top):
     return verdicts
 
 
+#: Where memory begins: across 2^32 and the end of the address space too.
+BASES = (0, (1 << 32) - 0x3000, (1 << 48) - 0x4000, 0xA5A512345000)
+
+
 def random_job(config, seed, stall, **options):
-    words = random_program(config, [0, 1, 2, 0, 2, 1, 1, 2, 3, 0, 1, 2], seed)
-    return HostJob(config, words, memory_image(config, seed), stall=stall, seed=seed, **options)
+    base = BASES[seed % len(BASES)]
+    words = random_program(config, [0, 1, 2, 0, 2, 1, 1, 2, 3, 0, 1, 2], seed, base)
+    options |= {"base": base, "address": base, "stall": stall, "seed": seed}
+    return HostJob(config, words, memory_image(config, seed), **options)
 
 
 @pytest.mark.parametrize("top", ["axi", "core"])

@@ -1,0 +1,255 @@
+"""Random programs on the RTL of a core and on the ISA model: drawn, judged, made shorter."""
+
+import random
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lutcore.compiler.program.assembler import to_bytes
+from lutcore.errors import ToolError
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.isa.lmma import ADDRESS_BITS, BYTES, INSTRUCTION_CAUSES, Cause
+from lutcore.hdl.isa.pace import MOST_BEATS
+from lutcore.verif.isa.model import IsaModel, State
+from lutcore.verif.samples.builder import DATA, MEMORY
+from lutcore.verif.samples.endings import ENDINGS, ended
+from lutcore.verif.samples.programs import CHOICES, built_program, memory_image
+from lutcore.verif.sim.core import NEVER, Conditions, CoreSimulation, Outcome
+
+#: Cycles after which a program counts as hung.
+WATCHDOG = 500_000
+_SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
+_WINDOWS = ("all", "pages")
+#: Faults that are found while other transfers are under way.
+_TRANSFERS = (Cause.RANGE, Cause.READ, Cause.WRITE)
+#: What a core must do right after whatever a case did to it.
+_AFTER = ((0, 1, 2, 1, 2), 7)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A random program and what it meets.
+
+    Attributes
+    ----------
+    choices : tuple of int
+        Parts of the program (:func:`~lutcore.verif.samples.programs.built_program`).
+    seed : int
+        Of all that the other fields leave open.
+    ending : str
+        One of :data:`~lutcore.verif.samples.endings.ENDINGS`.
+    base : int
+        Address of its memory, a multiple of 4096.
+    code : int
+        Bytes from there to the program.
+    window : {"all", "pages"}
+        Addresses that transfers may touch: all, or the pages that the program's parts do.
+    stall, latency : float, int
+        As of :class:`~lutcore.verif.sim.core.Conditions`.
+    error : int or None
+        Bytes from ``base`` to a word that the bus answers with an error.
+    ring_again, abort_at, reset_at : int
+        As of :class:`~lutcore.verif.sim.core.Conditions`.
+    """
+
+    choices: tuple[int, ...] = ()
+    seed: int = 0
+    ending: str = "halt"
+    base: int = 0
+    code: int = 0
+    window: str = "all"
+    stall: float = 0.0
+    latency: int = 1
+    error: int | None = None
+    ring_again: int = 0
+    abort_at: int = 0
+    reset_at: int = 0
+
+
+def _base(rng: random.Random) -> int:
+    """Anywhere, or across a power of two from 2^32 up to the end of the address space."""
+    across = (1 << rng.randint(32, ADDRESS_BITS)) - rng.randrange(_PAGE, MEMORY, _PAGE)
+    return rng.choice((0, rng.randrange(0, _SPACE, _PAGE), across, across))
+
+
+def draw(config: CoreConfig, seed: int) -> Case:
+    """The case of a seed."""
+    rng = random.Random(seed)
+    choices = tuple(rng.choices(CHOICES, (8, 10, 8, 2, 2, 2, 1, 1, 1, 2), k=rng.randrange(25)))
+    cycle = rng.choice((rng.randrange(1, 100), rng.randrange(1, 3000)))
+    met = rng.choice(("", "", "", "", "error", "ring_again", "abort_at", "reset_at"))
+    bus = config.bus_bits // 8
+    events = {met: rng.randrange(0, MEMORY, bus) if met == "error" else cycle} if met else {}
+    return Case(
+        choices=choices,
+        seed=seed,
+        ending=rng.choice(("halt", "halt", *ENDINGS)),
+        base=_base(rng),
+        code=rng.randrange(0, DATA - config.program_buffer * BYTES + 1, bus),
+        window=rng.choice(_WINDOWS),
+        stall=rng.choice((0.0, 0.05, 0.3, 0.7)),
+        latency=rng.choice((1, 3, 10, 60)),
+        **events,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What the ISA model says of a case, but for the error of the bus and what the host does.
+
+    Attributes
+    ----------
+    words : list of int
+        The program, of which ``address`` is that of the first instruction.
+    before, after : uint8
+        Memory.
+    state : State
+    journal : list of (Cause, int, bytes)
+        Each access to memory (:attr:`~lutcore.verif.isa.model.IsaModel.journal`).
+    """
+
+    words: list[int]
+    address: int
+    window: tuple[int, int]
+    before: np.ndarray
+    after: np.ndarray
+    state: State
+    journal: list[tuple[Cause, int, np.ndarray]]
+
+
+def program_words(config: CoreConfig, case: Case) -> list[int]:
+    """The instructions of a case."""
+    builder = built_program(config, case.choices, case.seed, case.base)
+    return ended(builder, case.ending, case.seed)
+
+
+def expect(config: CoreConfig, case: Case) -> Expected:
+    """Build the program of a case and run it on the ISA model."""
+    builder = built_program(config, case.choices, case.seed, case.base)
+    words = ended(builder, case.ending, case.seed)
+    before = memory_image(config, case.seed)
+    code = np.frombuffer(to_bytes(words), np.uint8)
+    before[case.code : case.code + len(code)] = code
+    after, window = before.copy(), builder.window() if case.window == "pages" else (0, _SPACE)
+    model = IsaModel(config, after, window, case.base)
+    model.journal = journal = []
+    address = (case.base + case.code) % _SPACE
+    state = model.run(address, len(words))
+    return Expected(words, address, window, before, after, state, journal)
+
+
+def difference(config: CoreConfig, core: CoreSimulation, case: Case) -> str:
+    """What RTL and ISA model disagree on; empty if nothing."""
+    expected = expect(config, case)
+    memory = expected.before.copy()
+    conditions = Conditions(
+        stall=case.stall,
+        latency=case.latency,
+        seed=case.seed,
+        most_cycles=WATCHDOG,
+        window=expected.window,
+        ring_again=case.ring_again,
+        abort_at=case.abort_at,
+        reset_at=case.reset_at,
+        error_address=NEVER if case.error is None else (case.base + case.error) % _SPACE,
+    )
+    outcome = core.run(memory, expected.address, len(expected.words), conditions, case.base)
+    try:
+        outcome.check()
+    except ToolError as problem:
+        return str(problem)
+    found = _judge(config, case, expected, outcome, memory)
+    if not found and outcome.state.cause is not Cause.NONE:
+        found = _afterwards(config, core)
+    return found
+
+
+def _judge(
+    config: CoreConfig, case: Case, expected: Expected, outcome: Outcome, memory: np.ndarray
+) -> str:
+    """How the end of a case breaks the contract; empty if it does not."""
+    events = outcome.irq_status & ~(4 if case.ring_again else 0)
+    if events != (1 if outcome.state.cause is Cause.NONE else 3):
+        return f"events {outcome.irq_status:#b} with {outcome.state.cause.name}"
+    state, broken_off = expected.state, False
+    if case.error is not None:
+        state = _met(config, case, expected)
+        broken_off = state is not (late := expected.state)
+        if late.cause in _TRANSFERS and _end(outcome.state) == _end(late):
+            state = late  # which of the two comes first is a matter of time
+    if outcome.state.cause is Cause.ABORT and case.abort_at:
+        state, broken_off = State(Cause.ABORT), True
+    # A write of a register takes less than so many cycles.
+    if case.abort_at and outcome.state.cause is Cause.NONE and outcome.ran > case.abort_at + 8:
+        return f"not ended {outcome.ran - case.abort_at} cycles after the host asked for it"
+    certain = state.cause is Cause.NONE or state.cause in INSTRUCTION_CAUSES
+    if certain and outcome.state != state:
+        return f"state {outcome.state}, expected {state}"
+    if _end(outcome.state) != _end(state):
+        return f"end {outcome.state}, expected {state}"
+    if broken_off:
+        wrong = ~_possible(case, expected, memory)
+    else:
+        wrong = memory != expected.after
+    places = np.flatnonzero(wrong)
+    return f"{len(places)} bytes differ from {places[0]:#x} on" if len(places) else ""
+
+
+def _end(state: State) -> tuple[Cause, int]:
+    return state.cause, state.address
+
+
+def _met(config: CoreConfig, case: Case, expected: Expected) -> State:
+    """The end of a program that may touch a word that the bus answers with an error."""
+    word = config.bus_bits // 8
+    assert case.error is not None
+    for cause, address, content in expected.journal:
+        start = (address - case.base) % _SPACE
+        whole = -(-len(content) // word) * word
+        if start <= case.error < start + whole:
+            place = case.error
+            if cause is Cause.WRITE:  # the address of the burst
+                first = max(start, place // _PAGE * _PAGE)
+                place -= (place - first) % (MOST_BEATS * word)
+            return State(cause, (case.base + place) % _SPACE)
+    return expected.state
+
+
+def _possible(case: Case, expected: Expected, memory: np.ndarray) -> np.ndarray:
+    """Bytes that hold what they held at some time of the whole program, bool."""
+    possible = memory == expected.before
+    for cause, address, content in expected.journal:
+        if cause is Cause.WRITE:
+            start = (address - case.base) % _SPACE
+            place = slice(start, start + len(content))
+            possible[place] |= memory[place] == content
+    return possible
+
+
+def _afterwards(config: CoreConfig, core: CoreSimulation) -> str:
+    """What is wrong with the next program, without a reset before; empty if nothing."""
+    expected = expect(config, Case(*_AFTER))
+    memory, conditions = expected.before.copy(), Conditions(most_cycles=WATCHDOG, keep=True)
+    outcome = core.run(memory, expected.address, len(expected.words), conditions)
+    try:
+        outcome.check()
+    except ToolError as problem:
+        return f"afterwards: {problem}"
+    right = outcome.state == expected.state and np.array_equal(memory, expected.after)
+    return "" if right else f"afterwards: state {outcome.state}, expected {expected.state}"
+
+
+def shortened(config: CoreConfig, core: CoreSimulation, case: Case) -> Case:
+    """A case that still differs, and does not without any one of its choices or conditions."""
+    plain = Case()
+    smaller = [
+        replace(case, choices=case.choices[:place] + case.choices[place + 1 :])
+        for place in reversed(range(len(case.choices)))
+    ]
+    for name, value in vars(plain).items():
+        if name not in ("choices", "seed") and getattr(case, name) != value:
+            smaller.append(replace(case, **{name: value}))
+    for other in smaller:
+        if difference(config, core, other):
+            return shortened(config, core, other)
+    return case
