@@ -40,12 +40,14 @@ def _until(text: str | None) -> float:
     return time.monotonic() + float(found[1]) * _SECONDS[found[2]]
 
 
-def _configs(names: list[str], overrides: list[str] | None, drawn: int, seed: int) -> list:
+def _configs(
+    names: list[str], overrides: list[str] | None, drawn: int, seed: int, core: bool
+) -> list[CoreConfig]:
     found = [load_config(name, overrides or ()) for name in names]
     if drawn:
         from lutcore.gen.verify.draws import draws
 
-        found += [draw.config for draw in itertools.islice(draws(seed), drawn)]
+        found += [draw.config for draw in itertools.islice(draws(seed, core), drawn)]
     if not found:
         raise InputError("nothing to verify: give a preset, a .toml file, or --random N")
     names = [config.name for config in found]
@@ -69,6 +71,9 @@ def verify(
     seed: Annotated[
         int, typer.Option(help="Seed of drawn configurations, and first of the tests'.", min=0)
     ] = 0,
+    top: Annotated[
+        str, typer.Option(help="tile; core: a core between streams; axi: one between buses.")
+    ] = "tile",
     seeds: Annotated[int, typer.Option(help="Seeds of every test.", min=1)] = 16,
     until: Annotated[
         str | None,
@@ -101,7 +106,7 @@ def verify(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify tiles: random and directed tests on RTL, their coverage, and a certificate.
+    """Verify designs: random and directed tests on RTL, their coverage, and a certificate.
 
     Every test of the plan is played with --seeds seeds, then cases that aim at what is not covered.
     Finished batches are kept in the folder: the same command goes on where it was stopped. A case
@@ -116,13 +121,13 @@ def verify(
     if check is not None:
         _check(check, as_json)
         return
-    found = _configs(configs or [], overrides, random, seed)
+    found = _configs(configs or [], overrides, random, seed, top != "tile")
     if replay is not None:
-        _replay(found, replay, waves, as_json)
+        _replay(found, top, replay, waves, as_json)
         return
     if waves is not None:
         raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
-    report = _run(found, seeds, seed, until, lines, mutate, output, jobs, scheduler, tls)
+    report = _run(found, top, seeds, seed, until, lines, mutate, output, jobs, scheduler, tls)
     if junit is not None:
         from lutcore.files import writing
 
@@ -134,6 +139,7 @@ def verify(
 
 def _run(
     configs: list[CoreConfig],
+    top: str,
     seeds: int,
     first: int,
     until: str | None,
@@ -155,6 +161,7 @@ def _run(
         task = progress.add_task("")
         return verify(
             *configs,
+            top=top,
             seeds=seeds,
             first=first,
             until=end,
@@ -228,19 +235,21 @@ def _show_mutants(found: dict[str, Any]) -> None:
         OUT.print(f"survives: {survivor}", highlight=False, soft_wrap=True, markup=False)
 
 
-def _replay(configs: list[CoreConfig], text: str, waves: Path | None, as_json: bool) -> None:
+def _replay(
+    configs: list[CoreConfig], top: str, text: str, waves: Path | None, as_json: bool
+) -> None:
     if len(configs) != 1:
         raise InputError(f"--replay takes one configuration, not {len(configs)}")
-    from lutcore.gen.verify.batch import play_case
-    from lutcore.gen.verify.tile_cases import TileCase
+    from lutcore.gen.verify.kinds import kind_of
 
-    case = TileCase.from_text(text)
-    with ERR.status(f"simulating {configs[0].name}"):
-        verdict = play_case(configs[0], case, waves)
+    (config,), kind = configs, kind_of(top)
+    kind.check(config)
+    with ERR.status(f"simulating {config.name}"):
+        verdict = kind.play(config, text, waves, False)
     if as_json:
-        print_json({"case": case.to_text(), **_plain(verdict)})
+        print_json({"case": text, **_plain(verdict)})
     else:
-        print_facts(f"{configs[0].name}: {case.to_text()}", _plain(verdict))
+        print_facts(f"{config.name}: {text}", _plain(verdict))
     raise typer.Exit(int(verdict["mismatches"] > 0))
 
 

@@ -21,6 +21,7 @@ WORDS = {
     "generate": ("w2a8", *SMALL, "-o", "out"),
     "lint": ("w2a8", *SMALL),
     "simulate": ("w2a8", *SMALL, "--shape", "1,4,16"),
+    "verify": (A, "--seeds", "1", "-o", "out"),
     "synth": ("w2a8", *SMALL),
     "energy": (
         *("dense-w1a8", "--set", "n=2", "--set", "lookups=2"),

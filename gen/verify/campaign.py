@@ -11,10 +11,9 @@ from typing import Any
 
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify.batch import Batch
-from lutcore.gen.verify.tile_cases import applicable, draw
+from lutcore.gen.verify.kinds import KINDS, Kind
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.coverage import tile as coverage
-from lutcore.verif.coverage.bins import Bins, Hit
+from lutcore.verif.coverage.bins import Bins
 from lutcore.verif.coverage.code import Coverage
 from lutcore.verif.plan.plan import Feature, load
 
@@ -33,6 +32,7 @@ class Result:
     Attributes
     ----------
     config : CoreConfig
+    top : str
     plan : list of Feature
     outcomes : list of dict
         Of each case (:func:`lutcore.gen.verify.batch.measure`), and the simulator.
@@ -51,6 +51,7 @@ class Result:
     """
 
     config: CoreConfig
+    top: str
     plan: list[Feature]
     bins: Bins
     outcomes: list[Outcome] = field(default_factory=list)
@@ -62,6 +63,11 @@ class Result:
     lint: list[str] | None = None
     next_seed: int = 0
     fruitless: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        """What can be asked of it."""
+        return KINDS[self.top]
 
     @property
     def failures(self) -> list[Outcome]:
@@ -84,42 +90,33 @@ class Result:
             self.counted = self.counted.merge(code) if self.counted else code
         for outcome in record["cases"]:
             self.outcomes.append(outcome | {"simulator": record["simulator"]})
-            self.bins.add((g, name) for g, names in outcome["hits"].items() for name in names)
+            self.bins.add((group, name) for group, name in outcome["hits"])
 
 
-def start(config: CoreConfig) -> Result:
-    """Nothing seen of a tile yet; features that its configuration has nothing of are left out."""
-    bins = Bins(coverage.wanted(config))
-    tests = applicable(config)
+def start(config: CoreConfig, top: str) -> Result:
+    """Nothing seen of a design yet; features that its configuration has nothing of are left out."""
+    kind = KINDS[top]
+    bins = Bins(kind.wanted(config))
+    tests = kind.tests(config)
     plan = []
-    for feature in load("tile"):
+    for feature in load(kind.plan):
         groups = tuple(group for group in feature.bins if group in bins.groups)
         if groups or not feature.bins:
             own = tuple(test for test in feature.tests if test in tests)
             plan.append(Feature(feature.name, feature.text, own, groups))
-    return Result(config, plan, bins)
+    return Result(config, top, plan, bins)
 
 
-def _batches(
-    config: CoreConfig, cases: Sequence[tuple[str, int]], lines: bool = False
-) -> list[Batch]:
+def _batches(result: Result, cases: Sequence[tuple[str, int]], lines: bool = False) -> list[Batch]:
     return [
-        Batch(config, tuple(cases[first : first + _BATCH]), lines=lines)
+        Batch(result.config, tuple(cases[first : first + _BATCH]), top=result.top, lines=lines)
         for first in range(0, len(cases), _BATCH)
     ]
 
 
-def _predicted(config: CoreConfig, test: str, seed: int) -> set[Hit]:
-    """Bins that a case would hit, as far as they are known without simulation."""
-    case = draw(config, test, seed)
-    job = case.job(config)
-    hits = set(coverage.stimulated(config, job.layout, case.order))
-    return hits | set(coverage.results_hit(config, job))
-
-
 def _aimed(result: Result) -> list[tuple[str, int]]:
     """Cases that would fill holes, of tests that the plan names for them; and some that might."""
-    config, holes = result.config, set(result.bins.holes)
+    holes = set(result.bins.holes)
     groups = {group for group, _ in holes}
     tests = [
         test for feature in result.plan if groups & set(feature.bins) for test in feature.tests
@@ -134,24 +131,21 @@ def _aimed(result: Result) -> list[tuple[str, int]]:
         test = (
             first_ones[seed // 2 % len(first_ones)] if seed % 2 else tests[seed // 2 % len(tests)]
         )
-        hits = _predicted(config, test, seed)
+        hits = result.kind.predicted(result.config, test, seed)
         if holes & hits:
             holes -= hits
             chosen.append((test, seed))
-    observed = [feature.tests[0] for feature in result.plan if _observed(groups, feature)]
+    groups &= result.kind.observed
+    observed = [feature.tests[0] for feature in result.plan if groups & set(feature.bins)]
     chosen += [(test, first + place) for place in range(2) for test in observed]
     return list(dict.fromkeys(chosen))[:_AIMED]
-
-
-def _observed(groups: set[str], feature: Feature) -> bool:
-    """Whether holes are of what only a simulation can show."""
-    return bool(groups & set(feature.bins) & {"streams", "reset"})
 
 
 def campaign(
     configs: Sequence[CoreConfig],
     runner: Runner,
     *,
+    top: str = "tile",
     seeds: int = 4,
     first: int = 0,
     until: float = 0.0,
@@ -160,10 +154,12 @@ def campaign(
     on_round: Callable[[str, int], None] = lambda what, batches: None,
     on_done: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> list[Result]:
-    """Regressions of the tiles of some configurations.
+    """Regressions of the designs of some configurations.
 
     Parameters
     ----------
+    top : str
+        One of :data:`~lutcore.gen.verify.kinds.KINDS`.
     seeds, first : int
         Seeds of every test, and the first of them.
     until : float
@@ -175,7 +171,7 @@ def campaign(
     on_round, on_done : callable
         Called as a round of so many batches begins, and with the record of each.
     """
-    results = [start(config) for config in configs]
+    results = [start(config, top) for config in configs]
     by_digest = {result.config.digest: result for result in results}
 
     def play(what: str, batches: list[Batch]) -> None:
@@ -187,8 +183,8 @@ def campaign(
     for result in results:
         result.next_seed = first + seeds
         span = range(first, first + seeds)
-        cases = [(test, seed) for seed in span for test in applicable(result.config)]
-        batches += _batches(result.config, cases, lines)
+        cases = [(test, seed) for seed in span for test in result.kind.tests(result.config)]
+        batches += _batches(result, cases, lines)
     play("every test", batches)
     for _ in range(rounds):
         batches = _round(results, lines)
@@ -209,7 +205,7 @@ def _round(results: list[Result], lines: bool) -> list[Batch]:
         batch
         for result in results
         if result.bins.holes and result.sound and result.fruitless < _FRUITLESS
-        for batch in _batches(result.config, _aimed(result), lines)
+        for batch in _batches(result, _aimed(result), lines)
     ]
 
 
@@ -219,8 +215,8 @@ def _further(results: list[Result], until: float, lines: bool) -> Iterator[list[
         batches = []
         for result in results:
             seed, result.next_seed = result.next_seed, result.next_seed + 1
-            cases = [(test, seed) for test in applicable(result.config)]
-            batches += _batches(result.config, cases, lines) if result.sound else []
+            cases = [(test, seed) for test in result.kind.tests(result.config)]
+            batches += _batches(result, cases, lines) if result.sound else []
         if not batches:
             return
         yield batches

@@ -19,6 +19,8 @@ from lutcore.verif.sim.core import NEVER, Conditions, CoreSimulation, Outcome
 #: Cycles after which a program counts as hung.
 WATCHDOG = 500_000
 _SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
+#: Chances of a pause, and cycles of latency, that cases are drawn with.
+STALLS, LATENCIES = (0.0, 0.05, 0.3, 0.7), (1, 3, 10, 60)
 _WINDOWS = ("all", "pages")
 #: Faults that are found while other transfers are under way.
 _TRANSFERS = (Cause.RANGE, Cause.READ, Cause.WRITE)
@@ -87,8 +89,8 @@ def draw(config: CoreConfig, seed: int) -> Case:
         base=_base(rng),
         code=rng.randrange(0, DATA - config.program_buffer * BYTES + 1, bus),
         window=rng.choice(_WINDOWS),
-        stall=rng.choice((0.0, 0.05, 0.3, 0.7)),
-        latency=rng.choice((1, 3, 10, 60)),
+        stall=rng.choice(STALLS),
+        latency=rng.choice(LATENCIES),
         **events,
     )
 
@@ -173,7 +175,7 @@ def _judge(
         return f"events {outcome.irq_status:#b} with {outcome.state.cause.name}"
     state, broken_off = expected.state, False
     if case.error is not None:
-        state = _met(config, case, expected)
+        state = met(config, case, expected)
         broken_off = state is not (late := expected.state)
         if late.cause in _TRANSFERS and _end(outcome.state) == _end(late):
             state = late  # which of the two comes first is a matter of time
@@ -199,7 +201,7 @@ def _end(state: State) -> tuple[Cause, int]:
     return state.cause, state.address
 
 
-def _met(config: CoreConfig, case: Case, expected: Expected) -> State:
+def met(config: CoreConfig, case: Case, expected: Expected) -> State:
     """The end of a program that may touch a word that the bus answers with an error."""
     word = config.bus_bits // 8
     assert case.error is not None

@@ -24,10 +24,16 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _text(design: dict[str, Any]) -> str:
+    """The Verilog of a design, as it is generated now."""
+    return verilog(CoreConfig.from_dict(design["config"]), design["top"])
+
+
 def replay(result: Result, outcome: dict[str, Any], named: str) -> str:
     """The command that plays a failing case again, the shortened one where there is one."""
     case = outcome.get("shortened", outcome["case"])
-    return f"lutcore verify {named} --replay '{case}'"
+    top = "" if result.top == "tile" else f" --top {result.top}"
+    return f"lutcore verify {named}{top} --replay '{case}'"
 
 
 def summary(result: Result, named: str) -> dict[str, Any]:
@@ -36,6 +42,7 @@ def summary(result: Result, named: str) -> dict[str, Any]:
     return {
         "config": result.config.to_dict(),
         "named": named,
+        "top": result.top,
         "stage": reached,
         "next_stage_misses": missing,
         "cases": len(result.outcomes),
@@ -98,10 +105,7 @@ def certificate(summaries: Sequence[dict[str, Any]], command: str) -> dict[str, 
         "version": __version__,
         "command": command,
         "tools": tool_versions()[:-1],  # the last is where Python is installed
-        "designs": [
-            found | {"rtl_sha256": _sha256(verilog(CoreConfig.from_dict(found["config"])))}
-            for found in summaries
-        ],
+        "designs": [found | {"rtl_sha256": _sha256(_text(found))} for found in summaries],
     }
 
 
@@ -115,7 +119,7 @@ def check(path: Path) -> list[str]:
     """
     try:
         found = json.loads(path.read_text("utf-8"))
-        designs = [(CoreConfig.from_dict(d["config"]), d) for d in found["designs"]]
+        designs = [(d, _text(d)) for d in found["designs"]]
         schema, tools = found["schema"], found["tools"]
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
@@ -124,12 +128,13 @@ def check(path: Path) -> list[str]:
     if schema != SCHEMA:
         raise InputError(f"{path}: a certificate of schema {schema}, not {SCHEMA}: verify again")
     said = []
-    for config, design in designs:
-        if design["rtl_sha256"] != _sha256(verilog(config)):
-            said.append(f"{config.name}: the Verilog is another one now: verify again")
+    for design, text in designs:
+        name = design["config"]["name"]
+        if design["rtl_sha256"] != _sha256(text):
+            said.append(f"{name}: the Verilog is another one now: verify again")
         for failure in design["failures"]:
-            said.append(f"{config.name}: {failure['test']}[{failure['seed']}] failed")
-        said += [f"{config.name}: {error}" for error in design["errors"]]
+            said.append(f"{name}: {failure['test']}[{failure['seed']}] failed")
+        said += [f"{name}: {error}" for error in design["errors"]]
     for was, now in zip(tools, tool_versions(), strict=False):
         if was != now:
             said.append(f"verified with {was}, here is {now}")

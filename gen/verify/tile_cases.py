@@ -2,7 +2,6 @@
 and a seed, is written in one line, and can be made smaller.
 """
 
-import dataclasses
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lutcore.errors import InputError
+from lutcore.gen.verify import text
 from lutcore.gen.verify.tile_values import (
     WEIGHT_PROFILES,
     ZERO_POINT_PROFILES,
@@ -84,16 +84,10 @@ class TileCase:
 
     def to_text(self) -> str:
         """One line without blanks, of what is not as usual; :meth:`from_text` reads it."""
-        words = []
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value != field.default:
-                text = "/".join(map(str, value)) if isinstance(value, tuple) else str(value)
-                words.append(f"{field.name}={text}")
-        return ",".join(words)
+        return text.to_text(self)
 
     @classmethod
-    def from_text(cls, text: str) -> "TileCase":
+    def from_text(cls, words: str) -> "TileCase":
         """Inverse of :meth:`to_text`.
 
         Raises
@@ -101,17 +95,10 @@ class TileCase:
         InputError
             It is no case.
         """
-        usual = {field.name: field.default for field in dataclasses.fields(cls)}
-        values: dict[str, Any] = {}
-        for word in filter(None, text.split(",")):
-            name, equals, value = word.partition("=")
-            if not equals or name not in usual:
-                raise InputError(f"no case of a tile: {word!r} is none of {', '.join(usual)}=...")
-            try:
-                values[name] = _READ[type(usual[name]), name == "stalls"](value)
-            except ValueError as error:
-                raise InputError(f"no case of a tile: {word!r}: {error}") from error
-        return cls(**values)
+        found = text.from_text(cls, words)
+        if not all(0 <= stall <= 0.95 for stall in found.stalls):
+            raise InputError(f"no case: stalls are probabilities of 0 to 0.95, not {words!r}")
+        return found
 
     def smaller(self, least_bits: int = 1) -> Iterator["TileCase"]:
         """Simpler cases, the most simplified first, of weights of ``least_bits`` or more."""
@@ -132,21 +119,6 @@ class TileCase:
         if self.order not in ("ascending", "plane-major"):
             yield replace(self, order="ascending")
 
-
-def _floats_of(text: str) -> tuple[float, ...]:
-    found = tuple(map(float, text.split("/")))
-    if len(found) != 4 or not all(0 <= number <= 0.95 for number in found):
-        raise ValueError("four probabilities of 0 to 0.95 are wanted")
-    return found
-
-
-#: How a field's text is read, by the type of what is usual, and whether it is of probabilities.
-_READ: dict[tuple[type, bool], Callable[[str], Any]] = {
-    (int, False): int,
-    (str, False): str,
-    (tuple, True): _floats_of,
-    (tuple, False): lambda text: tuple(map(int, text.split("/"))),
-}
 
 Changes = dict[str, Any]
 

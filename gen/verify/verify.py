@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lutcore.errors import InputError
 from lutcore.files import write_files
 from lutcore.gen.emit.lint import lint
 from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.experiments.runner import Runner
-from lutcore.gen.verify.batch import measure, play_case
+from lutcore.gen.verify.batch import measure
 from lutcore.gen.verify.campaign import Result, campaign
 from lutcore.gen.verify.constants import without_constants
 from lutcore.gen.verify.evidence import STAGES, stage
+from lutcore.gen.verify.kinds import kind_of
 from lutcore.gen.verify.report import certificate, junit, page, summary
 from lutcore.gen.verify.score import mutate_tile
 from lutcore.gen.verify.ties import ties
@@ -88,6 +90,7 @@ def in_folder(config: CoreConfig, folder: Path) -> str:
 
 def verify(
     *configs: CoreConfig,
+    top: str = "tile",
     seeds: int = 16,
     first: int = 0,
     until: float = 0.0,
@@ -101,12 +104,14 @@ def verify(
     on_round: Callable[[str, int], None] = lambda what, batches: None,
     on_done: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> Report:
-    """Verify tiles: every test of the plan on emitted RTL against the golden model.
+    """Verify designs: every test of their plan on emitted RTL, against the golden or ISA model.
 
     Parameters
     ----------
     *configs : CoreConfig
         Of different names.
+    top : str
+        ``tile``; or ``core`` or ``axi``: a whole core between streams, or between buses.
     seeds, first : int
         Seeds of every test, and the first of them; cases that aim at what these leave uncovered
         come on top.
@@ -129,8 +134,12 @@ def verify(
     InputError
         The folder cannot be written, a simulator is missing, or no scheduler answers.
     """
+    kind = kind_of(top)
     for config in configs:
         check_config(config)
+        kind.check(config)
+    if (lines or mutate) and not kind.counts:
+        raise InputError(f"lines, toggles and mutants are of tiles, not of --top {top}")
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         place = folder or Path(scratch)
         named = {config.name: in_folder(config, place / "configs") for config in configs}
@@ -141,6 +150,7 @@ def verify(
             results = campaign(
                 configs,
                 runner,
+                top=top,
                 seeds=seeds,
                 first=first,
                 until=until,
@@ -153,8 +163,8 @@ def verify(
                 result.mutation = mutated(result, mutate, first)
             if result.counted is not None:
                 result.code = code(result)
-            result.lint = linted(result.config)
-            for outcome in result.failures[:_WAVES] if folder else ():
+            result.lint = linted(result.config, top)
+            for outcome in result.failures[:_WAVES] if folder and top == "tile" else ():
                 _waves(result.config, outcome, place / "failures")
         report = Report(results, named, command)
         if folder:
@@ -204,9 +214,9 @@ def code(result: Result) -> dict[str, Any]:
     }
 
 
-def linted(config: CoreConfig) -> list[str] | None:
-    """What the linters say of the tile's Verilog; None where one of them is missing."""
-    opinions = lint(verilog(config), design_name(config), {})
+def linted(config: CoreConfig, top: str) -> list[str] | None:
+    """What the linters say of the Verilog; None where one of them is missing."""
+    opinions = lint(verilog(config, top), design_name(config, top), {})
     if not all(opinion.version for opinion in opinions):
         return None
     return [f"{opinion.tool}: {text}" for opinion in opinions for text in opinion.messages]
@@ -214,6 +224,6 @@ def linted(config: CoreConfig) -> list[str] | None:
 
 def _waves(config: CoreConfig, outcome: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    case = TileCase.from_text(outcome.get("shortened", outcome["case"]))
     name = f"{config.name}-{outcome['test']}-{outcome['seed']}"
-    play_case(config, case, folder / name, force=True)
+    case = outcome.get("shortened", outcome["case"])
+    kind_of("tile").play(config, case, folder / name, True)

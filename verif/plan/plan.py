@@ -6,8 +6,8 @@ from importlib import resources
 
 from lutcore.errors import InputError
 
-#: Designs that have a plan.
-TOPS = ("tile",)
+#: Kinds of designs that have a plan.
+KINDS = ("tile", "core")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Feature:
     bins: tuple[str, ...] = ()
 
 
-def load(top: str) -> list[Feature]:
+def load(kind: str) -> list[Feature]:
     """The features of a kind of design, in the order of the data's way.
 
     Raises
@@ -38,9 +38,9 @@ def load(top: str) -> list[Feature]:
     InputError
         There is no plan for it.
     """
-    if top not in TOPS:
-        raise InputError(f"there is a test plan for {', '.join(TOPS)}, not for {top!r}")
-    text = resources.files("lutcore.verif.plan").joinpath(f"{top}.toml").read_text("utf-8")
+    if kind not in KINDS:
+        raise InputError(f"there is a test plan for {', '.join(KINDS)}, not for {kind!r}")
+    text = resources.files("lutcore.verif.plan").joinpath(f"{kind}.toml").read_text("utf-8")
     return [
         Feature(entry["name"], entry["text"], tuple(entry["tests"]), tuple(entry.get("bins", ())))
         for entry in tomllib.loads(text)["feature"]

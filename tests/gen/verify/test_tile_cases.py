@@ -12,7 +12,7 @@ from lutcore.gen.verify.tile_cases import TESTS, TileCase, applicable, draw, mos
 from lutcore.gen.verify.tile_values import activations, profiles
 from lutcore.hdl.config.presets import PRESETS
 from lutcore.verif.coverage import tile as coverage
-from lutcore.verif.plan.plan import TOPS, load
+from lutcore.verif.plan.plan import load
 
 CONFIGS = [
     *(PRESETS[name] for name in ("w2a8", "ternary-a8", "mac-int8", "w4-fp16", "fpga-xilinx-w1a8")),
@@ -59,7 +59,7 @@ def test_rows_of_each_profile_differ_from_those_of_others(name):
 
 @pytest.mark.parametrize("text", ["m", "x=1", "m=a", "stalls=1/2", "stalls=0/0/0/2", "resets=a"])
 def test_what_is_no_case_is_refused_in_one_line(text):
-    with pytest.raises(InputError, match="no case of a tile"):
+    with pytest.raises(InputError, match="no case"):
         TileCase.from_text(text)
 
 
@@ -79,6 +79,5 @@ def test_the_plan_names_what_there_is_and_all_of_it():
 
 
 def test_a_design_without_a_plan_is_refused():
-    assert "spline" not in TOPS
     with pytest.raises(InputError, match="there is a test plan for"):
         load("spline")

@@ -1,0 +1,102 @@
+"""The kinds of designs that are verified: what a campaign asks of each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lutcore.errors import InputError
+from lutcore.gen.verify import core_runs, tile_cases, tile_runs
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.rules import check_core
+from lutcore.verif.coverage import tile as tile_coverage
+from lutcore.verif.coverage.bins import Hit
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is asked of a kind of design.
+
+    Attributes
+    ----------
+    plan : str
+        Name of its test plan.
+    check : callable
+        Refuses configurations that it cannot be made of.
+    tests : callable
+        Names of the tests that mean something to a configuration.
+    wanted : callable
+        Its functional bins, by group.
+    predicted : callable
+        Bins that a test and a seed would hit, without simulation.
+    observed : frozenset of str
+        Groups of bins that only a simulation shows.
+    outcomes : callable
+        Plays tests and seeds (:func:`lutcore.gen.verify.batch.measure`), with the name of a
+        simulator and where lines and toggles are counted to, or None.
+    play : callable
+        Plays the text of a case, with a waveform or None, in place of others' with a flag.
+    counts : bool
+        Lines, toggles and mutants can be had.
+    """
+
+    plan: str
+    check: Callable[[CoreConfig], None]
+    tests: Callable[[CoreConfig], list[str]]
+    wanted: Callable[[CoreConfig], dict[str, list[str]]]
+    predicted: Callable[[CoreConfig, str, int], set[Hit]]
+    observed: frozenset[str]
+    outcomes: Callable[
+        [CoreConfig, Sequence[tuple[str, int]], str, Path | None], list[dict[str, Any]]
+    ]
+    play: Callable[[CoreConfig, str, Path | None, bool], dict[str, Any]]
+    counts: bool
+
+
+def _core(top: str) -> Kind:
+    def play(config: CoreConfig, text: str, waves: Path | None, force: bool) -> dict[str, Any]:
+        core_runs.no_waves(waves)
+        return core_runs.play_case(config, text, top)
+
+    return Kind(
+        plan="core",
+        check=check_core,
+        tests=lambda config: list(core_runs.TESTS),
+        wanted=core_runs.wanted,
+        predicted=core_runs.predicted,
+        observed=frozenset(),
+        outcomes=lambda config, asked, simulator, to: core_runs.outcomes(config, asked, top),
+        play=play,
+        counts=False,
+    )
+
+
+#: Top -> its kind.
+KINDS = {
+    "tile": Kind(
+        plan="tile",
+        check=lambda config: None,
+        tests=tile_cases.applicable,
+        wanted=tile_coverage.wanted,
+        predicted=tile_runs.predicted,
+        observed=frozenset({"streams", "reset"}),
+        outcomes=tile_runs.outcomes,
+        play=tile_runs.play_case,
+        counts=True,
+    ),
+    "core": _core("core"),
+    "axi": _core("axi"),
+}
+
+
+def kind_of(top: str) -> Kind:
+    """The kind of a top.
+
+    Raises
+    ------
+    InputError
+        Such designs are not verified here.
+    """
+    if top not in KINDS:
+        raise InputError(f"--top must be one of {', '.join(KINDS)}, not {top!r}")
+    return KINDS[top]

@@ -1,0 +1,138 @@
+"""Plays cases into a tile in cocotb, judges them, and makes those that fail smaller."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lutcore.gen.emit.rtl import design_name, verilog
+from lutcore.gen.verify.tile_cases import TileCase, draw, rate_problem
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.coverage import tile as coverage
+from lutcore.verif.coverage.bins import Hit
+from lutcore.verif.sim.job import TileJob
+from lutcore.verif.sim.native_tile import NativeTile
+from lutcore.verif.sim.play import run_jobs
+from lutcore.verif.sim.simulator import build
+
+#: Simulations of smaller cases, at most, until the smallest that still fails is reported; each
+#: plays all that are one change smaller.
+_TRIES = 12
+#: Plays in a harness without Python, at most, until the same.
+_PLAYS = 300
+
+
+def play_cases(
+    config: CoreConfig,
+    cases: Sequence[TileCase],
+    simulator: str = "verilator",
+    coverage_to: Path | None = None,
+) -> tuple[list[TileJob], list[dict[str, Any]]]:
+    """Jobs and verdicts of cases; lines and toggles are counted into ``coverage_to``."""
+    built = build(verilog(config), design_name(config), simulator, coverage=coverage_to is not None)
+    jobs = [case.job(config) for case in cases]
+    verdicts = run_jobs(built, config, jobs, coverage_to=coverage_to)
+    for case, job, verdict in zip(cases, jobs, verdicts, strict=True):
+        problem = "" if verdict["mismatches"] else rate_problem(config, case, job, verdict)
+        if problem:
+            verdict["mismatches"] += 1
+            verdict["problems"].append(problem)
+    return jobs, verdicts
+
+
+def predicted(config: CoreConfig, test: str, seed: int) -> set[Hit]:
+    """Bins that a case would hit, as far as they are known without simulation."""
+    case = draw(config, test, seed)
+    job = case.job(config)
+    return _known(config, case, job)
+
+
+def _known(config: CoreConfig, case: TileCase, job: TileJob) -> set[Hit]:
+    hits = set(coverage.stimulated(config, job.layout, case.order))
+    return hits | set(coverage.results_hit(config, job))
+
+
+def outcomes(
+    config: CoreConfig,
+    asked: Sequence[tuple[str, int]],
+    simulator: str = "verilator",
+    coverage_to: Path | None = None,
+) -> list[dict[str, Any]]:
+    """What became of each test and seed (:func:`lutcore.gen.verify.batch.measure`)."""
+    cases = [draw(config, test, seed) for test, seed in asked]
+    jobs, verdicts = play_cases(config, cases, simulator, coverage_to)
+    found = []
+    for (test, seed), case, job, verdict in zip(asked, cases, jobs, verdicts, strict=True):
+        hits: set[Hit] = set()
+        if not verdict["mismatches"]:
+            hits = _known(config, case, job) | set(coverage.happened(job, verdict))
+        outcome = {
+            "test": test,
+            "seed": seed,
+            "case": case.to_text(),
+            "mismatches": verdict["mismatches"],
+            "problems": verdict["problems"][:5],
+            "slices": job.slices,
+            "checked": verdict.get("checked", 0),
+            "hits": sorted(map(list, hits)),
+        }
+        if verdict["mismatches"] and test not in {f["test"] for f in found if f["mismatches"]}:
+            outcome["shortened"] = shortened(config, case, simulator).to_text()
+        found.append(outcome)
+    return found
+
+
+def shortened(config: CoreConfig, case: TileCase, simulator: str = "verilator") -> TileCase:
+    """The smallest case that still fails, found in a bounded number of simulations."""
+    if small := _shortened_in_a_harness(config, case):
+        return small
+    seen = {case}
+    for _ in range(_TRIES):
+        simpler = dict.fromkeys(case.smaller(config.weight_bits_range[0]))
+        waiting = [found for found in simpler if found not in seen]
+        if not waiting:
+            break
+        seen |= set(waiting)
+        _, verdicts = play_cases(config, waiting, simulator)
+        failing = [c for c, v in zip(waiting, verdicts, strict=True) if v["mismatches"]]
+        if not failing:
+            break
+        case = failing[0]
+    return case
+
+
+def _shortened_in_a_harness(config: CoreConfig, case: TileCase) -> TileCase | None:
+    """The same without Python in a cycle; None where the bench in cocotb alone sees it fail."""
+    tile = NativeTile(config, verilog(config), design_name(config))
+
+    def fails(some: TileCase) -> bool:
+        return bool(tile.play([some.job(config)])[0].problem)
+
+    if not fails(case):
+        return None
+    seen, small = {case}, case
+    while len(seen) < _PLAYS:
+        simpler = [c for c in small.smaller(config.weight_bits_range[0]) if c not in seen]
+        seen |= set(simpler)
+        found = next(filter(fails, simpler), None)
+        if found is None:
+            break
+        small = found
+    _, (verdict,) = play_cases(config, [small])
+    return small if verdict["mismatches"] else None
+
+
+def play_case(
+    config: CoreConfig, text: str, waves: Path | None = None, force: bool = False
+) -> dict[str, Any]:
+    """The verdict of one case; a waveform goes to ``waves``, with the suffix of its format.
+
+    Raises
+    ------
+    InputError
+        The text is no case of a tile.
+    """
+    case = TileCase.from_text(text)
+    built = build(verilog(config), design_name(config), waves=waves is not None)
+    dump = waves.with_suffix(f".{built.waves}") if waves else None
+    (verdict,) = run_jobs(built, config, [case.job(config)], waves_to=dump, force=force)
+    return verdict

@@ -1,0 +1,129 @@
+"""The command ``verify``: what it says, writes and ends with; bad input in one line."""
+
+import itertools
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lutcore.cli import verification
+from lutcore.cli.main import app
+from lutcore.errors import InputError
+from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.verify import tile_runs
+
+TILE = 'name = "mine"\nm = 1\nn = 2\nk = 2\nmax_k = 64\ngroup_size = 16\nzero_points = "column"\n'
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "signoff.md"
+
+
+def lutcore(*words):
+    return CliRunner().invoke(app, ["-q", *words])
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(TILE)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "nothing to verify: give a preset"),
+        (("mine.toml", "mine.toml"), "two configurations are named 'mine'"),
+        (("mine.toml", "--until", "soon"), "--until takes a duration"),
+        (("mine.toml", "--require", "V9"), "--require takes one of V0, V1, V2, V3"),
+        (("mine.toml", "--top", "spline"), "--top must be one of tile, core, axi"),
+        (("mine.toml", "--top", "axi"), "a core needs precompute = buffered"),
+        (("mine.toml", "--waves", "w"), "--waves goes with --replay"),
+        (("mine.toml", "--replay", "m=x"), "no case: 'm=x'"),
+        (("mine.toml", "--replay", "order=up"), "plane order must be one of"),
+        (("edge", "w2a8", "--replay", "m=1"), "--replay takes one configuration, not 2"),
+        (("edge", "--top", "axi", "--lines"), "lines, toggles and mutants are of tiles"),
+        (("edge", "--top", "axi", "--replay", "x=1"), "no case: 'x=1'"),
+        (("--check", "none.json"), "none.json: No such file"),
+        (("--check", "mine.toml"), "no certificate of lutcore verify"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(place, words, said):
+    found = lutcore("verify", *words)
+    assert isinstance(found.exception, InputError)
+    assert said in str(found.exception)
+    assert [path.name for path in place.iterdir()] == ["mine.toml"]
+
+
+def test_durations():
+    assert verification._until(None) == 0
+    assert verification._until("2h") - verification._until("20m") == pytest.approx(6000, abs=1)
+
+
+@pytest.mark.slow
+def test_a_broken_design_ends_with_one_and_its_command_repeats_it(place, monkeypatch):
+    def broken(config):
+        text = verilog(config)
+        changed = re.sub(r"(counts_0 <=) counts;", r"\1 1'h1;", text)
+        assert changed != text
+        return changed
+
+    monkeypatch.setattr(tile_runs, "verilog", broken)
+    found = lutcore("verify", "mine.toml", "--seeds", "1", "--json", "--junit", "j.xml")
+    assert found.exit_code == 1
+    (design,) = json.loads(found.stdout)["designs"]
+    assert design["failures"] and Path("j.xml").read_text().count("<failure") > 0
+    assert list(Path("verification/failures").iterdir())
+    command = shlex.split(design["failures"][0]["replay"])
+    assert command[:3] == ["lutcore", "verify", "verification/configs/mine.toml"]
+    again = lutcore(*command[1:], "--json")
+    assert again.exit_code == 1
+    assert json.loads(again.stdout)["mismatches"] > 0
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    assert lutcore(*command[1:]).exit_code == 0
+    assert lutcore("verify", "--check", "verification/certificate.json").exit_code == 1
+
+
+@pytest.mark.slow
+def test_a_core_is_verified_between_its_buses(place):
+    core = """name = "mine_core"
+precompute = "buffered"
+zero_points = "external"
+n = 8
+result_columns = 2
+activation_buffer = 512
+weight_buffer = 512
+scale_buffer = 256
+output_buffer = 1024
+program_buffer = 256
+group_size = 32
+"""
+    Path("core.toml").write_text(core)
+    words = ("verify", "core.toml", "--top", "axi", "--seeds", "24", "--require", "V1", "--json")
+    found = lutcore(*words)
+    assert found.exit_code == 0, found.stdout
+    (design,) = json.loads(found.stdout)["designs"]
+    assert design["cases"] >= 48 and not design["functional"]["holes"]
+    case = "choices=0/1/2,seed=3,base=4096"
+    assert lutcore("verify", "core.toml", "--top", "axi", "--replay", case).exit_code == 0
+
+
+def commands():
+    blocks = re.findall(r"```console\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    lines = itertools.chain.from_iterable(block.splitlines() for block in blocks)
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+
+
+@pytest.mark.slow
+def test_the_guide_runs_as_it_stands_from_an_empty_folder(tmp_path, monkeypatch):
+    """On the configuration that it tells to write, which no preset has."""
+    monkeypatch.chdir(tmp_path)
+    (toml,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    Path("my_tile.toml").write_text(toml)
+    ran = commands()
+    assert len(ran) >= 4
+    for line in ran:
+        found = lutcore(*shlex.split(line)[1:])
+        assert found.exit_code == 0, (line, found.stdout, found.exception)
