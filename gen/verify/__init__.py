@@ -1,3 +1,4 @@
-"""Regressions of any configuration: what is drawn and played, what of the design that reached, and
-reports. Above the benches of ``verif``, which judge; below campaigns and commands.
+"""Regressions of any configuration: what is drawn and played, what that reached, and reports.
+
+Above the benches of ``verif``, which judge; below campaigns and commands.
 """

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lutcore import tools
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify.batch import Batch
 from lutcore.gen.verify.kinds import KINDS, Kind
@@ -195,6 +196,8 @@ def campaign(
         for result in results:
             filled = before[result.config.digest] > len(result.bins.holes)
             result.fruitless = 0 if filled else result.fruitless + 1
+    if tools.find("iverilog"):
+        play("with X", [batch for result in results for batch in _with_x(result, first)])
     for batches in _further(results, until, lines):
         play("further seeds", batches)
     return results
@@ -207,6 +210,19 @@ def _round(results: list[Result], lines: bool) -> list[Batch]:
         if result.bins.holes and result.sound and result.fruitless < _FRUITLESS
         for batch in _batches(result, _aimed(result), lines)
     ]
+
+
+def _with_x(result: Result, first: int) -> list[Batch]:
+    """The shortest cases of some seeds, for a simulator that is slow but knows X."""
+    if not (result.sound and result.kind.four_states):
+        return []
+    seeds = range(first, first + _CANDIDATES // 2)
+    tests = [feature.tests[0] for feature in result.plan]
+    shortest = {
+        test: min(seeds, key=lambda seed: result.kind.length(result.config, test, seed))
+        for test in dict.fromkeys(tests)
+    }
+    return [Batch(result.config, tuple(shortest.items()), result.top, simulator="icarus")]
 
 
 def _further(results: list[Result], until: float, lines: bool) -> Iterator[list[Batch]]:

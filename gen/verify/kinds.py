@@ -36,6 +36,10 @@ class Kind:
         simulator and where lines and toggles are counted to, or None.
     play : callable
         Plays the text of a case, with a waveform or None, in place of others' with a flag.
+    length : callable
+        How long a test and a seed take, in any unit.
+    four_states : bool
+        Its benches run on a simulator that knows X.
     counts : bool
         Lines, toggles and mutants can be had.
     """
@@ -50,6 +54,8 @@ class Kind:
         [CoreConfig, Sequence[tuple[str, int]], str, Path | None], list[dict[str, Any]]
     ]
     play: Callable[[CoreConfig, str, Path | None, bool], dict[str, Any]]
+    length: Callable[[CoreConfig, str, int], int]
+    four_states: bool
     counts: bool
 
 
@@ -67,6 +73,8 @@ def _core(top: str) -> Kind:
         observed=frozenset(),
         outcomes=lambda config, asked, simulator, to: core_runs.outcomes(config, asked, top),
         play=play,
+        length=lambda config, test, seed: len(core_runs.drawn(config, test, seed).choices),
+        four_states=False,
         counts=False,
     )
 
@@ -82,6 +90,8 @@ KINDS = {
         observed=frozenset({"streams", "reset"}),
         outcomes=tile_runs.outcomes,
         play=tile_runs.play_case,
+        length=tile_runs.length,
+        four_states=True,
         counts=True,
     ),
     "core": _core("core"),

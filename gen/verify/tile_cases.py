@@ -317,8 +317,8 @@ def rate_problem(config: CoreConfig, case: TileCase, job: TileJob, verdict: dict
     slow = any(case.stalls) or bool(case.resets) or min(lengths) < config.full_rate_slices
     if slow or layout.n_tiles % config.passes:
         return ""
-    if config.precompute == "buffered" and len({len(m) for m in layout.members}) > 1:
-        return ""  # a longer run's tables take longer than the run before it
+    if config.marks_runs and len({len(members) for members in layout.members}) > 1:
+        return ""  # a longer run is taken in for longer than the run before it lasts
     if verdict["issue_cycles"] != job.slices:
         return f"{job.slices} slices took {verdict['issue_cycles']} cycles, though nothing pauses"
     wanted = job.slices + config.latency + config.drain_beats - 1

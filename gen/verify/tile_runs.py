@@ -46,6 +46,13 @@ def predicted(config: CoreConfig, test: str, seed: int) -> set[Hit]:
     return _known(config, case, job)
 
 
+def length(config: CoreConfig, test: str, seed: int) -> int:
+    """Slices of a case, about, times its attempts."""
+    case = draw(config, test, seed)
+    rows, columns = -(-case.m // config.m), -(-case.n // config.columns)
+    return rows * columns * -(-case.k // config.depth) * case.bits * (1 + len(case.resets))
+
+
 def _known(config: CoreConfig, case: TileCase, job: TileJob) -> set[Hit]:
     hits = set(coverage.stimulated(config, job.layout, case.order))
     return hits | set(coverage.results_hit(config, job))

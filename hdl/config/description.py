@@ -175,6 +175,12 @@ def _tables(config: CoreConfig) -> str:
             f"The tables of a run are built at one step of {step} a cycle while the run before is "
             f"in use: it is used for at least as many slices as the next has steps."
         )
+    if config.marks_runs:
+        return (
+            f"The {step} of a step are offered a run ahead, anew for every pass: those of a run "
+            "are held until their greatest magnitude is known, while the run before it, of as many "
+            "steps, is in use."
+        )
     return f"The {step} of a step are offered before its first slice, anew for every pass."
 
 

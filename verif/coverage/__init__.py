@@ -1,3 +1,4 @@
-"""What a test plan wants to have seen of a design, and what runs have shown: functional bins,
-lines, toggles. Between the benches, which observe, and the reports.
+"""What runs have shown of a design: functional bins, lines, toggles.
+
+Between the benches, which observe, and the reports of regressions.
 """

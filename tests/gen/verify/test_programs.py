@@ -129,7 +129,7 @@ def test_a_case_is_judged_by_what_it_meets(monkeypatch):
     for what, (met, end) in cases.items():
         assert not difference(CONFIG, core, met), what
         assert ends[met] == end, what
-    monkeypatch.setattr(programs, "_met", lambda config, case, expected: expected.state)
+    monkeypatch.setattr(programs, "met", lambda config, case, expected: expected.state)
     assert difference(CONFIG, core, cases["read"][0])
     core.close()
 
