@@ -21,16 +21,57 @@ from lutcore.cli.shared import (
     progress_bar,
 )
 from lutcore.errors import InputError
+from lutcore.files import writing
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config
 
 if TYPE_CHECKING:
+    from lutcore.gen.verify.campaign import Effort
     from lutcore.gen.verify.verify import Report
 
+_Configs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CONFIG...]", help="Preset names or .toml files.", autocompletion=configurations
+    ),
+]
+_Random = Annotated[
+    int, typer.Option("--random", help="Legal configurations drawn at random, on top.", min=0)
+]
+_Seed = Annotated[
+    int, typer.Option(help="Seed of drawn configurations, and first of the tests'.", min=0)
+]
+_Top = Annotated[
+    str, typer.Option(help="tile; core: a core between streams; axi: one between buses.")
+]
+_Seeds = Annotated[int, typer.Option(help="Seeds of every test.", min=1)]
+_Until = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Play further seeds for 90s, 20m, 2h, ... in all."),
+]
+_Lines = Annotated[
+    bool, typer.Option("--lines", help="Count lines and toggles of the Verilog, too.")
+]
+_Mutate = Annotated[
+    int, typer.Option(metavar="N", help="Mutants of each design to try the cases with.", min=0)
+]
+_Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of results.")]
+_JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit's XML.")]
+_Require = Annotated[
+    str, typer.Option(metavar="STAGE", help="End with 1 below this stage: V1, V2, V3.")
+]
+_Replayed = Annotated[
+    str | None, typer.Option(metavar="CASE", help="Play one case of a report again.")
+]
+_Waves = Annotated[Path | None, typer.Option(help="Waveform of --replay.")]
+_Checked = Annotated[
+    Path | None,
+    typer.Option(metavar="CERTIFICATE", help="Say whether a certificate still holds."),
+]
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
-def _until(text: str | None) -> float:
+def _end(text: str | None) -> float:
     """End of a duration from now on, 0 of none."""
     if text is None:
         return 0.0
@@ -57,49 +98,20 @@ def _configs(
 
 
 def verify(
-    configs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[CONFIG...]",
-            help="Preset names or .toml files.",
-            autocompletion=configurations,
-        ),
-    ] = None,
-    random: Annotated[
-        int, typer.Option("--random", help="Legal configurations drawn at random, on top.", min=0)
-    ] = 0,
-    seed: Annotated[
-        int, typer.Option(help="Seed of drawn configurations, and first of the tests'.", min=0)
-    ] = 0,
-    top: Annotated[
-        str, typer.Option(help="tile; core: a core between streams; axi: one between buses.")
-    ] = "tile",
-    seeds: Annotated[int, typer.Option(help="Seeds of every test.", min=1)] = 16,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Play further seeds for 90s, 20m, 2h, ... in all."),
-    ] = None,
-    lines: Annotated[
-        bool, typer.Option("--lines", help="Count lines and toggles of the Verilog, too.")
-    ] = False,
-    mutate: Annotated[
-        int, typer.Option(metavar="N", help="Mutants of each design to try the cases with.", min=0)
-    ] = 0,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of results.")] = Path(
-        "verification"
-    ),
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit's XML.")] = None,
-    require: Annotated[
-        str, typer.Option(metavar="STAGE", help="End with 1 below this stage: V1, V2, V3.")
-    ] = "V0",
-    replay: Annotated[
-        str | None, typer.Option(metavar="CASE", help="Play one case of a report again.")
-    ] = None,
-    waves: Annotated[Path | None, typer.Option(help="Waveform of --replay.")] = None,
-    check: Annotated[
-        Path | None,
-        typer.Option(metavar="CERTIFICATE", help="Say whether a certificate still holds."),
-    ] = None,
+    configs: _Configs = None,
+    random: _Random = 0,
+    seed: _Seed = 0,
+    top: _Top = "tile",
+    seeds: _Seeds = 16,
+    until: _Until = None,
+    lines: _Lines = False,
+    mutate: _Mutate = 0,
+    output: _Output = Path("verification"),
+    junit: _JUnit = None,
+    require: _Require = "V0",
+    replay: _Replayed = None,
+    waves: _Waves = None,
+    check: _Checked = None,
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
     tls: Tls = None,
@@ -114,6 +126,7 @@ def verify(
 
     Example: lutcore verify w2a8 --set n=4 --seeds 1
     """
+    from lutcore.gen.verify.campaign import Effort
     from lutcore.gen.verify.evidence import STAGES
 
     if require not in STAGES:
@@ -127,10 +140,9 @@ def verify(
         return
     if waves is not None:
         raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
-    report = _run(found, top, seeds, seed, until, lines, mutate, output, jobs, scheduler, tls)
+    effort = Effort(top=top, seeds=seeds, first=seed, until=_end(until), lines=lines, mutate=mutate)
+    report = _run(found, effort, output, jobs, scheduler, tls)
     if junit is not None:
-        from lutcore.files import writing
-
         with writing(junit) as file:
             file.write(report.junit().encode())
     _show(report, output, as_json)
@@ -139,12 +151,7 @@ def verify(
 
 def _run(
     configs: list[CoreConfig],
-    top: str,
-    seeds: int,
-    first: int,
-    until: str | None,
-    lines: bool,
-    mutate: int,
+    effort: "Effort",
     output: Path,
     jobs: int,
     scheduler: str | None,
@@ -155,25 +162,18 @@ def _run(
 
     if jobs > 1 or scheduler:
         need_extra()
-    end = _until(until)
     kept = f"finished batches are kept in {output / 'runs'}"
     with keeping(lambda: kept), progress_bar("batches") as progress:
         task = progress.add_task("")
         return verify(
             *configs,
-            top=top,
-            seeds=seeds,
-            first=first,
-            until=end,
-            lines=lines,
-            mutate=mutate,
             jobs=jobs,
             folder=output,
-            command=f"lutcore verify, {len(configs)} configurations, {seeds} seeds from {first}",
             scheduler=scheduler,
             tls=tls,
             on_round=lambda what, total: progress.reset(task, description=what, total=total),
             on_done=lambda record: progress.advance(task),
+            **vars(effort),
         )
 
 

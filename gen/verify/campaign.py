@@ -20,10 +20,39 @@ from lutcore.verif.plan.plan import Feature, load
 
 #: Cases of one simulation, and candidates and played ones of a round that aims at holes.
 _BATCH, _CANDIDATES, _AIMED = 8, 40, 8
+#: Rounds that aim at holes, at most.
+_ROUNDS = 12
 #: Rounds without a hole filled after which a configuration is left.
 _FRUITLESS = 3
 
 Outcome = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much is done.
+
+    Attributes
+    ----------
+    top : str
+        ``tile``; or ``core`` or ``axi``: a whole core between streams, or between buses.
+    seeds, first : int
+        Seeds of every test, and the first of them; cases that aim at what these leave uncovered
+        come on top.
+    until : float
+        Time (``time.monotonic``) up to which further seeds are played; 0: none.
+    lines : bool
+        Count lines of the Verilog that ran and bits that rose and fell.
+    mutate : int
+        Mutants of each sound design that its cases are tried with.
+    """
+
+    top: str = "tile"
+    seeds: int = 16
+    first: int = 0
+    until: float = 0.0
+    lines: bool = False
+    mutate: int = 0
 
 
 @dataclass
@@ -145,13 +174,7 @@ def _aimed(result: Result) -> list[tuple[str, int]]:
 def campaign(
     configs: Sequence[CoreConfig],
     runner: Runner,
-    *,
-    top: str = "tile",
-    seeds: int = 4,
-    first: int = 0,
-    until: float = 0.0,
-    rounds: int = 12,
-    lines: bool = False,
+    effort: Effort,
     on_round: Callable[[str, int], None] = lambda what, batches: None,
     on_done: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> list[Result]:
@@ -159,20 +182,10 @@ def campaign(
 
     Parameters
     ----------
-    top : str
-        One of :data:`~lutcore.gen.verify.kinds.KINDS`.
-    seeds, first : int
-        Seeds of every test, and the first of them.
-    until : float
-        Time (``time.monotonic``) up to which further random cases are played; 0: none.
-    rounds : int
-        Rounds that aim at holes, at most.
-    lines : bool
-        Count lines and toggles.
     on_round, on_done : callable
         Called as a round of so many batches begins, and with the record of each.
     """
-    results = [start(config, top) for config in configs]
+    results = [start(config, effort.top) for config in configs]
     by_digest = {result.config.digest: result for result in results}
 
     def play(what: str, batches: list[Batch]) -> None:
@@ -182,13 +195,13 @@ def campaign(
 
     batches = []
     for result in results:
-        result.next_seed = first + seeds
-        span = range(first, first + seeds)
+        result.next_seed = effort.first + effort.seeds
+        span = range(effort.first, effort.first + effort.seeds)
         cases = [(test, seed) for seed in span for test in result.kind.tests(result.config)]
-        batches += _batches(result, cases, lines)
+        batches += _batches(result, cases, effort.lines)
     play("every test", batches)
-    for _ in range(rounds):
-        batches = _round(results, lines)
+    for _ in range(_ROUNDS):
+        batches = _round(results, effort.lines)
         if not batches:
             break
         before = {result.config.digest: len(result.bins.holes) for result in results}
@@ -197,8 +210,8 @@ def campaign(
             filled = before[result.config.digest] > len(result.bins.holes)
             result.fruitless = 0 if filled else result.fruitless + 1
     if tools.find("iverilog"):
-        play("with X", [batch for result in results for batch in _with_x(result, first)])
-    for batches in _further(results, until, lines):
+        play("with X", [batch for result in results for batch in _with_x(result, effort.first)])
+    for batches in _further(results, effort.until, effort.lines):
         play("further seeds", batches)
     return results
 

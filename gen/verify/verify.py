@@ -3,7 +3,7 @@
 import functools
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lutcore.gen.emit.lint import lint
 from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify.batch import measure
-from lutcore.gen.verify.campaign import Result, campaign
+from lutcore.gen.verify.campaign import Effort, Result, campaign
 from lutcore.gen.verify.constants import without_constants
 from lutcore.gen.verify.evidence import STAGES, stage
 from lutcore.gen.verify.kinds import kind_of
@@ -90,19 +90,13 @@ def in_folder(config: CoreConfig, folder: Path) -> str:
 
 def verify(
     *configs: CoreConfig,
-    top: str = "tile",
-    seeds: int = 16,
-    first: int = 0,
-    until: float = 0.0,
-    lines: bool = False,
-    mutate: int = 0,
     jobs: int = 1,
     folder: Path | None = None,
-    command: str = "lutcore.verify",
     scheduler: str | None = None,
     tls: tuple[Path, Path, Path] | None = None,
     on_round: Callable[[str, int], None] = lambda what, batches: None,
     on_done: Callable[[dict[str, Any]], None] = lambda record: None,
+    **options: Any,
 ) -> Report:
     """Verify designs: every test of their plan on emitted RTL, against the golden or ISA model.
 
@@ -110,17 +104,6 @@ def verify(
     ----------
     *configs : CoreConfig
         Of different names.
-    top : str
-        ``tile``; or ``core`` or ``axi``: a whole core between streams, or between buses.
-    seeds, first : int
-        Seeds of every test, and the first of them; cases that aim at what these leave uncovered
-        come on top.
-    until : float
-        Time (``time.monotonic``) up to which further seeds are played; 0: none.
-    lines : bool
-        Count lines of the Verilog that ran and bits that rose and fell.
-    mutate : int
-        Mutants of each design that the cases are tried with, whatever is not broken itself.
     jobs : int
         Worker processes.
     folder : Path, optional
@@ -128,18 +111,17 @@ def verify(
         what is found there is not played again. Default: nothing is kept.
     scheduler, tls
         As :class:`~lutcore.gen.experiments.runner.Runner` takes them.
+    **options
+        ``seeds=4``, ``lines=True``, ...: :class:`~lutcore.gen.verify.campaign.Effort`.
 
     Raises
     ------
     InputError
-        The folder cannot be written, a simulator is missing, or no scheduler answers.
+        A design cannot be made or counted, the folder cannot be written, a simulator is missing, or
+        no scheduler answers.
     """
-    kind = kind_of(top)
-    for config in configs:
-        check_config(config)
-        kind.check(config)
-    if (lines or mutate) and not kind.counts:
-        raise InputError(f"lines, toggles and mutants are of tiles, not of --top {top}")
+    effort = Effort(**options)
+    _check(configs, effort)
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         place = folder or Path(scratch)
         named = {config.name: in_folder(config, place / "configs") for config in configs}
@@ -147,29 +129,34 @@ def verify(
         write_files(place / "configs", {f"{config.name}.toml": config.to_toml() for config in own})
         runner = Runner(place / "runs", jobs=jobs, scheduler=scheduler, tls=tls, measure=measure)
         with runner:
-            results = campaign(
-                configs,
-                runner,
-                top=top,
-                seeds=seeds,
-                first=first,
-                until=until,
-                lines=lines,
-                on_round=on_round,
-                on_done=on_done,
-            )
+            results = campaign(configs, runner, effort, on_round, on_done)
         for result in results:
-            if mutate and result.sound:
-                result.mutation = mutated(result, mutate, first)
-            if result.counted is not None:
-                result.code = code(result)
-            result.lint = linted(result.config, top)
-            for outcome in result.failures[:_WAVES] if folder and top == "tile" else ():
+            _examine(result, effort)
+            for outcome in result.failures[:_WAVES] if folder and effort.top == "tile" else ():
                 _waves(result.config, outcome, place / "failures")
-        report = Report(results, named, command)
+        report = Report(results, named, f"lutcore verify with {effort}")
         if folder:
             write_files(folder, report.files())
         return report
+
+
+def _check(configs: Sequence[CoreConfig], effort: Effort) -> None:
+    """Refuse what cannot be verified, before anything is started."""
+    kind = kind_of(effort.top)
+    for config in configs:
+        check_config(config)
+        kind.check(config)
+    if (effort.lines or effort.mutate) and not kind.counts:
+        raise InputError(f"lines, toggles and mutants are of tiles, not of --top {effort.top}")
+
+
+def _examine(result: Result, effort: Effort) -> None:
+    """Add what is found once, when all cases have been played."""
+    if effort.mutate and result.sound:
+        result.mutation = mutated(result, effort.mutate, effort.first)
+    if result.counted is not None:
+        result.code = code(result)
+    result.lint = linted(result.config, effort.top)
 
 
 def mutated(result: Result, count: int, seed: int) -> dict[str, Any]:

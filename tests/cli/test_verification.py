@@ -57,8 +57,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(place, words, said):
 
 
 def test_durations():
-    assert verification._until(None) == 0
-    assert verification._until("2h") - verification._until("20m") == pytest.approx(6000, abs=1)
+    assert verification._end(None) == 0
+    assert verification._end("2h") - verification._end("20m") == pytest.approx(6000, abs=1)
 
 
 @pytest.mark.slow
