@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lutcore.cli.options import AsJson, Jobs, Overrides, Scheduler, Tls, configurations
+from lutcore.cli.options import AsJson, Force, Jobs, Overrides, Scheduler, Tls, configurations
 from lutcore.cli.shared import (
     ERR,
     OUT,
@@ -116,6 +116,7 @@ def verify(
     scheduler: Scheduler = None,
     tls: Tls = None,
     overrides: Overrides = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Verify designs: random and directed tests on RTL, their coverage, and a certificate.
@@ -128,6 +129,7 @@ def verify(
     """
     from lutcore.gen.verify.campaign import Effort
     from lutcore.gen.verify.evidence import STAGES
+    from lutcore.gen.verify.verify import BY
 
     if require not in STAGES:
         raise InputError(f"--require takes one of {', '.join(STAGES)}, not {require!r}")
@@ -141,9 +143,9 @@ def verify(
     if waves is not None:
         raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
     effort = Effort(top=top, seeds=seeds, first=seed, until=_end(until), lines=lines, mutate=mutate)
-    report = _run(found, effort, output, jobs, scheduler, tls)
+    report = _run(found, effort, output, force, jobs, scheduler, tls)
     if junit is not None:
-        with writing(junit) as file:
+        with writing(junit, BY, force) as file:
             file.write(report.junit().encode())
     _show(report, output, as_json)
     raise typer.Exit(int(not report.ok or not report.reached(require)))
@@ -153,6 +155,7 @@ def _run(
     configs: list[CoreConfig],
     effort: "Effort",
     output: Path,
+    force: bool,
     jobs: int,
     scheduler: str | None,
     tls: tuple[Path, Path, Path] | None,
@@ -169,6 +172,7 @@ def _run(
             *configs,
             jobs=jobs,
             folder=output,
+            force=force,
             scheduler=scheduler,
             tls=tls,
             on_round=lambda what, total: progress.reset(task, description=what, total=total),

@@ -26,6 +26,8 @@ from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.config.presets import PRESETS
 from lutcore.verif.coverage.exclusions import without_exclusions
 
+#: Whose the files of a folder are.
+BY = "a regression"
 #: Failing cases of a configuration that get a waveform.
 _WAVES = 3
 
@@ -92,6 +94,7 @@ def verify(
     *configs: CoreConfig,
     jobs: int = 1,
     folder: Path | None = None,
+    force: bool = False,
     scheduler: str | None = None,
     tls: tuple[Path, Path, Path] | None = None,
     on_round: Callable[[str, int], None] = lambda what, batches: None,
@@ -109,6 +112,8 @@ def verify(
     folder : Path, optional
         Where finished batches, configurations, waveforms of failures and the certificate are kept;
         what is found there is not played again. Default: nothing is kept.
+    force : bool
+        Replace files in the folder that are of something else.
     scheduler, tls
         As :class:`~lutcore.gen.experiments.runner.Runner` takes them.
     **options
@@ -126,7 +131,8 @@ def verify(
         place = folder or Path(scratch)
         named = {config.name: in_folder(config, place / "configs") for config in configs}
         own = [config for config in configs if named[config.name].endswith(".toml")]
-        write_files(place / "configs", {f"{config.name}.toml": config.to_toml() for config in own})
+        texts = {f"{config.name}.toml": config.to_toml() for config in own}
+        write_files(place / "configs", texts, BY, force)
         runner = Runner(place / "runs", jobs=jobs, scheduler=scheduler, tls=tls, measure=measure)
         with runner:
             results = campaign(configs, runner, effort, on_round, on_done)
@@ -136,7 +142,7 @@ def verify(
                 _waves(result.config, outcome, place / "failures")
         report = Report(results, named, f"lutcore verify with {effort}")
         if folder:
-            write_files(folder, report.files())
+            write_files(folder, report.files(), BY, force)
         return report
 
 

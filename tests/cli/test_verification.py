@@ -87,6 +87,19 @@ def test_a_broken_design_ends_with_one_and_its_command_repeats_it(place, monkeyp
 
 
 @pytest.mark.slow
+def test_files_of_others_stay(place):
+    """Of a user, or another program's."""
+    Path("out").mkdir()
+    Path("out/certificate.json").write_text("mine")
+    found = lutcore("verify", "mine.toml", "--seeds", "1", "-o", "out")
+    assert "out/certificate.json is in the way, it is not of this program" in str(found.exception)
+    assert Path("out/certificate.json").read_text() == "mine"
+    assert not Path("out/certificate.html").exists()
+    assert lutcore("verify", "mine.toml", "--seeds", "1", "-o", "out", "--force").exit_code == 0
+    assert lutcore("verify", "mine.toml", "--seeds", "1", "-o", "out").exit_code == 0
+
+
+@pytest.mark.slow
 def test_a_core_is_verified_between_its_buses(place):
     core = """name = "mine_core"
 precompute = "buffered"
