@@ -84,6 +84,29 @@ def run_jobs(
         return found
 
 
+def run_bench(built: Build, bench: str, folder: Path) -> int:
+    """Run a cocotb bench of anybody's own; how many of its tests failed.
+
+    Parameters
+    ----------
+    bench : str
+        Its module, in full.
+    folder : Path
+        Where it runs, and leaves its log ``run.log`` and results ``results.xml``.
+
+    Raises
+    ------
+    ToolError
+        The simulation itself did not complete, or has no test.
+    """
+    failure = _simulate(built, folder, bench)
+    results = folder / "results.xml"
+    tests, bad = get_results(results) if results.exists() else (0, 0)
+    if not tests:
+        raise failed(f"{built.simulator} simulation", folder / "run.log") from failure
+    return bad
+
+
 def _simulate(built: Build, folder: Path, bench: str) -> BaseException | None:
     """Run the bench on the plan in a folder; what went wrong if it did not end as it should."""
     variables = {
