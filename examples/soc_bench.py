@@ -83,7 +83,8 @@ async def programs_in_the_system(dut: Any) -> None:
         await with_timeout(RisingEdge(dut.done), 400, "us")
         assert (await _read(host, "status")) >> 8 == state.cause
         assert await _read(host, "slices") == state.slices
-        found = np.frombuffer(bytes(ddr.read(0, memory.size)), np.uint8)
+        content: Any = ddr.read(0, memory.size)
+        found = np.frombuffer(content, np.uint8)
         assert np.array_equal(found, wanted), f"program {seed}: {np.flatnonzero(found != wanted)}"
         await _write(host, "irq_status", 7)
         await ClockCycles(dut.clk, 4)

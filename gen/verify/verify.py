@@ -38,8 +38,8 @@ class Report:
 
     Attributes
     ----------
-    results : list of Result
-        One a configuration.
+    results : list
+        A ``Result`` of :mod:`lutcore.gen.verify.campaign` for each configuration.
     named : dict of str to str
         How a command line calls each configuration: a preset's name, or a file's.
     command : str
