@@ -19,6 +19,7 @@ from lutcore.cli.shared import (
     print_table,
     print_written,
     progress_bar,
+    say,
 )
 from lutcore.errors import InputError
 from lutcore.files import writing
@@ -210,8 +211,8 @@ def _show(report: "Report", output: Path, as_json: bool) -> None:
         for failure in design["failures"]:
             ERR.print(f"failed: {failure['test']}: {failure['problems'][0]}", highlight=False)
             OUT.print(failure["replay"], highlight=False, soft_wrap=True, markup=False)
-        for error in design["errors"]:
-            ERR.print(f"not played: {error}", highlight=False, soft_wrap=True)
+        if errors := design["errors"]:
+            say(f"{len(errors)} batches could not be played: {errors[0]}", "red")
     print_written(output / "certificate.html", output / "certificate.json")
 
 

@@ -43,21 +43,24 @@ TOOLS = {"PATH": "{box}/bin:/usr/bin:/bin", "PYTHONPATH": "{box}/python", "LUTCO
 #: Commands that run programs of others.
 WITH_TOOLS = {
     *("lint", "simulate", "synth", "energy", "compare", "bitstream", "matrix run", "explore"),
-    "demo",
+    *("verify", "demo"),
 }
 #: Commands that compile simulations.
-WITH_COMPILER = {"simulate", "matrix run", "demo"}
+WITH_COMPILER = {"simulate", "verify", "matrix run", "demo"}
 WITH_CACHE = WITH_TOOLS - {"lint"}
 #: Commands whose results say which of their points failed.
-TELLS_IN_PLACE = {"compare", "explore", "doctor", "lint"}
+TELLS_IN_PLACE = {"compare", "explore", "doctor", "lint", "verify"}
 #: Faults after which commands are run again: files could have been cut short.
 TRIED_AGAIN = ("a full disk", "home that cannot be written")
 #: Commands that take longer than a few seconds: they are tried where a fault concerns them.
-LONG = {"demo", "bitstream", "energy", "study", "explore", "simulate", "matrix run", "compare"}
+LONG = {
+    *("demo", "bitstream", "energy", "study", "explore", "simulate", "verify", "matrix run"),
+    "compare",
+}
 #: Commands that write files.
 WRITERS = {
     *("generate", "bitstream", "compile", "run", "matrix compile", "matrix run"),
-    *("performance", "study", "explore"),
+    *("performance", "study", "explore", "verify"),
 }
 
 

@@ -21,6 +21,7 @@ LONG = {
     "compare": True,
     "bitstream": True,
     "matrix run": True,
+    "verify": True,
     "explore": True,
     "demo": True,
     "perplexity": False,
@@ -102,7 +103,7 @@ def check(process, number, box):
     written = [
         path for path in (box / "work").rglob("*") if path.is_file() and "in" not in path.parts
     ]
-    assert all(path.parent.name == "points" for path in written)
+    assert {path.parent.name for path in written} <= {"points", "runs", "configs"}
     builds = [path for path in (box / "cache").glob("*/*") if path.is_dir()]
     assert all((path / "manifest.json").exists() for path in builds)
     assert not list((box / "cache").rglob(".partial-*"))
