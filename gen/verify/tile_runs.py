@@ -26,11 +26,24 @@ def play_cases(
     cases: Sequence[TileCase],
     simulator: str = "verilator",
     coverage_to: Path | None = None,
+    waves: Path | None = None,
+    force: bool = False,
 ) -> tuple[list[TileJob], list[dict[str, Any]]]:
-    """Jobs and verdicts of cases; lines and toggles are counted into ``coverage_to``."""
-    built = build(verilog(config), design_name(config), simulator, coverage=coverage_to is not None)
+    """Jobs and verdicts of cases.
+
+    Lines and toggles are counted into ``coverage_to``; a waveform goes to ``waves``, with the
+    suffix of its format, in place of somebody else's file only with ``force``.
+    """
+    built = build(
+        verilog(config),
+        design_name(config),
+        simulator,
+        waves=waves is not None,
+        coverage=coverage_to is not None,
+    )
     jobs = [case.job(config) for case in cases]
-    verdicts = run_jobs(built, config, jobs, coverage_to=coverage_to)
+    dump = waves.with_suffix(f".{built.waves}") if waves else None
+    verdicts = run_jobs(built, config, jobs, waves_to=dump, force=force, coverage_to=coverage_to)
     for case, job, verdict in zip(cases, jobs, verdicts, strict=True):
         problem = "" if verdict["mismatches"] else rate_problem(config, case, job, verdict)
         if problem:
@@ -138,8 +151,5 @@ def play_case(
     InputError
         The text is no case of a tile.
     """
-    case = TileCase.from_text(text)
-    built = build(verilog(config), design_name(config), waves=waves is not None)
-    dump = waves.with_suffix(f".{built.waves}") if waves else None
-    (verdict,) = run_jobs(built, config, [case.job(config)], waves_to=dump, force=force)
+    _, (verdict,) = play_cases(config, [TileCase.from_text(text)], waves=waves, force=force)
     return verdict

@@ -13,7 +13,7 @@ from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify import report, tile_runs
 from lutcore.gen.verify.batch import Batch, measure
 from lutcore.gen.verify.evidence import evidence, stage
-from lutcore.gen.verify.tile_cases import TileCase
+from lutcore.gen.verify.tile_cases import TileCase, draw
 from lutcore.hdl.config.core import CoreConfig
 
 pytestmark = pytest.mark.slow
@@ -69,6 +69,23 @@ def broken(config):
     changed = re.sub(r"(counts_0 <=) counts;", r"\1 1'h1;", text)
     assert changed != text
     return changed
+
+
+def slow(config):
+    """A run waits until none before it is left, which takes time and changes no result."""
+    text = verilog(config)
+    changed = re.sub(r"(blocked = [^&]*& \(uncaptured > 2'd0\)) &[^;]*;", r"\1;", text)
+    assert changed != text
+    return changed
+
+
+def test_a_slow_design_fails_where_nothing_pauses_and_so_does_its_case_alone(monkeypatch):
+    case = draw(CONFIG, "rate", 0)
+    assert not tile_runs.play_case(CONFIG, case.to_text())["mismatches"]
+    monkeypatch.setattr(tile_runs, "verilog", slow)
+    verdict = tile_runs.play_case(CONFIG, case.to_text())
+    assert verdict["mismatches"] == 1
+    assert "though nothing pauses" in verdict["problems"][0]
 
 
 @pytest.fixture(scope="module")
