@@ -34,6 +34,11 @@ class Score:
     survivors: list[Mutant]
 
     @property
+    def count(self) -> int:
+        """All mutants; fewer than were asked for where some would have been of clocks."""
+        return len(self.killed) + len(self.equivalent) + len(self.survivors)
+
+    @property
     def share(self) -> float:
         """Killed ones of all that are not proven equivalent; 1 where there are none."""
         counted = len(self.killed) + len(self.survivors)

@@ -168,15 +168,16 @@ def _examine(result: Result, effort: Effort) -> None:
 def mutated(result: Result, count: int, seed: int) -> dict[str, Any]:
     """How many mutants of the tile the cases of a regression notice; plain values.
 
-    ``killed`` of ``mutants`` are, ``by_timing_only`` of them by a cycle more or less, which the
-    test of the full rate judges; ``equivalent`` are proven to do what the sound design does.
+    ``killed`` of ``mutants`` are, ``by_timing_only`` of them by a cycle more or less than the sound
+    design takes, which benches judge only where nothing pauses; ``equivalent`` are proven to do
+    what the sound design does.
     """
     config = result.config
     cases = dict.fromkeys(outcome["case"] for outcome in result.outcomes)
     jobs = [TileCase.from_text(case).job(config) for case in cases]
     found = mutate_tile(config, jobs, count, seed)
     return {
-        "mutants": count,
+        "mutants": found.count,
         "killed": len(found.killed),
         "by_timing_only": sum(text.startswith("it takes ") for text in found.killed.values()),
         "equivalent": len(found.equivalent),

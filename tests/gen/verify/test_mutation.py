@@ -1,5 +1,6 @@
 """Mutants of a small tile: they differ, jobs notice them, proofs are right, weak jobs are seen."""
 
+import dataclasses
 import itertools
 import re
 
@@ -80,11 +81,17 @@ def test_jobs_notice_all_mutants(mutated, tile):
     found = score(mutated, by_jobs(tile, jobs_of()))
     assert found.survivors == []
     assert found.share == 1
-    assert len(found.killed) + len(found.equivalent) == COUNT
+    assert len(found.killed) + len(found.equivalent) == COUNT == found.count
     assert {problem.split(": ")[-1] for problem in found.killed.values()} >= {
         "a result is wrong",
         "it stopped",
     }
+
+
+def test_mutants_that_are_not_there_are_not_counted(mutated, tile):
+    """Those of clocks are left out of what was asked for."""
+    fewer = dataclasses.replace(mutated, mutants=mutated.mutants[1:])
+    assert score(fewer, by_jobs(tile, jobs_of())).count == COUNT - 1
 
 
 def test_what_is_noticed_is_never_proven_equivalent(mutated, tile):
