@@ -92,9 +92,6 @@ def _configs(
         found += [draw.config for draw in itertools.islice(draws(seed, core), drawn)]
     if not found:
         raise InputError("nothing to verify: give a preset, a .toml file, or --random N")
-    names = [config.name for config in found]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"two configurations are named {twice[0]!r}: name one of them otherwise")
     return found
 
 
@@ -225,8 +222,8 @@ def _show_code(found: dict[str, Any]) -> None:
     )
     for hole in found["holes"][:10]:
         OUT.print(f"not seen: {hole}", highlight=False, soft_wrap=True, markup=False)
-    if more := len(found["holes"]) - 10:
-        OUT.print(f"and {more} more, in the certificate" if more > 0 else "", end="\n" * (more > 0))
+    if len(found["holes"]) > 10:
+        OUT.print(f"and {len(found['holes']) - 10} more, in the certificate", highlight=False)
 
 
 def _show_mutants(found: dict[str, Any]) -> None:
@@ -249,6 +246,8 @@ def _replay(
 
     (config,), kind = configs, kind_of(top)
     kind.check(config)
+    if waves is not None and not kind.in_cocotb:
+        raise InputError("--waves is for tiles: of a core, play its program in a bench of cocotb")
     with ERR.status(f"simulating {config.name}"):
         verdict = kind.play(config, text, waves, False)
     if as_json:

@@ -227,7 +227,7 @@ def _round(results: list[Result], lines: bool) -> list[Batch]:
 
 def _with_x(result: Result, first: int) -> list[Batch]:
     """The shortest cases of some seeds, for a simulator that is slow but knows X."""
-    if not (result.sound and result.kind.four_states):
+    if not (result.sound and result.kind.in_cocotb):
         return []
     seeds = range(first, first + _CANDIDATES // 2)
     tests = [feature.tests[0] for feature in result.plan]

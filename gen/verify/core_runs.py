@@ -1,7 +1,6 @@
 """Plays random programs into a core without Python in a cycle, and judges them by the ISA model."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from lutcore.errors import InputError
@@ -114,14 +113,3 @@ def play_case(config: CoreConfig, text: str, top: str) -> dict[str, Any]:
     finally:
         core.close()
     return {"mismatches": int(bool(problem)), "problems": [problem] if problem else []}
-
-
-def no_waves(waves: Path | None) -> None:
-    """Refuse to write a waveform, which the harness of cores has none of.
-
-    Raises
-    ------
-    InputError
-    """
-    if waves is not None:
-        raise InputError("--waves is for tiles: of a core, play its program in a bench of cocotb")

@@ -35,13 +35,13 @@ class Kind:
         Plays tests and seeds (:func:`lutcore.gen.verify.batch.measure`), with the name of a
         simulator and where lines and toggles are counted to, or None.
     play : callable
-        Plays the text of a case, with a waveform or None, in place of others' with a flag.
+        Plays the text of a case, in cocotb with a waveform or None, in place of others' with a
+        flag.
     length : callable
         How long a test and a seed take, in any unit.
-    four_states : bool
-        Its benches run on a simulator that knows X.
-    counts : bool
-        Lines, toggles and mutants can be had.
+    in_cocotb : bool
+        Its cases are played in a bench of cocotb, on any simulator: waveforms, X, lines, toggles
+        and mutants can be had.
     """
 
     plan: str
@@ -55,15 +55,10 @@ class Kind:
     ]
     play: Callable[[CoreConfig, str, Path | None, bool], dict[str, Any]]
     length: Callable[[CoreConfig, str, int], int]
-    four_states: bool
-    counts: bool
+    in_cocotb: bool
 
 
 def _core(top: str) -> Kind:
-    def play(config: CoreConfig, text: str, waves: Path | None, force: bool) -> dict[str, Any]:
-        core_runs.no_waves(waves)
-        return core_runs.play_case(config, text, top)
-
     return Kind(
         plan="core",
         check=check_core,
@@ -72,10 +67,9 @@ def _core(top: str) -> Kind:
         predicted=core_runs.predicted,
         observed=frozenset(),
         outcomes=lambda config, asked, simulator, to: core_runs.outcomes(config, asked, top),
-        play=play,
+        play=lambda config, text, waves, force: core_runs.play_case(config, text, top),
         length=lambda config, test, seed: len(core_runs.drawn(config, test, seed).choices),
-        four_states=False,
-        counts=False,
+        in_cocotb=False,
     )
 
 
@@ -91,8 +85,7 @@ KINDS = {
         outcomes=tile_runs.outcomes,
         play=tile_runs.play_case,
         length=tile_runs.length,
-        four_states=True,
-        counts=True,
+        in_cocotb=True,
     ),
     "core": _core("core"),
     "axi": _core("axi"),

@@ -138,8 +138,8 @@ def verify(
             results = campaign(configs, runner, effort, on_round, on_done)
         for result in results:
             _examine(result, effort)
-            for outcome in result.failures[:_WAVES] if folder and effort.top == "tile" else ():
-                _waves(result.config, outcome, place / "failures")
+            for outcome in result.failures[:_WAVES] if folder and result.kind.in_cocotb else ():
+                _waves(result, outcome, place / "failures")
         report = Report(results, named, f"lutcore verify with {effort}")
         if folder:
             write_files(folder, report.files(), BY, force)
@@ -152,7 +152,10 @@ def _check(configs: Sequence[CoreConfig], effort: Effort) -> None:
     for config in configs:
         check_config(config)
         kind.check(config)
-    if (effort.lines or effort.mutate) and not kind.counts:
+    names = [config.name for config in configs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"two configurations are named {twice[0]!r}: name one of them otherwise")
+    if (effort.lines or effort.mutate) and not kind.in_cocotb:
         raise InputError(f"lines, toggles and mutants are of tiles, not of --top {effort.top}")
 
 
@@ -216,8 +219,8 @@ def linted(config: CoreConfig, top: str) -> list[str] | None:
     return [f"{opinion.tool}: {text}" for opinion in opinions for text in opinion.messages]
 
 
-def _waves(config: CoreConfig, outcome: dict[str, Any], folder: Path) -> None:
+def _waves(result: Result, outcome: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{config.name}-{outcome['test']}-{outcome['seed']}"
+    name = f"{result.config.name}-{outcome['test']}-{outcome['seed']}"
     case = outcome.get("shortened", outcome["case"])
-    kind_of("tile").play(config, case, folder / name, True)
+    result.kind.play(result.config, case, folder / name, True)

@@ -45,6 +45,7 @@ def place(tmp_path, monkeypatch):
         (("edge", "w2a8", "--replay", "m=1"), "--replay takes one configuration, not 2"),
         (("edge", "--top", "axi", "--lines"), "lines, toggles and mutants are of tiles"),
         (("edge", "--top", "axi", "--replay", "x=1"), "no case: 'x=1'"),
+        (("edge", "--top", "axi", "--replay", "seed=1", "--waves", "w"), "--waves is for tiles"),
         (("--check", "none.json"), "none.json: No such file"),
         (("--check", "mine.toml"), "no certificate of lutcore verify"),
     ],

@@ -136,6 +136,12 @@ def test_what_cannot_be_played_is_an_error_and_no_pass(tmp_path, monkeypatch):
     assert "<error" in found.junit()
 
 
+def test_two_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match="two configurations are named 'little'"):
+        verify(CONFIG, CONFIG.replace(n=4), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_batch_has_the_name_of_what_it_depends_on(tmp_path):
     one = Batch(CONFIG, (("smoke", 0),))
     assert one.key == Batch(CONFIG, (("smoke", 0),)).key
