@@ -45,13 +45,10 @@ _SEVERAL = ("1", "2", "more")
 
 def _indices(config: CoreConfig) -> list[int]:
     """Indices that weights of any bits can make of a table."""
-    bits = config.index_bits
-    if config.form.bit_serial:
-        return list(range(1 << bits))
-    if config.form.name == "ternary":  # balanced ternary numbers, sign and magnitude
-        most = (3**TERNARY_K - 1) // 2
-        return [*range(most + 1), *(1 << bits - 1 | number for number in range(1, most + 1))]
-    return list(range(1 << bits))
+    if config.form.name != "ternary":
+        return list(range(1 << config.index_bits))
+    most, sign = (3**TERNARY_K - 1) // 2, 1 << config.index_bits - 1
+    return [*range(most + 1), *(sign | number for number in range(1, most + 1))]
 
 
 def _weights(config: CoreConfig) -> dict[str, list[str]]:
@@ -152,26 +149,23 @@ def _shapes(config: CoreConfig) -> dict[str, list[str]]:
     wanted = {
         "steps of a run": _sizes(config.run_steps),
         "last step of a run": partly,
-        "runs of a row": list(_SEVERAL),
+        "runs of a row": list(_SEVERAL[: config.max_k]),  # groups may have one element
         "last scale group": ["whole", *(["shorter"] if config.run_length > 1 else [])],
         "rows of the last tile": _sizes(config.m),
         "tiles of rows": list(_SEVERAL),
         "columns of the last tile": _sizes(config.columns),
         "tiles of columns": list(_SEVERAL),
     }
-    if config.run_length < config.max_k:
-        wanted["runs of a scale group"] = list(_SEVERAL)
-    if _longest_row(config) < 3:
-        wanted["runs of a row"] = list(_SEVERAL[: _longest_row(config)])
-        wanted.pop("runs of a scale group", None)
+    if (pieces := _most_pieces(config)) > 1:
+        wanted["runs of a scale group"] = list(_SEVERAL[:pieces])
     if config.zero_points != "external":
         wanted["zero point"] = ["least", "between", "greatest"]
     return wanted
 
 
-def _longest_row(config: CoreConfig) -> int:
-    """Runs of the longest row, each of one element: groups may be that short."""
-    return config.max_k
+def _most_pieces(config: CoreConfig) -> int:
+    """Runs of a scale group as long as the longest row, which is run in pieces of whole steps."""
+    return -(-config.max_k // (config.run_steps * config.depth))
 
 
 def _shapes_hit(config: CoreConfig, layout: Layout) -> Iterator[Hit]:
@@ -189,7 +183,7 @@ def _shapes_hit(config: CoreConfig, layout: Layout) -> Iterator[Hit]:
     columns = (n - 1) % config.columns + 1
     yield "columns of the last tile", _size(columns, config.columns)
     yield "tiles of columns", _several(layout.n_tiles)
-    if config.run_length < config.max_k:
+    if _most_pieces(config) > 1:
         for group in set(steps.group.tolist()):
             yield "runs of a scale group", _several(int((steps.group == group).sum()))
     if config.zero_points != "external":

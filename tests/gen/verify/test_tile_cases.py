@@ -8,10 +8,13 @@ import pytest
 
 from lutcore.errors import InputError
 from lutcore.gen.verify.draws import draws
+from lutcore.gen.verify.kinds import KINDS
 from lutcore.gen.verify.tile_cases import TESTS, TileCase, applicable, draw, most_slices
 from lutcore.gen.verify.tile_values import activations, profiles
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import PRESETS
 from lutcore.verif.coverage import tile as coverage
+from lutcore.verif.coverage.bins import Bins
 from lutcore.verif.plan.plan import load
 
 CONFIGS = [
@@ -32,6 +35,26 @@ def test_every_case_is_legal_written_and_covers_bins_that_there_are(config):
         hits = set(coverage.stimulated(config, job.layout, case.order))
         assert hits and hits <= wanted
         assert set(coverage.results_hit(config, job)) <= wanted
+
+
+#: Two runs make a scale group at most, since a third would not fit the longest row.
+SHORT_ROWS = CoreConfig(
+    **{"name": "short_rows", "n": 2, "k": 2, "max_k": 30, "group_size": 17, "zero_points": "column"}
+)
+REACHED = [SHORT_ROWS, *(c for c in CONFIGS if c.products_per_cycle <= 48 and not c.exact_floats)]
+
+
+@pytest.mark.parametrize("config", REACHED[:8], ids=lambda config: config.name)
+def test_every_bin_of_stimulus_and_results_is_reached_by_some_case(config):
+    """What nothing reaches would be a hole for ever."""
+    kind = KINDS["tile"]
+    groups = kind.wanted(config).items()
+    bins = Bins({group: names for group, names in groups if group not in kind.observed})
+    for seed, test in itertools.product(range(160), kind.tests(config)):
+        bins.add(kind.predicted(config, test, seed))
+        if not bins.holes:
+            break
+    assert not bins.holes
 
 
 def test_a_smaller_case_is_smaller_and_legal():
