@@ -17,7 +17,7 @@ from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
 from lutcore.hdl.isa.registers import COUNTERS
 from lutcore.processes import Process
 from lutcore.verif.isa.model import State
-from lutcore.verif.sim.native import build_native
+from lutcore.verif.sim.native import RANDOM, build_native
 
 _HARNESS = Path(__file__).with_name("core_harness.cpp")
 _COMMAND = struct.Struct("=3Q")
@@ -137,7 +137,7 @@ class CoreSimulation:
             "core_axi",
             _HARNESS,
             definitions=[f"BUS_BYTES={config.bus_bits // 8}"],
-            headers={"lutcore_registers.h": header},
+            headers={"lutcore_registers.h": header, **RANDOM},
             options=("--x-assign", "unique", "--x-initial", "unique"),
             coverage=coverage_to is not None,
         )

@@ -21,6 +21,7 @@
 #if VM_COVERAGE
 #include "verilated_cov.h"
 #endif
+#include "lutcore_random.h"
 #include "lutcore_registers.h"
 
 double sc_time_stamp() { return 0; }
@@ -49,17 +50,6 @@ struct Result {
     uint64_t finished, cause, error_address, irq_status, ran;
     uint64_t counters[LUTCORE_COUNTERS];
     char violation[64];
-};
-
-struct Random {
-    uint64_t state;
-    uint64_t next() {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return state;
-    }
-    bool chance(double p) { return p > 0 && (next() >> 11) * 0x1p-53 < p; }
 };
 
 struct Burst {

@@ -9,6 +9,8 @@ from lutcore.verif.sim.simulator import COVERAGE_FLAGS, tool_versions, verilator
 
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
 _STANDARD = "-std=c++20"
+#: Name and text of the header with pseudo-random numbers, for harnesses that draw some.
+RANDOM = {"lutcore_random.h": Path(__file__).with_name("lutcore_random.h").read_text()}
 
 
 def build_native(

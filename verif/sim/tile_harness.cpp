@@ -12,6 +12,8 @@
 #include <cstring>
 #include <vector>
 
+#include "lutcore_random.h"
+
 namespace {
 
 // A stream at the tile's boundary.
@@ -49,17 +51,6 @@ struct Job {
     std::vector<uint64_t> resets;
     std::vector<Words> inputs;
     Words expected, mask;
-};
-
-struct Random {
-    uint64_t state;
-    uint64_t next() {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return state;
-    }
-    bool chance(double p) { return p > 0 && (next() >> 11) * 0x1p-53 < p; }
 };
 
 template <class T>
