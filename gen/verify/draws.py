@@ -136,7 +136,10 @@ def _memories(rng: random.Random, depth: int, columns: int) -> dict[str, int]:
 
 
 def draws(seed: int, core: bool = False) -> Iterator[Draw]:
-    """Configurations named ``drawn_0``, ``drawn_1``, ..., the same ones for the same seed.
+    """Configurations of a seed, the same ones every time.
+
+    They are named by seed and number, ``drawn_7_0``, ``drawn_7_1``, ...: a folder of results may
+    have those of several seeds.
 
     Parameters
     ----------
@@ -158,7 +161,7 @@ def draws(seed: int, core: bool = False) -> Iterator[Draw]:
         )
         if config is not None:
             missing -= pairs(words)
-            yield Draw(config.replace(name=f"drawn_{number}"), refused)
+            yield Draw(config.replace(name=f"drawn_{seed}_{number}"), refused)
 
 
 def _first_legal(
