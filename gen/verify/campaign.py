@@ -18,8 +18,10 @@ from lutcore.verif.coverage.bins import Bins
 from lutcore.verif.coverage.code import Coverage
 from lutcore.verif.plan.plan import Feature, load
 
-#: Cases of one simulation, and candidates and played ones of a round that aims at holes.
-_BATCH, _CANDIDATES, _AIMED = 8, 40, 8
+#: Cases of one simulation, and candidates for each that a round plays to aim at holes.
+_BATCH, _CANDIDATES = 8, 5
+#: Seeds among which the shortest cases are sought.
+_SHORT = 20
 #: Rounds that aim at holes, at most.
 _ROUNDS = 12
 #: Rounds without a hole filled after which a configuration is left.
@@ -154,7 +156,8 @@ def _aimed(result: Result) -> list[tuple[str, int]]:
     tests = list(dict.fromkeys(tests))
     aiming = [feature.tests[0] for feature in result.plan if groups & set(feature.bins)]
     first_ones = list(dict.fromkeys(aiming))
-    first, result.next_seed = result.next_seed, result.next_seed + _CANDIDATES
+    first = result.next_seed
+    result.next_seed += _CANDIDATES * result.kind.aimed
     chosen: list[tuple[str, int]] = []
     for seed in range(first, result.next_seed):
         # Every other one is of a test that aims at some feature with holes.
@@ -168,7 +171,7 @@ def _aimed(result: Result) -> list[tuple[str, int]]:
     groups &= result.kind.observed
     observed = [feature.tests[0] for feature in result.plan if groups & set(feature.bins)]
     chosen += [(test, first + place) for place in range(2) for test in observed]
-    return list(dict.fromkeys(chosen))[:_AIMED]
+    return list(dict.fromkeys(chosen))[: result.kind.aimed]
 
 
 def campaign(
@@ -229,7 +232,7 @@ def _with_x(result: Result, first: int) -> list[Batch]:
     """The shortest cases of some seeds, for a simulator that is slow but knows X."""
     if not (result.sound and result.kind.in_cocotb):
         return []
-    seeds = range(first, first + _CANDIDATES // 2)
+    seeds = range(first, first + _SHORT)
     tests = [feature.tests[0] for feature in result.plan]
     shortest = {
         test: min(seeds, key=lambda seed: result.kind.length(result.config, test, seed))

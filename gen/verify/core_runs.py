@@ -1,6 +1,8 @@
 """Plays random programs into a core without Python in a cycle, and judges them by the ISA model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lutcore.errors import InputError
@@ -16,14 +18,17 @@ from lutcore.gen.verify.programs import (
     met,
     shortened,
 )
+from lutcore.gen.verify.score import Score, mutate_core
 from lutcore.gen.verify.text import from_text, to_text
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.coverage import core as coverage
 from lutcore.verif.coverage.bins import Hit
+from lutcore.verif.samples.endings import refusal_of
 
-#: The tests of a core: programs of any length, and those that go on to their halt undisturbed.
-TESTS = ("programs", "undisturbed")
+#: The tests of a core: programs of any length, those that go on to their halt undisturbed, and
+#: those that end by each encoding that has to be refused.
+TESTS = ("programs", "undisturbed", "refused")
 
 
 def wanted(config: CoreConfig) -> dict[str, list[str]]:
@@ -42,9 +47,9 @@ def drawn(config: CoreConfig, test: str, seed: int) -> Case:
     if test not in TESTS:
         raise InputError(f"test must be one of {', '.join(TESTS)}, not {test!r}")
     case = draw(config, seed)
-    if test == "programs":
-        return case
-    return Case(case.choices, case.seed, base=case.base, code=case.code, stall=case.stall)
+    calm = Case(case.choices, case.seed, base=case.base, code=case.code, stall=case.stall)
+    refused = replace(calm, choices=case.choices[:2], ending="refused")
+    return {"programs": case, "undisturbed": calm, "refused": refused}[test]
 
 
 def _hits(config: CoreConfig, case: Case, expected: Expected) -> set[Hit]:
@@ -58,6 +63,8 @@ def _hits(config: CoreConfig, case: Case, expected: Expected) -> set[Hit]:
         "latency": case.latency,
         "stall": case.stall,
     }
+    if case.ending == "refused":
+        conditions["refused"] = str(refusal_of(config, case.seed))
     state = expected.state if case.error is None else met(config, case, expected)
     size = len(expected.before)
     return set(coverage.hits(config, expected.words, case.base, size, state, conditions))
@@ -70,10 +77,13 @@ def predicted(config: CoreConfig, test: str, seed: int) -> set[Hit]:
 
 
 def outcomes(
-    config: CoreConfig, asked: Sequence[tuple[str, int]], top: str
+    config: CoreConfig,
+    asked: Sequence[tuple[str, int]],
+    top: str,
+    coverage_to: Path | None = None,
 ) -> list[dict[str, Any]]:
     """What became of each test and seed (:func:`lutcore.gen.verify.batch.measure`)."""
-    core = simulated(config, top)
+    core = simulated(config, top, coverage_to=coverage_to)
     found = []
     try:
         for test, seed in asked:
@@ -113,3 +123,9 @@ def play_case(config: CoreConfig, text: str, top: str) -> dict[str, Any]:
     finally:
         core.close()
     return {"mismatches": int(bool(problem)), "problems": [problem] if problem else []}
+
+
+def mutate(config: CoreConfig, texts: Sequence[str], count: int, seed: int, top: str) -> Score:
+    """How many mutants cases notice, the shortest first."""
+    cases = sorted((from_text(Case, text) for text in texts), key=lambda case: len(case.choices))
+    return mutate_core(config, top, cases, count, seed)

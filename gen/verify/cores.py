@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from lutcore.gen.emit.registers import c_header
 from lutcore.gen.emit.rtl import component_verilog, verilog
@@ -50,11 +51,19 @@ def _around(config: CoreConfig, core: str) -> str:
     return "\n".join([registers, master, head, *wires.values(), *instances, "endmodule", ""])
 
 
+def design(config: CoreConfig, top: str) -> str:
+    """Verilog of a core whose top module is ``core_axi``."""
+    config = config.replace(name="core")
+    text = verilog(config, top)
+    return text + _around(config, text) if top == "core" else text
+
+
 def simulated(
     config: CoreConfig,
     top: str = "axi",
     edit: Callable[[str], str] | None = None,
     arguments: Sequence[str] = (),
+    coverage_to: Path | None = None,
 ) -> CoreSimulation:
     """A core's RTL, compiled.
 
@@ -65,10 +74,8 @@ def simulated(
     edit : callable, optional
         What is done to the Verilog before.
     arguments : sequence of str
-        As of :class:`~lutcore.verif.sim.core.CoreSimulation`.
+        As of :class:`~lutcore.verif.sim.core.CoreSimulation`, as is ``coverage_to``.
     """
-    config = config.replace(name="core")
-    text = verilog(config, top)
-    if top == "core":
-        text += _around(config, text)
-    return CoreSimulation(config, edit(text) if edit else text, c_header(), arguments)
+    text = design(config, top)
+    text = edit(text) if edit else text
+    return CoreSimulation(config, text, c_header(), arguments, coverage_to)

@@ -126,11 +126,9 @@ def not_shown(result: Result) -> list[str]:
     if result.bins.holes:
         said.append(f"{len(result.bins.holes)} functional bins were not hit.")
     if not result.code:
-        how = " (--lines)" if result.kind.in_cocotb else ""
-        said.append(f"Coverage of lines and toggles was not measured{how}.")
+        said.append("Coverage of lines and toggles was not measured (--lines).")
     if not result.mutation:
-        how = " (--mutate)" if result.kind.in_cocotb else ""
-        said.append(f"No mutants were tried{how}.")
+        said.append("No mutants were tried (--mutate).")
     if result.lint is None:
         said.append("The linters were not asked.")
     simulators = {outcome["simulator"] for outcome in result.outcomes}

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from lutcore.errors import InputError
+from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.verify import core_runs, tile_cases, tile_runs
+from lutcore.gen.verify.cores import design
+from lutcore.gen.verify.score import Score
+from lutcore.gen.verify.ties import Tie, ties
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 from lutcore.verif.coverage import tile as tile_coverage
@@ -40,8 +44,15 @@ class Kind:
     length : callable
         How long a test and a seed take, in any unit.
     in_cocotb : bool
-        Its cases are played in a bench of cocotb, on any simulator: waveforms, X, lines, toggles
-        and mutants can be had.
+        Its cases are played in a bench of cocotb, on any simulator: waveforms and X can be had.
+    mutate : callable
+        Tries texts of cases with so many mutants, drawn from a seed.
+    verilog : callable
+        The Verilog that is played, and what its top module is called.
+    ties : callable
+        Bits of its ports that legal streams hold.
+    aimed : int
+        Cases of a round that aim at holes; five times as many are candidates.
     """
 
     plan: str
@@ -56,6 +67,10 @@ class Kind:
     play: Callable[[CoreConfig, str, Path | None, bool], dict[str, Any]]
     length: Callable[[CoreConfig, str, int], int]
     in_cocotb: bool
+    mutate: Callable[[CoreConfig, Sequence[str], int, int], Score]
+    verilog: Callable[[CoreConfig], str]
+    ties: Callable[[CoreConfig], list[Tie]]
+    aimed: int
 
 
 def _core(top: str) -> Kind:
@@ -66,10 +81,14 @@ def _core(top: str) -> Kind:
         wanted=core_runs.wanted,
         predicted=core_runs.predicted,
         observed=frozenset(),
-        outcomes=lambda config, asked, simulator, to: core_runs.outcomes(config, asked, top),
+        outcomes=lambda config, asked, simulator, to: core_runs.outcomes(config, asked, top, to),
         play=lambda config, text, waves, force: core_runs.play_case(config, text, top),
         length=lambda config, test, seed: len(core_runs.drawn(config, test, seed).choices),
         in_cocotb=False,
+        mutate=lambda config, cases, count, seed: core_runs.mutate(config, cases, count, seed, top),
+        verilog=lambda config: design(config, top),
+        ties=lambda config: [],
+        aimed=40,
     )
 
 
@@ -86,6 +105,10 @@ KINDS = {
         play=tile_runs.play_case,
         length=tile_runs.length,
         in_cocotb=True,
+        mutate=tile_runs.mutate,
+        verilog=verilog,
+        ties=ties,
+        aimed=8,
     ),
     "core": _core("core"),
     "axi": _core("axi"),

@@ -131,7 +131,7 @@ def mutants(verilog: str, top: str, count: int, seed: int = 0) -> Mutated:
     source, module = verilog.splitlines(), json.loads(out["sound.json"])["modules"][top]
     names = _names(module["netnames"])
     listed = [
-        _mutant(line, source, module["cells"], names)
+        _mutant(line, source, module, names)
         for line in out["list.ys"].splitlines()
         if not _CLOCK.search(line)
     ]
@@ -149,13 +149,15 @@ def _names(nets: Mapping[str, Any]) -> dict[int | str, str]:
 
 
 def _mutant(
-    command: str, source: Sequence[str], cells: Mapping[str, Any], names: Mapping[int | str, str]
+    command: str, source: Sequence[str], module: Mapping[str, Any], names: Mapping[int | str, str]
 ) -> Mutant:
-    """A mutant, from the command that makes it, and the design's cells and names of its bits."""
+    """A mutant, from the command that makes it, and the design's netlist and names of its bits."""
     number = int(re.findall(rf"-ctrl {CHOICE} \d+ (\d+)", command)[0])
     given = dict(re.findall(r"-(\w+) (\S+)", command))
-    first, column, last, end = map(int, _PLACE.findall(command)[-1])
-    cell = cells[given["cell"]]
+    cell = module["cells"][given["cell"]]
+    # What joins several values of a case has no place of its own, but is named as what it is for.
+    places = _PLACE.findall(command) or _PLACE.findall(_declared(module, given["cell"]))
+    first, column, last, end = map(int, places[-1])
     # Yosys sorts the operands of some cells: a pin's bit need not be that of the expression.
     pin = [_named(names[bit]) for bit in cell["connections"][given["port"]]]
     other = pin[int(given.get("ctrlbit", 0))].split(".")[-1]
@@ -169,6 +171,11 @@ def _mutant(
         line=first,
         text=_text(source[first - 1 : last], column, end),
     )
+
+
+def _declared(module: Mapping[str, Any], cell: str) -> str:
+    """Where the signal is declared that a cell without a place is named after."""
+    return module["netnames"][cell.split("_$")[0]]["attributes"]["src"]
 
 
 def _named(name: str) -> str:

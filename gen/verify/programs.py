@@ -1,5 +1,6 @@
 """Random programs on the RTL of a core and on the ISA model: drawn, judged, made shorter."""
 
+import functools
 import random
 from dataclasses import dataclass, replace
 
@@ -8,7 +9,15 @@ import numpy as np
 from lutcore.compiler.program.assembler import to_bytes
 from lutcore.errors import ToolError
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.isa.lmma import ADDRESS_BITS, BYTES, INSTRUCTION_CAUSES, Cause
+from lutcore.hdl.isa.lmma import (
+    ADDRESS_BITS,
+    BY_NAME,
+    BYTES,
+    INSTRUCTION_CAUSES,
+    OPCODE_BITS,
+    WAITS,
+    Cause,
+)
 from lutcore.hdl.isa.pace import MOST_BEATS
 from lutcore.verif.isa.model import IsaModel, State
 from lutcore.verif.samples.builder import DATA, MEMORY
@@ -16,8 +25,10 @@ from lutcore.verif.samples.endings import ENDINGS, ended
 from lutcore.verif.samples.programs import CHOICES, built_program, memory_image
 from lutcore.verif.sim.core import NEVER, Conditions, CoreSimulation, Outcome
 
+#: What is expected of so many cases is kept: many mutants are tried with the same ones.
+_KEPT = 1024
 #: Cycles after which a program counts as hung.
-WATCHDOG = 500_000
+WATCHDOG = 200_000
 _SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
 #: Chances of a pause, and cycles of latency, that cases are drawn with.
 STALLS, LATENCIES = (0.0, 0.05, 0.3, 0.7), (1, 3, 10, 60)
@@ -125,6 +136,7 @@ def program_words(config: CoreConfig, case: Case) -> list[int]:
     return ended(builder, case.ending, case.seed)
 
 
+@functools.lru_cache(_KEPT)
 def expect(config: CoreConfig, case: Case) -> Expected:
     """Build the program of a case and run it on the ISA model."""
     builder = built_program(config, case.choices, case.seed, case.base)
@@ -140,8 +152,8 @@ def expect(config: CoreConfig, case: Case) -> Expected:
     return Expected(words, address, window, before, after, state, journal)
 
 
-def difference(config: CoreConfig, core: CoreSimulation, case: Case) -> str:
-    """What RTL and ISA model disagree on; empty if nothing."""
+def difference(config: CoreConfig, core: CoreSimulation, case: Case, mutant: int = 0) -> str:
+    """What RTL, or one of its mutants, and ISA model disagree on; empty if nothing."""
     expected = expect(config, case)
     memory = expected.before.copy()
     conditions = Conditions(
@@ -154,6 +166,7 @@ def difference(config: CoreConfig, core: CoreSimulation, case: Case) -> str:
         abort_at=case.abort_at,
         reset_at=case.reset_at,
         error_address=NEVER if case.error is None else (case.base + case.error) % _SPACE,
+        mutant=mutant,
     )
     outcome = core.run(memory, expected.address, len(expected.words), conditions, case.base)
     try:
@@ -161,9 +174,7 @@ def difference(config: CoreConfig, core: CoreSimulation, case: Case) -> str:
     except ToolError as problem:
         return str(problem)
     found = _judge(config, case, expected, outcome, memory)
-    if not found and outcome.state.cause is not Cause.NONE:
-        found = _afterwards(config, core)
-    return found
+    return found or _afterwards(config, core, mutant)
 
 
 def _judge(
@@ -173,6 +184,8 @@ def _judge(
     events = outcome.irq_status & ~(4 if case.ring_again else 0)
     if events != (1 if outcome.state.cause is Cause.NONE else 3):
         return f"events {outcome.irq_status:#b} with {outcome.state.cause.name}"
+    if found := _counters_problem(expected, outcome):
+        return found
     state, broken_off = expected.state, False
     if case.error is not None:
         state = met(config, case, expected)
@@ -195,6 +208,20 @@ def _judge(
         wrong = memory != expected.after
     places = np.flatnonzero(wrong)
     return f"{len(places)} bytes differ from {places[0]:#x} on" if len(places) else ""
+
+
+def _counters_problem(expected: Expected, outcome: Outcome) -> str:
+    """What is wrong with what the ISA model does not count; empty if nothing."""
+    lmma, opcodes = BY_NAME["lmma"], (1 << OPCODE_BITS) - 1
+    products = [lmma.decode(w) for w in expected.words if w & opcodes == lmma.opcode]
+    for flag, _ in WAITS[lmma.queue]:  # the counters are named as the bits of the instruction
+        if outcome.counters[flag] and not any(fields[flag] for fields in products):
+            return f"{flag} is {outcome.counters[flag]}, and no instruction waits so"
+    cycles = outcome.counters["cycles"]
+    if cycles != outcome.ran:
+        return f"{cycles} cycles are counted of {outcome.ran}"
+    more = [name for name, count in outcome.counters.items() if count > cycles]
+    return f"{more[0]} counts more than all cycles" if more else ""
 
 
 def _end(state: State) -> tuple[Cause, int]:
@@ -228,10 +255,11 @@ def _possible(case: Case, expected: Expected, memory: np.ndarray) -> np.ndarray:
     return possible
 
 
-def _afterwards(config: CoreConfig, core: CoreSimulation) -> str:
+def _afterwards(config: CoreConfig, core: CoreSimulation, mutant: int) -> str:
     """What is wrong with the next program, without a reset before; empty if nothing."""
     expected = expect(config, Case(*_AFTER))
-    memory, conditions = expected.before.copy(), Conditions(most_cycles=WATCHDOG, keep=True)
+    memory = expected.before.copy()
+    conditions = Conditions(most_cycles=WATCHDOG, keep=True, mutant=mutant)
     outcome = core.run(memory, expected.address, len(expected.words), conditions)
     try:
         outcome.check()

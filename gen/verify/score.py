@@ -3,11 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lutcore.errors import InputError
+from lutcore.errors import InputError, ToolError
+from lutcore.gen.emit.registers import c_header
 from lutcore.gen.emit.rtl import design_name, verilog
+from lutcore.gen.verify.cores import design
 from lutcore.gen.verify.equivalence import equivalent
 from lutcore.gen.verify.mutation import Mutant, Mutated, mutants
+from lutcore.gen.verify.programs import Case, difference
+from lutcore.gen.verify.text import to_text
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.sim.core import CoreSimulation, without_power_on
 from lutcore.verif.sim.job import TileJob
 from lutcore.verif.sim.native_tile import NativeTile
 
@@ -117,3 +122,59 @@ def mutate_tile(
     mutated = mutants(verilog(config), design_name(config), count, seed)
     tile = NativeTile(config, mutated.verilog, mutated.top, mutants=True)
     return score(mutated, by_jobs(tile, jobs, timing), seconds)
+
+
+def by_programs(
+    config: CoreConfig, simulated: Callable[[], CoreSimulation], cases: Sequence[Case]
+) -> Run:
+    """Let programs judge the mutants of a core, those first that have noticed the last ones.
+
+    Parameters
+    ----------
+    simulated : callable
+        Starts the simulation, again after each mutant that ended it.
+    """
+
+    def run(numbers: Sequence[int]) -> dict[int, str]:
+        wrong, order, core = {}, list(cases), simulated()
+        try:
+            for number in numbers:
+                wrong[number] = ""
+                for place, case in enumerate(order):
+                    try:
+                        found = difference(config, core, case, number)
+                    except ToolError as error:
+                        found = str(error)
+                        core.close()
+                        core = simulated()
+                    if found:
+                        wrong[number] = f"{to_text(case)}: {found}"
+                        order.insert(0, order.pop(place))
+                        break
+        finally:
+            core.close()
+        return wrong
+
+    return run
+
+
+def mutate_core(
+    config: CoreConfig,
+    top: str,
+    cases: Sequence[Case],
+    count: int,
+    seed: int = 0,
+    seconds: float = 20,
+) -> Score:
+    """Score programs by mutants of a core; the other parameters as of :func:`mutate_tile`.
+
+    Parameters
+    ----------
+    top : {"axi", "core"}
+    """
+    mutated = mutants(without_power_on(design(config, top)), "core_axi", count, seed)
+
+    def simulated() -> CoreSimulation:
+        return CoreSimulation(config, mutated.verilog, c_header(), mutants=True)
+
+    return score(mutated, by_programs(config, simulated, cases), seconds)

@@ -248,16 +248,20 @@ def _rate(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
 
 
 def _resets(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
-    """Given up many times, in any cycle from the first to some after the last."""
+    """Given up many times, in any cycle from the first to some after the last, results waiting."""
     shorter = min(case.k, 16 * config.depth)
-    tiles = -(-case.n // config.columns)
+    group = min(case.group, shorter)
+    tiles, rows = -(-case.n // config.columns), -(-case.m // config.m)
     step = config.planes(case.bits) * min(tiles, config.passes)
     if config.passes > 1:  # tables are written meanwhile
         step = max(step, config.write_cycles)
-    steps = -(-shorter // config.depth) * -(-tiles // config.passes) * -(-case.m // config.m)
-    last = 2 * step * steps + config.latency + config.drain_beats + 20
-    resets = (1, *sorted(rng.randint(1, last) for _ in range(12)))
-    return {"k": shorter, "group": min(case.group, shorter), "resets": resets}
+    issue = 2 * step * -(-shorter // config.depth) * -(-tiles // config.passes) * rows
+    slow = rng.choice((0.0, 0.3, 0.9, 0.95))
+    taken = round(-(-shorter // group) * tiles * rows * config.drain_beats / (1 - slow))
+    last = max(issue, taken) + config.latency + config.drain_beats + 20
+    resets = (1, *sorted(rng.randint(1, last) for _ in range(16)))
+    stalls = (*(rng.choice((0.0, 0.1)) for _ in range(3)), slow)
+    return {"k": shorter, "group": group, "resets": resets, "stalls": stalls}
 
 
 def _floats(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lutcore.gen.emit.rtl import design_name, verilog
+from lutcore.gen.verify.score import Score, mutate_tile
 from lutcore.gen.verify.tile_cases import TileCase, draw, rate_problem
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage import tile as coverage
@@ -153,3 +154,9 @@ def play_case(
     """
     _, (verdict,) = play_cases(config, [TileCase.from_text(text)], waves=waves, force=force)
     return verdict
+
+
+def mutate(config: CoreConfig, texts: Sequence[str], count: int, seed: int) -> Score:
+    """How many mutants cases notice."""
+    jobs = [TileCase.from_text(text).job(config) for text in texts]
+    return mutate_tile(config, jobs, count, seed)

@@ -19,9 +19,6 @@ from lutcore.gen.verify.constants import without_constants
 from lutcore.gen.verify.evidence import STAGES, stage
 from lutcore.gen.verify.kinds import kind_of
 from lutcore.gen.verify.report import certificate, junit, page, summary
-from lutcore.gen.verify.score import mutate_tile
-from lutcore.gen.verify.ties import ties
-from lutcore.gen.verify.tile_cases import TileCase
 from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.config.presets import PRESETS
 from lutcore.verif.coverage.exclusions import without_exclusions
@@ -155,8 +152,6 @@ def _check(configs: Sequence[CoreConfig], effort: Effort) -> None:
     names = [config.name for config in configs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"two configurations are named {twice[0]!r}: name one of them otherwise")
-    if (effort.lines or effort.mutate) and not kind.in_cocotb:
-        raise InputError(f"lines, toggles and mutants are of tiles, not of --top {effort.top}")
 
 
 def _examine(result: Result, effort: Effort) -> None:
@@ -169,16 +164,14 @@ def _examine(result: Result, effort: Effort) -> None:
 
 
 def mutated(result: Result, count: int, seed: int) -> dict[str, Any]:
-    """How many mutants of the tile the cases of a regression notice; plain values.
+    """How many mutants of the design the cases of a regression notice; plain values.
 
     ``killed`` of ``mutants`` are, ``by_timing_only`` of them by a cycle more or less than the sound
     design takes, which benches judge only where nothing pauses; ``equivalent`` are proven to do
     what the sound design does.
     """
-    config = result.config
     cases = dict.fromkeys(outcome["case"] for outcome in result.outcomes)
-    jobs = [TileCase.from_text(case).job(config) for case in cases]
-    found = mutate_tile(config, jobs, count, seed)
+    found = result.kind.mutate(result.config, list(cases), count, seed)
     return {
         "mutants": found.count,
         "killed": len(found.killed),
@@ -195,10 +188,10 @@ def code(result: Result) -> dict[str, Any]:
     ``lines`` and ``toggles`` are parts of ``points``; ``excluded`` has how many points each reason
     takes away, ``holes`` what was not seen.
     """
-    config, found = result.config, result.counted
+    config, kind, found = result.config, result.kind, result.counted
     assert found is not None
     found = without_exclusions(found, config)
-    found = without_constants(found, verilog(config), ties(config))
+    found = without_constants(found, kind.verilog(config), kind.ties(config))
     return {
         "lines": found.line.part,
         "toggles": found.toggle.part,

@@ -20,6 +20,7 @@ from lutcore.hdl.isa.lmma import (
 )
 from lutcore.verif.coverage.bins import Hit
 from lutcore.verif.isa.model import State
+from lutcore.verif.samples.endings import refusals
 
 #: Where a program's memory may lie: pieces of the address space, and what it may cross.
 PLACES = ("below 4 GiB", "across 4 GiB", "above 4 GiB", "across the top half", "at the end")
@@ -40,6 +41,7 @@ def wanted(config: CoreConfig, latencies: Sequence[int], stalls: Sequence[float]
         "edge of a token": list(EDGES),
         "end of a program": [cause.name for cause in Cause if cause is not Cause.ABORT],
         "address": list(PLACES),
+        "refused encoding": list(map(str, refusals(config))),
         "window": ["all", "pages"],
         "what happens": list(EVENTS),
         "memory": [
@@ -79,7 +81,8 @@ def hits(
     state : State
         How it ends on the ISA model.
     met : dict
-        ``window``, ``event`` (of :data:`EVENTS`), ``latency``, ``stall``.
+        ``window``, ``event`` (of :data:`EVENTS`), ``latency``, ``stall``; ``refused``, if the
+        program ends by such an encoding.
     """
     depth = 0
     least, most = config.weight_bits_range
@@ -103,6 +106,8 @@ def hits(
             yield "weight bits of a product", str(fields["bits"])
     yield "end of a program", state.cause.name
     yield "address", _place(base, size)
+    if "refused" in met:
+        yield "refused encoding", met["refused"]
     yield "window", met["window"]
     yield "what happens", met["event"]
     yield "memory", f"latency {met['latency']}"

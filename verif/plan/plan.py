@@ -22,12 +22,16 @@ class Feature:
         Tests that must pass, the one that aims at the feature first.
     bins : tuple of str
         Groups of functional bins that must be hit.
+    faults : tuple of str
+        Names of faults that are put into designs on purpose, in tests of the project, each of which
+        makes some of these tests fail.
     """
 
     name: str
     text: str
     tests: tuple[str, ...]
     bins: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 def load(kind: str) -> list[Feature]:
@@ -42,6 +46,10 @@ def load(kind: str) -> list[Feature]:
         raise InputError(f"there is a test plan for {', '.join(KINDS)}, not for {kind!r}")
     text = resources.files("lutcore.verif.plan").joinpath(f"{kind}.toml").read_text("utf-8")
     return [
-        Feature(entry["name"], entry["text"], tuple(entry["tests"]), tuple(entry.get("bins", ())))
+        Feature(
+            entry["name"],
+            entry["text"],
+            *(tuple(entry.get(part, ())) for part in ("tests", "bins", "faults")),
+        )
         for entry in tomllib.loads(text)["feature"]
     ]

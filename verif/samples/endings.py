@@ -4,9 +4,12 @@ What stands at the end is written as words, legal or not, in registers that it s
 faults of transfers come behind a barrier, so that all before them is certain.
 """
 
+import functools
 import random
 from collections.abc import Callable
+from typing import NamedTuple
 
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.limits import alignments, limits
 from lutcore.hdl.isa.lmma import (
     ADDRESS_BITS,
@@ -118,34 +121,68 @@ def _count(builder: Builder, rng: random.Random) -> list[int]:
     ]
 
 
-def _illegal(builder: Builder, rng: random.Random) -> list[int]:
-    """A bit that must be 0, or no opcode at all."""
-    instruction = BY_NAME[rng.choice(tuple(BY_NAME))]
-    word = instruction.encode(_legal(builder, instruction.name))
-    others = sorted(set(range(1 << OPCODE_BITS)) - set(BY_OPCODE))
-    unused = instruction.mask.bit_length()
-    if unused == BITS or rng.random() < 0.3:
-        return [word >> OPCODE_BITS << OPCODE_BITS | rng.choice(others)]
-    return [word | 1 << rng.randrange(unused, BITS)]
+class Refusal(NamedTuple):
+    """Encodings that a decoder must refuse.
+
+    ``kind`` is ``opcode`` (there is no such), ``unused`` (a bit that must be 0), ``below`` or
+    ``above`` (a field beyond what this core takes), or ``misaligned`` (a register or pitch that is
+    no multiple of what it addresses).
+    """
+
+    kind: str
+    instruction: str = ""
+    field: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.instruction, self.field, self.kind) if part)
 
 
-def _unsupported(builder: Builder, rng: random.Random) -> list[int]:
-    """A field beyond what this core takes."""
-    found = []
+@functools.lru_cache
+def refusals(config: CoreConfig) -> tuple[Refusal, ...]:
+    """All kinds of encodings that a core must refuse."""
+    found = [Refusal("opcode")]
     for instruction in BY_NAME.values():
-        for name, (low, high) in limits(instruction, builder.config).items():
-            bits = instruction.by_name[name].bits
-            beyond = (0 if low else high + 1, rng.randint(high + 1, 1 << bits), high + 1)
-            value = rng.choice(beyond)
-            if value < 1 << bits and not low <= value <= high:
-                found.append(instruction.encode(_legal(builder, instruction.name) | {name: value}))
-    return [rng.choice(found)]
+        name = instruction.name
+        if instruction.mask.bit_length() < BITS:
+            found.append(Refusal("unused", name))
+        for field, (low, high) in limits(instruction, config).items():
+            found += [Refusal("below", name, field)] * (low > 0)
+            found += [Refusal("above", name, field)] * (high + 1 < 1 << _bits(name, field))
+        if instruction.queue is not Queue.CONTROL:
+            units = alignments(instruction, config)
+            found += [Refusal("misaligned", name, field) for field in units if units[field] > 1]
+    return tuple(found)
 
 
-def _misaligned(builder: Builder, rng: random.Random) -> list[int]:
-    """A register or pitch that is no multiple of what it addresses, by any bit below."""
-    name = rng.choice(_ENGINES)
-    operand, unit = rng.choice(tuple(alignments(BY_NAME[name], builder.config).items()))
+def _bits(name: str, field: str) -> int:
+    return BY_NAME[name].by_name[field].bits
+
+
+def _refused(builder: Builder, rng: random.Random, refusal: Refusal) -> list[int]:
+    """Instructions of which the last has to be refused."""
+    if refusal.kind == "opcode":
+        others = sorted(set(range(1 << OPCODE_BITS)) - set(BY_OPCODE))
+        return [rng.getrandbits(BITS) >> OPCODE_BITS << OPCODE_BITS | rng.choice(others)]
+    kind, name, field = refusal
+    instruction, values = BY_NAME[name], _legal(builder, name)
+    if kind == "misaligned":
+        return _misaligned(builder, rng, name, field)
+    if kind == "unused":
+        unused = rng.randrange(instruction.mask.bit_length(), BITS)
+        return [instruction.encode(values) | 1 << unused]
+    low, high = limits(instruction, builder.config)[field]
+    if kind == "below":
+        values[field] = rng.randrange(low)
+    else:
+        top = 1 << _bits(name, field) - 1
+        beyond = (high + 1, max(high + 1, top), rng.randint(high + 1, 2 * top - 1))
+        values[field] = rng.choice(beyond)
+    return [instruction.encode(values)]
+
+
+def _misaligned(builder: Builder, rng: random.Random, name: str, operand: str) -> list[int]:
+    """Any bit below the unit of what is addressed."""
+    unit = alignments(BY_NAME[name], builder.config)[operand]
     wrong = 1 << rng.randrange(unit.bit_length() - 1)
     number = rng.randrange(1, REGISTERS)
     values = _legal(builder, name)
@@ -155,6 +192,16 @@ def _misaligned(builder: Builder, rng: random.Random) -> list[int]:
     rest = rng.randrange(_SPACE // unit) * unit
     clear = _word("set", reg=number - 1, value=0)
     return [clear, _word("set", reg=number, value=rest + wrong), _word(name, **values)]
+
+
+def _any(*kinds: str) -> Callable[[Builder, random.Random], list[int]]:
+    """An ending by any refusal of some kinds."""
+
+    def ending(builder: Builder, rng: random.Random) -> list[int]:
+        listed = [refusal for refusal in refusals(builder.config) if refusal.kind in kinds]
+        return _refused(builder, rng, rng.choice(listed))
+
+    return ending
 
 
 def _loop(builder: Builder, rng: random.Random) -> list[int]:
@@ -196,15 +243,35 @@ ENDINGS: dict[str, Callable[[Builder, random.Random], list[int]]] = {
     "far": _far,
     "long": _long,
     "count": _count,
-    "illegal": _illegal,
-    "unsupported": _unsupported,
-    "misaligned": _misaligned,
+    "illegal": _any("opcode", "unused"),
+    "unsupported": _any("below", "above"),
+    "misaligned": _any("misaligned"),
     "loop": _loop,
     "deadlock": _deadlock,
 }
 
 
+def refusal_of(config: CoreConfig, seed: int) -> Refusal:
+    """What a program that ends by ``refused`` is refused for.
+
+    Seeds in a row go through all, and so do those of any step: each turn begins one later.
+    """
+    listed = refusals(config)
+    return listed[(seed + seed // len(listed)) % len(listed)]
+
+
 def ended(builder: Builder, ending: str, seed: int) -> list[int]:
-    """The whole program: the builder's, with an end of :data:`ENDINGS` drawn from ``seed``."""
+    """The whole program: the builder's, with an end drawn from ``seed``.
+
+    Parameters
+    ----------
+    ending : str
+        One of :data:`ENDINGS`, or ``refused``, which ends by :func:`refusal_of`.
+    """
     builder.barrier()
-    return [*builder.words(), *ENDINGS[ending](builder, random.Random(f"{ending} {seed}")), _HALT]
+    rng = random.Random(f"{ending} {seed}")
+    if ending == "refused":
+        last = _refused(builder, rng, refusal_of(builder.config, seed))
+    else:
+        last = ENDINGS[ending](builder, rng)
+    return [*builder.words(), *last, _HALT]

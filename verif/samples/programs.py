@@ -16,12 +16,29 @@ from lutcore.hdl.isa.lmma import BY_NAME, LOOP_DEPTH, OUTPUTS, SCALES
 from lutcore.verif.golden.formats import bits_type, encode
 from lutcore.verif.samples.builder import DATA, FLOATS, MEMORY, RESULTS, Builder
 
+#: Bits of FP32 that are no ordinary scales: zeros, infinities, NaN, both ends of all finite ones.
+_SPECIAL = np.array(
+    [0, 1 << 31, 0x7F800000, 0xFF800000, 0x7FC00000, 1, 0x807FFFFF, 0x7F7FFFFF, 0xFF7FFFFF],
+    np.uint32,
+)
+
 
 def memory_image(config: CoreConfig, seed: int) -> np.ndarray:
-    """Random bytes, half of them sensible scales of FP32, and of floats if activations are."""
+    """Random bytes, half of them sensible scales of FP32, and of floats if activations are.
+
+    Every other seed has a few scales that are special, or have any bits.
+    """
     rng = np.random.default_rng(seed)
     memory = rng.integers(0, 256, MEMORY, np.uint8)
     scales = rng.normal(size=(FLOATS - DATA) // 4).astype(np.float32)
+    luck = np.random.default_rng([seed, 1])
+    strange = np.where(
+        luck.random(scales.shape) < 0.5,
+        luck.choice(_SPECIAL, scales.shape),
+        luck.integers(0, 1 << 32, scales.shape, np.uint32),
+    )
+    few = luck.random(scales.shape) < luck.choice((0, 0.02))
+    scales = np.where(few, strange, scales.view(np.uint32))
     memory[DATA : DATA + scales.nbytes] = scales.view(np.uint8)
     if config.is_float:
         floats = memory[FLOATS:RESULTS].view(bits_type(config.float_format))
@@ -95,6 +112,9 @@ def _store(builder: Builder, rng: random.Random) -> None:
     pitch = rng.choice((0, rng.randrange(0, 512, bus), 0x800))
     if builder.haste:
         rows, columns = 1, min(columns, config.columns)
+    elif builder.luck.random() < 0.2:  # so many that nothing between the engines has room for all
+        rows, columns = builder.luck.randint(6, 40), min(columns, config.columns)
+        pitch = builder.luck.randrange(0, 0x100, bus)
     if rows == 1:
         pitch = builder.luck.randrange(0, 1 << 32, bus)
     local = rng.randrange(0, config.output_buffer, builder.units.acc)

@@ -17,11 +17,11 @@ from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
 from lutcore.hdl.isa.registers import COUNTERS
 from lutcore.processes import Process
 from lutcore.verif.isa.model import State
-from lutcore.verif.sim.native import RANDOM, build_native
+from lutcore.verif.sim.native import ANYTHING, MUTATED, RANDOM, build_native
 
 _HARNESS = Path(__file__).with_name("core_harness.cpp")
 _COMMAND = struct.Struct("=3Q")
-_JOB = struct.Struct("=12Qd")
+_JOB = struct.Struct("=13Qd")
 _RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")
 #: No address.
 NEVER = (1 << 64) - 1
@@ -29,6 +29,11 @@ NEVER = (1 << 64) - 1
 POWER_ON = re.compile(r"^ +initial begin\n +for .*\n +\w+\[.*\] = \d+'d0;\n +end\n", re.MULTILINE)
 #: Seconds in which a build with coverage must have written what it counted.
 _LAST = 600
+
+
+def without_power_on(verilog: str) -> str:
+    """Verilog whose memories hold anything at power-on, as SRAM does; its lines stay in place."""
+    return POWER_ON.sub(lambda found: "\n" * found[0].count("\n"), verilog)
 
 
 class _Command(enum.IntEnum):
@@ -60,6 +65,8 @@ class Conditions:
         Addresses that transfers may touch.
     keep : bool
         The core stays as the program before left it; otherwise it is a new one, which is reset.
+    mutant : int
+        Which one is chosen of a design with mutants; 0 for none.
     """
 
     stall: float = 0.0
@@ -72,6 +79,7 @@ class Conditions:
     reset_at: int = 0
     window: tuple[int, int] = (0, 1 << ADDRESS_BITS)
     keep: bool = False
+    mutant: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,9 +95,9 @@ class Outcome:
     counters : dict of str to int
         All performance counters (:data:`~lutcore.hdl.isa.registers.COUNTERS`).
     irq_status, ran : int
-        Events, and cycles from the doorbell to the interrupt.
+        Events, and cycles from the last doorbell to the interrupt.
     violation : str
-        Rule of the bus that was broken; empty if none.
+        Rule of the bus or the registers that was broken; empty if none.
     """
 
     finished: bool
@@ -122,6 +130,8 @@ class CoreSimulation:
     coverage_to : Path, optional
         Where :meth:`close` leaves what was counted
         (:func:`lutcore.verif.coverage.code.read_coverage`).
+    mutants : bool
+        It has an input ``mutant``.
     """
 
     def __init__(
@@ -131,14 +141,15 @@ class CoreSimulation:
         header: str,
         arguments: Sequence[str] = (),
         coverage_to: Path | None = None,
+        mutants: bool = False,
     ):
         program = build_native(
-            POWER_ON.sub("", verilog),
+            without_power_on(verilog),
             "core_axi",
             _HARNESS,
-            definitions=[f"BUS_BYTES={config.bus_bits // 8}"],
+            definitions=[f"BUS_BYTES={config.bus_bits // 8}", f"MUTANTS={int(mutants)}"],
             headers={"lutcore_registers.h": header, **RANDOM},
-            options=("--x-assign", "unique", "--x-initial", "unique"),
+            options=(*ANYTHING, *(MUTATED if mutants else ())),
             coverage=coverage_to is not None,
         )
         self._coverage_to = coverage_to
@@ -202,12 +213,14 @@ class CoreSimulation:
         c = conditions or Conditions()
         job = _JOB.pack(
             address, length, *c.window, c.seed, c.latency, c.most_cycles,
-            c.error_address, c.ring_again, c.abort_at, c.reset_at, c.keep, c.stall,
+            c.error_address, c.ring_again, c.abort_at, c.reset_at, c.keep, c.mutant, c.stall,
         )  # fmt: skip
         self._send(_COMMAND.pack(_Command.RUN, 0, 0), job)
         head = self._take(_RESULT.size)
         finished, cause, error_address, irq_status, ran, *counts = _RESULT.unpack(head)
         violation = counts.pop().rstrip(b"\0").decode()
+        if cause not in list(Cause):
+            cause, violation = Cause.NONE, violation or f"the registers name a cause {cause}"
         counters = dict(zip(COUNTERS, counts, strict=True))
         shared = ("instructions", "slices", "read_beats", "write_beats")
         state = State(Cause(cause), error_address, **{name: counters[name] for name in shared})

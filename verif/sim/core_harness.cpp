@@ -30,6 +30,8 @@ namespace {
 
 constexpr uint64_t kBus = BUS_BYTES;
 constexpr uint64_t kSpace = 1ull << 48;
+// Cycles in which a register's access must be taken.
+constexpr uint64_t kPatience = 1000;
 
 // A command's kind; its address and size are bytes of memory, of all of it for kResize.
 enum : uint64_t { kResize, kWrite, kRead, kRun };
@@ -43,6 +45,7 @@ struct Job {
     uint64_t seed, latency, most_cycles, error_address;
     uint64_t ring_again, abort_at, reset_at;  // cycles, 0: never
     uint64_t keep;                            // no reset before
+    uint64_t mutant;                          // of a design that has some, 0: none
     double stall;
 };
 
@@ -89,9 +92,12 @@ class Bench {
 
     Result run(Vcore_axi& core) {
         Result result{};
+#if MUTANTS
+        core.mutant = job_.mutant;
+#endif
         if (!job_.keep) reset(core);
         setup(core);
-        const uint64_t start = now_;
+        uint64_t start = now_;
         bool restarted = false;
         while (true) {
             const uint64_t ran = result.ran = now_ - start;
@@ -107,6 +113,7 @@ class Bench {
                 reset(core);
                 memory_.bytes = before_;
                 setup(core);
+                start = now_;
                 job_.reset_at = job_.ring_again = 0;
                 restarted = false;
             }
@@ -275,7 +282,8 @@ class Bench {
         core.s_axi_wdata = value;
         core.s_axi_wstrb = 15;
         core.s_axi_awvalid = core.s_axi_wvalid = 1;
-        for (bool taken = false; !taken;) {
+        for (uint64_t tries = 0, taken = 0; !taken; ++tries) {
+            if (tries == kPatience) return fail("a register write is not taken");
             core.clk = 0;
             core.eval();
             taken = core.s_axi_awready && core.s_axi_wready;
@@ -289,7 +297,8 @@ class Bench {
     uint32_t read(Vcore_axi& core, uint32_t address) {
         core.s_axi_araddr = address;
         core.s_axi_arvalid = 1;
-        for (bool taken = false; !taken;) {
+        for (uint64_t tries = 0, taken = 0; !taken; ++tries) {
+            if (tries == kPatience) return fail("a register read is not taken"), 0;
             core.clk = 0;
             core.eval();
             taken = core.s_axi_arready;

@@ -9,6 +9,10 @@ from lutcore.verif.sim.simulator import COVERAGE_FLAGS, tool_versions, verilator
 
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
 _STANDARD = "-std=c++20"
+#: Options for what is not reset to hold anything, by a seed; and for designs with mutants, whose
+#: cases may match twice.
+ANYTHING = ("--x-assign", "unique", "--x-initial", "unique")
+MUTATED = ("--no-assert-case",)
 #: Name and text of the header with pseudo-random numbers, for harnesses that draw some.
 RANDOM = {"lutcore_random.h": Path(__file__).with_name("lutcore_random.h").read_text()}
 

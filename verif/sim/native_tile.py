@@ -18,7 +18,7 @@ from lutcore.errors import ToolError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.fields import result_beats
 from lutcore.verif.sim.job import TileJob
-from lutcore.verif.sim.native import RANDOM, build_native
+from lutcore.verif.sim.native import ANYTHING, MUTATED, RANDOM, build_native
 
 _HARNESS = Path(__file__).with_name("tile_harness.cpp")
 #: Cycles without any transfer after which a job is given up, unless stalls make more of them.
@@ -77,7 +77,7 @@ class NativeTile:
             top,
             _HARNESS,
             headers={"tile_streams.h": _header(top, self._streams, mutants), **RANDOM},
-            options=("--x-assign", "unique", "--x-initial", "unique"),
+            options=(*ANYTHING, *(MUTATED if mutants else ())),
         )
 
     def play(self, jobs: Sequence[TileJob], mutants: Sequence[int] = (0,)) -> list[Played]:

@@ -4,15 +4,18 @@ All faults are in one design, which is built once; what it is told as it starts 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
 
 from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.verify.core_runs import TESTS, drawn
 from lutcore.gen.verify.cores import simulated
-from lutcore.gen.verify.programs import difference, draw
+from lutcore.gen.verify.programs import difference
+from lutcore.verif.plan.plan import load
 from lutcore.verif.samples.cores import SMALL_CORES
-from lutcore.verif.sim.core import POWER_ON
+from lutcore.verif.sim.core import without_power_on
 
 pytestmark = pytest.mark.slow
 
@@ -147,29 +150,35 @@ def broken_core(text: str) -> str:
     )
 
 
-def noticed(number: int) -> tuple[int, str]:
-    """Seed of the first program that differs, and how; or none."""
+def noticed(number: int, tests: Sequence[str] = TESTS) -> str:
+    """How the first program differs that does; empty if none does."""
     running = simulated(CONFIG, "axi", broken_core, [f"+fault={number}"])
+    cases = (drawn(CONFIG, test, seed) for seed in SEEDS for test in tests)
     try:
-        for seed in SEEDS:
-            if found := difference(CONFIG, running, draw(CONFIG, seed)):
-                return seed, found
+        return next(filter(None, (difference(CONFIG, running, case) for case in cases)), "")
     finally:
         running.close()
-    return -1, ""
 
 
 def test_the_sound_core_passes():
-    assert noticed(-1) == (-1, "")
+    assert not noticed(-1)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_fault_is_noticed(fault):
-    assert noticed(list(FAULTS).index(fault))[0] >= 0
+def test_plan_has_every_fault():
+    assert sorted(fault for feature in load("core") for fault in feature.faults) == sorted(FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("feature", "fault"),
+    [(feature, fault) for feature in load("core") for fault in feature.faults],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_fault_is_noticed_by_the_tests_of_its_feature(feature, fault):
+    assert noticed(list(FAULTS).index(fault), feature.tests)
 
 
 def test_memories_hold_anything_at_power_on():
     """What an FPGA clears is left out of the simulation."""
     text = verilog(CONFIG, "axi")
     assert text.count("initial begin") > 10
-    assert "initial begin" not in POWER_ON.sub("", text)
+    assert "initial begin" not in without_power_on(text)

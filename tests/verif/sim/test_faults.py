@@ -2,14 +2,17 @@
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.run.tile import random_activations
+from lutcore.gen.verify.tile_cases import TESTS as TILE_TESTS
+from lutcore.gen.verify.tile_cases import TileCase, applicable, draw, rate_problem
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.plan.plan import load
 from lutcore.verif.sim.job import Stalls, tile_job
 
 pytestmark = pytest.mark.slow
@@ -93,25 +96,58 @@ def test_the_sound_design_passes(make_tensor, run_tile):
     assert [v["mismatches"] for v in verdicts] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_fault_is_noticed(fault, make_tensor, run_tile):
-    verdicts = run_tile(CONFIG, jobs(make_tensor), edit=FAULTS[fault])
-    assert any(v["mismatches"] for v in verdicts)
-    assert all(v["problems"] for v in verdicts if v["mismatches"])
+#: Seeds of each test of the plan that a fault is shown to.
+SEEDS = range(8)
 
 
-@pytest.mark.parametrize(("datapath", "fault"), FAULTS_OF_OTHERS)
-def test_fault_of_another_datapath_is_noticed(datapath, fault, make_tensor, run_tile):
-    config = OTHERS[datapath]
-    verdicts = run_tile(config, jobs(make_tensor, config), edit=FAULTS_OF_OTHERS[datapath, fault])
-    assert any(v["mismatches"] for v in verdicts)
+def shown(config: CoreConfig, tests: Sequence[str]) -> list[TileCase]:
+    """The cases of a plan's tests that a configuration has."""
+    listed = [test for test in tests if test in applicable(config)]
+    return [draw(config, test, seed) for seed in SEEDS for test in listed]
 
 
-@pytest.mark.parametrize("datapath", OTHERS)
-def test_other_datapaths_pass_when_sound(datapath, make_tensor, run_tile):
-    config = OTHERS[datapath]
-    verdicts = run_tile(config, jobs(make_tensor, config))
-    assert [v["mismatches"] for v in verdicts] == [0, 0, 0]
+@pytest.mark.parametrize("datapath", ["", *OTHERS])
+def test_the_plan_passes_where_nothing_is_wrong(datapath, run_tile):
+    config = OTHERS.get(datapath, CONFIG)
+    cases = shown(config, TILE_TESTS)
+    assert not noticed(config, cases, run_tile(config, [case.job(config) for case in cases]))
+
+
+def noticed(config: CoreConfig, cases: Sequence[TileCase], verdicts: list[dict]) -> list[str]:
+    """What is wrong with any of the cases."""
+    found = []
+    for case, verdict in zip(cases, verdicts, strict=True):
+        late = rate_problem(config, case, case.job(config), verdict)
+        found += verdict["problems"] or ([late] if late else [])
+        assert verdict["problems"] or not verdict["mismatches"]
+    return found
+
+
+def edit_of(fault: str) -> tuple[CoreConfig, Callable[[str], str]]:
+    """Which design a fault of the plan is put into, and how."""
+    if found := re.fullmatch(r"register (\d) without its reset", fault):
+        return CONFIG, without_reset(int(found[1]))
+    if fault in FAULTS:
+        return CONFIG, FAULTS[fault]
+    datapath, _, name = fault.partition(": ")
+    return OTHERS[datapath], FAULTS_OF_OTHERS[datapath, name]
+
+
+def test_plan_has_every_fault():
+    ours = [*FAULTS, *map(": ".join, FAULTS_OF_OTHERS)]
+    ours += [f"register {number} without its reset" for number in range(RESETS)]
+    assert sorted(fault for feature in load("tile") for fault in feature.faults) == sorted(ours)
+
+
+@pytest.mark.parametrize(
+    ("feature", "fault"),
+    [(feature, fault) for feature in load("tile") for fault in feature.faults],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_fault_is_noticed_by_the_tests_of_its_feature(feature, fault, run_tile):
+    config, edit = edit_of(fault)
+    cases = shown(config, feature.tests)
+    assert noticed(config, cases, run_tile(config, [case.job(config) for case in cases], edit=edit))
 
 
 def test_stale_table_needs_stalls_to_show(make_tensor, run_tile):
@@ -139,20 +175,3 @@ def without_reset(number: int) -> Callable[[str], str]:
         return f"{text[: place.start()]}if (1'b0){text[place.end() :]}"
 
     return edit
-
-
-@pytest.mark.parametrize("number", range(RESETS))
-def test_a_register_without_its_reset_is_noticed(number, make_tensor, run_tile):
-    """Jobs that are given up in any cycle, streams of results that are slow and quick."""
-    rng = np.random.default_rng(0)
-    jobs = []
-    for seed, results in enumerate((0.3, 0.9) * 3):
-        stalls = Stalls(activations=0.1, weights=0.1, zero_points=0.1, results=results)
-        activations = random_activations(CONFIG, 4, 96, rng)
-        tensor = make_tensor(8, 96, 2, 32, seed)
-        job = tile_job(CONFIG, activations, tensor, stalls=stalls, seed=seed)
-        job.resets = rng.integers(1, 2 * job.slices + 20, 40).tolist()
-        jobs.append(job)
-    assert not any(verdict["mismatches"] for verdict in run_tile(CONFIG, jobs))
-    verdicts = run_tile(CONFIG, jobs, edit=without_reset(number))
-    assert any(verdict["mismatches"] for verdict in verdicts)
