@@ -109,7 +109,7 @@ def shown(config: CoreConfig, tests: Sequence[str]) -> list[TileCase]:
 @pytest.mark.parametrize("datapath", ["", *OTHERS])
 def test_the_plan_passes_where_nothing_is_wrong(datapath, run_tile):
     config = OTHERS.get(datapath, CONFIG)
-    cases = shown(config, TILE_TESTS)
+    cases = shown(config, list(TILE_TESTS))
     assert not noticed(config, cases, run_tile(config, [case.job(config) for case in cases]))
 
 
