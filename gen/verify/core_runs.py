@@ -1,5 +1,6 @@
 """Plays random programs into a core without Python in a cycle, and judges them by the ISA model."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.coverage import core as coverage
 from lutcore.verif.coverage.bins import Hit
 from lutcore.verif.samples.endings import refusal_of
+from lutcore.verif.sim.core import CoreSimulation
 
 #: The tests of a core: programs of any length, those that go on to their halt undisturbed, and
 #: those that end by each encoding that has to be refused.
@@ -52,6 +54,38 @@ def drawn(config: CoreConfig, test: str, seed: int) -> Case:
     return {"programs": case, "undisturbed": calm, "refused": refused}[test]
 
 
+class PlannedPrograms:
+    """The tests of the plan; a suite of a user's own adds to them."""
+
+    def tests(self, config: CoreConfig) -> list[str]:
+        """Names of the tests that mean something to a configuration."""
+        return list(TESTS)
+
+    def draw(self, config: CoreConfig, test: str, seed: int) -> Case:
+        """The case of a test and a seed; :class:`InputError` if there is none."""
+        return drawn(config, test, seed)
+
+    def read(self, config: CoreConfig, text: str) -> Case:
+        """A case from its text; :class:`InputError` if it is none."""
+        return from_text(Case, text)
+
+    def allows(self, config: CoreConfig, case: Case) -> bool:
+        """Whether a smaller case may be played."""
+        return True
+
+    def problem(self, config: CoreConfig, case: Case) -> str:
+        """What another model says against the ISA model; empty if nothing."""
+        return ""
+
+    def hits(self, config: CoreConfig, case: Case, expected: Expected) -> set[Hit]:
+        """Bins that a case hits."""
+        return _hits(config, case, expected)
+
+
+#: The plan's own.
+PLANNED = PlannedPrograms()
+
+
 def _hits(config: CoreConfig, case: Case, expected: Expected) -> set[Hit]:
     events = {
         "error": case.error is not None,
@@ -70,10 +104,12 @@ def _hits(config: CoreConfig, case: Case, expected: Expected) -> set[Hit]:
     return set(coverage.hits(config, expected.words, case.base, size, state, conditions))
 
 
-def predicted(config: CoreConfig, test: str, seed: int) -> set[Hit]:
+def predicted(
+    config: CoreConfig, test: str, seed: int, source: PlannedPrograms = PLANNED
+) -> set[Hit]:
     """Bins that a case would hit: all of them are known without simulation."""
-    case = drawn(config, test, seed)
-    return _hits(config, case, expect(config, case))
+    case = source.draw(config, test, seed)
+    return source.hits(config, case, expect(config, case))
 
 
 def outcomes(
@@ -81,34 +117,51 @@ def outcomes(
     asked: Sequence[tuple[str, int]],
     top: str,
     coverage_to: Path | None = None,
+    source: PlannedPrograms = PLANNED,
 ) -> list[dict[str, Any]]:
     """What became of each test and seed (:func:`lutcore.gen.verify.batch.measure`)."""
     core = simulated(config, top, coverage_to=coverage_to)
     found = []
     try:
         for test, seed in asked:
-            case = drawn(config, test, seed)
+            case = source.draw(config, test, seed)
             expected = expect(config, case)
-            problem = difference(config, core, case)
+            problems = _problems(config, core, case, source)
             outcome = {
                 "test": test,
                 "seed": seed,
                 "case": to_text(case),
-                "mismatches": int(bool(problem)),
-                "problems": [problem] if problem else [],
+                "mismatches": len(problems),
+                "problems": problems,
                 "slices": expected.state.slices if expected.state.cause is Cause.NONE else 0,
                 "checked": len(expected.after),
-                "hits": [] if problem else sorted(map(list, _hits(config, case, expected))),
+                "hits": [] if problems else sorted(map(list, source.hits(config, case, expected))),
             }
-            if problem:
-                outcome["shortened"] = to_text(shortened(config, core, case))
+            if problems:
+                small = shortened(
+                    config,
+                    core,
+                    case,
+                    functools.partial(source.problem, config),
+                    functools.partial(source.allows, config),
+                )
+                outcome["shortened"] = to_text(small)
             found.append(outcome)
     finally:
         core.close()
     return found
 
 
-def play_case(config: CoreConfig, text: str, top: str) -> dict[str, Any]:
+def _problems(
+    config: CoreConfig, core: CoreSimulation, case: Case, source: PlannedPrograms
+) -> list[str]:
+    said = (source.problem(config, case), difference(config, core, case))
+    return [problem for problem in said if problem]
+
+
+def play_case(
+    config: CoreConfig, text: str, top: str, source: PlannedPrograms = PLANNED
+) -> dict[str, Any]:
     """The verdict of one case.
 
     Raises
@@ -116,16 +169,23 @@ def play_case(config: CoreConfig, text: str, top: str) -> dict[str, Any]:
     InputError
         The text is no case of a core.
     """
-    case = from_text(Case, text)
+    case = source.read(config, text)
     core = simulated(config, top)
     try:
-        problem = difference(config, core, case)
+        problems = _problems(config, core, case, source)
     finally:
         core.close()
-    return {"mismatches": int(bool(problem)), "problems": [problem] if problem else []}
+    return {"mismatches": len(problems), "problems": problems}
 
 
-def mutate(config: CoreConfig, texts: Sequence[str], count: int, seed: int, top: str) -> Score:
+def mutate(
+    config: CoreConfig,
+    texts: Sequence[str],
+    count: int,
+    seed: int,
+    top: str,
+    source: PlannedPrograms = PLANNED,
+) -> Score:
     """How many mutants cases notice, the shortest first."""
-    cases = sorted((from_text(Case, text) for text in texts), key=lambda case: len(case.choices))
-    return mutate_core(config, top, cases, count, seed)
+    cases = [source.read(config, text) for text in texts]
+    return mutate_core(config, top, sorted(cases, key=lambda c: len(c.choices)), count, seed)

@@ -1,5 +1,6 @@
 """The kinds of designs that are verified: what a campaign asks of each."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +8,12 @@ from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import verilog
-from lutcore.gen.verify import core_runs, tile_cases, tile_runs
+from lutcore.gen.verify import core_runs, tile_runs
+from lutcore.gen.verify.core_runs import PlannedPrograms
 from lutcore.gen.verify.cores import design
 from lutcore.gen.verify.score import Score
 from lutcore.gen.verify.ties import Tie, ties
+from lutcore.gen.verify.tile_source import PlannedTiles
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 from lutcore.verif.coverage import tile as tile_coverage
@@ -73,19 +76,40 @@ class Kind:
     aimed: int
 
 
-def _core(top: str) -> Kind:
+def _tile(source: PlannedTiles) -> Kind:
+    return Kind(
+        plan="tile",
+        check=lambda config: None,
+        tests=source.tests,
+        wanted=tile_coverage.wanted,
+        predicted=functools.partial(tile_runs.predicted, source=source),
+        observed=frozenset({"streams", "reset"}),
+        outcomes=functools.partial(tile_runs.outcomes, source=source),
+        play=functools.partial(tile_runs.play_case, source=source),
+        length=functools.partial(tile_runs.length, source=source),
+        in_cocotb=True,
+        mutate=functools.partial(tile_runs.mutate, source=source),
+        verilog=verilog,
+        ties=ties,
+        aimed=8,
+    )
+
+
+def _core(top: str, source: PlannedPrograms) -> Kind:
     return Kind(
         plan="core",
         check=check_core,
-        tests=lambda config: list(core_runs.TESTS),
+        tests=source.tests,
         wanted=core_runs.wanted,
-        predicted=core_runs.predicted,
+        predicted=functools.partial(core_runs.predicted, source=source),
         observed=frozenset(),
-        outcomes=lambda config, asked, simulator, to: core_runs.outcomes(config, asked, top, to),
-        play=lambda config, text, waves, force: core_runs.play_case(config, text, top),
-        length=lambda config, test, seed: len(core_runs.drawn(config, test, seed).choices),
+        outcomes=lambda config, asked, simulator, to: core_runs.outcomes(
+            config, asked, top, to, source
+        ),
+        play=lambda config, text, waves, force: core_runs.play_case(config, text, top, source),
+        length=lambda config, test, seed: len(source.draw(config, test, seed).choices),
         in_cocotb=False,
-        mutate=lambda config, cases, count, seed: core_runs.mutate(config, cases, count, seed, top),
+        mutate=functools.partial(core_runs.mutate, top=top, source=source),
         verilog=lambda config: design(config, top),
         ties=lambda config: [],
         aimed=40,
@@ -94,24 +118,9 @@ def _core(top: str) -> Kind:
 
 #: Top -> its kind.
 KINDS = {
-    "tile": Kind(
-        plan="tile",
-        check=lambda config: None,
-        tests=tile_cases.applicable,
-        wanted=tile_coverage.wanted,
-        predicted=tile_runs.predicted,
-        observed=frozenset({"streams", "reset"}),
-        outcomes=tile_runs.outcomes,
-        play=tile_runs.play_case,
-        length=tile_runs.length,
-        in_cocotb=True,
-        mutate=tile_runs.mutate,
-        verilog=verilog,
-        ties=ties,
-        aimed=8,
-    ),
-    "core": _core("core"),
-    "axi": _core("axi"),
+    "tile": _tile(tile_runs.PLANNED),
+    "core": _core("core", core_runs.PLANNED),
+    "axi": _core("axi", core_runs.PLANNED),
 }
 
 

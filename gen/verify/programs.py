@@ -2,7 +2,9 @@
 
 import functools
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -78,6 +80,15 @@ class Case:
     abort_at: int = 0
     reset_at: int = 0
 
+    #: What stays when a case is made shorter.
+    FIXED: ClassVar[tuple[str, ...]] = ("choices", "seed")
+
+    def built(self, config: CoreConfig) -> tuple[list[int], np.ndarray, tuple[int, int]]:
+        """Its instructions, memory without them, and the addresses that transfers may touch."""
+        builder = built_program(config, self.choices, self.seed, self.base)
+        window = builder.window() if self.window == "pages" else (0, _SPACE)
+        return ended(builder, self.ending, self.seed), memory_image(config, self.seed), window
+
 
 def _base(rng: random.Random) -> int:
     """Anywhere, or across a power of two from 2^32 up to the end of the address space."""
@@ -132,19 +143,16 @@ class Expected:
 
 def program_words(config: CoreConfig, case: Case) -> list[int]:
     """The instructions of a case."""
-    builder = built_program(config, case.choices, case.seed, case.base)
-    return ended(builder, case.ending, case.seed)
+    return case.built(config)[0]
 
 
 @functools.lru_cache(_KEPT)
 def expect(config: CoreConfig, case: Case) -> Expected:
     """Build the program of a case and run it on the ISA model."""
-    builder = built_program(config, case.choices, case.seed, case.base)
-    words = ended(builder, case.ending, case.seed)
-    before = memory_image(config, case.seed)
+    words, before, window = case.built(config)
     code = np.frombuffer(to_bytes(words), np.uint8)
     before[case.code : case.code + len(code)] = code
-    after, window = before.copy(), builder.window() if case.window == "pages" else (0, _SPACE)
+    after = before.copy()
     model = IsaModel(config, after, window, case.base)
     model.journal = journal = []
     address = (case.base + case.code) % _SPACE
@@ -269,17 +277,26 @@ def _afterwards(config: CoreConfig, core: CoreSimulation, mutant: int) -> str:
     return "" if right else f"afterwards: state {outcome.state}, expected {expected.state}"
 
 
-def shortened(config: CoreConfig, core: CoreSimulation, case: Case) -> Case:
-    """A case that still differs, and does not without any one of its choices or conditions."""
+def shortened(
+    config: CoreConfig,
+    core: CoreSimulation,
+    case: Case,
+    wrong: Callable[[Case], str] = lambda case: "",
+    allows: Callable[[Case], bool] = lambda case: True,
+) -> Case:
+    """A case that still differs, and does not without any one of its choices or conditions.
+
+    ``wrong`` says what else is wrong with a case, ``allows`` whether one may be played.
+    """
     plain = Case()
     smaller = [
         replace(case, choices=case.choices[:place] + case.choices[place + 1 :])
         for place in reversed(range(len(case.choices)))
     ]
     for name, value in vars(plain).items():
-        if name not in ("choices", "seed") and getattr(case, name) != value:
+        if name not in case.FIXED and getattr(case, name) != value:
             smaller.append(replace(case, **{name: value}))
-    for other in smaller:
-        if difference(config, core, other):
-            return shortened(config, core, other)
+    for other in filter(allows, smaller):
+        if wrong(other) or difference(config, core, other):
+            return shortened(config, core, other, wrong, allows)
     return case

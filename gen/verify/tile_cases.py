@@ -119,6 +119,11 @@ class TileCase:
         if self.order not in ("ascending", "plane-major"):
             yield replace(self, order="ascending")
 
+    def length(self, config: CoreConfig) -> int:
+        """Slices, about, times attempts."""
+        rows, columns = -(-self.m // config.m), -(-self.n // config.columns)
+        return rows * columns * -(-self.k // config.depth) * self.bits * (1 + len(self.resets))
+
 
 Changes = dict[str, Any]
 
@@ -311,15 +316,17 @@ def draw(config: CoreConfig, test: str, seed: int) -> TileCase:
     return replace(case, **TESTS[test](config, case, rng))
 
 
-def rate_problem(config: CoreConfig, case: TileCase, job: TileJob, verdict: dict[str, Any]) -> str:
-    """Whether a case that nothing slows down took a cycle too many; empty if all is well.
+def rate_problem(config: CoreConfig, job: TileJob, verdict: dict[str, Any]) -> str:
+    """Whether a job that nothing slows down took a cycle too many; empty if all is well.
 
     The conditions are those of :func:`lutcore.hdl.config.description.full_rate`.
     """
     layout = job.layout
     lengths = [len(order.step) for order in layout.orders]
-    slow = any(case.stalls) or bool(case.resets) or min(lengths) < config.full_rate_slices
-    if slow or layout.n_tiles % config.passes:
+    paused = any(vars(job.stalls).values()) or bool(job.resets)
+    if paused or min(lengths) < config.full_rate_slices:
+        return ""
+    if layout.n_tiles % config.passes:
         return ""
     if config.marks_runs and len({len(members) for members in layout.members}) > 1:
         return ""  # a longer run is taken in for longer than the run before it lasts

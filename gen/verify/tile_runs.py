@@ -6,7 +6,8 @@ from typing import Any
 
 from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.verify.score import Score, mutate_tile
-from lutcore.gen.verify.tile_cases import TileCase, draw, rate_problem
+from lutcore.gen.verify.tile_cases import rate_problem
+from lutcore.gen.verify.tile_source import PLANNED, AnyCase, PlannedTiles
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage import tile as coverage
 from lutcore.verif.coverage.bins import Hit
@@ -24,16 +25,18 @@ _PLAYS = 300
 
 def play_cases(
     config: CoreConfig,
-    cases: Sequence[TileCase],
+    cases: Sequence[AnyCase],
     simulator: str = "verilator",
     coverage_to: Path | None = None,
     waves: Path | None = None,
     force: bool = False,
+    source: PlannedTiles = PLANNED,
 ) -> tuple[list[TileJob], list[dict[str, Any]]]:
     """Jobs and verdicts of cases.
 
     Lines and toggles are counted into ``coverage_to``; a waveform goes to ``waves``, with the
-    suffix of its format, in place of somebody else's file only with ``force``.
+    suffix of its format, in place of somebody else's file only with ``force``. ``source`` is where
+    the cases are from.
     """
     built = build(
         verilog(config),
@@ -42,33 +45,38 @@ def play_cases(
         waves=waves is not None,
         coverage=coverage_to is not None,
     )
-    jobs = [case.job(config) for case in cases]
+    jobs = [source.job(config, case) for case in cases]
     dump = waves.with_suffix(f".{built.waves}") if waves else None
-    verdicts = run_jobs(built, config, jobs, waves_to=dump, force=force, coverage_to=coverage_to)
-    for case, job, verdict in zip(cases, jobs, verdicts, strict=True):
-        problem = "" if verdict["mismatches"] else rate_problem(config, case, job, verdict)
-        if problem:
+    verdicts = run_jobs(
+        built,
+        config,
+        jobs,
+        waves_to=dump,
+        received=source.judges,
+        force=force,
+        coverage_to=coverage_to,
+    )
+    for job, verdict in zip(jobs, verdicts, strict=True):
+        late = "" if verdict["mismatches"] else rate_problem(config, job, verdict)
+        disputed = source.problem(config, job, verdict.pop("received", None))
+        for problem in filter(None, (late, disputed)):
             verdict["mismatches"] += 1
-            verdict["problems"].append(problem)
+            verdict["problems"].insert(0, problem)
     return jobs, verdicts
 
 
-def predicted(config: CoreConfig, test: str, seed: int) -> set[Hit]:
+def predicted(config: CoreConfig, test: str, seed: int, source: PlannedTiles = PLANNED) -> set[Hit]:
     """Bins that a case would hit, as far as they are known without simulation."""
-    case = draw(config, test, seed)
-    job = case.job(config)
-    return _known(config, case, job)
+    return _known(config, source.job(config, source.draw(config, test, seed)))
 
 
-def length(config: CoreConfig, test: str, seed: int) -> int:
+def length(config: CoreConfig, test: str, seed: int, source: PlannedTiles = PLANNED) -> int:
     """Slices of a case, about, times its attempts."""
-    case = draw(config, test, seed)
-    rows, columns = -(-case.m // config.m), -(-case.n // config.columns)
-    return rows * columns * -(-case.k // config.depth) * case.bits * (1 + len(case.resets))
+    return source.draw(config, test, seed).length(config)
 
 
-def _known(config: CoreConfig, case: TileCase, job: TileJob) -> set[Hit]:
-    hits = set(coverage.stimulated(config, job.layout, case.order))
+def _known(config: CoreConfig, job: TileJob) -> set[Hit]:
+    hits = set(coverage.stimulated(config, job.layout, job.layout.order))
     return hits | set(coverage.results_hit(config, job))
 
 
@@ -77,15 +85,16 @@ def outcomes(
     asked: Sequence[tuple[str, int]],
     simulator: str = "verilator",
     coverage_to: Path | None = None,
+    source: PlannedTiles = PLANNED,
 ) -> list[dict[str, Any]]:
     """What became of each test and seed (:func:`lutcore.gen.verify.batch.measure`)."""
-    cases = [draw(config, test, seed) for test, seed in asked]
-    jobs, verdicts = play_cases(config, cases, simulator, coverage_to)
+    cases = [source.draw(config, test, seed) for test, seed in asked]
+    jobs, verdicts = play_cases(config, cases, simulator, coverage_to, source=source)
     found = []
     for (test, seed), case, job, verdict in zip(asked, cases, jobs, verdicts, strict=True):
         hits: set[Hit] = set()
         if not verdict["mismatches"]:
-            hits = _known(config, case, job) | set(coverage.happened(job, verdict))
+            hits = _known(config, job) | set(coverage.happened(job, verdict))
         outcome = {
             "test": test,
             "seed": seed,
@@ -97,23 +106,25 @@ def outcomes(
             "hits": sorted(map(list, hits)),
         }
         if verdict["mismatches"] and test not in {f["test"] for f in found if f["mismatches"]}:
-            outcome["shortened"] = shortened(config, case, simulator).to_text()
+            outcome["shortened"] = shortened(config, case, simulator, source).to_text()
         found.append(outcome)
     return found
 
 
-def shortened(config: CoreConfig, case: TileCase, simulator: str = "verilator") -> TileCase:
+def shortened(
+    config: CoreConfig, case: AnyCase, simulator: str = "verilator", source: PlannedTiles = PLANNED
+) -> AnyCase:
     """The smallest case that still fails, found in a bounded number of simulations."""
-    if small := _shortened_in_a_harness(config, case):
+    if small := _shortened_in_a_harness(config, case, source):
         return small
     seen = {case}
     for _ in range(_TRIES):
-        simpler = dict.fromkeys(case.smaller(config.weight_bits_range[0]))
+        simpler = dict.fromkeys(_simpler(config, case, source))
         waiting = [found for found in simpler if found not in seen]
         if not waiting:
             break
         seen |= set(waiting)
-        _, verdicts = play_cases(config, waiting, simulator)
+        _, verdicts = play_cases(config, waiting, simulator, source=source)
         failing = [c for c, v in zip(waiting, verdicts, strict=True) if v["mismatches"]]
         if not failing:
             break
@@ -121,29 +132,41 @@ def shortened(config: CoreConfig, case: TileCase, simulator: str = "verilator") 
     return case
 
 
-def _shortened_in_a_harness(config: CoreConfig, case: TileCase) -> TileCase | None:
+def _simpler(config: CoreConfig, case: AnyCase, source: PlannedTiles) -> list[AnyCase]:
+    least = config.weight_bits_range[0]
+    return [smaller for smaller in case.smaller(least) if source.allows(config, smaller)]
+
+
+def _shortened_in_a_harness(
+    config: CoreConfig, case: AnyCase, source: PlannedTiles
+) -> AnyCase | None:
     """The same without Python in a cycle; None where the bench in cocotb alone sees it fail."""
     tile = NativeTile(config, verilog(config), design_name(config))
 
-    def fails(some: TileCase) -> bool:
-        return bool(tile.play([some.job(config)])[0].problem)
+    def fails(some: AnyCase) -> bool:
+        job = source.job(config, some)
+        return bool(source.problem(config, job) or tile.play([job])[0].problem)
 
     if not fails(case):
         return None
     seen, small = {case}, case
     while len(seen) < _PLAYS:
-        simpler = [c for c in small.smaller(config.weight_bits_range[0]) if c not in seen]
+        simpler = [c for c in _simpler(config, small, source) if c not in seen]
         seen |= set(simpler)
         found = next(filter(fails, simpler), None)
         if found is None:
             break
         small = found
-    _, (verdict,) = play_cases(config, [small])
+    _, (verdict,) = play_cases(config, [small], source=source)
     return small if verdict["mismatches"] else None
 
 
 def play_case(
-    config: CoreConfig, text: str, waves: Path | None = None, force: bool = False
+    config: CoreConfig,
+    text: str,
+    waves: Path | None = None,
+    force: bool = False,
+    source: PlannedTiles = PLANNED,
 ) -> dict[str, Any]:
     """The verdict of one case; a waveform goes to ``waves``, with the suffix of its format.
 
@@ -152,11 +175,18 @@ def play_case(
     InputError
         The text is no case of a tile.
     """
-    _, (verdict,) = play_cases(config, [TileCase.from_text(text)], waves=waves, force=force)
+    cases = [source.read(config, text)]
+    _, (verdict,) = play_cases(config, cases, waves=waves, force=force, source=source)
     return verdict
 
 
-def mutate(config: CoreConfig, texts: Sequence[str], count: int, seed: int) -> Score:
+def mutate(
+    config: CoreConfig,
+    texts: Sequence[str],
+    count: int,
+    seed: int,
+    source: PlannedTiles = PLANNED,
+) -> Score:
     """How many mutants cases notice."""
-    jobs = [TileCase.from_text(text).job(config) for text in texts]
+    jobs = [source.job(config, source.read(config, text)) for text in texts]
     return mutate_tile(config, jobs, count, seed)

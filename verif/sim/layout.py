@@ -111,6 +111,8 @@ class Layout:
     activations : [M', K]
         In that order too, padded to whole M tiles.
     packed : PackedWeights
+    order : str
+        Of planes.
     tiles : list of (int, int)
         N tile and run of the results of an M tile, in their order.
 
@@ -131,7 +133,7 @@ class Layout:
         order = order or ("plane-major" if config.doubles else "ascending")
         _check_order(config, order)
         check_activations(config, activations, tensor.shape[1])
-        self.config, self.rows = config, len(activations)
+        self.config, self.rows, self.order = config, len(activations), order
         self.packed: PackedWeights = pack(config, tensor)
         self.tensor, activations = tensor.without_order(activations)
         self.activations = _rows(activations, config.m).reshape(-1, activations.shape[1])
