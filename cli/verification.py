@@ -28,6 +28,7 @@ from lutcore.hdl.config.presets import load_config
 
 if TYPE_CHECKING:
     from lutcore.gen.verify.campaign import Effort
+    from lutcore.gen.verify.suite_file import SuiteFile
     from lutcore.gen.verify.verify import Report
 
 _Configs = Annotated[
@@ -69,6 +70,13 @@ _Checked = Annotated[
     Path | None,
     typer.Option(metavar="CERTIFICATE", help="Say whether a certificate still holds."),
 ]
+_Suite = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.py",
+        help="Tests, golden models and constraints of your own, in Python, run as it is.",
+    ),
+]
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -104,6 +112,7 @@ def verify(
     until: _Until = None,
     lines: _Lines = False,
     mutate: _Mutate = 0,
+    suite: _Suite = None,
     output: _Output = Path("verification"),
     junit: _JUnit = None,
     require: _Require = "V0",
@@ -127,6 +136,7 @@ def verify(
     """
     from lutcore.gen.verify.campaign import Effort
     from lutcore.gen.verify.evidence import STAGES
+    from lutcore.gen.verify.suite_file import SuiteFile
     from lutcore.gen.verify.verify import BY
 
     if require not in STAGES:
@@ -135,12 +145,15 @@ def verify(
         _check(check, as_json)
         return
     found = _configs(configs or [], overrides, random, seed, top != "tile")
+    own = SuiteFile.read(suite) if suite else None
     if replay is not None:
-        _replay(found, top, replay, waves, as_json)
+        _replay(found, top, own, replay, waves, as_json)
         return
     if waves is not None:
         raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
-    effort = Effort(top=top, seeds=seeds, first=seed, until=_end(until), lines=lines, mutate=mutate)
+    effort = Effort(
+        top=top, seeds=seeds, first=seed, until=_end(until), lines=lines, mutate=mutate, suite=own
+    )
     report = _run(found, effort, output, force, jobs, scheduler, tls)
     if junit is not None:
         with writing(junit, BY, force) as file:
@@ -201,6 +214,9 @@ def _show(report: "Report", output: Path, as_json: bool) -> None:
         )
         columns = (Column("feature"), Column.number("passed"), Column.number("failed"))
         print_table(title, (*columns, Column.number("bins"), Column("not hit")), rows)
+        if (suite := design["suite"]) and (constraints := suite["constraints"]):
+            said = f"constrained by {', '.join(constraints)} of {suite['path']}"
+            OUT.print(said, highlight=False, soft_wrap=True, markup=False)
         if code := design["code"]:
             _show_code(code)
         if mutation := design["mutation"]:
@@ -238,13 +254,18 @@ def _show_mutants(found: dict[str, Any]) -> None:
 
 
 def _replay(
-    configs: list[CoreConfig], top: str, text: str, waves: Path | None, as_json: bool
+    configs: list[CoreConfig],
+    top: str,
+    suite: "SuiteFile | None",
+    text: str,
+    waves: Path | None,
+    as_json: bool,
 ) -> None:
     if len(configs) != 1:
         raise InputError(f"--replay takes one configuration, not {len(configs)}")
     from lutcore.gen.verify.kinds import kind_of
 
-    (config,), kind = configs, kind_of(top)
+    (config,), kind = configs, kind_of(top, suite)
     kind.check(config)
     if waves is not None and not kind.in_cocotb:
         raise InputError("--waves is for tiles: of a core, play its program in a bench of cocotb")

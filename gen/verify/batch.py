@@ -11,7 +11,8 @@ from typing import Any
 from lutcore import cache
 from lutcore.errors import HostError, InputError, ToolError
 from lutcore.gen.experiments.point import Question
-from lutcore.gen.verify.kinds import KINDS
+from lutcore.gen.verify.kinds import kind_of
+from lutcore.gen.verify.suite_file import SuiteFile
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage.code import read_coverage
 from lutcore.verif.sim.simulator import tool_versions
@@ -32,6 +33,8 @@ class Batch(Question):
         ``verilator`` or ``icarus``, of a tile.
     lines : bool
         Count lines and toggles, too.
+    suite : SuiteFile or None
+        Tests, models and constraints of a user's own.
     """
 
     config: CoreConfig
@@ -39,16 +42,18 @@ class Batch(Question):
     top: str = "tile"
     simulator: str = "verilator"
     lines: bool = False
+    suite: SuiteFile | None = None
 
     @functools.cached_property
     def key(self) -> str:
-        """Digest of configuration, cases, sources and tools."""
+        """Digest of configuration, cases, suite, sources and tools."""
         return cache.key(__name__, json.dumps(self.facts(), sort_keys=True), *tool_versions())
 
     def facts(self) -> dict[str, Any]:
         """What is asked, as plain values."""
         asked = {"asked": [list(case) for case in self.cases], "top": self.top}
         asked |= {"simulator": self.simulator, "lines": self.lines}
+        asked["suite"] = self.suite.facts() if self.suite else None
         return {"config": self.config.to_dict(), **asked}
 
 
@@ -66,8 +71,8 @@ def measure(batch: Batch) -> dict[str, Any]:
     """
     began = time.monotonic()
     record = {"key": batch.key, **batch.facts(), "error": None, "cases": [], "code": None}
-    play = KINDS[batch.top].outcomes
     try:
+        play = kind_of(batch.top, batch.suite).outcomes
         with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
             counted = Path(scratch) / "coverage.dat" if batch.lines else None
             record["cases"] = play(batch.config, batch.cases, batch.simulator, counted)

@@ -12,7 +12,8 @@ from typing import Any
 from lutcore import tools
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify.batch import Batch
-from lutcore.gen.verify.kinds import KINDS, Kind
+from lutcore.gen.verify.kinds import Kind, kind_of
+from lutcore.gen.verify.suite_file import SuiteFile
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage.bins import Bins
 from lutcore.verif.coverage.code import Coverage
@@ -47,6 +48,8 @@ class Effort:
         Count lines of the Verilog that ran and bits that rose and fell.
     mutate : int
         Mutants of each sound design that its cases are tried with.
+    suite : SuiteFile or None
+        Tests, golden models and constraints of a user's own.
     """
 
     top: str = "tile"
@@ -55,6 +58,7 @@ class Effort:
     until: float = 0.0
     lines: bool = False
     mutate: int = 0
+    suite: SuiteFile | None = None
 
 
 @dataclass
@@ -65,6 +69,8 @@ class Result:
     ----------
     config : CoreConfig
     top : str
+    suite : SuiteFile or None
+        What a user added to the plan.
     plan : list of Feature
     outcomes : list of dict
         Of each case (:func:`lutcore.gen.verify.batch.measure`), and the simulator.
@@ -93,13 +99,14 @@ class Result:
     code: dict[str, Any] = field(default_factory=dict)
     mutation: dict[str, Any] = field(default_factory=dict)
     lint: list[str] | None = None
+    suite: SuiteFile | None = None
     next_seed: int = 0
     fruitless: int = 0
 
     @property
     def kind(self) -> Kind:
         """What can be asked of it."""
-        return KINDS[self.top]
+        return kind_of(self.top, self.suite)
 
     @property
     def failures(self) -> list[Outcome]:
@@ -125,23 +132,29 @@ class Result:
             self.bins.add((group, name) for group, name in outcome["hits"])
 
 
-def start(config: CoreConfig, top: str) -> Result:
+def start(config: CoreConfig, top: str, suite: SuiteFile | None = None) -> Result:
     """Nothing seen of a design yet; features that its configuration has nothing of are left out."""
-    kind = KINDS[top]
+    kind = kind_of(top, suite)
     bins = Bins(kind.wanted(config))
     tests = kind.tests(config)
     plan = []
-    for feature in load(kind.plan):
+    for feature in (*load(kind.plan), *kind.more):
         groups = tuple(group for group in feature.bins if group in bins.groups)
         if groups or not feature.bins:
             own = tuple(test for test in feature.tests if test in tests)
             plan.append(Feature(feature.name, feature.text, own, groups))
-    return Result(config, top, plan, bins)
+    return Result(config, top, plan, bins, suite=suite)
 
 
 def _batches(result: Result, cases: Sequence[tuple[str, int]], lines: bool = False) -> list[Batch]:
     return [
-        Batch(result.config, tuple(cases[first : first + _BATCH]), top=result.top, lines=lines)
+        Batch(
+            result.config,
+            tuple(cases[first : first + _BATCH]),
+            top=result.top,
+            lines=lines,
+            suite=result.suite,
+        )
         for first in range(0, len(cases), _BATCH)
     ]
 
@@ -188,7 +201,7 @@ def campaign(
     on_round, on_done : callable
         Called as a round of so many batches begins, and with the record of each.
     """
-    results = [start(config, effort.top) for config in configs]
+    results = [start(config, effort.top, effort.suite) for config in configs]
     by_digest = {result.config.digest: result for result in results}
 
     def play(what: str, batches: list[Batch]) -> None:
@@ -238,7 +251,8 @@ def _with_x(result: Result, first: int) -> list[Batch]:
         test: min(seeds, key=lambda seed: result.kind.length(result.config, test, seed))
         for test in dict.fromkeys(tests)
     }
-    return [Batch(result.config, tuple(shortest.items()), result.top, simulator="icarus")]
+    cases, suite = tuple(shortest.items()), result.suite
+    return [Batch(result.config, cases, result.top, simulator="icarus", suite=suite)]
 
 
 def _further(results: list[Result], until: float, lines: bool) -> Iterator[list[Batch]]:

@@ -121,6 +121,11 @@ def stage(result: Result) -> tuple[str, list[str]]:
 def not_shown(result: Result) -> list[str]:
     """What a reader must not take for shown, in whole sentences."""
     said = []
+    if result.suite and (constraints := result.suite.load().constraints):
+        said.append(
+            f"The stimulus was constrained by {', '.join(constraints)} of {result.suite.path} "
+            f"(SHA-256 {result.suite.sha256}): what they forbid was not played."
+        )
     if result.errors:
         said.append(f"{len(result.errors)} batches could not be played: {result.errors[0]}.")
     if result.bins.holes:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ from lutcore.gen.verify.core_runs import PlannedPrograms
 from lutcore.gen.verify.cores import design
 from lutcore.gen.verify.score import Score
 from lutcore.gen.verify.ties import Tie, ties
+from lutcore.gen.verify.suite_cores import SuitePrograms
+from lutcore.gen.verify.suite_file import SuiteFile
+from lutcore.gen.verify.suite_tiles import SuiteTiles
 from lutcore.gen.verify.tile_source import PlannedTiles
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core
 from lutcore.verif.coverage import tile as tile_coverage
 from lutcore.verif.coverage.bins import Hit
+from lutcore.verif.plan.plan import Feature, load
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Kind:
         flag.
     length : callable
         How long a test and a seed take, in any unit.
+    more : tuple of Feature
+        Features of a suite beside the plan's.
     in_cocotb : bool
         Its cases are played in a bench of cocotb, on any simulator: waveforms and X can be had.
     mutate : callable
@@ -74,6 +80,7 @@ class Kind:
     verilog: Callable[[CoreConfig], str]
     ties: Callable[[CoreConfig], list[Tie]]
     aimed: int
+    more: tuple[Feature, ...] = ()
 
 
 def _tile(source: PlannedTiles) -> Kind:
@@ -124,14 +131,25 @@ KINDS = {
 }
 
 
-def kind_of(top: str) -> Kind:
-    """The kind of a top.
+def kind_of(top: str, suite: SuiteFile | None = None) -> Kind:
+    """The kind of a top, with what a suite adds to its tests.
 
     Raises
     ------
     InputError
-        Such designs are not verified here.
+        Such designs are not verified here, or the suite is not right.
     """
     if top not in KINDS:
         raise InputError(f"--top must be one of {', '.join(KINDS)}, not {top!r}")
-    return KINDS[top]
+    return KINDS[top] if suite is None else _with(top, suite)
+
+
+@functools.lru_cache(maxsize=8)
+def _with(top: str, file: SuiteFile) -> Kind:
+    suite = file.load()
+    suite.check_plan(load(KINDS[top].plan))
+    if top == "tile":
+        kind = _tile(SuiteTiles(suite))
+    else:
+        kind = _core(top, SuitePrograms(suite))
+    return replace(kind, more=tuple(suite.features))

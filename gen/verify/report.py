@@ -3,6 +3,7 @@
 import hashlib
 import html
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.verify.campaign import Result
 from lutcore.gen.verify.evidence import evidence, not_shown, stage
+from lutcore.gen.verify.suite_file import changed
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.simulator import tool_versions
 from lutcore.version import __version__
@@ -33,7 +35,8 @@ def replay(result: Result, outcome: dict[str, Any], named: str) -> str:
     """The command that plays a failing case again, the shortened one where there is one."""
     case = outcome.get("shortened", outcome["case"])
     top = "" if result.top == "tile" else f" --top {result.top}"
-    return f"lutcore verify {named}{top} --replay '{case}'"
+    suite = f" --suite {shlex.quote(result.suite.path)}" if result.suite else ""
+    return f"lutcore verify {named}{top}{suite} --replay '{case}'"
 
 
 def summary(result: Result, named: str) -> dict[str, Any]:
@@ -43,6 +46,7 @@ def summary(result: Result, named: str) -> dict[str, Any]:
         "config": result.config.to_dict(),
         "named": named,
         "top": result.top,
+        "suite": result.suite.load().summary() if result.suite else None,
         "stage": reached,
         "next_stage_misses": missing,
         "cases": len(result.outcomes),
@@ -132,6 +136,8 @@ def check(path: Path) -> list[str]:
         name = design["config"]["name"]
         if design["rtl_sha256"] != _sha256(text):
             said.append(f"{name}: the Verilog is another one now: verify again")
+        if suite := design["suite"]:
+            said += changed(suite["path"], suite["sha256"], suite["data"])
         for failure in design["failures"]:
             said.append(f"{name}: {failure['test']}[{failure['seed']}] failed")
         said += [f"{name}: {error}" for error in design["errors"]]
@@ -163,6 +169,18 @@ def page(found: dict[str, Any]) -> str:
     return "\n".join([*parts, "</html>", ""])
 
 
+def _suite(found: dict[str, Any] | None) -> list[str]:
+    """Which suite of a user's own was played, and what of it."""
+    if not found:
+        return []
+    e = html.escape
+    parts = [f"<p>Suite {e(found['path'])}, SHA-256 <code>{found['sha256']}</code>"]
+    parts += [f", with {e(name)} <code>{digest}</code>" for name, digest in found["data"].items()]
+    kinds = (("tests", "tests"), ("golden models", "golden"), ("constraints", "constraints"))
+    named = [f"{words} {', '.join(found[kind])}" for words, kind in kinds if found[kind]]
+    return ["".join(parts) + (f": {e('; '.join(named))}" if named else "") + ".</p>"]
+
+
 def _design(design: dict[str, Any]) -> list[str]:
     e = html.escape
     functional = design["functional"]
@@ -172,6 +190,7 @@ def _design(design: dict[str, Any]) -> list[str]:
         f"{design['slices']:,} slices, {design['numbers_checked']:,} numbers checked, ",
         f"{len(design['failures'])} failures; {functional['hit']} of {functional['bins']} ",
         "functional bins.</p>",
+        *_suite(design["suite"]),
         "<h3>What was not shown</h3><ul>",
         *(f"<li>{e(text)}</li>" for text in design["not_shown"]),
         *(f"<li>For the next stage: {e(text)}</li>" for text in design["next_stage_misses"]),

@@ -1,4 +1,7 @@
-"""Cases in one line: what of a dataclass is not as usual, ``name=value`` by ``name=value``."""
+"""Cases in one line: what of a dataclass is not as usual, ``name=value`` by ``name=value``.
+
+Fields that do not count where cases are compared are left out.
+"""
 
 import dataclasses
 from typing import Any, TypeVar
@@ -13,7 +16,7 @@ def to_text(case: Any) -> str:
     words = []
     for field in dataclasses.fields(case):
         value = getattr(case, field.name)
-        if value != field.default:
+        if field.compare and value != field.default:
             text = "/".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words.append(f"{field.name}={text}")
     return ",".join(words)
@@ -27,7 +30,8 @@ def from_text(kind: type[Case], text: str) -> Case:
     InputError
         It is no case.
     """
-    usual = {field.name: field.default for field in dataclasses.fields(kind)}  # type: ignore
+    fields = [field for field in dataclasses.fields(kind) if field.compare]  # type: ignore
+    usual = {field.name: field.default for field in fields}
     values: dict[str, Any] = {}
     for word in filter(None, text.split(",")):
         name, equals, value = word.partition("=")

@@ -15,6 +15,7 @@ from lutcore.gen.verify.tile_values import (
     WEIGHT_PROFILES,
     ZERO_POINT_PROFILES,
     activations,
+    limited,
     profiles,
     weights,
 )
@@ -47,6 +48,8 @@ class TileCase:
         Cycles after each of which the case is given up by a reset, to begin anew.
     seed : int
         Of all values and pauses.
+    most : float
+        Greatest magnitude of an activation; 0: any.
     """
 
     m: int = 1
@@ -60,6 +63,7 @@ class TileCase:
     stalls: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     resets: tuple[int, ...] = ()
     seed: int = 0
+    most: float = 0.0
 
     def job(self, config: CoreConfig) -> TileJob:
         """What the bench plays.
@@ -72,6 +76,8 @@ class TileCase:
         rng = np.random.default_rng(self.seed)
         tensor = weights(config, (self.n, self.k), self.bits, self.group, self.weights, rng)
         values = activations(config, self.m, self.k, self.activations, rng)
+        if self.most:
+            values = limited(config, values, self.most)
         return tile_job(
             config,
             values,

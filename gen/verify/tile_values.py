@@ -117,6 +117,24 @@ def activations(config: CoreConfig, m: int, k: int, profile: str, rng: Rng) -> n
     return found.astype(bits_type(format)).view(number_type(format))
 
 
+def limited(config: CoreConfig, values: np.ndarray, most: float) -> np.ndarray:
+    """Activations of magnitudes up to ``most``: whole numbers cut, floats divided by powers of two.
+
+    Infinities and NaN become 0.
+    """
+    if not config.is_float:
+        return np.clip(values, -int(most), int(most))
+    format = config.float_format
+    with np.errstate(invalid="ignore"):
+        wide = values.astype(np.float64)
+    wide = np.where(np.isfinite(wide), wide, 0.0)
+    too_large = np.abs(wide) / most
+    wide = np.where(too_large > 1, np.ldexp(wide, -np.frexp(too_large)[1]), wide)
+    found = encode(wide, format).astype(bits_type(format)).view(number_type(format))
+    beyond = np.abs(found.astype(np.float64)) > most  # subnormal, and rounded up
+    return np.where(beyond, np.zeros_like(found), found)
+
+
 #: Profiles of a column of weights.
 WEIGHT_PROFILES = ("uniform", "least", "greatest", "ends", "one-plane")
 

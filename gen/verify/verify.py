@@ -19,6 +19,7 @@ from lutcore.gen.verify.constants import without_constants
 from lutcore.gen.verify.evidence import STAGES, stage
 from lutcore.gen.verify.kinds import kind_of
 from lutcore.gen.verify.report import certificate, junit, page, summary
+from lutcore.gen.verify.suite_file import SuiteFile
 from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.config.presets import PRESETS
 from lutcore.verif.coverage.exclusions import without_exclusions
@@ -94,6 +95,7 @@ def verify(
     force: bool = False,
     scheduler: str | None = None,
     tls: tuple[Path, Path, Path] | None = None,
+    suite: Path | str | SuiteFile | None = None,
     on_round: Callable[[str, int], None] = lambda what, batches: None,
     on_done: Callable[[dict[str, Any]], None] = lambda record: None,
     **options: Any,
@@ -113,16 +115,21 @@ def verify(
         Replace files in the folder that are of something else.
     scheduler, tls
         As :class:`~lutcore.gen.experiments.runner.Runner` takes them.
+    suite : Path or str, optional
+        A Python file of tests, golden models and constraints of one's own
+        (:mod:`lutcore.gen.verify.suite`), which is run as it is.
     **options
         ``seeds=4``, ``lines=True``, ...: :class:`~lutcore.gen.verify.campaign.Effort`.
 
     Raises
     ------
     InputError
-        A design cannot be made or counted, the folder cannot be written, a simulator is missing, or
-        no scheduler answers.
+        A design cannot be made or counted, the folder cannot be written, a simulator is missing, no
+        scheduler answers, or the suite is not right.
     """
-    effort = Effort(**options)
+    if suite is not None and not isinstance(suite, SuiteFile):
+        suite = SuiteFile.read(suite)
+    effort = Effort(suite=suite, **options)
     _check(configs, effort)
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         place = folder or Path(scratch)
@@ -145,10 +152,13 @@ def verify(
 
 def _check(configs: Sequence[CoreConfig], effort: Effort) -> None:
     """Refuse what cannot be verified, before anything is started."""
-    kind = kind_of(effort.top)
+    kind = kind_of(effort.top, effort.suite)
     for config in configs:
         check_config(config)
         kind.check(config)
+        if effort.suite:  # what cannot be drawn at all is told now
+            for test in kind.tests(config):
+                kind.length(config, test, effort.first)
     names = [config.name for config in configs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"two configurations are named {twice[0]!r}: name one of them otherwise")

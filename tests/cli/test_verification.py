@@ -46,6 +46,9 @@ def place(tmp_path, monkeypatch):
         (("edge", "--top", "axi", "--lines"), "lines, toggles and mutants are of tiles"),
         (("edge", "--top", "axi", "--replay", "x=1"), "no case: 'x=1'"),
         (("edge", "--top", "axi", "--replay", "seed=1", "--waves", "w"), "--waves is for tiles"),
+        (("mine.toml", "--suite", "none.py"), "none.py: No such file or directory: a suite is"),
+        (("mine.toml", "--suite", "mine.toml"), "mine.toml: it has no test, golden model, cons"),
+        (("mine.toml", "--suite", "mine.toml", "--replay", "m=1"), "mine.toml: it has no test"),
         (("--check", "none.json"), "none.json: No such file"),
         (("--check", "mine.toml"), "no certificate of lutcore verify"),
     ],
@@ -136,6 +139,8 @@ def test_the_guide_runs_as_it_stands_from_an_empty_folder(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     (toml,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     Path("my_tile.toml").write_text(toml)
+    (suite,) = re.findall(r"```python\n(# my_suite.py\n.*?)```", GUIDE.read_text(), re.DOTALL)
+    Path("my_suite.py").write_text(suite)
     ran = commands()
     assert len(ran) >= 4
     for line in ran:
