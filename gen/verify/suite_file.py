@@ -1,6 +1,7 @@
 """A suite of a user's own: its file, which travels with batches, and what is in it."""
 
 import ast
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -145,10 +146,16 @@ def _loaded(file: SuiteFile) -> "Suite":
     module.__file__ = str(Path(file.folder) / Path(file.path).name)
     sys.modules[module.__name__] = module  # dataclasses look their module up
     try:
-        exec(compile(file.text, file.path, "exec"), vars(module))
+        with _aside():
+            exec(compile(file.text, file.path, "exec"), vars(module))
     except (Exception, SystemExit) as error:
         raise told(file.path, error, "") from error
     return Suite(file, vars(module))
+
+
+def _aside() -> contextlib.AbstractContextManager[Any]:
+    """What a user's code prints is no result: standard output may be JSON."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def told(path: str, error: BaseException, name: str, place: str = "") -> InputError:
@@ -246,7 +253,8 @@ class Suite:
             It raised something.
         """
         try:
-            return function(*arguments)
+            with _aside():
+                return function(*arguments)
         except HostError:
             raise
         except (Exception, SystemExit) as error:

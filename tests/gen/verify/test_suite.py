@@ -143,6 +143,13 @@ def test_a_broken_function_is_told_in_one_line(text, said, write):
     assert re.search(said, str(found.value)) and "\n" not in str(found.value)
 
 
+def test_what_is_printed_is_no_result(write, capsys):
+    text = "print('loaded')\n@test\ndef t(c, s):\n    print('called')\n    return TileCase()\n"
+    tiles(write(text)).draw(CONFIG, "t", 0)
+    found = capsys.readouterr()
+    assert (found.out, found.err) == ("", "loaded\ncalled\n")
+
+
 def test_a_broken_function_is_an_error_of_its_batch(write):
     file = write("@test\ndef t(c, s):\n    return TileCase() if s < 5 else 1 / 0\n")
     record = measure(Batch(CONFIG, (("t", 5),), suite=file))
