@@ -12,10 +12,10 @@ from lutcore.gen.verify import core_runs, tile_runs
 from lutcore.gen.verify.core_runs import PlannedPrograms
 from lutcore.gen.verify.cores import design
 from lutcore.gen.verify.score import Score
-from lutcore.gen.verify.ties import Tie, ties
 from lutcore.gen.verify.suite_cores import SuitePrograms
 from lutcore.gen.verify.suite_file import SuiteFile
 from lutcore.gen.verify.suite_tiles import SuiteTiles
+from lutcore.gen.verify.ties import Tie, ties
 from lutcore.gen.verify.tile_source import PlannedTiles
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.rules import check_core

@@ -117,7 +117,7 @@ def noticed(config: CoreConfig, cases: Sequence[TileCase], verdicts: list[dict])
     """What is wrong with any of the cases."""
     found = []
     for case, verdict in zip(cases, verdicts, strict=True):
-        late = rate_problem(config, case, case.job(config), verdict)
+        late = rate_problem(config, case.job(config), verdict)
         found += verdict["problems"] or ([late] if late else [])
         assert verdict["problems"] or not verdict["mismatches"]
     return found
