@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types test-latest wheel presets texts judges floats campaign verify fuzz bench baseline bitstream study docs check-tools clean
+.PHONY: help demo test check lint types test-latest wheel presets texts judges floats campaign verify mutants fuzz bench baseline bitstream study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,13 @@ campaign: $(READY)  ## random programs on every small core, RTL against the ISA 
 VERIFIED = w2a8 dense-w2a8 ternary-a8 w4-fp16 w2-fp16-exact mxfp4-bf16
 verify: $(READY)  ## presets and configurations of the day: coverage, mutants, certificate, 25 minutes
 	$(BIN)/lutcore verify $(VERIFIED) --random 3 --seed $$(date +%Y%m%d) --lines --mutate 100 --jobs $(JOBS) -o build/verification
+
+# Of each module EACH mutants, or all: make mutants EACH=all ONLY='pack.py awq.py' SEED=1
+EACH ?= 25
+SEED ?= 0
+mutants: $(READY)  ## faults in our own Python, each tried by the tests of its module, 10 minutes
+	$(INSTALL) -e '.[mutants]'
+	$(BIN)/python -m lutcore.gen.campaigns.mutants --each $(EACH) --seed $(SEED) --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))
 
 fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
 	$(BIN)/python -m lutcore.verif.campaigns.checkpoints --seconds 600

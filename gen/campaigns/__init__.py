@@ -1,4 +1,4 @@
-"""Long simulations: every preset at full size, random programs on every small core, float units.
+"""Long runs: every preset, random programs on every small core, float units, mutants of Python.
 
 Each is a target of the Makefile.
 """

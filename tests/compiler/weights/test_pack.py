@@ -1,5 +1,7 @@
 """Packing, read back bit by bit as its docstring describes it."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,127 @@ def test_inconsistent_tensors_are_refused(field, value, message):
     }
     with pytest.raises(InputError, match=message):
         QuantTensor(**{**fields, field: value})
+
+
+def test_steps_by_hand():
+    """Groups of 5 cut into runs of 4 and 1, the last group of 2; steps are of 2 elements."""
+    config = CoreConfig(k=2, lookups=1, group_size=4, max_k=64)
+    steps = cut_steps(config, 7, 5)
+    assert steps.columns.tolist() == [[0, 1], [2, 3], [4, 7], [5, 6]]
+    assert (steps.run.tolist(), steps.group.tolist()) == ([0, 0, 1, 2], [0, 0, 1])
+    assert steps.count == 4
+    assert [bool(steps.is_first(step)) for step in range(4)] == [True, False, True, True]
+    assert [bool(steps.is_last(step)) for step in range(4)] == [False, True, True, True]
+    found = steps.gather(np.arange(1, 15, dtype=np.uint8).reshape(2, 7))
+    assert found[:, 0].tolist() == [[1, 2], [3, 4], [5, 0], [6, 7]]
+    assert found[:, 1].tolist() == [[8, 9], [10, 11], [12, 0], [13, 14]]
+
+
+def test_a_row_without_padding_is_only_cut():
+    steps = cut_steps(CoreConfig(k=2, lookups=2, group_size=8, max_k=64), 8, 8)
+    found = steps.gather(np.arange(16, dtype=np.uint8).reshape(2, 8))
+    assert found.tolist() == [[[0, 1, 2, 3], [8, 9, 10, 11]], [[4, 5, 6, 7], [12, 13, 14, 15]]]
+
+
+def digits(index, k):
+    """Bits of an index, activation 0 first."""
+    return [index >> t & 1 for t in range(k)]
+
+
+def symmetric_weights(indices, k):
+    """Bits are -1 and +1; all but the top one stand inverted where that is 1."""
+    planes = []
+    for index in indices:
+        *low, top = digits(index, k)
+        planes.append([2 * (bit ^ top) - 1 for bit in low] + [2 * top - 1])
+    return [sum(signs[t] << p for p, signs in enumerate(planes)) for t in range(k)]
+
+
+def subset_weights(indices, k):
+    """Bits are 0 and 1."""
+    planes = [digits(index, k) for index in indices]
+    return [sum(bits[t] << p for p, bits in enumerate(planes)) for t in range(k)]
+
+
+def signed_weights(indices, k):
+    """The same, the top plane counting negatively."""
+    high = 1 << len(indices) - 1
+    return [w - 2 * (w & high) for w in subset_weights(indices, k)]
+
+
+def ternary_weights(indices, k):
+    """Sign (bit 4) and magnitude of ``t0 + 3 t1 + 9 t2``."""
+    (index,) = indices
+    number = (index & 15) * (1 - 2 * (index >> 4))
+    assert index != 16  # zero has one pattern
+    (found,) = [t for t in product((-1, 0, 1), repeat=3) if t[0] + 3 * t[1] + 9 * t[2] == number]
+    return found
+
+
+def whole_weights(indices, k):
+    """A two's-complement number of the widest weights, 4 bits here."""
+    (index,) = indices
+    return [index - 2 * (index & 8)]
+
+
+#: Form -> configuration, weights of a table by its indices of all planes, factor of D.
+READ = {
+    "symmetric": ({"k": 3}, symmetric_weights, 1),
+    "subset": ({"k": 3, "table_form": "subset"}, subset_weights, 2),
+    "twos-complement": ({"k": 3, "engine": "conventional-lut"}, signed_weights, 2),
+    "ternary": ({"k": 3, "weight_coding": "ternary", "max_weight_bits": 2}, ternary_weights, 2),
+    "product": ({"k": 3, "engine": "mac"}, whole_weights, 2),
+}
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4])
+@pytest.mark.parametrize("form", READ)
+def test_packed_weights_mean_the_tensor(form, bits, make_tensor):
+    """``2 s sum A (q - z) == 2 s' (scale D - z'' R) / 2`` of each run, D from the bits alone."""
+    changes, read, scale = READ[form]
+    if form == "ternary" and bits != 2:
+        return
+    given = {"n": 4, "lookups": 2, "max_weight_bits": 4, "max_k": 64, "zero_points": "column"}
+    config = CoreConfig(**given | {"group_size": 12} | changes)
+    tensor = make_tensor(6, 32, bits, 18, ternary=form == "ternary")
+    packed = pack(config, tensor)
+    assert (packed.bits, packed.shape) == (bits, (6, 32))
+    assert packed.nbytes == np.prod(packed.slices.shape)
+    np.testing.assert_array_equal(packed.scales, tensor.scales / 2)
+    activations = np.append(np.random.default_rng(bits).integers(-128, 128, 32), 0)
+    size = config.index_bits
+    k = 1 if form == "product" else 3
+    dots = np.zeros((8, len(packed.steps.group)), int)
+    sums = np.zeros(len(packed.steps.group), int)
+    wanted = np.zeros((6, len(packed.steps.group)), int)
+    for step, columns in enumerate(packed.steps.columns):
+        run = packed.steps.run[step]
+        sums[run] += activations[columns].sum()
+        inside = columns[columns < 32]
+        zeros = tensor.zero_points[:, packed.steps.group[run]].astype(int)
+        codes = tensor.codes[:, inside].astype(int)
+        wanted[:, run] += 2 * (codes - zeros[:, None]) @ activations[inside]
+        for tile, column in np.ndindex(2, 4):
+            words = [int.from_bytes(w.tobytes(), "little") for w in packed.slices[tile, step]]
+            tables = config.depth // k
+            for table in range(tables):
+                place = (column * tables + table) * size
+                weights = read([word >> place & (1 << size) - 1 for word in words], k)
+                part = activations[columns[table * k : table * k + k]]
+                dots[tile * 4 + column, run] += int(np.dot(part, weights))
+    zeros = packed.zero_points[:, packed.steps.group]
+    np.testing.assert_array_equal(scale * dots[:6] - zeros * sums, wanted)
+
+
+def test_what_a_tile_lacks_is_refused(make_tensor):
+    ternary = CoreConfig(weight_coding="ternary", k=3, max_weight_bits=2, zero_points="column")
+    binary = make_tensor(4, 32, 2)
+    binary.codes[2, 5] = 3
+    with pytest.raises(InputError, match="is not ternary: set weight_coding=binary"):
+        pack(ternary, binary)
+    with pytest.raises(InputError, match="is not ternary: set weight_coding=binary"):
+        pack(ternary, make_tensor(4, 32, 1))
+    with pytest.raises(InputError, match="tensor must be a QuantTensor, not ndarray"):
+        pack(ternary, binary.codes)  # pyright: ignore[reportArgumentType]
+    exact = CoreConfig(max_weight_bits=4, max_k=96, zero_points="column")
+    assert pack(exact, make_tensor(4, 96, 4)).shape == (4, 96)
