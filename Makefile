@@ -56,7 +56,6 @@ verify: $(READY)  ## presets and configurations of the day: coverage, mutants, c
 EACH ?= 25
 SEED ?= 0
 mutants: $(READY)  ## faults in our own Python, each tried by the tests of its module, 10 minutes
-	$(INSTALL) -e '.[mutants]'
 	$(BIN)/python -m lutcore.gen.campaigns.mutants --each $(EACH) --seed $(SEED) --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))
 
 fuzz: $(READY)  ## damaged checkpoints of every kind, 10 minutes
@@ -87,7 +86,7 @@ study: $(READY)  ## the paper's figures, a reduced set: make study LIBERTY=cells
 
 test-latest:  ## all tests with the newest versions that pyproject.toml allows; not part of CI
 	$(PYTHON) -m venv $(VENV)-latest
-	$(VENV)-latest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs,study,fpga,lint,datasheet]'
+	$(VENV)-latest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs,study,fpga,lint,datasheet,mutants]'
 	$(VENV)-latest/bin/python -m pytest -n $(JOBS) --dist worksteal
 
 wheel: $(READY)  ## build the wheel, install it elsewhere, and run its commands there
@@ -117,5 +116,5 @@ $(BASE): pyproject.toml requirements.lock | check-tools
 	@touch $@
 
 $(READY): $(BASE)
-	$(INSTALL) -e '.[dev,docs,study,fpga,lint,datasheet]'
+	$(INSTALL) -e '.[dev,docs,study,fpga,lint,datasheet,mutants]'
 	@touch $@

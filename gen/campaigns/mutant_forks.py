@@ -91,7 +91,7 @@ class Forks:
             self._module.write_text(json.loads(line), "utf-8")
             pid = os.fork()
             if not pid:
-                _become_fork(math.ceil(5 * seconds) + 1)
+                _become_fork(math.ceil(4 * seconds) + 1)
                 return
             ended = _ended(pid)
             self._module.write_text(sound, "utf-8")

@@ -28,6 +28,8 @@ from lutcore.processes import Process, interruptible
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "mutants"
 TABLE = Path(__file__).with_name("mutants.toml")
+#: Columns of the table of scores: no path is cut short.
+_WIDTH = 110
 _FORKS = Path(__file__).with_name("mutant_forks.py")
 #: What a copy does without.
 _LEFT_OUT = shutil.ignore_patterns(
@@ -268,14 +270,14 @@ def scores(modules: Sequence[Module], each: int, seed: int, jobs: int) -> Iterat
 
 def _print(found: Sequence[Score]) -> None:
     table = Table(title="Mutants of our own Python", title_justify="left")
-    table.add_column("module")
+    table.add_column("module", no_wrap=True)
     for heading in ("mutants", "killed", "accepted", "survivors", "share", "floor", "seconds"):
         table.add_column(heading, justify="right")
     for each in found:
         counts = each.count, each.killed, len(each.accepted), len(each.survivors)
         shares = f"{each.share:.1%}", f"{each.module.floor:.0%}", f"{each.seconds:.0f}"
         table.add_row(each.module.path, *map(str, counts), *shares)
-    Console().print(table)
+    Console(width=_WIDTH).print(table)
 
 
 def _count(text: str) -> int:

@@ -96,7 +96,7 @@ def error_bound(config: CoreConfig, activations: np.ndarray, tensor: QuantTensor
             entries = tables * (planes + np.abs(packed.zero_points[:, group]))
             extra = scale * entries
             if tensor.minimums is not None:
-                extra = extra + tables * np.abs(tensor.minimums[:, group])
+                extra = extra + tables * np.abs(tensor.minimums[:, group].astype(np.float64))
             shift = _shifts(config, activations[:, start:stop])
             bound += np.where(shift > 0, unit, 0.0)[:, None] * extra / 2
         if config.aligned:
