@@ -144,14 +144,24 @@ def test_networks_products_are_the_contracts(table, make_tensor):
 
 def test_large_sums_of_networks_are_exact(make_tensor):
     """Beyond 2^24, where float32 would round each step."""
-    config = CoreConfig(group_size=1024, max_k=1024, max_weight_bits=8)
-    tensor = make_tensor(2, 1024, 8, 1024, seed=1)
+    bits, k = 8, 4096
+    config = CoreConfig(group_size=k, max_k=k, max_weight_bits=8)
+    tensor = make_tensor(2, k, bits, k, seed=1)
     tensor.zero_points[:] = 0
     tensor.scales[:] = 2
-    rows = np.full((1, 1024), -127, np.int8)
+    rows = np.full((1, k), -127, np.int8)
     rows[0, ::3] = -128
     exact = rows.astype(int) @ tensor.codes.astype(int).T * 2
+    assert np.abs(exact).max() > 1 << 24
     np.testing.assert_array_equal(GoldenLinear(config, tensor)(rows), exact.astype(np.float32))
+
+
+def test_the_first_run_replaces_what_was_there(make_tensor):
+    """As the core's first ``lmma`` does: -0 is not added to 0."""
+    tensor = make_tensor(3, 32, 2, 32)
+    tensor.scales[:] = [[-1], [1], [-2]]
+    found = GoldenLinear(CoreConfig(group_size=32, max_k=32), tensor)(np.zeros((1, 32), np.int8))
+    assert not found.any() and np.signbit(found).tolist() == [[True, False, True]]
 
 
 @pytest.mark.parametrize("activation", BIAS)
@@ -311,3 +321,29 @@ def test_exact_engines_round_where_the_contract_says(engine, activation, bits):
                     else:
                         total = total + step_sum(row, factors, step)
             assert found[m, n] == total.view(np.uint32)
+
+
+def test_exact_floats_of_whole_numbers_are_the_definitions(make_tensor):
+    """Nothing is rounded, in runs of 18, 4 and 6 elements, with z'' of -7 to 9."""
+    config = BASE.replace(activation="fp16", float_mode="exact")
+    tensor = make_tensor(5, 50, 3, 22, seed=4)
+    tensor.zero_points[:] = np.arange(15).reshape(5, 3) % 9
+    tensor.scales[:] = np.random.default_rng(2).integers(-8, 9, tensor.scales.shape) / 4
+    whole = np.random.default_rng(1).integers(-9, 10, (4, 50))
+    rows = whole.astype(np.float16)
+    packed = pack(config, tensor)
+    ends = [(0, 18), (18, 22), (22, 40), (40, 44), (44, 50)]
+    results = expected_results(config, rows, tensor, packed)
+    codes = 2 * tensor.codes.astype(int) - 7
+    for run, (start, stop) in enumerate(ends):
+        part = slice(start, stop)
+        dots = (whole[:, part] @ codes[:, part].T).astype(np.float32).view(np.uint32)
+        sums = whole[:, part].sum(axis=1).astype(np.float32).view(np.uint32)
+        np.testing.assert_array_equal(results.dots[..., run], dots)
+        np.testing.assert_array_equal(results.sums[:, run], sums)
+    assert not results.exponents.any() and not results.invalid.any()
+    given = [part for part, _ in run_products(config, results, packed)]
+    np.testing.assert_array_equal(np.stack(given, axis=2), integer_products(whole, tensor, ends))
+    wanted = (whole @ tensor.dequantise().T).astype(np.float32)
+    np.testing.assert_array_equal(core_outputs(config, rows, tensor), wanted)
+    np.testing.assert_array_equal(outputs(config, rows, tensor), wanted)

@@ -156,6 +156,10 @@ def test_integers_that_float64_would_round_to_a_tie():
     tie = (1 << 62) + (1 << 38)  # halfway between FP32 numbers; its neighbours are not
     got = reference.from_integer(np.array([tie - 1, tie, tie + 1, -tie - 1]), FP32)
     assert got.tolist() == [0x5E800000, 0x5E800000, 0x5E800001, 0xDE800001]
+    # The first of them, where float64 begins to lose the last bit.
+    first = (1 << 53) + (1 << 29)
+    got = reference.from_integer(np.array([first, first + 1, -first, -first - 1]), FP32)
+    assert got.tolist() == [0x5A000000, 0x5A000001, 0xDA000000, 0xDA000001]
 
 
 @pytest.mark.parametrize("source", FORMATS.values(), ids=FORMATS)

@@ -74,6 +74,18 @@ def test_a_run_is_the_contracts(mode, bits):
             assert (found.values[m, n], found.powers[m]) == (product, power + shift)
 
 
+@pytest.mark.parametrize("index", [0, 14, 15, 16, 30, 31])
+def test_magnitudes_without_trits_count_nothing(index):
+    """14 and 15 are no number of three trits; a negative zero is one."""
+    config = BASE.replace(weight_coding="ternary", max_weight_bits=2)
+    assert (config.index_bits, config.slice_bits) == (5, 40)
+    word = sum(index << 5 * place for place in range(8)).to_bytes(5, "little")
+    slices = np.tile(np.frombuffer(word, np.uint8), (2, 3, 1, 1))
+    rows = activations(config, 1)
+    found = run_products(config, rows.view(np.uint8), slices, 3, np.zeros(8, int), Decoded())
+    np.testing.assert_array_equal(found.values, np.tile(-3 * rows.sum(axis=1), (8, 1)).T)
+
+
 @pytest.mark.parametrize("activation", ["fp16", "bf16"])
 def test_exact_floats_of_whole_numbers(activation):
     """Sums that need no rounding are those of integers; a zero point of 0 (z'') adds nothing."""
