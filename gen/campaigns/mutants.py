@@ -44,7 +44,7 @@ class Accepted:
     Attributes
     ----------
     function : str
-        As :class:`~lutcore.gen.campaigns.mutant_sites.Site` has it.
+        As :class:`~lutcore.gen.campaigns.mutant_sites.Site` has it; ``*`` is any text.
     before : str
         A part of the line as it stands.
     after : str
@@ -67,7 +67,7 @@ class Accepted:
     def has(self, mutant: Mutant) -> bool:
         """Whether a mutant is one of these."""
         return (
-            mutant.site.function == self.function
+            fnmatchcase(mutant.site.function, self.function)
             and fnmatchcase(mutant.site.operator, self.operator)
             and self.before in mutant.before
             and self.after in mutant.after
@@ -140,7 +140,8 @@ def read_table(path: Path = TABLE) -> list[Module]:
     table = tomllib.loads(path.read_text("utf-8"))
     found = []
     for entry in table["module"]:
-        accepted = tuple(_made(Accepted, path, each) for each in entry.get("accepted", []))
+        entries = [*table.get("accepted", []), *entry.get("accepted", [])]
+        accepted = tuple(_made(Accepted, path, each) for each in entries)
         given = {"floor": table["floor"]} | entry
         given |= {"tests": tuple(given.get("tests", [])), "accepted": accepted}
         found.append(_made(Module, path, given))

@@ -55,6 +55,8 @@ def test_modules_tests_and_what_is_accepted_are_there(module):
         assert not name or name in functions(ROOT / path), test
     lines = [" ".join(line.split()) for line in text.splitlines()]
     for accepted in module.accepted:
+        if accepted.function == "*":
+            continue
         assert accepted.function in functions(ROOT / module.path), accepted
         assert any(accepted.before in line for line in lines), accepted
 
