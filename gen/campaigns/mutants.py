@@ -102,6 +102,10 @@ class Score:
 
     Attributes
     ----------
+    accepted, survivors : list of Mutant
+        Those that nothing noticed.
+    mistaken : list of Mutant
+        Killed ones that are accepted: their reason is wrong, or says too much.
     seconds : float
         Processor time of all its mutants.
     """
@@ -110,6 +114,7 @@ class Score:
     killed: int = 0
     accepted: list[Mutant] = field(default_factory=list)
     survivors: list[Mutant] = field(default_factory=list)
+    mistaken: list[Mutant] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -124,9 +129,11 @@ class Score:
         return self.killed / counted if counted else 1.0
 
     @property
-    def low(self) -> bool:
-        """Whether it is below the floor."""
-        return self.share < self.module.floor
+    def problem(self) -> str:
+        """What is wrong with the tests or with the table; empty if nothing is."""
+        if self.share < self.module.floor:
+            return "fewer mutants are killed than its floor asks for"
+        return "mutants are killed that the table accepts" if self.mistaken else ""
 
 
 def read_table(path: Path = TABLE) -> list[Module]:
@@ -236,12 +243,13 @@ def score(module: Module, folder: Path, each: int, seed: int) -> Score:
     found = Score(module)
     with Player(module, folder) as player:
         for mutant in drawn((folder / module.path).read_text("utf-8"), each, seed):
-            if any(accepted.has(mutant) for accepted in module.accepted):
-                found.accepted.append(mutant)
-            elif player.play(mutant.text):
-                found.killed += 1
-            else:
-                found.survivors.append(mutant)
+            accepted = any(entry.has(mutant) for entry in module.accepted)
+            if not player.play(mutant.text):
+                (found.accepted if accepted else found.survivors).append(mutant)
+                continue
+            found.killed += 1
+            if accepted:
+                found.mistaken.append(mutant)
         found.seconds = player.seconds
     return found
 
@@ -300,13 +308,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with interruptible():
         for each in scores(chosen, options.each, options.seed, options.jobs):
             found.append(each)
-            for mutant in each.survivors:
-                print(difference(mutant, each.module.path), flush=True)
+            for kind, listed in (("survives", each.survivors), ("is noticed", each.mistaken)):
+                for mutant in listed:
+                    print(f"{kind}: {difference(mutant, each.module.path)}", flush=True)
     _print(found)
-    low = [each.module.path for each in found if each.low]
-    for path in low:
-        print(f"{path}: fewer mutants are killed than its floor asks for", file=sys.stderr)
-    return int(bool(low))
+    wrong = [each for each in found if each.problem]
+    for each in wrong:
+        print(f"{each.module.path}: {each.problem}", file=sys.stderr)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

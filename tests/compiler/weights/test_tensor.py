@@ -116,7 +116,9 @@ def test_what_is_no_tensor_is_refused(changes, message):
     ],
 )
 def test_the_ends_of_every_range_are_taken(changes):
-    assert tensor(**changes).codes.size
+    stored = StoredTensor.of(tensor(**changes))
+    stored.check("t")
+    assert stored.unpack("t").codes.size
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
@@ -150,6 +152,9 @@ def test_stored_codes_are_a_stream_of_bits(bits):
     [
         ({"shape": (0, 5)}, "matrix t is incomplete"),
         ({"shape": (2, 0)}, "matrix t is incomplete"),
+        ({"shape": (2, -5)}, "matrix t is incomplete"),
+        ({"shape": (-2, 5)}, "matrix t is incomplete"),
+        ({"group_size": -3}, "matrix t is incomplete"),
         ({"bits": 0}, "matrix t is incomplete"),
         ({"bits": 9}, "matrix t is incomplete"),
         ({"group_size": 0}, "matrix t is incomplete"),

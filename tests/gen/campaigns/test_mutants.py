@@ -112,6 +112,37 @@ def mutant(before="a + b", after="a - b", operator="ReplaceBinaryOperator_Add_Su
     return Mutant(Site(operator, 0, "Sum.of", 7, 3), "", before, after)
 
 
+def test_what_is_accepted_is_played_too(monkeypatch):
+    """Killed, it counts as killed, and is told; so a reason that says too much is seen."""
+
+    class Noticing:
+        seconds = 1.0
+
+        def __init__(self, *_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def play(self, text):
+            return text == "killed"
+
+    drawn = [Mutant(mutant().site, text, "a + b", "a - b") for text in ("killed", "alive")]
+    monkeypatch.setattr(mutants, "Player", Noticing)
+    monkeypatch.setattr(mutants, "drawn", lambda text, each, seed: drawn)
+    entry = Accepted(function="Sum.*", before="a", reason="none")
+    for accepted in ((), (entry,)):
+        module = Module(path="verif/isa/rings.py", tests=("x",), floor=0.5, accepted=accepted)
+        found = mutants.score(module, ROOT, 0, 0)
+        assert (found.killed, found.count) == (1, 2)
+        lists = found.accepted, found.survivors, found.mistaken
+        assert lists == (([drawn[1]], [], [drawn[0]]) if accepted else ([], [drawn[1]], []))
+        assert found.share == (1 if accepted else 0.5) and bool(found.problem) == bool(accepted)
+
+
 def test_what_is_accepted_is_named():
     given = {"function": "Sum.of", "before": "a +", "reason": "b is 0"}
     assert Accepted(**given).has(mutant())
@@ -131,20 +162,28 @@ def test_entries_of_the_table_are_checked(tmp_path):
         read_table(path)
 
 
-@pytest.mark.parametrize(("killed", "status"), [(19, 0), (18, 1)])
-def test_the_status_tells(killed, status, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("killed", "mistaken", "problem"),
+    [
+        (19, [], ""),
+        (18, [], "rings.py: fewer mutants are killed than its floor asks for"),
+        (20, [mutant()], "rings.py: mutants are killed that the table accepts"),
+    ],
+)
+def test_the_status_tells(killed, mistaken, problem, monkeypatch, capsys):
     def scores(modules, each, seed, jobs):
         assert [module.path for module in modules] == ["verif/isa/rings.py"]
         assert (each, seed, jobs) == (0, 3, 1)
-        yield Score(modules[0], killed, [mutant()], [mutant()] * (20 - killed), 1.0)
+        yield Score(modules[0], killed, [mutant()], [mutant()] * (20 - killed), mistaken, 1.0)
 
     monkeypatch.setattr(mutants, "scores", scores)
     options = ["--each", "all", "--seed", "3", "--jobs", "1", "--only", "rings"]
-    assert mutants.main(options) == status
+    assert mutants.main(options) == bool(problem)
     said = capsys.readouterr()
-    line = "verif/isa/rings.py:7 Sum.of, ReplaceBinaryOperator_Add_Sub\n  - a + b\n  + a - b\n"
-    assert said.out.count(line) == 20 - killed
-    assert ("fewer mutants are killed" in said.err) == bool(status)
+    line = "survives: verif/isa/rings.py:7 Sum.of, ReplaceBinaryOperator_Add_Sub\n"
+    assert said.out.count(line + "  - a + b\n  + a - b\n") == 20 - killed
+    assert said.out.count("is noticed: verif/isa/rings.py:7 Sum.of") == len(mistaken)
+    assert said.err.strip().endswith(problem) and bool(said.err) == bool(problem)
     assert difference(mutant(), "x.py").startswith("x.py:7 Sum.of")
 
 
