@@ -1,5 +1,7 @@
 """Rounding of matrices, against a search by hand and NumPy's least squares."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,8 @@ def test_each_group_has_the_least_error_of_a_few(bits, ternary):
     weights[1] = np.abs(weights[1])  # no zero point within its values
     weights[2] = -np.abs(weights[2])
     weights[3] = 0
+    # Where scales are coarse, below FP16's normal numbers, zero points end with the codes.
+    weights[4] = np.linspace(0, -1.45 * 2.0**-24 * ((1 << bits) - 1), 22)
     found = Rounding(bits, 8, ternary).apply("w", weights)
     assert (found.bits, found.group_size, found.kind) == (bits, 8, f"W{bits}")
     assert found.minimums is None and found.shape == (6, 22)
@@ -48,6 +52,20 @@ def test_each_group_has_the_least_error_of_a_few(bits, ternary):
         part = found.codes[n, 8 * start : 8 * start + len(group)]
         assert got != (scale, zero) or part.tolist() == codes[: len(group)]
     assert differ <= 1  # sums in float32 may be equal where these are not
+
+
+def test_every_share_is_the_best_somewhere():
+    """Heavy tails are cut off the more, the more of the values are small."""
+    rng = np.random.default_rng(0)
+    used = set()
+    for count, tail in product((3, 31, 255), np.linspace(1, 6, 20)):
+        group = np.append(rng.uniform(-1, 1, count), [tail]).astype(np.float32)
+        found = Rounding(2, 256).apply("w", group[None])
+        _, scale, zero, _ = searched(group, 3)
+        assert (found.scales[0, 0], found.zero_points[0, 0]) == (scale, zero)
+        whole = (max(group.max(), 0) - min(group.min(), 0)) / 3
+        used.add(round(float(scale / whole), 1))
+    assert used == set(SHARES)
 
 
 def test_one_bit_is_sign_and_mean_magnitude():
