@@ -25,10 +25,15 @@ import pytest
 _MEMORY = 6 << 30
 #: Seconds by the clock, for mutants that wait.
 _PATIENCE = 120
-#: Names that modules of the project and of its tests begin with.
-_OURS = ("lutcore", "conftest", "test")
 #: Nothing is captured, or what is told here would be; the same examples for each mutant.
 _OPTIONS = ("-x", "-s", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "-m", "not slow")
+
+
+def _loaded(ours: bool) -> list[str]:
+    """Names of modules that are loaded: those below the copy of the project, or the others."""
+    folder = Path.cwd()
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    return [name for name, file in files.items() if (folder in Path(file or "/").parents) == ours]
 
 
 def _preload(names: Sequence[str]) -> None:
@@ -36,6 +41,8 @@ def _preload(names: Sequence[str]) -> None:
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    if ours := _loaded(ours=True):
+        raise RuntimeError(f"forks would not load anew: {' '.join(ours)}")
 
 
 def _become_fork(seconds: int) -> None:
@@ -101,8 +108,7 @@ class Forks:
     def pytest_sessionfinish(self) -> None:
         """The sound fork tells what it had to import."""
         if self._learning is not None:
-            names = [name for name in sys.modules if not name.startswith(_OURS)]
-            os.write(self._learning, " ".join(names).encode())
+            os.write(self._learning, " ".join(_loaded(ours=False)).encode())
             os.close(self._learning)
 
 

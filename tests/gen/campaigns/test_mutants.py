@@ -14,11 +14,13 @@ ROOT = Path(__file__).resolve().parents[3]
 TABLE = read_table()
 SOUND = "def double(x: int) -> int:\n    return 2 * x\n"
 TESTS = """
-from lutcore_part import double
+from helper import doubled
 
 def test_one():
-    assert double(3) == 6
+    assert doubled() == 6
 """
+#: Tests share modules that load what is mutated.
+HELPER = "import part\n\ndef doubled():\n    return part.double(3)\n"
 
 
 def functions(path):
@@ -65,13 +67,14 @@ def test_modules_tests_and_what_is_accepted_are_there(module):
 def project(tmp_path):
     """A module of two lines, and its test."""
     (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "lutcore_part.py").write_text(SOUND)
+    (tmp_path / "src" / "part.py").write_text(SOUND)
+    (tmp_path / "helper.py").write_text(HELPER)
     (tmp_path / "test_part.py").write_text(TESTS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\npythonpath = .\n")
     return tmp_path
 
 
-PART = Module(path="src/lutcore_part.py", tests=("test_part.py",), floor=1)
+PART = Module(path="src/part.py", tests=("test_part.py",), floor=1)
 
 
 def test_faults_are_noticed_and_the_module_stays(project):
@@ -93,7 +96,7 @@ def test_mutants_that_never_end_are_noticed(project):
 
 def test_tests_that_fail_anyway_say_nothing(project):
     (project / "test_part.py").write_text(TESTS.replace("6", "7"))
-    with pytest.raises(InputError, match=r"the tests of src/lutcore_part\.py fail without a mut"):
+    with pytest.raises(InputError, match=r"the tests of src/part\.py fail without a mut"):
         Player(PART, project)
     (project / "pytest.ini").write_text("[pytest\n")
     with pytest.raises(ToolError, match="pytest tells nothing of mutants"):
