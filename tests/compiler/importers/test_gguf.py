@@ -29,6 +29,16 @@ def library_values(path, index=0):
     return gguf.quants.dequantize(stored.data, stored.tensor_type)
 
 
+#: Type -> bits, zero point (None: minimums in its place), and group of its codes.
+CODES = {
+    "TQ1_0": (2, 1, 256), "TQ2_0": (2, 1, 256), "Q2_K": (2, None, 16), "Q3_K": (3, 4, 16),
+    "Q4_0": (4, 8, 32), "Q4_1": (4, None, 32), "Q4_K": (4, None, 32), "Q5_0": (5, 16, 32),
+    "Q5_1": (5, None, 32), "Q5_K": (5, None, 32), "Q6_K": (6, 32, 16), "Q8_0": (8, 128, 32),
+    # Twice E2M1's values, -12 to 12.
+    "MXFP4": (5, 16, 32), "NVFP4": (5, 16, 16),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", sorted({*SUPPORTED} - {"I2_S", "Q1_0"}))
 def test_dequantisation_equals_the_library(kind, tmp_path):
     rng = np.random.default_rng(2)
@@ -42,7 +52,11 @@ def test_dequantisation_equals_the_library(kind, tmp_path):
     checkpoint = open_checkpoint(path)
     tensor = checkpoint.tensor("w")
     assert tensor.shape == checkpoint.shape("w") == (6, 768)
-    assert (tensor.minimums is not None) == checkpoint.facts("w").minimums
+    facts, (bits, zero, group) = checkpoint.facts("w"), CODES[kind]
+    assert (tensor.minimums is not None) == facts.minimums == (zero is None)
+    assert (tensor.bits, tensor.group_size) == (facts.bits, facts.group_size) == (bits, group)
+    assert (tensor.zero_points == (zero or 0)).all()
+    assert facts.nbytes == gguf.GGUFReader(path).tensors[0].n_bytes
     np.testing.assert_array_equal(tensor.dequantise().astype(np.float32), expected)
     np.testing.assert_array_equal(checkpoint.array("w"), expected)
 
@@ -62,6 +76,8 @@ def test_i2_s_of_bitnet_cpp(tmp_path):
     path = i2_s_file(tmp_path / "t.gguf", trits, 0.75)
     tensor = open_checkpoint(path).tensor("w")
     assert tensor.kind == "I2_S" and tensor.group_size == 384
+    # Two bits a weight, and a scale in 32 bytes.
+    assert open_checkpoint(path).facts("w").nbytes == 5 * 384 // 4 + 32
     np.testing.assert_array_equal(tensor.dequantise(), trits * 0.75)
     raw = bytearray(path.read_bytes())
     raw[-40] = 0xFF
@@ -115,6 +131,30 @@ def test_metadata_is_plain_python(tmp_path):
     found = open_checkpoint(path).metadata
     assert found["general.architecture"] == "test"
     assert (found["words"], found["sizes"], found["name"]) == (words, [1, -2], "it")
+
+
+#: Number of a type in GGUF's specification -> how its values are packed, and one of them.
+VALUES = {
+    0: ("<B", 200), 1: ("<b", -7), 2: ("<H", 60000), 3: ("<h", -30000), 4: ("<I", 1 << 31),
+    5: ("<i", -5), 6: ("<f", 1.5), 7: ("<?", True), 10: ("<Q", 1 << 63), 11: ("<q", -(1 << 40)),
+    12: ("<d", 0.1),
+}  # fmt: skip
+
+
+def test_values_of_every_type(tmp_path):
+    """And lists of them."""
+    body, wanted = b"", {}
+    for kind, (form, value) in VALUES.items():
+        plain = struct.pack(form, value)
+        body += gguf_text(f"k{kind}") + struct.pack("<I", kind) + plain
+        body += gguf_text(f"l{kind}") + struct.pack("<IIQ", 9, kind, 2) + 2 * plain
+        wanted |= {f"k{kind}": value, f"l{kind}": [value, value]}
+    body += gguf_text("s") + struct.pack("<IIQ", 9, 8, 2) + gguf_text("a") + gguf_text("")
+    path = tmp_path / "t.gguf"
+    path.write_bytes(gguf_header(0, 2 * len(VALUES) + 1, body=body))
+    found = open_checkpoint(path).metadata
+    assert found == wanted | {"s": ["a", ""]}
+    assert all(type(value) is type(wanted[name]) for name, value in found.items() if name != "s")
 
 
 def test_every_ternary_byte_decodes(tmp_path):
@@ -206,6 +246,10 @@ DAMAGED = {
     "name of a tensor": (
         gguf_header(tensors=1, body=ENTRY.replace(b"t", b"\n")),
         r"the name b'\\n'",
+    ),
+    "a long name": (
+        gguf_header(tensors=1, body=gguf_text("\n" + "t" * 60) + bytes(99)),
+        rf"the name b'\\n{'t' * 39}'\)",
     ),
     "dimensions": (
         gguf_header(1, 0, body=gguf_text("t") + struct.pack("<I", 999) + bytes(99)),
