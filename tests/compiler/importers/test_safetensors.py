@@ -113,6 +113,7 @@ def test_bitnet(folder, quarter, k, scale, linear, seed):
     if linear != "autobitlinear":
         expected = trits.astype(np.float32) / one
     assert checkpoint.names() == [f"{NAME}.weight"]
+    assert checkpoint.shape(f"{NAME}.weight") == trits.shape
     np.testing.assert_array_equal(checkpoint.array(f"{NAME}.weight"), expected)
 
 
@@ -438,3 +439,28 @@ def test_keys_of_kernels_change_nothing(key, harmless, refused, tmp_path):
         path = safetensors_folder(tmp_path, tensors, config | {key: value})
         with pytest.raises(InputError, match=key):
             open_checkpoint(path).tensor(f"{NAME}.weight")
+
+
+@pytest.mark.parametrize(
+    ("key", "harmless", "refused"),
+    [("sym", [True, False, None], [2]), ("desc_act", [False, None], [True])],
+)
+def test_keys_of_its_parents_change_nothing_of_awq(key, harmless, refused, tmp_path):
+    codes, zeros, scales, _ = grouped(32, 64, 2, 4, 3)
+    config = {"quant_method": "awq", "bits": 4, "group_size": 32}
+    for value in (*harmless, *refused):
+        parts = named(awq_parts(codes, zeros, scales))
+        checkpoint = safetensors_folder(tmp_path, parts, config | {key: value})
+        if value in harmless:
+            assert open_checkpoint(checkpoint).tensor(f"{NAME}.weight").bits == 4
+            continue
+        with pytest.raises(InputError, match=key):
+            open_checkpoint(checkpoint).tensor(f"{NAME}.weight")
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0)])
+def test_empty_matrices_of_bitnet_are_refused(shape, tmp_path):
+    parts = {"w.weight": np.zeros(shape, np.uint8), "w.weight_scale": np.ones(1, np.float32)}
+    path = safetensors_folder(tmp_path, parts, {"quant_method": "bitnet"})
+    with pytest.raises(InputError, match=rf"is empty: its shape is \[{shape[0]}, {shape[1]}\]"):
+        open_checkpoint(path).tensor("w.weight")
