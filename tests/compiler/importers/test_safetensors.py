@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_matrices import NAME, definition, grouped, named
 from safetensors.numpy import save_file
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
@@ -20,30 +21,10 @@ from lutcore.verif.samples.checkpoints import (
     safetensors_folder,
 )
 
-NAME = "model.layers.0.mlp.up_proj"
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("checkpoint")
-
-
-def named(parts, name=NAME):
-    return {f"{name}.{part}": values for part, values in parts.items()}
-
-
-def grouped(n, k, groups, bits, seed):
-    """Codes [N, K], zero points from 1 and fp16 scales [N, groups], and K's groups."""
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 1 << bits, (n, k))
-    zeros = rng.integers(1, 1 << bits, (n, groups))
-    scales = rng.normal(size=(n, groups)).astype(np.float16)
-    return codes, zeros, scales, np.arange(k) // (k // groups)
-
-
-def definition(codes, zeros, scales, group):
-    """``s (q - z)`` as float64."""
-    return scales.astype(np.float64)[:, group] * (codes - zeros[:, group])
 
 
 @settings(max_examples=40, deadline=None)
@@ -389,78 +370,3 @@ def test_awq_without_zero_points_has_those_of_the_middle(zero, tmp_path):
         return
     with pytest.raises(InputError, match=r"is AWQ without zero points by config\.json, but has"):
         checkpoint.tensor(f"{NAME}.weight")
-
-
-@pytest.mark.parametrize("bits", [2, 3, 4, 8])
-@pytest.mark.parametrize("quantizer", ["gptqmodel:7.7.0", ["other:1", "gptqmodel:7.7.0"]])
-def test_zero_points_of_0_that_gptqmodel_borrowed_come_back(bits, quantizer, tmp_path):
-    """It takes ones from whole words: a 0 borrows from its neighbour; of 3 bits it wraps alone."""
-    codes, zeros, scales, group = grouped(32, 64, 2, bits, bits)
-    zeros[::3], zeros[1::3, 1] = 0, 0
-    parts = gptq_parts(codes, zeros, scales, bits, 1)
-    if bits != 3:
-        count = 32 // bits
-        ones = sum(1 << bits * place for place in range(count))
-        packed = []
-        for row in zeros.T.tolist():
-            words = [row[first : first + count] for first in range(0, len(row), count)]
-            wide = [sum(z << bits * i for i, z in enumerate(word)) - ones for word in words]
-            packed.append([word & 0xFFFFFFFF for word in wide])
-        parts["qzeros"] = np.array(packed, np.uint32).view(np.int32)
-    config = {"quant_method": "gptq", "checkpoint_format": "gptq", "bits": bits, "group_size": 32}
-    meta = {"meta": {"quantizer": quantizer}}
-    path = safetensors_folder(tmp_path, named(parts), config | meta)
-    tensor = open_checkpoint(path).tensor(f"{NAME}.weight")
-    np.testing.assert_array_equal(tensor.zero_points, zeros)
-    np.testing.assert_array_equal(tensor.dequantise(), definition(codes, zeros, scales, group))
-    for other in ({"quantizer": "autogptq:1"}, {"quantizer": 7}, {}, None):
-        path = safetensors_folder(tmp_path, named(parts), config | {"meta": other})
-        with pytest.raises(InputError, match=rf"with a zero point of 0 or {1 << bits}, which only"):
-            open_checkpoint(path).tensor(f"{NAME}.weight")
-
-
-@pytest.mark.parametrize(
-    ("key", "harmless", "refused"),
-    [
-        ("is_marlin_format", [False, None], [True]),
-        ("awq_gemm_checkpoint", [False, None], [True]),
-        ("use_exllama", [True, False, None], [2]),
-        ("disable_exllama", [True, False, None], ["x"]),
-        ("use_cuda_fp16", [True, False, None], [1]),
-        ("backend", ["auto", "auto_trainable", None], ["marlin"]),
-    ],
-)
-def test_keys_of_kernels_change_nothing(key, harmless, refused, tmp_path):
-    tensors, config = gptq()
-    for value in harmless:
-        path = safetensors_folder(tmp_path, tensors, config | {key: value})
-        assert open_checkpoint(path).tensor(f"{NAME}.weight").bits == 4
-    for value in refused:
-        path = safetensors_folder(tmp_path, tensors, config | {key: value})
-        with pytest.raises(InputError, match=key):
-            open_checkpoint(path).tensor(f"{NAME}.weight")
-
-
-@pytest.mark.parametrize(
-    ("key", "harmless", "refused"),
-    [("sym", [True, False, None], [2]), ("desc_act", [False, None], [True])],
-)
-def test_keys_of_its_parents_change_nothing_of_awq(key, harmless, refused, tmp_path):
-    codes, zeros, scales, _ = grouped(32, 64, 2, 4, 3)
-    config = {"quant_method": "awq", "bits": 4, "group_size": 32}
-    for value in (*harmless, *refused):
-        parts = named(awq_parts(codes, zeros, scales))
-        checkpoint = safetensors_folder(tmp_path, parts, config | {key: value})
-        if value in harmless:
-            assert open_checkpoint(checkpoint).tensor(f"{NAME}.weight").bits == 4
-            continue
-        with pytest.raises(InputError, match=key):
-            open_checkpoint(checkpoint).tensor(f"{NAME}.weight")
-
-
-@pytest.mark.parametrize("shape", [(0, 4), (4, 0)])
-def test_empty_matrices_of_bitnet_are_refused(shape, tmp_path):
-    parts = {"w.weight": np.zeros(shape, np.uint8), "w.weight_scale": np.ones(1, np.float32)}
-    path = safetensors_folder(tmp_path, parts, {"quant_method": "bitnet"})
-    with pytest.raises(InputError, match=rf"is empty: its shape is \[{shape[0]}, {shape[1]}\]"):
-        open_checkpoint(path).tensor("w.weight")
