@@ -84,3 +84,13 @@ def test_empty_matrices_of_bitnet_are_refused(shape, tmp_path):
     path = safetensors_folder(tmp_path, parts, {"quant_method": "bitnet"})
     with pytest.raises(InputError, match=rf"is empty: its shape is \[{shape[0]}, {shape[1]}\]"):
         open_checkpoint(path).tensor("w.weight")
+
+
+def test_mxfp4_may_say_how_it_is_loaded(tmp_path):
+    tensors = {"w_blocks": np.zeros((2, 1, 16), np.uint8), "w_scales": np.ones((2, 1), np.uint8)}
+    for said in (True, False, None):
+        config = {"quant_method": "mxfp4", "dequantize": said}
+        assert open_checkpoint(safetensors_folder(tmp_path, tensors, config)).tensor("w").bits == 5
+    path = safetensors_folder(tmp_path, tensors, {"quant_method": "mxfp4", "dequantize": 2})
+    with pytest.raises(InputError, match="dequantize"):
+        open_checkpoint(path).tensor("w")
