@@ -53,7 +53,7 @@ verify: $(READY)  ## presets and configurations of the day: coverage, mutants, c
 	$(BIN)/lutcore verify $(VERIFIED) --random 3 --seed $$(date +%Y%m%d) --lines --mutate 100 --jobs $(JOBS) -o build/verification
 
 # Of each module EACH mutants, or all: make mutants EACH=all ONLY='pack.py awq.py' SEED=1
-EACH ?= 25
+EACH ?= 20
 SEED ?= 0
 mutants: $(READY)  ## faults in our own Python, each tried by the tests of its module, 10 minutes
 	$(BIN)/python -m lutcore.gen.campaigns.mutants --each $(EACH) --seed $(SEED) --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))

@@ -296,7 +296,7 @@ def _count(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print survivors and a table; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--each", type=_count, default=25, help="mutants of each module, or all")
+    parser.add_argument("--each", type=_count, default=20, help="mutants of each module, or all")
     parser.add_argument("--seed", type=int, default=0, help="which of them")
     parser.add_argument("--jobs", type=int, default=2, help="modules at a time")
     parser.add_argument("--only", nargs="+", default=[""], help="parts of modules' paths")
