@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "mutants"
 TABLE = Path(__file__).with_name("mutants.toml")
 #: Columns of the table of scores: no path is cut short.
-_WIDTH = 110
+_WIDTH = 120
 _FORKS = Path(__file__).with_name("mutant_forks.py")
 #: What a copy does without.
 _LEFT_OUT = shutil.ignore_patterns(

@@ -10,7 +10,7 @@ from damaged import check_refused
 
 from lutcore.compiler.importers.checkpoint import open_checkpoint
 from lutcore.errors import InputError
-from lutcore.verif.samples.checkpoints import safetensors_folder
+from lutcore.verif.samples.checkpoints import safetensors_bytes, safetensors_folder
 
 HEADERS = {
     "empty": (b"", "truncated or damaged safetensors file"),
@@ -149,3 +149,22 @@ def test_a_cache_of_several_snapshots_names_the_one(tmp_path):
     (empty / "snapshots").mkdir(parents=True)
     with pytest.raises(InputError, match="has no snapshots: download it again"):
         open_checkpoint(empty)
+
+
+#: Type -> bits of an element, as the format's own library has them.
+ELEMENTS = {
+    "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8,
+    "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "I64": 64,
+    "U64": 64, "F64": 64,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ELEMENTS)
+def test_elements_have_their_size(kind, tmp_path):
+    path = tmp_path / "a.safetensors"
+    size = 8 * ELEMENTS[kind] // 8
+    path.write_bytes(safetensors_bytes({"x": (kind, [2, 4], bytes(size))}))
+    assert open_checkpoint(path).facts("x").nbytes == size
+    path.write_bytes(safetensors_bytes({"x": (kind, [2, 4], bytes(size + 1))}))
+    with pytest.raises(InputError, match="truncated or damaged"):
+        open_checkpoint(path)
