@@ -41,6 +41,8 @@ class HostJob:
         The host rings at once a second time, which must be refused.
     base : int
         A multiple of 4096; memory may wrap at the end of the address space.
+    patience : int
+        Cycles from the doorbell without an interrupt after which it is given up.
     """
 
     config: CoreConfig
@@ -52,6 +54,7 @@ class HostJob:
     seed: int = 0
     ring_again: bool = False
     base: int = 0
+    patience: int = 200_000
 
     def image(self) -> np.ndarray:
         """Memory with the instructions, a copy."""
@@ -74,7 +77,7 @@ class HostJob:
         memory, state = self.expected()
         options = {
             name: getattr(self, name)
-            for name in ("address", "window", "stall", "seed", "ring_again", "base")
+            for name in ("address", "window", "stall", "seed", "ring_again", "base", "patience")
         }
         options |= {"length": len(self.words), "state": vars(state)}
         # Engines that a fault stops may have been anywhere.
