@@ -57,6 +57,12 @@ _Lines = Annotated[
 _Mutate = Annotated[
     int, typer.Option(metavar="N", help="Mutants of each design to try the cases with.", min=0)
 ]
+_Gates = Annotated[
+    bool,
+    typer.Option(
+        "--gates", help="Map to cells and play short cases with X (Icarus Verilog); minutes."
+    ),
+]
 _Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of results.")]
 _JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit's XML.")]
 _Require = Annotated[
@@ -113,6 +119,7 @@ def verify(
     lines: _Lines = False,
     mutate: _Mutate = 0,
     suite: _Suite = None,
+    gates: _Gates = False,
     output: _Output = Path("verification"),
     junit: _JUnit = None,
     require: _Require = "V0",
@@ -152,7 +159,14 @@ def verify(
     if waves is not None:
         raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
     effort = Effort(
-        top=top, seeds=seeds, first=seed, until=_end(until), lines=lines, mutate=mutate, suite=own
+        top=top,
+        seeds=seeds,
+        first=seed,
+        until=_end(until),
+        lines=lines,
+        mutate=mutate,
+        gates=gates,
+        suite=own,
     )
     report = _run(found, effort, output, force, jobs, scheduler, tls)
     if junit is not None:

@@ -11,11 +11,13 @@ from typing import Any
 from lutcore import cache
 from lutcore.errors import HostError, InputError, ToolError
 from lutcore.gen.experiments.point import Question
+from lutcore.gen.verify import gates
+from lutcore.gen.verify.gates import MAPPED
 from lutcore.gen.verify.kinds import kind_of
 from lutcore.gen.verify.suite_file import SuiteFile
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage.code import read_coverage
-from lutcore.verif.sim.simulator import tool_versions
+from lutcore.verif.sim.simulator import versions_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Batch(Question):
     top : str
         One of :data:`~lutcore.gen.verify.kinds.KINDS`.
     simulator : str
-        ``verilator`` or ``icarus``, of a tile.
+        ``verilator``; ``icarus``; or :data:`~lutcore.gen.verify.gates.MAPPED`, the netlist.
     lines : bool
         Count lines and toggles, too.
     suite : SuiteFile or None
@@ -47,7 +49,10 @@ class Batch(Question):
     @functools.cached_property
     def key(self) -> str:
         """Digest of configuration, cases, suite, sources and tools."""
-        return cache.key(__name__, json.dumps(self.facts(), sort_keys=True), *tool_versions())
+        mapped = self.simulator == MAPPED
+        depends = [*versions_of("icarus" if mapped else self.simulator)]
+        depends += gates.library() if mapped else []
+        return cache.key(__name__, json.dumps(self.facts(), sort_keys=True), *depends)
 
     def facts(self) -> dict[str, Any]:
         """What is asked, as plain values."""
@@ -72,10 +77,9 @@ def measure(batch: Batch) -> dict[str, Any]:
     began = time.monotonic()
     record = {"key": batch.key, **batch.facts(), "error": None, "cases": [], "code": None}
     try:
-        play = kind_of(batch.top, batch.suite).outcomes
         with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
             counted = Path(scratch) / "coverage.dat" if batch.lines else None
-            record["cases"] = play(batch.config, batch.cases, batch.simulator, counted)
+            record["cases"] = _play(batch, counted)
             if counted and not any(outcome["mismatches"] for outcome in record["cases"]):
                 record["code"] = read_coverage(counted).to_dict()
     except (InputError, ToolError) as error:
@@ -85,3 +89,12 @@ def measure(batch: Batch) -> dict[str, Any]:
     except Exception as error:  # one batch must not end the others
         record["error"] = f"{type(error).__name__}: {error}"
     return record | {"seconds": round(time.monotonic() - began, 3)}
+
+
+def _play(batch: Batch, counted: Path | None) -> list[dict[str, Any]]:
+    kind = kind_of(batch.top, batch.suite)
+    if batch.simulator == MAPPED:
+        return gates.outcomes(kind, batch.config, batch.cases)
+    if batch.simulator == "icarus":
+        return kind.with_x(batch.config, batch.cases, None)
+    return kind.outcomes(batch.config, batch.cases, batch.simulator, counted)

@@ -4,6 +4,8 @@ First comes every test with some seeds. Then candidates are drawn, what each wou
 without simulation, and those that would fill holes are played.
 """
 
+import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from typing import Any
 from lutcore import tools
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify.batch import Batch
+from lutcore.gen.verify.gates import MAPPED
 from lutcore.gen.verify.kinds import Kind, kind_of
 from lutcore.gen.verify.suite_file import SuiteFile
 from lutcore.hdl.config.core import CoreConfig
@@ -50,6 +53,8 @@ class Effort:
         Mutants of each sound design that its cases are tried with.
     suite : SuiteFile or None
         Tests, golden models and constraints of a user's own.
+    gates : bool
+        Map each sound design to cells, and play short cases into the netlist.
     """
 
     top: str = "tile"
@@ -59,6 +64,7 @@ class Effort:
     lines: bool = False
     mutate: int = 0
     suite: SuiteFile | None = None
+    gates: bool = False
 
 
 @dataclass
@@ -226,7 +232,10 @@ def campaign(
             filled = before[result.config.digest] > len(result.bins.holes)
             result.fruitless = 0 if filled else result.fruitless + 1
     if tools.find("iverilog"):
-        play("with X", [batch for result in results for batch in _with_x(result, effort.first)])
+        play("with X", _with_x(results, effort.first))
+    if effort.gates:
+        batches = _with_x(results, effort.first)
+        play("gates", [dataclasses.replace(batch, simulator=MAPPED) for batch in batches])
     for batches in _further(results, effort.until, effort.lines):
         play("further seeds", batches)
     return results
@@ -241,18 +250,24 @@ def _round(results: list[Result], lines: bool) -> list[Batch]:
     ]
 
 
-def _with_x(result: Result, first: int) -> list[Batch]:
+def _with_x(results: list[Result], first: int) -> list[Batch]:
     """The shortest cases of some seeds, for a simulator that is slow but knows X."""
-    if not (result.sound and result.kind.in_cocotb):
-        return []
-    seeds = range(first, first + _SHORT)
-    tests = [feature.tests[0] for feature in result.plan]
-    shortest = {
-        test: min(seeds, key=lambda seed: result.kind.length(result.config, test, seed))
-        for test in dict.fromkeys(tests)
-    }
-    cases, suite = tuple(shortest.items()), result.suite
-    return [Batch(result.config, cases, result.top, simulator="icarus", suite=suite)]
+    sound = [result for result in results if result.sound]
+    cases = [(result, tuple(_shortest(result, first))) for result in sound]
+    return [
+        Batch(result.config, asked, result.top, simulator="icarus", suite=result.suite)
+        for result, asked in cases
+        if asked
+    ]
+
+
+def _shortest(result: Result, first: int) -> Iterator[tuple[str, int]]:
+    """Of the first test of each feature, the shortest cases."""
+    for test in dict.fromkeys(feature.tests[0] for feature in result.plan):
+        seeds = range(first, first + _SHORT)
+        lengths = {seed: result.kind.length(result.config, test, seed) for seed in seeds}
+        shortest = sorted(lengths, key=lengths.__getitem__)[: result.kind.few]
+        yield from ((test, seed) for seed in shortest if lengths[seed] < math.inf)
 
 
 def _further(results: list[Result], until: float, lines: bool) -> Iterator[list[Batch]]:

@@ -31,7 +31,7 @@ def _net(port: str) -> str:
     return _NETS.get(port, port)
 
 
-def _around(config: CoreConfig, core: str) -> str:
+def around(config: CoreConfig, core: str) -> str:
     """Verilog of registers and AXI master around the core in Verilog, with ports as of ``axi``."""
     registers = component_verilog(Control(config), "registers_of_core")
     master = component_verilog(AxiMaster(config.bus_bits), "master_of_core")
@@ -55,7 +55,7 @@ def design(config: CoreConfig, top: str) -> str:
     """Verilog of a core whose top module is ``core_axi``."""
     config = config.replace(name="core")
     text = verilog(config, top)
-    return text + _around(config, text) if top == "core" else text
+    return text + around(config, text) if top == "core" else text
 
 
 def simulated(

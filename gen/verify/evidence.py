@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lutcore.gen.verify.campaign import Result
+from lutcore.gen.verify.gates import MAPPED
 
 STAGES = ("V0", "V1", "V2", "V3")
 
@@ -139,5 +140,7 @@ def not_shown(result: Result) -> list[str]:
     simulators = {outcome["simulator"] for outcome in result.outcomes}
     if "icarus" not in simulators:
         said.append("No case was played on a simulator with X (Icarus Verilog).")
+    if MAPPED not in simulators:
+        said.append("No case was played on a mapped netlist (--gates).")
     said.append("Proofs are not part of this report.")
     return said

@@ -8,7 +8,7 @@ from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import verilog
-from lutcore.gen.verify import core_runs, tile_runs
+from lutcore.gen.verify import core_bench, core_runs, tile_runs
 from lutcore.gen.verify.core_runs import PlannedPrograms
 from lutcore.gen.verify.cores import design
 from lutcore.gen.verify.score import Score
@@ -48,8 +48,13 @@ class Kind:
     play : callable
         Plays the text of a case, in cocotb with a waveform or None, in place of others' with a
         flag.
+    with_x : callable
+        Plays tests and seeds on Icarus Verilog, into what a function makes of the configuration and
+        the top, or else into the design itself.
     length : callable
-        How long a test and a seed take, in any unit.
+        How long a test and a seed take there, in any unit; infinite where they cannot be played.
+    few : int
+        Cases of a test that are played there.
     more : tuple of Feature
         Features of a suite beside the plan's.
     in_cocotb : bool
@@ -74,7 +79,11 @@ class Kind:
         [CoreConfig, Sequence[tuple[str, int]], str, Path | None], list[dict[str, Any]]
     ]
     play: Callable[[CoreConfig, str, Path | None, bool], dict[str, Any]]
-    length: Callable[[CoreConfig, str, int], int]
+    with_x: Callable[
+        [CoreConfig, Sequence[tuple[str, int]], core_bench.Design | None], list[dict[str, Any]]
+    ]
+    length: Callable[[CoreConfig, str, int], float]
+    few: int
     in_cocotb: bool
     mutate: Callable[[CoreConfig, Sequence[str], int, int], Score]
     verilog: Callable[[CoreConfig], str]
@@ -84,6 +93,12 @@ class Kind:
 
 
 def _tile(source: PlannedTiles) -> Kind:
+    def with_x(
+        config: CoreConfig, asked: Sequence[tuple[str, int]], design: core_bench.Design | None
+    ) -> list[dict[str, Any]]:
+        made = None if design is None else lambda config: design(config, "tile")
+        return tile_runs.outcomes(config, asked, "icarus", source=source, design=made)
+
     return Kind(
         plan="tile",
         check=lambda config: None,
@@ -93,7 +108,9 @@ def _tile(source: PlannedTiles) -> Kind:
         observed=frozenset({"streams", "reset"}),
         outcomes=functools.partial(tile_runs.outcomes, source=source),
         play=functools.partial(tile_runs.play_case, source=source),
+        with_x=with_x,
         length=functools.partial(tile_runs.length, source=source),
+        few=1,
         in_cocotb=True,
         mutate=functools.partial(tile_runs.mutate, source=source),
         verilog=verilog,
@@ -114,7 +131,11 @@ def _core(top: str, source: PlannedPrograms) -> Kind:
             config, asked, top, to, source
         ),
         play=lambda config, text, waves, force: core_runs.play_case(config, text, top, source),
-        length=lambda config, test, seed: len(source.draw(config, test, seed).choices),
+        with_x=lambda config, asked, design: core_bench.outcomes(
+            config, asked, top, design, source
+        ),
+        length=functools.partial(core_bench.length, source=source),
+        few=2,
         in_cocotb=False,
         mutate=functools.partial(core_runs.mutate, top=top, source=source),
         verilog=lambda config: design(config, top),

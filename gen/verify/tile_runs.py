@@ -1,6 +1,6 @@
 """Plays cases into a tile in cocotb, judges them, and makes those that fail smaller."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,18 @@ def play_cases(
     waves: Path | None = None,
     force: bool = False,
     source: PlannedTiles = PLANNED,
+    design: Callable[[CoreConfig], str] | None = None,
 ) -> tuple[list[TileJob], list[dict[str, Any]]]:
     """Jobs and verdicts of cases.
+
+    They are played into what ``design`` makes of the configuration, the tile's Verilog by default.
 
     Lines and toggles are counted into ``coverage_to``; a waveform goes to ``waves``, with the
     suffix of its format, in place of somebody else's file only with ``force``. ``source`` is where
     the cases are from.
     """
     built = build(
-        verilog(config),
+        (design or verilog)(config),
         design_name(config),
         simulator,
         waves=waves is not None,
@@ -86,10 +89,14 @@ def outcomes(
     simulator: str = "verilator",
     coverage_to: Path | None = None,
     source: PlannedTiles = PLANNED,
+    design: Callable[[CoreConfig], str] | None = None,
 ) -> list[dict[str, Any]]:
-    """What became of each test and seed (:func:`lutcore.gen.verify.batch.measure`)."""
+    """What became of each test and seed (:func:`lutcore.gen.verify.batch.measure`).
+
+    Cases that fail in a ``design`` of the caller's are not shortened.
+    """
     cases = [source.draw(config, test, seed) for test, seed in asked]
-    jobs, verdicts = play_cases(config, cases, simulator, coverage_to, source=source)
+    jobs, verdicts = play_cases(config, cases, simulator, coverage_to, source=source, design=design)
     found = []
     for (test, seed), case, job, verdict in zip(asked, cases, jobs, verdicts, strict=True):
         hits: set[Hit] = set()
@@ -105,7 +112,8 @@ def outcomes(
             "checked": verdict.get("checked", 0),
             "hits": sorted(map(list, hits)),
         }
-        if verdict["mismatches"] and test not in {f["test"] for f in found if f["mismatches"]}:
+        first = test not in {f["test"] for f in found if f["mismatches"]}
+        if verdict["mismatches"] and first and design is None:
             outcome["shortened"] = shortened(config, case, simulator, source).to_text()
         found.append(outcome)
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lutcore import tools
 from lutcore.errors import InputError
 from lutcore.files import write_files
 from lutcore.gen.emit.lint import lint
@@ -162,6 +163,8 @@ def _check(configs: Sequence[CoreConfig], effort: Effort) -> None:
     names = [config.name for config in configs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"two configurations are named {twice[0]!r}: name one of them otherwise")
+    if effort.gates:
+        tools.need("iverilog", "--gates plays netlists on it: apt-get install iverilog")
 
 
 def _examine(result: Result, effort: Effort) -> None:

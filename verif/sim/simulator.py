@@ -93,6 +93,12 @@ def tool_versions() -> list[str]:
     return [*packages, sys.version, sys.prefix]
 
 
+def versions_of(simulator: str) -> list[str]:
+    """What simulations on one of :data:`SIMULATORS` depend on besides their sources."""
+    own = [f"Icarus {tools.version('iverilog', '-V')}"] if simulator == "icarus" else []
+    return [*own, *tool_versions()]
+
+
 def check_simulator(name: str) -> None:
     """Refuse an unknown or missing simulator, with the remedy."""
     if name not in SIMULATORS:
@@ -156,7 +162,7 @@ def build(
         trace = wave_format() if simulator == "verilator" else "fst"
     counters = COVERAGE_FLAGS if coverage else ()
     recipe = [verilog, top, simulator, str(trace), str(optimised), *_VERILATOR_FLAGS, *counters]
-    name = cache.key(__name__, *recipe, *tool_versions())
+    name = cache.key(__name__, *recipe, *versions_of(simulator))
 
     def make(folder: Path) -> None:
         with _plain(folder) as place:
