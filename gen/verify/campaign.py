@@ -22,8 +22,8 @@ from lutcore.verif.coverage.bins import Bins
 from lutcore.verif.coverage.code import Coverage
 from lutcore.verif.plan.plan import Feature, load
 
-#: Cases of one simulation, and candidates for each that a round plays to aim at holes.
-_BATCH, _CANDIDATES = 8, 5
+#: Candidates for each case that a round plays to aim at holes.
+_CANDIDATES = 5
 #: Seeds among which the shortest cases are sought.
 _SHORT = 20
 #: Rounds that aim at holes, at most.
@@ -156,12 +156,12 @@ def _batches(result: Result, cases: Sequence[tuple[str, int]], lines: bool = Fal
     return [
         Batch(
             result.config,
-            tuple(cases[first : first + _BATCH]),
+            tuple(cases[first : first + result.kind.batch]),
             top=result.top,
             lines=lines,
             suite=result.suite,
         )
-        for first in range(0, len(cases), _BATCH)
+        for first in range(0, len(cases), result.kind.batch)
     ]
 
 
@@ -176,7 +176,7 @@ def _aimed(result: Result) -> list[tuple[str, int]]:
     aiming = [feature.tests[0] for feature in result.plan if groups & set(feature.bins)]
     first_ones = list(dict.fromkeys(aiming))
     first = result.next_seed
-    result.next_seed += _CANDIDATES * result.kind.aimed
+    result.next_seed += _CANDIDATES * result.kind.batch
     chosen: list[tuple[str, int]] = []
     for seed in range(first, result.next_seed):
         # Every other one is of a test that aims at some feature with holes.
@@ -190,7 +190,7 @@ def _aimed(result: Result) -> list[tuple[str, int]]:
     groups &= result.kind.observed
     observed = [feature.tests[0] for feature in result.plan if groups & set(feature.bins)]
     chosen += [(test, first + place) for place in range(2) for test in observed]
-    return list(dict.fromkeys(chosen))[: result.kind.aimed]
+    return list(dict.fromkeys(chosen))[: result.kind.batch]
 
 
 def campaign(

@@ -65,8 +65,8 @@ class Kind:
         The Verilog that is played, and what its top module is called.
     ties : callable
         Bits of its ports that legal streams hold.
-    aimed : int
-        Cases of a round that aim at holes; five times as many are candidates.
+    batch : int
+        Cases of one simulation, and of a round that aims at holes.
     """
 
     plan: str
@@ -88,7 +88,7 @@ class Kind:
     mutate: Callable[[CoreConfig, Sequence[str], int, int], Score]
     verilog: Callable[[CoreConfig], str]
     ties: Callable[[CoreConfig], list[Tie]]
-    aimed: int
+    batch: int
     more: tuple[Feature, ...] = ()
 
 
@@ -115,7 +115,7 @@ def _tile(source: PlannedTiles) -> Kind:
         mutate=functools.partial(tile_runs.mutate, source=source),
         verilog=verilog,
         ties=ties,
-        aimed=8,
+        batch=8,
     )
 
 
@@ -140,7 +140,7 @@ def _core(top: str, source: PlannedPrograms) -> Kind:
         mutate=functools.partial(core_runs.mutate, top=top, source=source),
         verilog=lambda config: design(config, top),
         ties=lambda config: [],
-        aimed=40,
+        batch=40,
     )
 
 
