@@ -64,6 +64,10 @@ class Question:
         """What was asked, as plain values."""
         raise NotImplementedError
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Each process finds the key anew: a worker's has the worker's own tools and sources.
+        return {name: value for name, value in vars(self).items() if name != "key"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Point(Question):

@@ -43,7 +43,6 @@ def place(tmp_path, monkeypatch):
         (("mine.toml", "--replay", "m=x"), "no case: 'm=x'"),
         (("mine.toml", "--replay", "order=up"), "plane order must be one of"),
         (("edge", "w2a8", "--replay", "m=1"), "--replay takes one configuration, not 2"),
-        (("edge", "--top", "axi", "--lines"), "lines, toggles and mutants are of tiles"),
         (("edge", "--top", "axi", "--replay", "x=1"), "no case: 'x=1'"),
         (("edge", "--top", "axi", "--replay", "seed=1", "--waves", "w"), "--waves is for tiles"),
         (("mine.toml", "--suite", "none.py"), "none.py: No such file or directory: a suite is"),
@@ -118,11 +117,15 @@ program_buffer = 256
 group_size = 32
 """
     Path("core.toml").write_text(core)
-    words = ("verify", "core.toml", "--top", "axi", "--seeds", "24", "--require", "V1", "--json")
-    found = lutcore(*words)
+    words = ("verify", "core.toml", "--top", "axi", "--seeds", "8", "--require", "V1", "--json")
+    found = lutcore(*words, "--lines", "--mutate", "8")
     assert found.exit_code == 0, found.stdout
     (design,) = json.loads(found.stdout)["designs"]
     assert design["cases"] >= 48 and not design["functional"]["holes"]
+    assert design["code"]["lines"] > 0.7 and design["code"]["toggles"] > 0.5
+    mutation = design["mutation"]
+    assert 8 == mutation["killed"] + mutation["equivalent"] + len(mutation["survivors"])
+    assert mutation["killed"] > 4
     case = "choices=0/1/2,seed=3,base=4096"
     assert lutcore("verify", "core.toml", "--top", "axi", "--replay", case).exit_code == 0
 

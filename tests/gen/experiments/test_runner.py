@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from distributed.protocol.pickle import dumps, loads
 
 from lutcore.errors import InputError
 from lutcore.gen.experiments import runner as running
@@ -120,6 +121,13 @@ def test_a_worker_with_another_flow_is_refused():
     found = running._checked(finished, POINTS[0], "0" * 24)
     assert found["key"] == "0" * 24
     assert "other sources, tools or library" in found["error"]
+
+
+def test_the_key_is_not_sent_to_workers():
+    """A worker would compare what it was sent with itself."""
+    assert POINTS[0].key and "key" in vars(POINTS[0])
+    sent = loads(dumps(POINTS[0]))
+    assert sent == POINTS[0] and "key" not in vars(sent) and sent.key == POINTS[0].key
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
