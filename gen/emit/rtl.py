@@ -3,6 +3,7 @@
 import functools
 import re
 import textwrap
+import threading
 
 from amaranth.lib.wiring import Component
 
@@ -16,6 +17,8 @@ from lutcore.hdl.parts.conversion import component_text
 from lutcore.hdl.parts.sharing import SharedModules
 from lutcore.version import __version__
 
+#: One thread at a time: neither Amaranth nor Python's parser, which reads remarks, is for several.
+_ALONE = threading.RLock()
 _PLACE = re.compile(r"^ *attribute \\src .*\n", re.MULTILINE)
 
 
@@ -42,26 +45,33 @@ def design_rtlil(config: CoreConfig, top: str = "tile") -> str:
 
 def component_rtlil(component: Component, name: str, places: bool = False) -> str:
     """RTLIL of any component, every distinct block once; with ``places`` of the source or not."""
-    modules = SharedModules(name, places)
-    text = component_text(component, name, modules, places)
-    return "\n".join([text, *modules.rtlil.values()])
+    with _ALONE:
+        modules = SharedModules(name, places)
+        text = component_text(component, name, modules, places)
+        return "\n".join([text, *modules.rtlil.values()])
 
 
 def component_verilog(component: Component, name: str) -> str:
     """Verilog of any Amaranth component, also one of a user, as the module ``name``."""
-    return verilog_text(component_rtlil(component, name, places=True))
+    with _ALONE:
+        return verilog_text(component_rtlil(component, name, places=True))
 
 
 @functools.lru_cache(maxsize=32)
+def _verilog(config: CoreConfig, top: str) -> str:
+    return header(config, top) + "\n" + verilog_text(_placed(config, top))
+
+
 def verilog(config: CoreConfig, top: str = "tile") -> str:
     """Verilog of a top, its module first."""
-    return header(config, top) + "\n" + verilog_text(_placed(config, top))
+    with _ALONE:
+        return _verilog(config, top)
 
 
 def forget() -> None:
     """Make texts anew: they are kept within a process."""
     _placed.cache_clear()
-    verilog.cache_clear()
+    _verilog.cache_clear()
 
 
 def command(config: CoreConfig, top: str) -> str:

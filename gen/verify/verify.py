@@ -4,6 +4,7 @@ import functools
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,11 @@ def verify(
         runner = Runner(place / "runs", jobs=jobs, scheduler=scheduler, tls=tls, measure=measure)
         with runner:
             results = campaign(configs, runner, effort, on_round, on_done)
+        on_round("designs examined", len(results))
+        with ThreadPoolExecutor(max(1, jobs)) as pool:  # other programs do most of the work
+            for _ in pool.map(functools.partial(_examine, effort=effort), results):
+                on_done({})
         for result in results:
-            _examine(result, effort)
             for outcome in result.failures[:_WAVES] if folder and result.kind.in_cocotb else ():
                 _waves(result, outcome, place / "failures")
         report = Report(results, named, f"lutcore verify with {effort}")
