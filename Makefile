@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types test-latest wheel presets texts judges floats campaign verify mutants fuzz bench baseline bitstream study docs check-tools clean
+.PHONY: help demo test check lint types test-latest wheel presets long texts judges floats campaign verify mutants fuzz bench baseline bitstream study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ check: lint $(READY)  ## the inner loop, 3 minutes: lint, types, and the fast te
 
 presets: $(READY)  ## simulate every preset at full size, minutes
 	$(BIN)/python -m lutcore.gen.campaigns.presets
+
+long: $(READY)  ## tests that take minutes each: a mapped core with X
+	$(BIN)/python -m pytest -m long
 
 texts: $(READY)  ## Verilog of every preset with every top: five linters, names, comments, 15 minutes
 	LUTCORE_ALL_TEXTS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/gen/emit/test_lint.py

@@ -158,16 +158,8 @@ def verify(
         return
     if waves is not None:
         raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
-    effort = Effort(
-        top=top,
-        seeds=seeds,
-        first=seed,
-        until=_end(until),
-        lines=lines,
-        mutate=mutate,
-        gates=gates,
-        suite=own,
-    )
+    much = {"seeds": seeds, "first": seed, "until": _end(until)}
+    effort = Effort(top=top, **much, lines=lines, mutate=mutate, gates=gates, suite=own)
     report = _run(found, effort, output, force, jobs, scheduler, tls)
     if junit is not None:
         with writing(junit, BY, force) as file:

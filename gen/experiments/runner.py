@@ -199,7 +199,8 @@ class Runner:
                 "threads_per_worker": 1,
                 "processes": True,
                 "memory_limit": 0,
-                "dashboard_address": None,
+                "dashboard_address": "127.0.0.1:0",
+                "worker_dashboard_address": "127.0.0.1:0",
                 "silence_logs": logging.CRITICAL,
                 "env": {"TMPDIR": scratch},
             }

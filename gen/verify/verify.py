@@ -135,10 +135,7 @@ def verify(
     _check(configs, effort)
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         place = folder or Path(scratch)
-        named = {config.name: in_folder(config, place / "configs") for config in configs}
-        own = [config for config in configs if named[config.name].endswith(".toml")]
-        texts = {f"{config.name}.toml": config.to_toml() for config in own}
-        write_files(place / "configs", texts, BY, force)
+        named = _named(configs, place / "configs", force)
         runner = Runner(place / "runs", jobs=jobs, scheduler=scheduler, tls=tls, measure=measure)
         with runner:
             results = campaign(configs, runner, effort, on_round, on_done)
@@ -146,13 +143,20 @@ def verify(
         with ThreadPoolExecutor(max(1, jobs)) as pool:  # other programs do most of the work
             for _ in pool.map(functools.partial(_examine, effort=effort), results):
                 on_done({})
-        for result in results:
-            for outcome in result.failures[:_WAVES] if folder and result.kind.in_cocotb else ():
-                _waves(result, outcome, place / "failures")
+        if folder:
+            _waves(results, place / "failures")
         report = Report(results, named, f"lutcore verify with {effort}")
         if folder:
             write_files(folder, report.files(), BY, force)
         return report
+
+
+def _named(configs: Sequence[CoreConfig], folder: Path, force: bool) -> dict[str, str]:
+    """How a command line calls configurations; those that are no presets are written."""
+    named = {config.name: in_folder(config, folder) for config in configs}
+    own = [config for config in configs if named[config.name].endswith(".toml")]
+    write_files(folder, {f"{config.name}.toml": config.to_toml() for config in own}, BY, force)
+    return named
 
 
 def _check(configs: Sequence[CoreConfig], effort: Effort) -> None:
@@ -229,8 +233,11 @@ def linted(config: CoreConfig, top: str) -> list[str] | None:
     return [f"{opinion.tool}: {text}" for opinion in opinions for text in opinion.messages]
 
 
-def _waves(result: Result, outcome: dict[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{result.config.name}-{outcome['test']}-{outcome['seed']}"
-    case = outcome.get("shortened", outcome["case"])
-    result.kind.play(result.config, case, folder / name, True)
+def _waves(results: Sequence[Result], folder: Path) -> None:
+    """Waveforms of the first cases that fail, of those that can have some."""
+    for result in results:
+        for outcome in result.failures[:_WAVES] if result.kind.in_cocotb else ():
+            folder.mkdir(parents=True, exist_ok=True)
+            name = f"{result.config.name}-{outcome['test']}-{outcome['seed']}"
+            case = outcome.get("shortened", outcome["case"])
+            result.kind.play(result.config, case, folder / name, True)

@@ -51,7 +51,9 @@ class ActivationFeeder(wiring.Component):
         super().__init__(
             {
                 "walks": In(stream.Signature(_walk_layout())),
-                "read_enable": Out(1),  # the step in front of the tile moves on: read the next one
+                "read_enable": Out(
+                    1
+                ),  # there is a next step, and the one in front of the tile moves on
                 "read_address": Out(ADDRESS_BITS),
                 "read_data": In(config.m * config.depth * config.activation_bits),
                 "steps": Out(stream.Signature(activations_layout(config))),
@@ -77,7 +79,7 @@ class ActivationFeeder(wiring.Component):
         ends_all = Signal()  # the step is the last one of the walk
         m.d.comb += [
             free.eq(~valid | self.steps.ready),
-            self.read_enable.eq(free),
+            self.read_enable.eq(free & active),
             self.read_address.eq(place),
             after.eq(place + step_bytes),
             ends.eq(step == 1),
@@ -152,7 +154,9 @@ class SliceFeeder(wiring.Component):
         super().__init__(
             {
                 "walks": In(stream.Signature(_walk_layout())),
-                "read_enable": Out(1),  # the slice in front of the tile moves on: read the next one
+                "read_enable": Out(
+                    1
+                ),  # there is a next slice, and the one in front of the tile moves on
                 "read_address": Out(ADDRESS_BITS),
                 "read_data": In(config.slice_bits),
                 "slices": Out(stream.Signature(weights_layout(config))),
@@ -174,7 +178,7 @@ class SliceFeeder(wiring.Component):
             plane, step = outers - 1 - at.outer, at.inner
         m.d.comb += [
             free.eq(~valid | self.slices.ready),
-            self.read_enable.eq(free),
+            self.read_enable.eq(free & at.active),
             self.read_address.eq(at.place),
             at.after.eq(at.place + self._config.slice_bits // 8),
             at.ends_inner.eq(at.inner == inners - 1),

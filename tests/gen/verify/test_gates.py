@@ -112,6 +112,7 @@ def test_a_mapped_tile_computes_and_broken_ones_do_not(broken):
 
 @needs_icarus
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_mapped_core_computes_and_broken_ones_do_not(broken):
     batch = Batch(CORE, PROGRAM, top="core", simulator=MAPPED)
     assert problems(batch) == []
