@@ -28,7 +28,7 @@ from lutcore.verif.samples.programs import CHOICES, built_program, memory_image
 from lutcore.verif.sim.core import NEVER, Conditions, CoreSimulation, Outcome
 
 #: What is expected of so many cases is kept: many mutants are tried with the same ones.
-_KEPT = 1024
+_KEPT = 512
 #: Cycles after which a program counts as hung.
 WATCHDOG = 200_000
 _SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
