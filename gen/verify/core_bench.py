@@ -20,7 +20,7 @@ from lutcore.verif.sim.simulator import build
 #: What makes the Verilog of a configuration and a top.
 Design = Callable[[CoreConfig, str], str]
 #: What the bench's host and memory do not do.
-_EVENTS = ("ring_again", "abort_at", "reset_at")
+_EVENTS = ("ring_again", "abort_at", "reset_at", "meddle_at")
 
 #: Cycles that each instruction, slice and word may take before a case counts as hung, if nothing
 #: pauses; and how many of these a case has at least.

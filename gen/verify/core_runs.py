@@ -25,12 +25,12 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import Cause
 from lutcore.verif.coverage import core as coverage
 from lutcore.verif.coverage.bins import Hit
-from lutcore.verif.samples.endings import refusal_of
+from lutcore.verif.samples.endings import ENDINGS, refusal_of
 from lutcore.verif.sim.core import CoreSimulation
 
-#: The tests of a core: programs of any length, those that go on to their halt undisturbed, and
-#: those that end by each encoding that has to be refused.
-TESTS = ("programs", "undisturbed", "refused")
+#: The tests of a core: programs of any length, those that go on to their halt undisturbed, short
+#: ones that end in each way in turn, and by each encoding that has to be refused.
+TESTS = ("programs", "undisturbed", "endings", "refused")
 
 
 def wanted(config: CoreConfig) -> dict[str, list[str]]:
@@ -50,8 +50,13 @@ def drawn(config: CoreConfig, test: str, seed: int) -> Case:
         raise InputError(f"test must be one of {', '.join(TESTS)}, not {test!r}")
     case = draw(config, seed)
     calm = Case(case.choices, case.seed, base=case.base, code=case.code, stall=case.stall)
-    refused = replace(calm, choices=case.choices[:2], ending="refused")
-    return {"programs": case, "undisturbed": calm, "refused": refused}[test]
+    short = replace(calm, choices=case.choices[:2], window=case.window)
+    return {
+        "programs": case,
+        "undisturbed": calm,
+        "endings": replace(short, ending=list(ENDINGS)[seed % len(ENDINGS)]),
+        "refused": replace(short, ending="refused"),
+    }[test]
 
 
 class PlannedPrograms:

@@ -35,6 +35,8 @@ _SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
 #: Chances of a pause, and cycles of latency, that cases are drawn with.
 STALLS, LATENCIES = (0.0, 0.05, 0.3, 0.7), (1, 3, 10, 60)
 _WINDOWS = ("all", "pages")
+#: What may happen to a program, as fields of a case name it.
+_EVENTS = ("error", "ring_again", "abort_at", "reset_at", "meddle_at")
 #: Faults that are found while other transfers are under way.
 _TRANSFERS = (Cause.RANGE, Cause.READ, Cause.WRITE)
 #: What a core must do right after whatever a case did to it.
@@ -63,7 +65,7 @@ class Case:
         As of :class:`~lutcore.verif.sim.core.Conditions`.
     error : int or None
         Bytes from ``base`` to a word that the bus answers with an error.
-    ring_again, abort_at, reset_at : int
+    ring_again, abort_at, reset_at, meddle_at : int
         As of :class:`~lutcore.verif.sim.core.Conditions`.
     """
 
@@ -79,6 +81,7 @@ class Case:
     ring_again: int = 0
     abort_at: int = 0
     reset_at: int = 0
+    meddle_at: int = 0
 
     #: What stays when a case is made shorter.
     FIXED: ClassVar[tuple[str, ...]] = ("choices", "seed")
@@ -101,7 +104,7 @@ def draw(config: CoreConfig, seed: int) -> Case:
     rng = random.Random(seed)
     choices = tuple(rng.choices(CHOICES, (8, 10, 8, 2, 2, 2, 1, 1, 1, 2), k=rng.randrange(25)))
     cycle = rng.choice((rng.randrange(1, 100), rng.randrange(1, 3000)))
-    met = rng.choice(("", "", "", "", "error", "ring_again", "abort_at", "reset_at"))
+    met = rng.choice(("", "", "", "", "", *_EVENTS))
     bus = config.bus_bits // 8
     events = {met: rng.randrange(0, MEMORY, bus) if met == "error" else cycle} if met else {}
     return Case(
@@ -173,6 +176,7 @@ def difference(config: CoreConfig, core: CoreSimulation, case: Case, mutant: int
         ring_again=case.ring_again,
         abort_at=case.abort_at,
         reset_at=case.reset_at,
+        meddle_at=case.meddle_at,
         error_address=NEVER if case.error is None else (case.base + case.error) % _SPACE,
         mutant=mutant,
     )

@@ -25,7 +25,7 @@ from lutcore.verif.samples.endings import refusals
 #: Where a program's memory may lie: pieces of the address space, and what it may cross.
 PLACES = ("below 4 GiB", "across 4 GiB", "above 4 GiB", "across the top half", "at the end")
 #: What a host and its bus may do to a program.
-EVENTS = ("nothing", "error", "ring_again", "abort_at", "reset_at")
+EVENTS = ("nothing", "error", "ring_again", "abort_at", "reset_at", "meddle_at")
 _GIB4 = 1 << 32
 
 

@@ -21,7 +21,7 @@ from lutcore.verif.sim.native import ANYTHING, MUTATED, RANDOM, build_native
 
 _HARNESS = Path(__file__).with_name("core_harness.cpp")
 _COMMAND = struct.Struct("=3Q")
-_JOB = struct.Struct("=13Qd")
+_JOB = struct.Struct("=14Qd")
 _RESULT = struct.Struct(f"={5 + len(COUNTERS)}Q64s")
 #: No address.
 NEVER = (1 << 64) - 1
@@ -58,9 +58,9 @@ class Conditions:
         Watchdog.
     error_address : int
         The bus answers this word with an error.
-    ring_again, abort_at, reset_at : int
-        Cycle in which the host rings while the program runs, ends it, or resets the core and
-        starts again; 0 is never.
+    ring_again, abort_at, reset_at, meddle_at : int
+        Cycle in which the host rings while the program runs, ends it, resets the core and starts
+        again, or writes registers that the program keeps; 0 is never.
     window : (int, int)
         Addresses that transfers may touch.
     keep : bool
@@ -77,6 +77,7 @@ class Conditions:
     ring_again: int = 0
     abort_at: int = 0
     reset_at: int = 0
+    meddle_at: int = 0
     window: tuple[int, int] = (0, 1 << ADDRESS_BITS)
     keep: bool = False
     mutant: int = 0
@@ -213,7 +214,8 @@ class CoreSimulation:
         c = conditions or Conditions()
         job = _JOB.pack(
             address, length, *c.window, c.seed, c.latency, c.most_cycles,
-            c.error_address, c.ring_again, c.abort_at, c.reset_at, c.keep, c.mutant, c.stall,
+            c.error_address, c.ring_again, c.abort_at, c.reset_at, c.meddle_at,
+            c.keep, c.mutant, c.stall,
         )  # fmt: skip
         self._send(_COMMAND.pack(_Command.RUN, 0, 0), job)
         head = self._take(_RESULT.size)

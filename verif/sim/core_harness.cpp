@@ -30,6 +30,10 @@ namespace {
 
 constexpr uint64_t kBus = BUS_BYTES;
 constexpr uint64_t kSpace = 1ull << 48;
+// Registers end here.
+constexpr uint32_t kEnd = LUTCORE_CYCLES + 8 * LUTCORE_COUNTERS;
+// AXI's answer to what no register takes.
+constexpr uint32_t kRefused = 2;
 // Cycles in which a register's access must be taken.
 constexpr uint64_t kPatience = 1000;
 
@@ -43,7 +47,7 @@ struct Command {
 struct Job {
     uint64_t address, length, window_low, window_high;
     uint64_t seed, latency, most_cycles, error_address;
-    uint64_t ring_again, abort_at, reset_at;  // cycles, 0: never
+    uint64_t ring_again, abort_at, reset_at, meddle_at;  // cycles, 0: never
     uint64_t keep;                            // no reset before
     uint64_t mutant;                          // of a design that has some, 0: none
     double stall;
@@ -107,7 +111,8 @@ class Bench {
                 restarted = true;
             }
             if (ran >= job_.most_cycles || !violation_.empty()) break;
-            if (job_.ring_again && ran == job_.ring_again) write(core, LUTCORE_CONTROL, 1);
+            if (job_.ring_again && ran == job_.ring_again) ring(core);
+            if (job_.meddle_at && ran == job_.meddle_at) meddle(core);
             if (job_.abort_at && ran == job_.abort_at) write(core, LUTCORE_CONTROL, 2);
             if (restarted || (job_.reset_at && ran == job_.reset_at)) {
                 reset(core);
@@ -125,6 +130,10 @@ class Bench {
         result.irq_status = read(core, LUTCORE_IRQ_STATUS);
         for (int i = 0; i < LUTCORE_COUNTERS; ++i)
             result.counters[i] = wide(core, LUTCORE_CYCLES + 8 * i);
+        if (result.finished) {
+            interrupts(core, result.irq_status);
+            refusals(core);
+        }
         write(core, LUTCORE_IRQ_STATUS, 7);
         if (core.irq) fail("the interrupt stays after it was cleared");
         if (read(core, LUTCORE_IDENTITY) != 0x4354554C) fail("wrong identity");
@@ -277,10 +286,66 @@ class Bench {
             fail("a write is no full-width INCR burst");
     }
 
-    void write(Vcore_axi& core, uint32_t address, uint32_t value) {
+    bool busy(Vcore_axi& core) { return read(core, LUTCORE_STATUS) & 1; }
+
+    // A doorbell while a program runs, which is told unless it ended meanwhile.
+    void ring(Vcore_axi& core) {
+        const bool before = busy(core);
+        write(core, LUTCORE_CONTROL, 1);
+        if (before && busy(core) && !(read(core, LUTCORE_IRQ_STATUS) & 5))
+            fail("a doorbell too many is not told");
+    }
+
+    // Registers that a running program keeps, written meanwhile.
+    void meddle(Vcore_axi& core) {
+        const struct {
+            uint32_t address;
+            uint64_t value;
+        } kept[] = {{LUTCORE_PROGRAM, job_.address},
+                    {LUTCORE_LENGTH, job_.length},
+                    {LUTCORE_WINDOW_LOW, job_.window_low},
+                    {LUTCORE_WINDOW_HIGH, job_.window_high}};
+        for (const auto& [address, value] : kept) {
+            const bool wide = address != LUTCORE_LENGTH;
+            write(core, address, ~value);
+            if (wide) write(core, address + 4, ~value >> 32);
+            if (!busy(core)) return;  // it may have ended before
+            uint64_t found = read(core, address);
+            if (wide) found |= uint64_t{read(core, address + 4)} << 32;
+            if (found != value) fail("a register changes while a program runs");
+        }
+    }
+
+    // Each event raises the interrupt where it is enabled, and is cleared alone.
+    void interrupts(Vcore_axi& core, uint64_t status) {
+        for (uint32_t enabled : {0u, 1u, 2u, 4u, 7u}) {
+            write(core, LUTCORE_IRQ_ENABLE, enabled);
+            if (core.irq != ((status & enabled) != 0)) fail("the interrupt is not as enabled");
+        }
+        for (uint32_t event : {2u, 4u}) {
+            write(core, LUTCORE_IRQ_STATUS, event);
+            status &= ~event;
+            if (read(core, LUTCORE_IRQ_STATUS) != status) fail("an event is not cleared alone");
+        }
+        write(core, LUTCORE_IRQ_ENABLE, 1);
+    }
+
+    // What must be refused, and change nothing.
+    void refusals(Vcore_axi& core) {
+        for (uint32_t strobes = 0; strobes < 15; ++strobes)
+            write(core, LUTCORE_IRQ_ENABLE, 7, strobes, kRefused);
+        for (uint32_t address = kEnd; address < 256; address += 4) {
+            write(core, address, 7, 15, kRefused);
+            read(core, address, kRefused);
+        }
+        if (read(core, LUTCORE_IRQ_ENABLE) != 1) fail("a refused write changes a register");
+    }
+
+    void write(Vcore_axi& core, uint32_t address, uint32_t value, uint32_t strobes = 15,
+               uint32_t response = 0) {
         core.s_axi_awaddr = address;
         core.s_axi_wdata = value;
-        core.s_axi_wstrb = 15;
+        core.s_axi_wstrb = strobes;
         core.s_axi_awvalid = core.s_axi_wvalid = 1;
         for (uint64_t tries = 0, taken = 0; !taken; ++tries) {
             if (tries == kPatience) return fail("a register write is not taken");
@@ -291,10 +356,10 @@ class Bench {
         }
         core.s_axi_awvalid = core.s_axi_wvalid = 0;
         cycle(core);
-        if (core.s_axi_bresp) fail("a register write was refused");
+        if (core.s_axi_bresp != response) fail("a register write is answered wrong");
     }
 
-    uint32_t read(Vcore_axi& core, uint32_t address) {
+    uint32_t read(Vcore_axi& core, uint32_t address, uint32_t response = 0) {
         core.s_axi_araddr = address;
         core.s_axi_arvalid = 1;
         for (uint64_t tries = 0, taken = 0; !taken; ++tries) {
@@ -307,7 +372,7 @@ class Bench {
         core.s_axi_arvalid = 0;
         const uint32_t value = core.s_axi_rdata;
         cycle(core);
-        if (core.s_axi_rresp) fail("a register read was refused");
+        if (core.s_axi_rresp != response) fail("a register read is answered wrong");
         return value;
     }
 

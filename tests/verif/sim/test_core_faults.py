@@ -121,6 +121,25 @@ FAULTS = {
         "control", "assign start = ", "[^;]*", "write_control_0 & host__wdata[0]"
     ),
     "counters go on": Fault("control", r"else if \(start\) slices <= ", "64'd0", "slices"),
+    "parts of a register written": Fault(
+        "control", r"write_irq_enable_0 = take & \(", "&host__wstrb", "1'b1"
+    ),
+    "writes behind the registers taken": Fault(
+        "control", r"host__bresp <= \(\(", r"host__awaddr\[7:2\] < 6'h21", "1'b1"
+    ),
+    "reads behind the registers taken": Fault(
+        "control", r"host__rresp <= \(", r"host__araddr\[7:2\] < 6'h21", "1'b1"
+    ),
+    "length changes meanwhile": Fault("control", r"if \(write_length_0 & ", "~busy", "1'b1"),
+    "window changes meanwhile": Fault("control", r"if \(write_window_high_1 & ", "~busy", "1'b1"),
+    "events cleared together": Fault(
+        "control",
+        r"irq_status_term = \(irq_status & ~\(",
+        r"host__wdata\[2:0\] & \{3\{write_irq_status_0\}\}",
+        "{{3{{write_irq_status_0}}}}",
+    ),
+    "interrupt of any event": Fault("control", r"irq = \|\(irq_status & ", "irq_enable", "3'd7"),
+    "doorbell too many not told": Fault("control", "assign refused = ", "[^;]*", "1'b0"),
     "unused bits allowed": Fault(
         "core_sequencer_decoder", "assign cause_term_1 = ", "[^;]*", "~cause_term"
     ),
