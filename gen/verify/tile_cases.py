@@ -276,9 +276,11 @@ def _resets(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
 
 
 def _floats(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
-    """Exponents far apart, sums that cancel, infinities and NaN."""
+    """Exponents far apart, infinities and NaN; sums that cancel, wholly where weights are equal."""
     if not config.is_float:
         return {}
+    if rng.random() < 0.25:
+        return {"activations": "opposite", "weights": f"{rng.choice(('least', 'greatest'))}/least"}
     constant = rng.choice(("columns", "least", "greatest"))
     kinds = {"activations": rng.choice((*profiles(config), "rows"))}
     return kinds | {"weights": f"{constant}/uniform"}

@@ -64,6 +64,7 @@ def _floats(config: CoreConfig, k: int, profile: str, rng: Rng) -> np.ndarray:
         "mixed": near_one,
         "wide": wide,
         "cancelling": np.where(rng.random(k) < 0.1, pairs ^ 1, pairs),
+        "opposite": np.where(rng.random(k) < 0.2, 0, np.roll(pairs, rng.integers(2))),
         "apart": apart,
         "returning": _returning(config, k, rng),
         "subnormal": subnormal,
@@ -89,8 +90,8 @@ def _returning(config: CoreConfig, k: int, rng: Rng) -> np.ndarray:
 #: Profiles of a row of activations, whole numbers or floats.
 INTEGER_PROFILES = ("mixed", "ends", "least", "greatest", "sparse", "small", "zeros")
 FLOAT_PROFILES = (
-    *("mixed", "wide", "cancelling", "apart", "returning", "subnormal", "one-large", "greatest"),
-    *("specials", "small", "zeros"),
+    *("mixed", "wide", "cancelling", "opposite", "apart", "returning", "subnormal", "one-large"),
+    *("greatest", "specials", "small", "zeros"),
 )
 
 

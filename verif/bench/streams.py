@@ -205,7 +205,7 @@ class StreamMonitor(_Stream):
 
     def __init__(self, dut: Any, name: str, stall: float, seed: str):
         super().__init__(dut, name, stall, seed)
-        self._accepts = False
+        self._accepts = self._shy = False
         self._promise = Promise(name)
         self._ready.value = 0
         #: Words received.
@@ -217,8 +217,14 @@ class StreamMonitor(_Stream):
         return taken
 
     def drive(self) -> None:
-        """Choose the next cycle's ``ready``."""
-        self._accepts = not self._pauses()
+        """Choose the next cycle's ``ready``.
+
+        A pause ends by itself, or not before something is offered, which must not wait for it.
+        """
+        self._shy = self._shy and not self._waited
+        self._accepts = not self._shy and not self._pauses()
+        if not (self._accepts or self._shy or self._waited):
+            self._shy = self._rng.random() < 0.5
         self._ready.value = int(self._accepts)
 
     def sample(self) -> bool:

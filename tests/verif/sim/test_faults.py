@@ -40,6 +40,9 @@ FAULTS = {
     "run captured a cycle early": substitute(r"(\.done\()drain__done\)", r"\1done_0)"),
     "drain does not wait": substitute(r"assign free = [^;]*;", "assign free = 1'h1;"),
     "zero point ignored": substitute(r"(zero_points__payload\()zero_points__payload", r"\1 20'h0"),
+    "results wait to be wanted": substitute(
+        r"(results__valid <=)([^;]*);", r"\1 (\2) & (results__ready | results__valid);"
+    ),
     "results never valid": substitute(r"(results__valid <=)[^;]*;", r"\1 1'h0;"),
 }
 
@@ -53,6 +56,10 @@ OTHERS = {
         **{"name": "faulty", "table_storage": "chain", "n": 4, "k": 2, "lookups": 4},
         **{"max_weight_bits": 2, "group_size": 32, "result_columns": 1, "zero_points": "column"},
     ),
+    "exact": CoreConfig(
+        **{"name": "faulty", "activation": "fp16", "float_mode": "exact", "n": 2, "k": 2},
+        **{"max_weight_bits": 2, "max_k": 32, "group_size": 8, "zero_points": "external"},
+    ),
     "lutram": CoreConfig(
         **{"name": "faulty", "table_storage": "lutram", "passes": 5, "n": 2, "k": 2, "lookups": 4},
         **{"max_weight_bits": 2, "group_size": 32, "zero_points": "column"},
@@ -64,6 +71,9 @@ FAULTS_OF_OTHERS = {
     ("chain", "never cleared"): substitute(r"(\.clear\()[^)]*\)", r"\g<1>1'h0)"),
     ("chain", "planes not weighed"): substitute(r"(\.weight\()[^)]*\)", r"\g<1>1'h0)"),
     ("chain", "does not halt"): substitute(r"(assign go =)[^;]*;", r"\1 1'h1;"),
+    ("exact", "sums that cancel are negative"): substitute(
+        r"(sign_term_1\[26:0\]\}\) \| )~subtract", r"\g<1>1'b1"
+    ),
     ("lutram", "runs never start"): substitute(r"(\.first\()[^)]*\)", r"\g<1>1'h0)"),
     ("lutram", "planes not weighed"): substitute(r"(\.weight\()[^)]*\)", r"\g<1>1'h0)"),
     ("lutram", "does not halt"): substitute(r"(assign go =)[^;]*;", r"\1 1'h1;"),
