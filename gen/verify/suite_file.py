@@ -107,17 +107,24 @@ class SuiteFile:
 
 def _data(tree: ast.Module) -> list[str]:
     """Names in the assignment to ``DATA``, without running anything."""
+    names: list[str] = []
+    sets = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "DATA"]
+    sets = [name for name in sets if isinstance(name.ctx, ast.Store)]
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else ()
-        if any(isinstance(target, ast.Name) and target.id == "DATA" for target in targets):
-            try:
-                names = ast.literal_eval(node.value)  # type: ignore[attr-defined]
-            except ValueError:
-                names = None
-            if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
-                raise ValueError(f"line {node.lineno}: DATA must be a list of names of files")
-            return list(names)
-    return []
+        plain = isinstance(node, ast.Assign | ast.AnnAssign) and node.value
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if not (plain and any(name in targets for name in sets)):
+            continue
+        try:
+            found = ast.literal_eval(plain)
+        except ValueError:
+            found = None
+        if not isinstance(found, list | tuple) or not all(isinstance(n, str) for n in found):
+            raise ValueError(f"line {node.lineno}: DATA must be a list of names of files")
+        names, sets = list(found), [name for name in sets if name not in targets]
+    if sets:
+        raise ValueError(f"line {sets[0].lineno}: DATA must be set once, to a list of names")
+    return names
 
 
 def changed(path: str, sha256: str, data: Mapping[str, str]) -> list[str]:

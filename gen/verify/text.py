@@ -4,11 +4,13 @@ Fields that do not count where cases are compared are left out.
 """
 
 import dataclasses
+import re
 from typing import Any, TypeVar
 
 from lutcore.errors import InputError
 
 Case = TypeVar("Case")
+_NUMBERS = re.compile(r"[-+.e/0-9]*", re.ASCII)
 
 
 def to_text(case: Any) -> str:
@@ -37,6 +39,8 @@ def from_text(kind: type[Case], text: str) -> Case:
         name, equals, value = word.partition("=")
         if not equals or name not in usual:
             raise InputError(f"no case: {word!r} is none of {', '.join(usual)}=...")
+        if name in values:
+            raise InputError(f"no case: {name} stands twice")
         try:
             values[name] = _read(usual[name], value)
         except ValueError as error:
@@ -47,6 +51,8 @@ def from_text(kind: type[Case], text: str) -> Case:
 def _read(usual: Any, text: str) -> Any:
     if isinstance(usual, str):
         return text
+    if not _NUMBERS.fullmatch(text):
+        raise ValueError("no number")
     if isinstance(usual, tuple):
         number = type(usual[0]) if usual else int
         found = tuple(map(number, filter(None, text.split("/"))))

@@ -2,6 +2,7 @@
 and a seed, is written in one line, and can be made smaller.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -73,6 +74,7 @@ class TileCase:
         InputError
             The configuration takes no such case.
         """
+        self._check(config)
         rng = np.random.default_rng(self.seed)
         tensor = weights(config, (self.n, self.k), self.bits, self.group, self.weights, rng)
         values = activations(config, self.m, self.k, self.activations, rng)
@@ -101,10 +103,34 @@ class TileCase:
         InputError
             It is no case.
         """
-        found = text.from_text(cls, words)
-        if not all(0 <= stall <= 0.95 for stall in found.stalls):
-            raise InputError(f"no case: stalls are probabilities of 0 to 0.95, not {words!r}")
-        return found
+        return text.from_text(cls, words)
+
+    def _check(self, config: CoreConfig) -> None:
+        """Refuse what no job can be made of, or none that ends in sensible time."""
+        codes, _, zero_points = self.weights.partition("/")
+        names = ("rows", *profiles(config))
+        sizes = (self.m, self.n, self.k, self.group, self.bits, self.seed, *self.resets)
+        least, most = config.weight_bits_range
+        rules = {
+            "sizes, resets and seed are whole numbers": all(
+                isinstance(size, int | np.integer) for size in sizes
+            ),
+            "m, n, k, group and resets are 1 or more": min(*sizes[:4], *self.resets, 1) >= 1,
+            "seed is 0 or more": self.seed >= 0,
+            f"bits are {least} to {most}": least <= self.bits <= most,
+            f"order is one of {', '.join(PLANE_ORDERS)}": self.order in PLANE_ORDERS,
+            f"activations are one of {', '.join(names)}": self.activations in names,
+            "weights are profiles of codes and zero points, as columns/uniform": (
+                codes in ("columns", *WEIGHT_PROFILES) and zero_points in ZERO_POINT_PROFILES
+            ),
+            "stalls are probabilities of 0 to 0.95": all(0 <= s <= 0.95 for s in self.stalls),
+            "most is 0 or more, and finite": 0 <= self.most < math.inf,
+        }
+        broken = next((rule for rule, holds in rules.items() if not holds), "")
+        if not broken and self.length(config) > _LONGEST:
+            broken = f"it takes {_LONGEST:,} slices at most"
+        if broken:
+            raise InputError(f"no case of {config.name}: {broken}, not {self.to_text()}")
 
     def smaller(self, least_bits: int = 1) -> Iterator["TileCase"]:
         """Simpler cases, the most simplified first, of weights of ``least_bits`` or more."""
@@ -132,6 +158,8 @@ class TileCase:
 
 
 Changes = dict[str, Any]
+#: Slices of all attempts of a case, at most: more would take a day.
+_LONGEST = 100_000_000
 
 
 def most_slices(config: CoreConfig) -> int:

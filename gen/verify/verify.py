@@ -135,7 +135,7 @@ def verify(
     _check(configs, effort)
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         place = folder or Path(scratch)
-        named = _named(configs, place / "configs", force)
+        named = _named(configs, folder and place / "configs", force)
         runner = Runner(place / "runs", jobs=jobs, scheduler=scheduler, tls=tls, measure=measure)
         with runner:
             results = campaign(configs, runner, effort, on_round, on_done)
@@ -151,17 +151,23 @@ def verify(
         return report
 
 
-def _named(configs: Sequence[CoreConfig], folder: Path, force: bool) -> dict[str, str]:
-    """How a command line calls configurations; those that are no presets are written."""
-    named = {config.name: in_folder(config, folder) for config in configs}
+def _named(configs: Sequence[CoreConfig], folder: Path | None, force: bool) -> dict[str, str]:
+    """How a command line calls configurations; those that are no presets are written to a folder.
+
+    Without one, they are called by the files that ``config.to_toml()`` would be written to.
+    """
+    named = {config.name: in_folder(config, folder or Path()) for config in configs}
     own = [config for config in configs if named[config.name].endswith(".toml")]
-    write_files(folder, {f"{config.name}.toml": config.to_toml() for config in own}, BY, force)
+    if folder:
+        write_files(folder, {f"{c.name}.toml": c.to_toml() for c in own}, BY, force)
     return named
 
 
 def _check(configs: Sequence[CoreConfig], effort: Effort) -> None:
     """Refuse what cannot be verified, before anything is started."""
     kind = kind_of(effort.top, effort.suite)
+    if not configs:
+        raise InputError("nothing to verify: give a configuration")
     for config in configs:
         check_config(config)
         kind.check(config)

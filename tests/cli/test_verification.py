@@ -41,9 +41,43 @@ def place(tmp_path, monkeypatch):
         (("mine.toml", "--top", "axi"), "a core needs precompute = buffered"),
         (("mine.toml", "--waves", "w"), "--waves goes with --replay"),
         (("mine.toml", "--replay", "m=x"), "no case: 'm=x'"),
-        (("mine.toml", "--replay", "order=up"), "plane order must be one of"),
+        (("mine.toml", "--replay", "order=up"), "order is one of"),
         (("edge", "w2a8", "--replay", "m=1"), "--replay takes one configuration, not 2"),
         (("edge", "--top", "axi", "--replay", "x=1"), "no case: 'x=1'"),
+        *(
+            (("edge", "--top", "axi", "--replay", word), said)
+            for word, said in {
+                "choices=99": "choices are 0 to 9, not choices=99",
+                "ending=xx": "ending is one of halt, ",
+                "code=-16": "code is a multiple of",
+                "base=1": "base is a multiple of 4096",
+                "window=x": "window is one of all, pages",
+                "stall=2": "stall is a probability",
+                "stall=nan": "no number",
+                "latency=-1": "latency is 0 to 1000",
+                "error=3": "error is a multiple of",
+                "abort_at=-1": "are cycles up to",
+                "seed=2,seed=1": "seed stands twice",
+            }.items()
+        ),
+        *(
+            (("mine.toml", "--replay", word), said)
+            for word, said in {
+                "m=0": "no case of mine: m, n, k, group and resets are 1 or more, not m=0",
+                "k=-1": "m, n, k, group and resets",
+                "bits=99": "bits are 1 to ",
+                "resets=0": "m, n, k, group and resets",
+                "order=": "order is one of",
+                "activations=xx": "activations are one of rows, mixed",
+                "weights=uniform": "weights are profiles",
+                "stalls=2/0/0/0": "stalls are probabilities",
+                "most=-1": "most is 0 or more",
+                "k=999999999999": "slices at most",
+                "m=1_0": "no number",
+                "seed=-1": "seed is 0 or more",
+            }.items()
+        ),
+        (("mine.toml", "--junit", "none/j.xml"), "none/j.xml"),
         (("edge", "--top", "axi", "--replay", "seed=1", "--waves", "w"), "--waves is for tiles"),
         (("mine.toml", "--suite", "none.py"), "none.py: No such file or directory: a suite is"),
         (("mine.toml", "--suite", "mine.toml"), "mine.toml: it has no test, golden model, cons"),

@@ -83,6 +83,8 @@ def tiles(file):
             r"feature 'f': no group of bins 'bits'; there are: activation in a row, ",
         ),
         ("DATA = [str(1)]\n", r"mine.py: line 5: DATA must be a list of names of files"),
+        ("DATA: list = ['none.npz']\n", r"none.npz: No such file"),
+        ("DATA = []\nDATA += ['x']\n", r"mine.py: line 6: DATA must be set once"),
         ("DATA = ['none.npz']\n", r"none.npz: No such file"),
         ("x = '\0'\n", r"mine.py:1: .*null bytes"),
     ],
@@ -116,7 +118,7 @@ def test_what_is_no_text_is_told(tmp_path):
         ),
         (
             "@test\ndef t(c, s):\n    return TileCase(order='up').job(c)\n",
-            r"mine.py:7: t: plane order must be one of",
+            r"mine.py:7: t: order is one of ascending",
         ),
         (
             CASE + "@constraint\ndef c(a, b):\n    pass\n",

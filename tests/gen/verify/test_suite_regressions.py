@@ -88,7 +88,7 @@ def test_the_certificate_holds_until_the_suite_is_another(sound, tmp_path):
     moved = tmp_path / "certificate.json"
     found = json.loads(certificate.read_text())
     found["designs"][0]["suite"]["path"] = str(tmp_path / "mine.py")
-    moved.write_text(json.dumps(found))
+    moved.write_text(json.dumps(found | {"seal": report._seal(found)}))
     (said,) = report.check(moved)
     assert said.startswith(f"{tmp_path / 'mine.py'}: No such file")
     (tmp_path / "mine.py").write_text(SUITE + "\n")

@@ -83,7 +83,7 @@ def test_rows_of_each_profile_differ_from_those_of_others(name):
 @pytest.mark.parametrize("text", ["m", "x=1", "m=a", "stalls=1/2", "stalls=0/0/0/2", "resets=a"])
 def test_what_is_no_case_is_refused_in_one_line(text):
     with pytest.raises(InputError, match="no case"):
-        TileCase.from_text(text)
+        TileCase.from_text(text).job(CoreConfig())
 
 
 def test_an_unknown_test_is_refused():

@@ -55,7 +55,55 @@ def test_the_certificate_holds_until_the_verilog_is_another(sound, monkeypatch):
     assert report.check(path) == ["little: the Verilog is another one now: verify again"]
 
 
-@pytest.mark.parametrize("damage", ["", "{}", '{"designs": [{}]}', '{"designs": [], "tools": []}'])
+CHANGES = {
+    "nothing is certified": lambda found: found.update(designs=[]),
+    "a tool is left out": lambda found: found["tools"].popitem(),
+    "a better stage": lambda found: found["designs"][0].update(stage="V3"),
+    "all is shown": lambda found: found["designs"][0].update(not_shown=[]),
+    "no failures": lambda found: found["designs"][0].pop("failures"),
+    "another configuration": lambda found: found["designs"][0]["config"].update(n=4),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_certificate_that_was_changed_does_not_hold(change, sound, tmp_path):
+    found = json.loads((sound[0] / "certificate.json").read_text())
+    CHANGES[change](found)
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps(found))
+    assert report.check(path) == ["it was changed after it was written: verify again"]
+
+
+def test_another_tool_is_told(sound, monkeypatch):
+    now = report._tools()
+    monkeypatch.setattr(report, "_tools", lambda: now | {"Yosys": "0.9"})
+    found = report.check(sound[0] / "certificate.json")
+    assert found == [f"verified with Yosys {now['Yosys']}, here is 0.9"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"seeds": 0}, "seeds must be a whole number from 1 on"),
+        ({"seeds": "2"}, "seeds must be"),
+        ({"mutate": -1}, "mutate must be"),
+        ({"first": 1.5}, "first must be"),
+        ({"until": "2h"}, "until must be a time in seconds"),
+    ],
+)
+def test_efforts_that_are_none_are_refused(given, said):
+    with pytest.raises(InputError, match=said):
+        verify(CONFIG, **given)
+
+
+def test_nothing_is_not_verified():
+    with pytest.raises(InputError, match="nothing to verify"):
+        verify()
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{}", "[" * 100_000, '{"designs": [{}]}', '{"designs": [], "tools": []}']
+)
 def test_a_file_that_is_no_certificate_is_refused(damage, tmp_path):
     path = tmp_path / "certificate.json"
     path.write_text(damage)
