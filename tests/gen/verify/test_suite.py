@@ -118,7 +118,7 @@ def test_what_is_no_text_is_told(tmp_path):
         ),
         (
             "@test\ndef t(c, s):\n    return TileCase(order='up').job(c)\n",
-            r"mine.py:7: t: order is one of ascending",
+            r"mine.py:7: t: no case of little: order is one of ascending",
         ),
         (
             CASE + "@constraint\ndef c(a, b):\n    pass\n",
