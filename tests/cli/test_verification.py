@@ -136,9 +136,7 @@ def test_files_of_others_stay(place):
     assert lutcore("verify", "mine.toml", "--seeds", "1", "-o", "out").exit_code == 0
 
 
-@pytest.mark.slow
-def test_a_core_is_verified_between_its_buses(place):
-    core = """name = "mine_core"
+CORE = """name = "mine_core"
 precompute = "buffered"
 zero_points = "external"
 n = 8
@@ -150,18 +148,33 @@ output_buffer = 1024
 program_buffer = 256
 group_size = 32
 """
-    Path("core.toml").write_text(core)
-    words = ("verify", "core.toml", "--top", "axi", "--seeds", "8", "--require", "V1", "--json")
-    found = lutcore(*words, "--lines", "--mutate", "8")
+
+
+def verified_core(*words):
+    Path("core.toml").write_text(CORE)
+    most = ("verify", "core.toml", "--top", "axi", "--seeds", "8", "--require", "V1", "--json")
+    found = lutcore(*most, *words)
     assert found.exit_code == 0, found.stdout
     (design,) = json.loads(found.stdout)["designs"]
     assert design["cases"] >= 48 and not design["functional"]["holes"]
+    return design
+
+
+@pytest.mark.slow
+def test_a_core_is_verified_between_its_buses(place):
+    verified_core()
+    case = "choices=0/1/2,seed=3,base=4096"
+    assert lutcore("verify", "core.toml", "--top", "axi", "--replay", case).exit_code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_lines_and_mutants_of_a_core_are_counted(place):
+    design = verified_core("--lines", "--mutate", "8")
     assert design["code"]["lines"] > 0.7 and design["code"]["toggles"] > 0.5
     mutation = design["mutation"]
     assert 8 == mutation["killed"] + mutation["equivalent"] + len(mutation["survivors"])
     assert mutation["killed"] > 4
-    case = "choices=0/1/2,seed=3,base=4096"
-    assert lutcore("verify", "core.toml", "--top", "axi", "--replay", case).exit_code == 0
 
 
 def commands():
