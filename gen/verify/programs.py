@@ -142,7 +142,7 @@ def draw(config: CoreConfig, seed: int) -> Case:
     met = rng.choice(("", "", "", "", "", *_EVENTS))
     bus = config.bus_bits // 8
     events = {met: rng.randrange(0, MEMORY, bus) if met == "error" else cycle} if met else {}
-    return Case(
+    case = Case(
         choices=choices,
         seed=seed,
         ending=rng.choice(("halt", "halt", *ENDINGS)),
@@ -153,6 +153,10 @@ def draw(config: CoreConfig, seed: int) -> Case:
         latency=rng.choice(LATENCIES),
         **events,
     )
+    luck = random.Random(f"error {seed}")
+    if met == "error" and luck.random() < 0.5:  # among the first instructions
+        return replace(case, error=case.code + luck.randrange(8) * bus)
+    return case
 
 
 @dataclass(frozen=True, eq=False)

@@ -152,7 +152,7 @@ group_size = 32
 
 def verified_core(*words):
     Path("core.toml").write_text(CORE)
-    most = ("verify", "core.toml", "--top", "axi", "--seeds", "8", "--require", "V1", "--json")
+    most = ("verify", "core.toml", "--top", "axi", "--seeds", "16", "--require", "V1", "--json")
     found = lutcore(*most, *words)
     assert found.exit_code == 0, found.stdout
     (design,) = json.loads(found.stdout)["designs"]
