@@ -241,10 +241,11 @@ def campaign(
             filled = before[result.config.digest] > len(result.bins.holes)
             result.fruitless = 0 if filled else result.fruitless + 1
     if tools.find("iverilog"):
-        play("with X", _with_x(results, effort.first))
-    if effort.gates:
         batches = _with_x(results, effort.first)
-        play("gates", [dataclasses.replace(batch, simulator=MAPPED) for batch in batches])
+        play("with X", batches)
+        if effort.gates:
+            sound = [batch for batch in batches if by_digest[batch.config.digest].sound]
+            play("gates", [dataclasses.replace(batch, simulator=MAPPED) for batch in sound])
     for batches in _further(results, effort.until, effort.lines):
         play("further seeds", batches)
     return results

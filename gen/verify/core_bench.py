@@ -8,7 +8,7 @@ from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.verify.core_runs import PLANNED, PlannedPrograms
 from lutcore.gen.verify.cores import around
-from lutcore.gen.verify.programs import Case, expect
+from lutcore.gen.verify.programs import EVENTS, Case, expect
 from lutcore.gen.verify.text import to_text
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.isa.model import State
@@ -19,16 +19,14 @@ from lutcore.verif.sim.simulator import build
 
 #: What makes the Verilog of a configuration and a top.
 Design = Callable[[CoreConfig, str], str]
-#: What the bench's host and memory do not do.
-_EVENTS = ("ring_again", "abort_at", "reset_at", "meddle_at")
-
 #: Cycles that each instruction, slice and word may take before a case counts as hung, if nothing
 #: pauses; and how many of these a case has at least.
 _PATIENCE, _LEAST = 50, 40
 
 
 def _playable(case: Case) -> bool:
-    return case.error is None and not any(getattr(case, name) for name in _EVENTS)
+    """Whether the bench's host and memory do all that happens to a case."""
+    return case.error is None and not any(getattr(case, name) for name in EVENTS[1:])
 
 
 def length(config: CoreConfig, test: str, seed: int, source: PlannedPrograms = PLANNED) -> float:

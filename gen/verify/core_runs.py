@@ -9,11 +9,11 @@ from typing import Any
 from lutcore.errors import InputError
 from lutcore.gen.verify.cores import simulated
 from lutcore.gen.verify.programs import (
+    EVENTS,
     LATENCIES,
     STALLS,
     Case,
     Expected,
-    check_case,
     difference,
     draw,
     expect,
@@ -73,9 +73,7 @@ class PlannedPrograms:
 
     def read(self, config: CoreConfig, text: str) -> Case:
         """A case from its text; :class:`InputError` if it is none."""
-        case = from_text(Case, text)
-        check_case(config, case)
-        return case
+        return from_text(Case, text)
 
     def allows(self, config: CoreConfig, case: Case) -> bool:
         """Whether a smaller case may be played."""
@@ -97,7 +95,7 @@ PLANNED = PlannedPrograms()
 def _hits(config: CoreConfig, case: Case, expected: Expected) -> set[Hit]:
     events = {
         "error": case.error is not None,
-        **{name: bool(getattr(case, name)) for name in coverage.EVENTS[2:]},
+        **{name: bool(getattr(case, name)) for name in EVENTS[1:]},
     }
     conditions = {
         "window": case.window,
@@ -178,6 +176,7 @@ def play_case(
         The text is no case of a core.
     """
     case = source.read(config, text)
+    expect(config, case)  # what is none is refused before anything is built
     core = simulated(config, top)
     try:
         problems = _problems(config, core, case, source)

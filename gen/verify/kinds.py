@@ -58,11 +58,11 @@ class Kind:
     more : tuple of Feature
         Features of a suite beside the plan's.
     in_cocotb : bool
-        Its cases are played in a bench of cocotb, on any simulator: waveforms and X can be had.
+        All its cases are played in a bench of cocotb: waveforms can be had.
     mutate : callable
         Tries texts of cases with so many mutants, drawn from a seed.
     verilog : callable
-        The Verilog that is played, and what its top module is called.
+        The Verilog that is played.
     ties : callable
         Bits of its ports that legal streams hold.
     batch : int

@@ -22,6 +22,7 @@ from lutcore.hdl.isa.lmma import (
     Cause,
 )
 from lutcore.hdl.isa.pace import MOST_BEATS
+from lutcore.verif.coverage import core as coverage
 from lutcore.verif.isa.model import IsaModel, State
 from lutcore.verif.samples.builder import DATA, MEMORY
 from lutcore.verif.samples.endings import ENDINGS, ended
@@ -39,7 +40,7 @@ STALLS, LATENCIES = (0.0, 0.05, 0.3, 0.7), (1, 3, 10, 60)
 _SLOWEST = 1000
 _WINDOWS = ("all", "pages")
 #: What may happen to a program, as fields of a case name it.
-_EVENTS = ("error", "ring_again", "abort_at", "reset_at", "meddle_at")
+EVENTS = coverage.EVENTS[1:]
 #: Faults that are found while other transfers are under way.
 _TRANSFERS = (Cause.RANGE, Cause.READ, Cause.WRITE)
 #: What a core must do right after whatever a case did to it.
@@ -95,37 +96,50 @@ class Case:
         window = builder.window() if self.window == "pages" else (0, _SPACE)
         return ended(builder, self.ending, self.seed), memory_image(config, self.seed), window
 
+    @property
+    def content(self) -> object:
+        """What tells it from a case that is equal; None where nothing does."""
+        return None
 
-def check_case(config: CoreConfig, case: Case) -> None:
-    """Refuse what no program can be made of, or no memory and host can do.
+    def rules(self, config: CoreConfig) -> dict[str, bool]:
+        """What must hold of it, in words, and whether it does."""
+        bus, room = config.bus_bits // 8, DATA - config.program_buffer * BYTES
+        endings = (*ENDINGS, "refused")
+        return {
+            f"choices are 0 to {max(CHOICES)}": all(choice in CHOICES for choice in self.choices),
+            "seed is 0 or more": self.seed >= 0,
+            f"ending is one of {', '.join(endings)}": self.ending in endings,
+            f"code is a multiple of {bus} up to {room}": self.code in range(0, room + 1, bus),
+            f"window is one of {', '.join(_WINDOWS)}": self.window in _WINDOWS,
+        } | self.met_rules(config, MEMORY)
 
-    Raises
-    ------
-    InputError
-    """
-    bus, room = config.bus_bits // 8, DATA - config.program_buffer * BYTES
-    endings, cycles = (*ENDINGS, "refused"), [getattr(case, name) for name in _EVENTS[1:]]
-    rules = {
-        f"choices are 0 to {max(CHOICES)}": all(choice in CHOICES for choice in case.choices),
-        "seed is 0 or more": case.seed >= 0,
-        f"ending is one of {', '.join(endings)}": case.ending in endings,
-        f"base is a multiple of {_PAGE} below 2^{ADDRESS_BITS}": (
-            case.base in range(0, _SPACE, _PAGE)
-        ),
-        f"code is a multiple of {bus} up to {room}": case.code in range(0, room + 1, bus),
-        f"window is one of {', '.join(_WINDOWS)}": case.window in _WINDOWS,
-        "stall is a probability of 0 to 0.95": 0 <= case.stall <= 0.95,
-        f"latency is 0 to {_SLOWEST}": 0 <= case.latency <= _SLOWEST,
-        f"error is a multiple of {bus} below {MEMORY}": (
-            case.error is None or case.error in range(0, MEMORY, bus)
-        ),
-        f"{', '.join(_EVENTS[1:])} are cycles up to {WATCHDOG}": all(
-            0 <= cycle <= WATCHDOG for cycle in cycles
-        ),
-    }
-    for rule, holds in rules.items():
-        if not holds:
-            raise InputError(f"no case of {config.name}: {rule}, not {to_text(case)}")
+    def met_rules(self, config: CoreConfig, size: int) -> dict[str, bool]:
+        """The rules of what it meets, in a memory of so many bytes."""
+        bus, cycles = config.bus_bits // 8, [getattr(self, name) for name in EVENTS[1:]]
+        error, whole = self.error, self.base in range(0, _SPACE, _PAGE)
+        return {
+            f"base is a multiple of {_PAGE} below 2^{ADDRESS_BITS}": whole,
+            "stall is a probability of 0 to 0.95": 0 <= self.stall <= 0.95,
+            f"latency is 0 to {_SLOWEST}": 0 <= self.latency <= _SLOWEST,
+            f"error is a multiple of {bus} below {size}": (
+                error is None or error in range(0, size, bus)
+            ),
+            f"{', '.join(EVENTS[1:])} are cycles up to {WATCHDOG}": all(
+                0 <= cycle <= WATCHDOG for cycle in cycles
+            ),
+        }
+
+    def check(self, config: CoreConfig) -> None:
+        """Refuse what no program can be made of, or no memory and host can do.
+
+        Raises
+        ------
+        InputError
+            A rule does not hold.
+        """
+        for rule, holds in self.rules(config).items():
+            if not holds:
+                raise InputError(f"no case of {config.name}: {rule}, not {to_text(self)}")
 
 
 def _base(rng: random.Random) -> int:
@@ -139,7 +153,7 @@ def draw(config: CoreConfig, seed: int) -> Case:
     rng = random.Random(seed)
     choices = tuple(rng.choices(CHOICES, (8, 10, 8, 2, 2, 2, 1, 1, 1, 2), k=rng.randrange(25)))
     cycle = rng.choice((rng.randrange(1, 100), rng.randrange(1, 3000)))
-    met = rng.choice(("", "", "", "", "", *_EVENTS))
+    met = rng.choice(("", "", "", "", "", *EVENTS))
     bus = config.bus_bits // 8
     events = {met: rng.randrange(0, MEMORY, bus) if met == "error" else cycle} if met else {}
     case = Case(
@@ -188,9 +202,20 @@ def program_words(config: CoreConfig, case: Case) -> list[int]:
     return case.built(config)[0]
 
 
-@functools.lru_cache(_KEPT)
 def expect(config: CoreConfig, case: Case) -> Expected:
-    """Build the program of a case and run it on the ISA model."""
+    """Build the program of a case and run it on the ISA model.
+
+    Raises
+    ------
+    InputError
+        There is no such case (:meth:`Case.check`).
+    """
+    case.check(config)
+    return _expected(config, case, case.content)
+
+
+@functools.lru_cache(_KEPT)
+def _expected(config: CoreConfig, case: Case, content: object) -> Expected:
     words, before, window = case.built(config)
     code = np.frombuffer(to_bytes(words), np.uint8)
     before[case.code : case.code + len(code)] = code

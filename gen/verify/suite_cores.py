@@ -1,7 +1,7 @@
 """Programs, golden models and constraints of a user's own for cores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar
 
 import numpy as np
@@ -37,7 +37,7 @@ class Program:
         Bytes from there to the first instruction, a multiple of the bus's.
     window : (int, int)
         Addresses that transfers may touch.
-    stall, latency, error, ring_again, abort_at, reset_at
+    stall, latency, error, ring_again, abort_at, reset_at, meddle_at
         As of :class:`~lutcore.gen.verify.programs.Case`.
     """
 
@@ -52,6 +52,7 @@ class Program:
     ring_again: int = 0
     abort_at: int = 0
     reset_at: int = 0
+    meddle_at: int = 0
 
     def problem(self, config: CoreConfig) -> str:
         """What is wrong with it; empty if nothing."""
@@ -85,9 +86,19 @@ class OwnProgram(Case):
         assert self.program is not None
         return list(self.program.words), self.program.memory.copy(), self.program.window
 
+    @property
+    def content(self) -> object:
+        """What a test wrote this time: a test of the same name may be another one."""
+        return self.program
+
+    def rules(self, config: CoreConfig) -> dict[str, bool]:
+        """What must hold of what it meets; its program is looked at by itself."""
+        assert self.program is not None
+        return self.met_rules(config, self.program.memory.size)
+
 
 #: What of a program is a case's, too.
-_SHARED = ("base", "code", "stall", "latency", "error", "ring_again", "abort_at", "reset_at")
+_SHARED = [f.name for f in fields(Program) if f.name not in ("words", "memory", "window")]
 
 
 class SuitePrograms(PlannedPrograms):
@@ -110,15 +121,17 @@ class SuitePrograms(PlannedPrograms):
 
     def draw(self, config: CoreConfig, test: str, seed: int) -> Case:
         """The case of a test and a seed, as constraints want it."""
-        own = self._suite.tests.get(test)
-
-        def drawn(seed: int) -> Case:
-            return self._own(own, config, seed) if own else core_runs.drawn(config, test, seed)
-
-        what = f"test {test}, seed {seed}, at {config.name}"
-        return self._suite.constrained(config, what, seed, drawn, Case)
+        return self._suite.draw(config, test, seed, super().draw, self._own, Case)
 
     def _own(self, test: Function, config: CoreConfig, seed: int) -> Case:
+        made = self._written(test, config, seed)
+        try:
+            made.check(config)
+        except InputError as error:
+            raise self._suite.wrong(test, str(error)) from error
+        return made
+
+    def _written(self, test: Function, config: CoreConfig, seed: int) -> Case:
         made = self._suite.call(test, config, seed)
         if isinstance(made, Case):
             return made
@@ -139,9 +152,7 @@ class SuitePrograms(PlannedPrograms):
         if not any(word.startswith("test=") for word in text.split(",")):
             return super().read(config, text)
         part = from_text(OwnProgram, text)
-        if part.test not in self._suite.tests:
-            raise InputError(f"no case: {self._suite.file.path} has no test {part.test!r}")
-        made = self._own(self._suite.tests[part.test], config, part.seed)
+        made = self._own(self._suite.test(part.test), config, part.seed)
         if not isinstance(made, OwnProgram):
             raise InputError(f"no case: {part.test} writes no program itself any more")
         return replace(part, program=made.program)
@@ -155,10 +166,9 @@ class SuitePrograms(PlannedPrograms):
         expected = expect(config, case)
         if expected.state.cause is not Cause.NONE:
             return ""
-        for model in self._suite.goldens.values():
-            if found := self._dispute(model, config, case, expected):
-                return found
-        return ""
+        models = self._suite.goldens.values()
+        disputes = (self._dispute(model, config, case, expected) for model in models)
+        return next(filter(None, disputes), "")
 
     def _dispute(self, model: Function, config: CoreConfig, case: Case, expected: Expected) -> str:
         suite, before = self._suite, expected.before.copy()

@@ -268,26 +268,34 @@ class Suite:
             place = self.place(function)
             raise told(self.file.path, error, function.__name__, place) from error
 
-    def constrained(
-        self, config: CoreConfig, what: str, seed: int, draw: Callable[[int], Case], kind: type
-    ) -> Case:
-        """A case that constraints allow; what is not of ``kind`` itself is not theirs.
+    def test(self, name: str) -> Function:
+        """A test of it; :class:`InputError` if there is none of the name."""
+        if name not in self.tests:
+            raise InputError(f"no case: {self.file.path} has no test {name!r}")
+        return self.tests[name]
 
-        Parameters
-        ----------
-        what : str
-            For whom it is drawn.
-        draw : callable
-            From a seed to a case.
+    def draw(
+        self,
+        config: CoreConfig,
+        test: str,
+        seed: int,
+        planned: Callable[[CoreConfig, str, int], Any],
+        own: Callable[[Function, CoreConfig, int], Any],
+        kind: type,
+    ) -> Any:
+        """A case of a test, of the plan's or an own one, that constraints allow.
+
+        What is not of ``kind`` itself is not theirs.
 
         Raises
         ------
         InputError
             None of :data:`TRIES` cases is allowed.
         """
-        refused = None
+        function, refused = self.tests.get(test), None
         for attempt in range(TRIES):
-            case = draw(seed + attempt * _NEXT)
+            other = seed + attempt * _NEXT
+            case = own(function, config, other) if function else planned(config, test, other)
             if type(case) is not kind:
                 return case
             case, refused = self._held(config, case)
@@ -296,8 +304,8 @@ class Suite:
         assert refused is not None
         raise self.wrong(
             refused,
-            f"it refuses all of {TRIES} cases of {what}, or changes what others want: return a "
-            "changed case in place of False, or forbid less",
+            f"it refuses all of {TRIES} cases of test {test}, seed {seed}, at {config.name}, or "
+            "changes what others want: return a changed case in place of False, or forbid less",
         )
 
     def allows(self, config: CoreConfig, case: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -173,15 +172,7 @@ class SuiteTiles(PlannedTiles):
 
     def draw(self, config: CoreConfig, test: str, seed: int) -> AnyCase:
         """The case of a test and a seed, as constraints want it."""
-        own = self._suite.tests.get(test)
-
-        def drawn(seed: int) -> Any:
-            return (
-                self._own(own, config, seed) if own else PlannedTiles.draw(self, config, test, seed)
-            )
-
-        what = f"test {test}, seed {seed}, at {config.name}"
-        return self._suite.constrained(config, what, seed, drawn, TileCase)
+        return self._suite.draw(config, test, seed, super().draw, self._own, TileCase)
 
     def _own(self, test: Function, config: CoreConfig, seed: int) -> AnyCase:
         made = self._suite.call(test, config, seed)
@@ -199,9 +190,7 @@ class SuiteTiles(PlannedTiles):
         if not words.startswith("test="):
             return super().read(config, words)
         part = text.from_text(OwnTile, words)
-        if part.test not in self._suite.tests:
-            raise InputError(f"no case: {self._suite.file.path} has no test {part.test!r}")
-        whole = self._own(self._suite.tests[part.test], config, part.seed)
+        whole = self._own(self._suite.test(part.test), config, part.seed)
         if not isinstance(whole, OwnTile):
             raise InputError(f"no case: {part.test} lays out no job itself any more")
         return replace(part, whole=whole.whole)
@@ -222,10 +211,8 @@ class SuiteTiles(PlannedTiles):
         self, config: CoreConfig, job: TileJob, sent: Mapping[str, np.ndarray] | None = None
     ) -> str:
         """Where a golden model of the suite and ours disagree, and what the tile says there."""
-        for model in self._suite.goldens.values():
-            if found := self._dispute(model, config, job, sent):
-                return found
-        return ""
+        models = self._suite.goldens.values()
+        return next(filter(None, (self._dispute(m, config, job, sent) for m in models)), "")
 
     def _dispute(
         self,

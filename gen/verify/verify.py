@@ -135,7 +135,7 @@ def verify(
     _check(configs, effort)
     with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
         place = folder or Path(scratch)
-        named = _named(configs, folder and place / "configs", force)
+        named = _named(configs, folder / "configs" if folder else None, force)
         runner = Runner(place / "runs", jobs=jobs, scheduler=scheduler, tls=tls, measure=measure)
         with runner:
             results = campaign(configs, runner, effort, on_round, on_done)

@@ -21,6 +21,7 @@ from dataclasses import replace
 import numpy as np
 from lutcore.gen.verify.suite import constraint, golden, test
 from lutcore.gen.verify.suite_cores import Program
+from lutcore.gen.verify.programs import Case
 from lutcore.verif.isa.model import IsaModel
 from lutcore.verif.samples.programs import memory_image, random_program
 
@@ -73,6 +74,14 @@ def test_programs_and_constraints(write):
             assert source.read(CONFIG, to_text(case)) == case
 
 
+def test_a_test_that_was_changed_is_judged_by_what_it_writes_now(write):
+    """Cases of one test and seed are equal: what is expected of the old one must not be kept."""
+    for parts in ("(0, 1, 1, 1, 2)", "(0, 1, 2, 2, 2)"):
+        source = SuitePrograms(write(SUITE.replace("(0, 1, 1, 1, 2)", parts)).load())
+        case = source.draw(CONFIG, "three_products", 0)
+        assert expect(CONFIG, case).words == case.built(CONFIG)[0]
+
+
 def test_a_golden_model_that_is_wrong_is_named(write):
     changed = SUITE.replace("return after", "after[17] += 3\n    return after")
     source = SuitePrograms(write(changed).load())
@@ -92,6 +101,10 @@ def test_a_golden_model_that_is_wrong_is_named(write):
         ("memory, base", "memory[:5], base", "memory and its base must be multiples of 4096"),
         ("memory, base", "memory.astype(int), base", "memory must be a uint8 array of one dimens"),
         ("code=64", "code=3", "code must be a multiple of"),
+        ("stall=0.2", "stall=2", "stall is a probability of 0 to 0.95"),
+        ("stall=0.2", "meddle_at=-1", "are cycles up to"),
+        ("stall=0.2", "error=memory.size", "error is a multiple of"),
+        ("return Program(", "return Case(choices=(99,)) or Program(", "choices are 0 to 9"),
         ("Program(words", "Program([-1]", "no instructions: "),
         ("after = memory.copy()", "return 3", "it must return memory, uint8"),
         ("address, base):", "address):", r"must take (config, words, memory, address, base)"),
