@@ -149,6 +149,8 @@ def verify(
     if require not in STAGES:
         raise InputError(f"--require takes one of {', '.join(STAGES)}, not {require!r}")
     if check is not None:
+        if configs or random or replay or suite:
+            raise InputError("--check takes a certificate alone, and plays nothing")
         _check(check, as_json)
         return
     found = _configs(configs or [], overrides, random, seed, top != "tile")

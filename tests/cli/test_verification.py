@@ -83,6 +83,7 @@ def place(tmp_path, monkeypatch):
         (("mine.toml", "--suite", "mine.toml"), "mine.toml: it has no test, golden model, cons"),
         (("mine.toml", "--suite", "mine.toml", "--replay", "m=1"), "mine.toml: it has no test"),
         (("--check", "none.json"), "none.json: No such file"),
+        (("mine.toml", "--check", "none.json"), "--check takes a certificate alone"),
         (("--check", "mine.toml"), "no certificate of lutcore verify"),
     ],
 )
