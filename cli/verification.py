@@ -149,9 +149,7 @@ def verify(
     if require not in STAGES:
         raise InputError(f"--require takes one of {', '.join(STAGES)}, not {require!r}")
     if check is not None:
-        if configs or random or replay or suite:
-            raise InputError("--check takes a certificate alone, and plays nothing")
-        _check(check, as_json)
+        _check(check, bool(configs or random or replay or suite), as_json)
         return
     found = _configs(configs or [], overrides, random, seed, top != "tile")
     own = SuiteFile.read(suite) if suite else None
@@ -293,9 +291,11 @@ def _plain(verdict: dict[str, Any]) -> dict[str, Any]:
     return {name: verdict[name] for name in names if name in verdict}
 
 
-def _check(path: Path, as_json: bool) -> None:
+def _check(path: Path, more: bool, as_json: bool) -> None:
     from lutcore.gen.verify.report import check
 
+    if more:
+        raise InputError("--check takes a certificate alone, and plays nothing")
     said = check(path)
     if as_json:
         print_json({"holds": not said, "reasons": said})
