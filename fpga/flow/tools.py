@@ -67,7 +67,7 @@ def command(tool: Tool, native: bool) -> tuple[list[str], str]:
                 f"{tool.program} is not on PATH: install it, or leave out --native to use the "
                 f"Python package {tool.package}"
             )
-        return [program], f"{tool.program} {tools.version(program, '--version') or 'native'}"
+        return [program], f"{tool.program} {tools.version(program, '--version')}"
     try:
         version = importlib.metadata.version(tool.package)
     except importlib.metadata.PackageNotFoundError as error:

@@ -127,7 +127,7 @@ def _package(name: str) -> Callable[[], str]:
 
 def _icarus_version() -> str:
     found = tools.find("iverilog")
-    return (found and tools.version(found, "-V")) or ""
+    return tools.version(found, "-V") if found else ""
 
 
 def _yosys_version() -> str:

@@ -50,7 +50,7 @@ _PACKAGES = (
 
 def _program_version(name: str, arguments: tuple[str, ...]) -> str | None:
     found = tools.find(name)
-    return found and (tools.version(found, *arguments) or "present, does not say")
+    return found and tools.version(found, *arguments)
 
 
 def _package_version(name: str) -> str | None:

@@ -27,7 +27,7 @@ def sta_command() -> str | None:
 
 def sta_version(command: str) -> str:
     """Its version, as it prints it."""
-    return tools.version(command, "-version") or "unknown"
+    return tools.version(command, "-version")
 
 
 def _needed() -> str:

@@ -171,8 +171,8 @@ def check(path: Path) -> list[str]:
         said += [f"{name}: {error}" for error in design["errors"]]
     now = _tools()
     for name, version in found["tools"].items():
-        if now[name] != version:
-            said.append(f"verified with {name} {version}, here is {now[name]}")
+        if now.get(name) != version:
+            said.append(f"verified with {name} {version}, here is {now.get(name, 'none')}")
     return said
 
 

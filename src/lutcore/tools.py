@@ -71,14 +71,14 @@ def need(program: str, remedy: str, *, variable: str = "", beside: bool = False)
 
 
 @functools.lru_cache
-def version(command: str, *arguments: str) -> str | None:
-    """The first number with a dot that a program prints; None where it does not answer."""
+def version(command: str, *arguments: str) -> str:
+    """The first number with a dot that a program prints; "unknown" where it does not answer."""
     try:
         said = run(Path(command).name, [command, *arguments], limit=60, check=False)
     except ToolError:
-        return None
+        return "unknown"
     found = re.search(r"\d+\.\d+[\w.+-]*", said.out + said.err)
-    return found.group() if found else None
+    return found.group() if found else "unknown"
 
 
 def run(

@@ -121,10 +121,10 @@ def test_finding(tmp_path, monkeypatch):
     assert tools.find(Path(sys.executable).name, beside=True) == sys.executable
 
 
-def test_a_program_without_a_version_has_none(tmp_path):
+def test_a_program_that_does_not_answer_has_an_unknown_version(tmp_path):
     (tmp_path / "mute").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "mute").chmod(0o755)
-    assert tools.version(str(tmp_path / "mute")) is None
+    assert tools.version(str(tmp_path / "mute")) == "unknown"
 
 
 #: Who starts programs of our own: one measurement of itself.
