@@ -53,7 +53,7 @@ campaign: $(READY)  ## random programs on every small core, RTL against the ISA 
 
 VERIFIED = w2a8 dense-w2a8 ternary-a8 w4-fp16 w2-fp16-exact mxfp4-bf16
 verify: $(READY)  ## presets and configurations of the day: coverage, mutants, certificate, 25 minutes
-	$(BIN)/lutcore verify $(VERIFIED) --random 3 --seed $$(date +%Y%m%d) --lines --mutate 100 --jobs $(JOBS) -o build/verification
+	$(BIN)/lutcore verify $(VERIFIED) --random 3 --products 128 --seed $$(date +%Y%m%d) --lines --mutate 100 --jobs $(JOBS) -o build/verification
 
 # Of each module EACH mutants, or all: make mutants EACH=all ONLY='pack.py awq.py' SEED=1
 EACH ?= 20

@@ -40,6 +40,9 @@ _Configs = Annotated[
 _Random = Annotated[
     int, typer.Option("--random", help="Legal configurations drawn at random, on top.", min=0)
 ]
+_Products = Annotated[
+    int, typer.Option(metavar="N", help="Most products a cycle of drawn ones.", min=1)
+]
 _Seed = Annotated[
     int, typer.Option(help="Seed of drawn configurations, and first of the tests'.", min=0)
 ]
@@ -97,13 +100,13 @@ def _end(text: str | None) -> float:
 
 
 def _configs(
-    names: list[str], overrides: list[str] | None, drawn: int, seed: int, core: bool
+    names: list[str], overrides: list[str] | None, drawn: int, most: int, seed: int, core: bool
 ) -> list[CoreConfig]:
     found = [load_config(name, overrides or ()) for name in names]
     if drawn:
         from lutcore.gen.verify.draws import draws
 
-        found += [draw.config for draw in itertools.islice(draws(seed, core), drawn)]
+        found += [draw.config for draw in itertools.islice(draws(seed, core, most), drawn)]
     if not found:
         raise InputError("nothing to verify: give a preset, a .toml file, or --random N")
     return found
@@ -112,6 +115,7 @@ def _configs(
 def verify(
     configs: _Configs = None,
     random: _Random = 0,
+    products: _Products = 4096,
     seed: _Seed = 0,
     top: _Top = "tile",
     seeds: _Seeds = 16,
@@ -151,15 +155,12 @@ def verify(
     if check is not None:
         _check(check, bool(configs or random or replay or suite), as_json)
         return
-    found = _configs(configs or [], overrides, random, seed, top != "tile")
+    found = _configs(configs or [], overrides, random, products, seed, top != "tile")
     own = SuiteFile.read(suite) if suite else None
     if replay is not None:
         _replay(found, top, own, replay, waves, as_json)
         return
-    if waves is not None:
-        raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
-    if junit is not None and not junit.parent.is_dir():
-        raise InputError(f"{junit}: there is no folder {junit.parent}")
+    _check_files(waves, junit)
     much = {"seeds": seeds, "first": seed, "until": _end(until)}
     effort = Effort(top=top, **much, lines=lines, mutate=mutate, gates=gates, suite=own)
     report = _run(found, effort, output, force, jobs, scheduler, tls)
@@ -168,6 +169,14 @@ def verify(
             file.write(report.junit().encode())
     _show(report, output, as_json)
     raise typer.Exit(int(not report.ok or not report.reached(require)))
+
+
+def _check_files(waves: Path | None, junit: Path | None) -> None:
+    """Refuse what cannot be written, before anything runs."""
+    if waves is not None:
+        raise InputError("--waves goes with --replay: failing cases get waveforms by themselves")
+    if junit is not None and not junit.parent.is_dir():
+        raise InputError(f"{junit}: there is no folder {junit.parent}")
 
 
 def _run(

@@ -135,7 +135,7 @@ def _memories(rng: random.Random, depth: int, columns: int) -> dict[str, int]:
     return sizes | {"bus_bits": bus, "program_buffer": 256}
 
 
-def draws(seed: int, core: bool = False) -> Iterator[Draw]:
+def draws(seed: int, core: bool = False, most: int = MOST_PRODUCTS) -> Iterator[Draw]:
     """Configurations of a seed, the same ones every time.
 
     They are named by seed and number, ``drawn_7_0``, ``drawn_7_1``, ...: a folder of results may
@@ -145,6 +145,8 @@ def draws(seed: int, core: bool = False) -> Iterator[Draw]:
     ----------
     core : bool
         Draw only those that a core can be built from.
+    most : int
+        Most products a cycle.
     """
     rng = random.Random(f"configurations {seed}")
     legal = combinations(core)
@@ -156,7 +158,7 @@ def draws(seed: int, core: bool = False) -> Iterator[Draw]:
             lambda words=words: _numbers(rng, dict(zip(CHOICES, words, strict=True)), core),
             words,
             lambda config: (
-                config.products_per_cycle <= MOST_PRODUCTS and (not core or is_core(config))
+                config.products_per_cycle <= most and (not core or is_core(config))
             ),
         )
         if config is not None:

@@ -5,10 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lutcore import builds, cache, tools
-from lutcore.verif.sim.simulator import COVERAGE_FLAGS, tool_versions, verilator_environment
+from lutcore.verif.sim.simulator import (
+    APART,
+    COVERAGE_FLAGS,
+    is_large,
+    tool_versions,
+    verilator_environment,
+)
 
 _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
 _STANDARD = "-std=c++20"
+#: Characters of a flat design that takes a compiler too long to optimise.
+_LARGE_NETLIST = 8_000_000
 #: Options for what is not reset to hold anything, by a seed; and for designs with mutants, whose
 #: cases may match twice.
 ANYTHING = ("--x-assign", "unique", "--x-initial", "unique")
@@ -53,6 +61,10 @@ def build_native(
     tools.need("g++", "Verilator needs it: apt-get install g++")
     headers = dict(headers or {})
     compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
+    if coverage and is_large(verilog):
+        options = (*options, *APART)
+    elif len(verilog) > _LARGE_NETLIST:
+        compiler = [_STANDARD, "-O0"]
     if coverage:
         options = (*options, *COVERAGE_FLAGS)
         definitions = (*definitions, "VM_COVERAGE=1")

@@ -40,6 +40,10 @@ _VERILATOR_FLAGS = (
     "--public-depth",
     "1",
 )
+#: Characters of a design of which a compiler makes a program for minutes, and Verilator's option
+#: then: a module's code stands once, not for each instance.
+_LARGE = 400_000
+APART = ("-fno-inline",)
 #: Verilator counts lines and toggles of signals of every width and name; plain --coverage crashes
 #: its version 5.48 on a core.
 COVERAGE_FLAGS = (
@@ -155,6 +159,8 @@ def build(
         It failed.
     """
     check_simulator(simulator)
+    # Coverage is counted in long campaigns, which are worth the minutes.
+    optimised = optimised and (coverage or not is_large(verilog))
     if coverage and simulator != "verilator":
         raise InputError(f"only Verilator counts coverage, not {simulator}: --sim verilator")
     trace = None
@@ -172,6 +178,11 @@ def build(
             builds.keep_programs(place)
 
     return Build(builds.built("sim", name, make), simulator, top, trace, optimised, coverage)
+
+
+def is_large(verilog: str) -> bool:
+    """Whether a design's program is compiled in minutes rather than run in seconds."""
+    return len(verilog) > _LARGE
 
 
 @contextlib.contextmanager
@@ -200,6 +211,8 @@ def _compile(target: Build, source: Path) -> None:
             flags.append("--trace-fst")
         if target.coverage:
             flags += COVERAGE_FLAGS
+        if is_large(source.read_text()):
+            flags += APART
         runtime.lend_objects(target.folder, shared)
         if (root := settings.get("VERILATOR_ROOT")) and not (target.waves or target.optimised):
             lent = runtime.lend_headers(target.folder, root, STANDARD, shared, target.coverage)

@@ -59,3 +59,8 @@ def test_draws_repeat_and_seeds_differ():
     )
     assert first == again != other
     assert len({config.name for config in (*first, *other)}) == 10
+
+
+def test_none_is_larger_than_asked_for():
+    found = [draw.config.products_per_cycle for draw in itertools.islice(draws(7, most=16), 20)]
+    assert max(found) <= 16 and len(set(found)) > 3
