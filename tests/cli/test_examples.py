@@ -142,7 +142,17 @@ def test_all_json_is_documented():
 COUNTED = {"run", "matrix run"}
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in KEYS])
+#: Examples of which `make long` alone runs the JSON: that of each is the slow example again.
+AGAIN = {"demo", "bitstream", "explore", "compare", "study", "perplexity"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[*marks(name), *([pytest.mark.long] if name in AGAIN else [])])
+        for name in KEYS
+    ],
+)
 def test_keys_are_those_of_the_manual(name, folder):
     file, maker = MADE_BY.get(name, ("", ""))
     if file and not Path(folder / file).exists():

@@ -75,7 +75,22 @@ def fitting(config, make_tensor, n, k, bits, seed=0):
     return make_tensor(n, k, 2 if ternary else bits, 32, seed, shared=shared, ternary=ternary)
 
 
-@pytest.mark.parametrize("name", COMBINATIONS)
+#: Every third combination; `make long` has the others.
+SLICED = [
+    pytest.param(name, marks=[pytest.mark.long] if place % 3 else [])
+    for place, name in enumerate(COMBINATIONS)
+]
+
+
+def test_the_slice_has_every_word():
+    """Engines, activations, tables, codings and precomputes are all in `make test`."""
+    sliced = [COMBINATIONS[case.values[0]] for case in SLICED if not case.marks]
+    for field in ("engine", "activation", "table", "precompute", "float_mode", "weight_coding"):
+        words = {changes.get(field) for changes in COMBINATIONS.values()}
+        assert {changes.get(field) for changes in sliced} == words, field
+
+
+@pytest.mark.parametrize("name", SLICED)
 def test_bit_exact(name, make_tensor, run_tile):
     """All weight widths, ragged sizes, plane orders where they are free, stalls or none."""
     config = tile(**COMBINATIONS[name])
