@@ -58,11 +58,11 @@ def lite_signature(address_bits: int) -> wiring.Signature:
     return wiring.Signature(
         {
             "awvalid": In(1),  # the address of a write is offered
-            "awready": Out(1),  # address and data of a write are taken, in one cycle
+            "awready": Out(1),  # address and data of a write, both there, are taken in one cycle
             "awaddr": In(address_bits),  # byte address of the register to be written
             "awprot": In(3),  # protection of a write; nothing reads it: all may write registers
             "wvalid": In(1),  # the data of a write is offered
-            "wready": Out(1),  # address and data of a write are taken, in one cycle
+            "wready": Out(1),  # address and data of a write, both there, are taken in one cycle
             "wdata": In(32),  # data to be written
             "wstrb": In(4),  # bytes that are written: all four, or the write is refused
             "bvalid": Out(1),  # the answer to a write is there

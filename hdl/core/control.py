@@ -142,7 +142,10 @@ class Control(wiring.Component):
                 m.d.sync += target[part].eq(data)
 
     def _access(self, m: Module, values: dict[str, Value]) -> dict[tuple[str, int], Signal]:
-        """Handshakes and reads; returns for each word whether it is written."""
+        """Handshakes and reads; returns for each word whether it is written.
+
+        What the host gets comes from registers alone, as AXI asks: no path leads through.
+        """
         host = self.host
         words = {
             (name, half): offset // 4 + half
@@ -150,14 +153,13 @@ class Control(wiring.Component):
             for half in range(-(-register.bits // 32))
         }
         count = len(words)
-        take = Signal()  # address and data of a write are taken
+        ready = Signal()  # address and data of a write, which are both there, are taken
+        take = Signal()  # a write is done
         place = host.awaddr[2:]
         whole = host.wstrb.all()
-        m.d.comb += [
-            take.eq(host.awvalid & host.wvalid & (~host.bvalid | host.bready)),
-            host.awready.eq(take),
-            host.wready.eq(take),
-        ]
+        both = host.awvalid & host.wvalid
+        m.d.sync += ready.eq(both & ~ready & (~host.bvalid | host.bready))
+        m.d.comb += [take.eq(ready & both), host.awready.eq(ready), host.wready.eq(ready)]
         with m.If(take):
             m.d.sync += [
                 host.bvalid.eq(1),
@@ -181,7 +183,7 @@ class Control(wiring.Component):
                     m.d.comb += read.eq(upper if held and half else part)
                     if held and not half:
                         m.d.comb += [beside.eq(values[name][32:]), keep.eq(1)]
-        m.d.comb += host.arready.eq(~host.rvalid | host.rready)
+        m.d.comb += host.arready.eq(~host.rvalid)
         with m.If(host.arvalid & host.arready):
             with m.If(keep):
                 m.d.sync += upper.eq(beside)
