@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types test-latest wheel presets long texts judges floats campaign verify mutants fuzz bench baseline bitstream study docs check-tools clean
+.PHONY: help demo test check lint types test-latest wheel presets long texts judges floats campaign verify formal mutants fuzz bench baseline bitstream study docs check-tools clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ campaign: $(READY)  ## random programs on every small core, RTL against the ISA 
 VERIFIED = w2a8 dense-w2a8 ternary-a8 w4-fp16 w2-fp16-exact mxfp4-bf16
 verify: $(READY)  ## presets and configurations of the day: coverage, mutants, certificate, 25 minutes
 	$(BIN)/lutcore verify $(VERIFIED) --random 3 --products 128 --seed $$(date +%Y%m%d) --lines --mutate 100 --jobs $(JOBS) -o build/verification
+
+formal: $(READY)  ## proofs of the buses' blocks, each with its covers and 20 mutants; minutes
+	$(BIN)/python -m lutcore.gen.verify.proofs --jobs $(JOBS)
 
 # Of each module EACH mutants, or all: make mutants EACH=all ONLY='pack.py awq.py' SEED=1
 EACH ?= 20

@@ -157,9 +157,7 @@ def draws(seed: int, core: bool = False, most: int = MOST_PRODUCTS) -> Iterator[
         config, refused = _first_legal(
             lambda words=words: _numbers(rng, dict(zip(CHOICES, words, strict=True)), core),
             words,
-            lambda config: (
-                config.products_per_cycle <= most and (not core or is_core(config))
-            ),
+            lambda config: config.products_per_cycle <= most and (not core or is_core(config)),
         )
         if config is not None:
             missing -= pairs(words)

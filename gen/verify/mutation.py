@@ -16,7 +16,8 @@ from lutcore.gen.tools.yosys import run_yosys
 
 #: Name of the input that chooses; 0 is the sound design.
 CHOICE = "mutant"
-_KINDS = {
+#: Mode of a mutant -> what happens to the bit; the place is that of another bit.
+KINDS = {
     "inv": "inverted",
     "const0": "stuck at 0",
     "const1": "stuck at 1",
@@ -163,7 +164,7 @@ def _mutant(
     other = pin[int(given.get("ctrlbit", 0))].split(".")[-1]
     return Mutant(
         number=number,
-        kind=_KINDS[given["mode"]].format(other),
+        kind=KINDS[given["mode"]].format(other),
         module=_module(source, first),
         instance=cell["attributes"].get("scopename", "").replace(" ", "."),
         signal=pin[int(given["portbit"])],

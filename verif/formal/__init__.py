@@ -1,4 +1,4 @@
-"""Properties of the bus interfaces, proved for all inputs up to a depth.
+"""Proofs of the buses' blocks: harnesses, what is assumed, what holds, what can happen.
 
-Beside the core's buses.
+Beside the core's buses; run by :mod:`lutcore.gen.verify.proofs`.
 """

@@ -61,12 +61,10 @@ def build_native(
     tools.need("g++", "Verilator needs it: apt-get install g++")
     headers = dict(headers or {})
     compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
-    if coverage and is_large(verilog):
-        options = (*options, *APART)
-    elif len(verilog) > _LARGE_NETLIST:
+    if len(verilog) > _LARGE_NETLIST:
         compiler = [_STANDARD, "-O0"]
     if coverage:
-        options = (*options, *COVERAGE_FLAGS)
+        options = (*options, *COVERAGE_FLAGS, *(APART if is_large(verilog) else ()))
         definitions = (*definitions, "VM_COVERAGE=1")
     flow = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
     recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *flow]

@@ -1,0 +1,192 @@
+"""Proves what :mod:`lutcore.verif.formal.proofs` lists, and what the proofs are worth.
+
+A proof is worth what it finds: each is tried on mutants of the design. Answers are kept, by the
+content of their problem.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from lutcore import cache
+from lutcore.errors import InputError
+from lutcore.gen.verify.solver import Problem
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.formal.harness import Harness
+from lutcore.verif.formal.proofs import PROOFS, Proof
+from lutcore.verif.samples.cores import SMALL_CORES
+
+#: Mutants of the design that each proof is tried on, at least three of which it must find.
+MUTANTS = 6
+LEAST_FOUND = 3
+#: Seconds of the solver for a question.
+LIMIT = 600
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What became of a proof.
+
+    Attributes
+    ----------
+    name, text : str
+    strength : str
+        ``unbounded``, or for how many cycles after a reset.
+    holds : bool or None
+        None: the solver came to no end.
+    broken : list of str
+        Claims that do not hold.
+    assumed, claimed : list of str
+        What is assumed of the surroundings, and what holds then.
+    unreached : list of str
+        Covers that were not reached.
+    found, missed : list of str
+        Mutants of the design that break the proof, and those that do not.
+    seconds : float
+    """
+
+    name: str
+    text: str
+    strength: str
+    holds: bool | None
+    broken: list[str]
+    assumed: list[str]
+    claimed: list[str]
+    unreached: list[str]
+    found: list[str]
+    missed: list[str]
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Whether it holds, its covers are reached, and it has found faults."""
+        return bool(self.holds) and not self.unreached and len(self.found) >= LEAST_FOUND
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dataclasses.asdict(self)
+
+
+def prove(
+    proof: Proof, config: CoreConfig, mutants: int = MUTANTS, seed: int = 0, limit: float = LIMIT
+) -> Proved:
+    """Prove something of a design, and try the proof on mutants of it.
+
+    Parameters
+    ----------
+    mutants, seed : int
+        How many, and which.
+    limit : float
+        Seconds of the solver for each question.
+
+    Raises
+    ------
+    InputError
+        A tool is missing.
+    ToolError
+        One of them failed.
+    """
+    start = time.monotonic()
+    harness = proof.make(config)
+    problem = Problem.of(harness, mutants, seed, proof.parts)
+    parts = (problem.smt2, str(proof.steps), str(proof.cover), str(proof.unbounded), str(limit))
+    place = cache.entry("proofs", cache.key(__name__, *parts) + ".json.gz")
+    kept = cache.load(place)
+    if kept is None:
+        kept = _solve(proof, harness, problem, limit)
+        cache.store(place, kept)
+    strength = "unbounded" if proof.unbounded else f"for {proof.steps} cycles after a reset"
+    facts: dict[str, Any] = {"assumed": [*harness.assumed], "claimed": [*harness.claimed]} | kept
+    facts["seconds"] = round(time.monotonic() - start, 1)
+    return Proved(name=proof.name, text=proof.text, strength=strength, **facts)
+
+
+def _solve(proof: Proof, harness: Harness, problem: Problem, limit: float) -> dict[str, Any]:
+    """Verdict, covers and mutants, as plain values."""
+    answer = problem.bounded(proof.steps, limit=limit)
+    if answer.holds and proof.unbounded:
+        answer = problem.inductive(limit=limit)
+    reached = problem.covered(proof.cover, limit=limit).reached
+    found, missed = [], []
+    for number, fault in problem.faults.items():
+        (found if _notices(proof, problem, number, limit) else missed).append(fault)
+    return {
+        "holds": answer.holds,
+        "broken": [harness.claimed[number] for number in answer.failed],
+        "unreached": [s for n, s in enumerate(harness.covered) if n not in reached],
+        "found": found,
+        "missed": missed,
+    }
+
+
+def _notices(proof: Proof, problem: Problem, mutant: int, limit: float) -> bool:
+    """Whether a fault breaks the proof; a question without an answer does not."""
+    if problem.bounded(proof.steps, mutant, limit).holds is False:
+        return True
+    return proof.unbounded and problem.inductive(mutant, limit).holds is False
+
+
+def prove_all(
+    asked: Sequence[tuple[Proof, CoreConfig]],
+    mutants: int = MUTANTS,
+    seed: int = 0,
+    jobs: int = 1,
+    on_done: Callable[[Proved], None] = lambda proved: None,
+) -> list[Proved]:
+    """Several proofs, ``jobs`` at a time."""
+
+    def one(pair: tuple[Proof, CoreConfig]) -> Proved:
+        proved = prove(*pair, mutants, seed)
+        on_done(proved)
+        return proved
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool:  # the solver does the work
+        return list(pool.map(one, asked))
+
+
+#: What the campaign proves them of: a narrow bus and two rows keep the solver fast.
+SMALL = SMALL_CORES["w4a8"].replace(bus_bits=64)
+
+
+def told(proved: Proved) -> str:
+    """A proof in lines of text: what is assumed, and what it is worth."""
+    tried = len(proved.found) + len(proved.missed)
+    verdict = {True: "holds", False: "BROKEN", None: "NOT DECIDED"}[proved.holds]
+    found = f"{len(proved.found)} of {tried} mutants found, {proved.seconds:.0f} s"
+    lines = [
+        f"{proved.name}: {verdict}, {proved.strength}; {len(proved.claimed)} claims, {found}",
+        *(f"  assumes: {sentence}" for sentence in proved.assumed),
+        *(f"  BROKEN: {sentence}" for sentence in proved.broken),
+        *(f"  NEVER HAPPENS: {sentence}" for sentence in proved.unreached),
+        *(f"  missed: {fault}" for fault in proved.missed),
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Prove all that is listed, of a small core."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*", help="proofs; all without any")
+    parser.add_argument("--mutants", type=int, default=20, help="of each, 20 without it")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1)
+    given = parser.parse_args()
+    try:
+        if unknown := set(given.names) - set(PROOFS):
+            raise InputError(f"there is no proof {min(unknown)}: {', '.join(PROOFS)}")
+        asked = [(PROOFS[name], SMALL) for name in given.names or PROOFS]
+        all_ = prove_all(
+            asked, given.mutants, given.seed, given.jobs, lambda p: print(told(p), flush=True)
+        )
+    except InputError as error:
+        sys.exit(f"{error}")
+    sys.exit(not all(proved.good for proved in all_))
+
+
+if __name__ == "__main__":
+    main()

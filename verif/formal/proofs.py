@@ -1,0 +1,147 @@
+"""The table of proofs: which harness, of what, how strong, and for which designs."""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.formal.bursts import BurstProperties
+from lutcore.verif.formal.decoding import DecoderProperties
+from lutcore.verif.formal.harness import Harness
+from lutcore.verif.formal.host import HostProperties
+from lutcore.verif.formal.loads import LoadAddressProperties, LoadWordProperties
+from lutcore.verif.formal.master import MasterProperties
+from lutcore.verif.formal.queues import QueueProperties
+from lutcore.verif.formal.store_words import StoreWordProperties
+from lutcore.verif.formal.stores import StoreAddressProperties
+
+
+class Parts(enum.Enum):
+    """Which parts of a block a proof is about, whose faults it must find."""
+
+    ALL = "all"
+    BURSTS = "bursts"
+    OTHERS = "others"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is proved of a design.
+
+    Attributes
+    ----------
+    name : str
+    text : str
+        In a whole sentence.
+    make : callable
+        The harness for a configuration.
+    steps : int
+        Cycles after a reset in which all claims are checked: of an induction its base.
+    cover : int
+        Cycles within which all covers are reached.
+    unbounded : bool
+        Claims follow from themselves a cycle earlier: they hold forever.
+    applies : callable
+        Whether a configuration has the block.
+    parts : Parts
+        What faults are put into.
+    top : str
+        Least top that has it: ``tile`` (all have), ``core`` (a core between streams or buses) or
+        ``axi``.
+    """
+
+    name: str
+    text: str
+    make: Callable[[CoreConfig], Harness]
+    steps: int
+    cover: int
+    unbounded: bool = True
+    applies: Callable[[CoreConfig], bool] = lambda config: True
+    parts: Parts = Parts.ALL
+    top: str = "core"
+
+
+_LIST = (
+    Proof(
+        "queues",
+        "A queue of Amaranth's library does what the model does that stands for it in proofs.",
+        QueueProperties,
+        steps=10,
+        cover=10,
+        unbounded=False,
+    ),
+    Proof(
+        "bursts",
+        "Bursts cover every word of a transfer once, in order, within pages and window.",
+        lambda config: BurstProperties(config.bus_bits // 8),
+        steps=2,
+        cover=8,
+    ),
+    Proof(
+        "load addresses",
+        "The bursts of loads are those of their rows.",
+        LoadAddressProperties,
+        parts=Parts.BURSTS,
+        steps=2,
+        cover=8,
+    ),
+    Proof(
+        "load words",
+        "Every word of a load goes to its place in its buffer, and faults are told.",
+        LoadWordProperties,
+        parts=Parts.OTHERS,
+        steps=2,
+        cover=12,
+    ),
+    Proof(
+        "store addresses",
+        "The bursts of stores are those of their rows, and faults name the burst that failed.",
+        StoreAddressProperties,
+        parts=Parts.BURSTS,
+        steps=2,
+        cover=12,
+    ),
+    Proof(
+        "store words",
+        "Every sum of a store arrives in its place, and no other byte is written.",
+        StoreWordProperties,
+        parts=Parts.OTHERS,
+        steps=6,
+        cover=8,
+        unbounded=False,
+    ),
+    Proof(
+        "master",
+        "Requests, words and answers pass the AXI4 master unchanged; AW stays until it is taken.",
+        MasterProperties,
+        steps=2,
+        cover=4,
+        top="axi",
+    ),
+    Proof(
+        "decoder",
+        "Every word is refused for its worst fault, or sent where it belongs with its operands.",
+        DecoderProperties,
+        steps=1,
+        cover=1,
+        unbounded=False,  # it has no state: one cycle is all
+    ),
+    Proof(
+        "host",
+        "Registers keep to AXI4-Lite, and hold what their table says.",
+        HostProperties,
+        steps=2,
+        cover=6,
+        top="axi",
+    ),
+)
+#: Name -> proof, in the order in which data goes through a design.
+PROOFS = {proof.name: proof for proof in _LIST}
+#: Tops, each of which has what those before it have.
+_TOPS = ("tile", "core", "axi")
+
+
+def proofs_of(config: CoreConfig, top: str) -> list[Proof]:
+    """Those that apply to a design."""
+    level = _TOPS.index(top)
+    return [p for p in _LIST if _TOPS.index(p.top) <= level and p.applies(config)]
