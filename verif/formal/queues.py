@@ -4,16 +4,16 @@
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
-from amaranth.hdl import Fragment, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In
 
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.verif.formal.harness import Harness, ShiftQueue
+from lutcore.verif.formal.harness import Harness, opened
 
 
 class QueueProperties(Harness):
-    """Amaranth's queue does what :class:`ShiftQueue` does, which stands for it elsewhere."""
+    """Amaranth's queue does what ``ShiftQueue`` does, which stands for it elsewhere."""
 
     def __init__(self, config: CoreConfig):
         self._depth = 4
@@ -22,9 +22,10 @@ class QueueProperties(Harness):
     def describe(self, m: Module) -> None:
         """Both, with the same inputs."""
         queue, model = (SyncFIFO(width=4, depth=self._depth) for _ in range(2))
-        model._MustUse__used = True
         m.submodules.dut = queue
-        m.submodules.model = Fragment.get(ShiftQueue(model), None)
+        holder = Module()
+        holder.submodules.queue = model
+        opened(m, holder, "replaced")
         for each in (queue, model):
             m.d.comb += [
                 each.w_data.eq(self.data),

@@ -11,7 +11,8 @@ from amaranth.lib import data
 
 from lutcore.hdl.core.store import StoreEngine
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, OUTPUTS
-from lutcore.verif.formal.stores import OPEN, StoreHarness, halves
+from lutcore.hdl.isa.pace import OUTSTANDING
+from lutcore.verif.formal.stores import StoreHarness, row_bytes
 
 #: Stores whose words may be under way at a time: more than fit the engine's queues.
 _STORES = 8
@@ -61,7 +62,7 @@ class StoreWordProperties(StoreHarness):
 
     def claim(self, m: Module, block: StoreEngine, inside: dict[str, Any]) -> None:
         """Words are those of the stores that were taken."""
-        store, at, open_ = self.store, _Leaving(), Signal(range(OPEN + 1))
+        store, at, open_ = self.store, _Leaving(), Signal(range(OUTSTANDING + 1))
         small = (store.rows <= 4) & (store.columns <= 8)
         self.assume(m, "stores are small, which keeps the solver fast", small)
         high = Cat(store.mem[16:], store.pitch[14:], store.local[12:], self.window_low)
@@ -73,7 +74,7 @@ class StoreWordProperties(StoreHarness):
             sent.eq(block.writes.valid & self.address_ready),
             at.left.eq(block.written.valid & self.data_ready),
             at.new.rows.eq(store.rows),
-            at.new.size.eq(Mux(halves(store.type), store.columns << 1, store.columns << 2)),
+            at.new.size.eq(row_bytes(store.type, store.columns)),
             at.new.type.eq(store.type),
             at.new.watched.eq(self.watch & ~watching),
         ]
@@ -94,7 +95,6 @@ class StoreWordProperties(StoreHarness):
         """The last word of each burst, and no other, is said to be: any one burst is watched."""
         watched, ahead, own = Signal(), Signal(24), Signal(9)
         words = Signal(24)  # of bursts that were sent, and that have not left
-        two = Signal()
         m.d.sync += words.eq(words + Mux(sent, beats, 0) - at.left)
         with m.If(sent & self.watch & ~watched):
             m.d.sync += [watched.eq(1), ahead.eq(words - at.left), own.eq(beats)]
@@ -103,8 +103,7 @@ class StoreWordProperties(StoreHarness):
                 m.d.sync += ahead.eq(ahead - 1)
             with m.Else():
                 m.d.sync += [own.eq(own - 1), watched.eq(own != 1)]
-        with m.If(own == 2):
-            m.d.sync += two.eq(1)
+        two = self.happened(m, own == 2)
         written = block.written
         sentence = "no word leaves before its burst was decided"
         self.hold(m, sentence, words > 0, when=written.valid)
@@ -154,9 +153,7 @@ class StoreWordProperties(StoreHarness):
         config = self._config
         columns = config.drain_columns
         same = Cat(self.watched_row, self.watched_column, self.watched_sum)
-        before, started = Signal(len(same)), Signal()
-        m.d.sync += [before.eq(same), started.eq(1)]
-        self.assume(m, "the sum that is watched stays the same", before == same, when=started)
+        self.constant(m, "the sum that is watched stays the same", same)
         local, watched, signals = Signal(ADDRESS_BITS), Signal(), Signal()
         rows, count = Signal(16), Signal(16)
         begins = self.taken & self.watch & ~watched
@@ -190,7 +187,7 @@ class StoreWordProperties(StoreHarness):
         """The watched sum, as each type; converters are cut (``HalfTaker``)."""
         bus_bytes = self._config.bus_bits // 8
         kind, sum_ = at.first.type, self.watched_sum
-        offset = Mux(halves(kind), self.watched_column << 1, self.watched_column << 2)
+        offset = row_bytes(kind, self.watched_column)
         here = at.first.watched & (at.row == self.watched_row) & (at.word == offset // bus_bytes)
         now = block.written.valid & here & exists
         found = (block.written.payload.data >> ((offset % bus_bytes) * 8))[:32]

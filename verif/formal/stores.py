@@ -7,21 +7,18 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from lutcore.hdl.bus.axi import transfer_layout
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.core.store import StoreEngine, store_layout
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, OUTPUTS, Cause
-from lutcore.verif.formal.bursts import Walk, constant, follow
+from lutcore.hdl.isa.pace import OUTSTANDING
+from lutcore.verif.formal.bursts import PAGES, Walk, follow, governed
 from lutcore.verif.formal.harness import Harness, opened
 
-_PAGES = ADDRESS_BITS - 12
-#: Bursts that are not answered, or whose words have not all left.
-OPEN = 8
 
-
-def halves(kind: Value) -> Value:
-    """Whether sums become types of two bytes."""
-    return (kind == OUTPUTS.index("fp16")) | (kind == OUTPUTS.index("bf16"))
+def row_bytes(kind: Value, columns: Value) -> Value:
+    """Bytes that so many sums become: two of each, or four."""
+    halves = (kind == OUTPUTS.index("fp16")) | (kind == OUTPUTS.index("bf16"))
+    return Mux(halves, columns << 1, columns << 2)
 
 
 class StoreHarness(Harness):
@@ -38,8 +35,8 @@ class StoreHarness(Harness):
                 "answer": In(1),
                 "error": In(1),
                 "sums": In(config.m * config.drain_columns * 32),
-                "window_low": In(_PAGES),
-                "window_high": In(_PAGES + 1),
+                "window_low": In(PAGES),
+                "window_high": In(PAGES + 1),
                 "stop": In(1),
                 "watch": In(1),
                 "watched_row": In(16),
@@ -54,10 +51,8 @@ class StoreHarness(Harness):
         inside = opened(m, block)
         bus_bytes = self._config.bus_bits // 8
         shift = bus_bytes.bit_length() - 1
-        store, stopped = self.store, Signal()
-        m.d.sync += stopped.eq(self.stop)
-        constant(self, m, Cat(self.window_low, self.window_high))
-        self.assume(m, "what is stopped stays stopped", self.stop, when=stopped)
+        store = self.store
+        governed(self, m, block)
         low = Cat(store.mem[:shift], store.pitch[:shift])
         self.assume(m, "stores are of whole words of the bus", low == 0)
         acc = self._config.m * self._config.drain_columns * 4
@@ -73,9 +68,6 @@ class StoreHarness(Harness):
             block.answers.valid.eq(self.answer),
             block.answers.payload.error.eq(self.error),
             block.read_data.eq(self.sums),
-            block.window_low.eq(self.window_low),
-            block.window_high.eq(self.window_high),
-            block.stop.eq(self.stop),
         ]
         self.taken = Signal()
         m.d.comb += self.taken.eq(block.stores.valid & block.stores.ready)
@@ -93,18 +85,11 @@ class StoreAddressProperties(StoreHarness):
         """Bursts are where the shadow is."""
         bus_bytes = self._config.bus_bits // 8
         store, walk = self.store, Walk(bus_bytes)
-        transfer = Signal(transfer_layout(), name="asked_transfer")
-        size = Mux(halves(store.type), store.columns << 1, store.columns << 2)
-        m.d.comb += [
-            transfer.mem.eq(store.mem),
-            transfer.rows.eq(store.rows),
-            transfer.pitch.eq(store.pitch),
-            transfer.words.eq((size + (bus_bytes - 1)) // bus_bytes),
-        ]
+        words = (row_bytes(store.type, store.columns) + (bus_bytes - 1)) // bus_bytes
         burst = block.writes.payload
         beats, sent = Signal(9), Signal()
         m.d.comb += [beats.eq(burst.len + 1), sent.eq(block.writes.valid & self.address_ready)]
-        walk.begin(m, self.taken, transfer)
+        walk.begin(m, self.taken, store, words)
         walk.step(m, sent, beats)
         # What is offered while there is no room stays in RowBursts, too.
         begun, offered = Signal(), Signal()
@@ -118,8 +103,8 @@ class StoreAddressProperties(StoreHarness):
             when=block.writes.valid,
         )
         follow(self, m, walk, inside, bus_bytes, "bursts.")
-        open_ = Signal(range(OPEN + 1))  # bursts that are not answered
-        lengths = Signal(range(OPEN + 1))  # bursts whose words have not all left
+        open_ = Signal(range(OUTSTANDING + 1))  # bursts that are not answered
+        lengths = Signal(range(OUTSTANDING + 1))  # bursts whose words have not all left
         ends = block.written.valid & self.data_ready & block.written.payload.last
         m.d.sync += [open_.eq(open_ + sent - self.answer), lengths.eq(lengths + sent - ends)]
         self.assume(m, "memory answers no burst that it was not given", open_ > 0, when=self.answer)
@@ -128,9 +113,11 @@ class StoreAddressProperties(StoreHarness):
             m, "invariant: bursts with words to come", inside["lengths_model.level"] == lengths
         )
         self.hold(
-            m, "no more bursts are open than can be kept", (open_ <= OPEN) & (lengths <= OPEN)
+            m,
+            "no more bursts are open than can be kept",
+            (open_ <= OUTSTANDING) & (lengths <= OUTSTANDING),
         )
-        room = (open_ != OPEN) & (lengths != OPEN)
+        room = (open_ != OUTSTANDING) & (lengths != OUTSTANDING)
         self.hold(
             m,
             "a burst is offered where there is one, and room for what is kept of it",
@@ -156,7 +143,7 @@ class StoreAddressProperties(StoreHarness):
         outside: Value,
     ) -> None:
         """Which burst failed: any one is watched, with those before it that are not answered."""
-        watched, ahead, place = Signal(), Signal(range(OPEN + 1)), Signal(ADDRESS_BITS)
+        watched, ahead, place = Signal(), Signal(range(OUTSTANDING + 1)), Signal(ADDRESS_BITS)
         with m.If(sent & self.watch & ~watched):
             m.d.sync += [watched.eq(1), place.eq(walk.at), ahead.eq(open_ - self.answer)]
         with m.Elif(watched & self.answer):
@@ -182,7 +169,7 @@ class StoreAddressProperties(StoreHarness):
             m, "the address of a burst that failed is told", fault.address == place, when=mine
         )
         self.hold(m, "answers are always taken", block.answers.ready)
-        for place_, waiting in ((i, inside[f"places_model.entry_{i}"]) for i in range(OPEN)):
+        for place_, waiting in ((i, inside[f"places_model.entry_{i}"]) for i in range(OUTSTANDING)):
             now = watched & (ahead == place_)
             self.hold(
                 m,
@@ -193,4 +180,4 @@ class StoreAddressProperties(StoreHarness):
         self.hold(m, "invariant: a burst that is watched is kept", ahead < open_, when=watched)
         self.happen(m, "a burst fails behind another", mine & (place[:12] != 0))
         self.happen(m, "a burst lies outside", outside)
-        self.happen(m, "as many bursts are open as can be", open_ == OPEN)
+        self.happen(m, "as many bursts are open as can be", open_ == OUTSTANDING)

@@ -128,6 +128,6 @@ def test_a_broken_claim_is_told():
 
 
 def test_proofs_are_of_what_a_design_has():
-    assert proofs_of(SMALL, "tile") == []
-    assert {p.name for p in proofs_of(SMALL, "axi")} == set(PROOFS)
-    assert "host" not in {p.name for p in proofs_of(SMALL, "core")}
+    assert proofs_of("tile") == []
+    assert {p.name for p in proofs_of("axi")} == set(PROOFS)
+    assert "host" not in {p.name for p in proofs_of("core")}
