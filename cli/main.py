@@ -28,7 +28,7 @@ from lutcore.cli import (
     verification,
 )
 from lutcore.cli.logs import set_up
-from lutcore.cli.shared import OUT, fail, say_interrupted
+from lutcore.cli.shared import ERR, OUT, fail, say_interrupted
 from lutcore.errors import HostError, InputError, ToolError
 from lutcore.machine import check_platform
 from lutcore.processes import heard, interrupted, interruptible
@@ -111,7 +111,7 @@ def main() -> None:
     except KeyboardInterrupt:  # in the last moment
         status = 0
     if number := interrupted():
-        with heard():
+        with heard() as ERR.file:
             say_interrupted()
         status = 128 + number
     sys.exit(status)

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TextIO
 
 from lutcore.errors import ToolError
 
@@ -144,12 +144,12 @@ def interrupted() -> int | None:
     return _came[0] if _came else None
 
 
-@contextlib.contextmanager
-def heard() -> Iterator[None]:
-    """Have standard error again, for the last words of a program that is ended."""
-    os.dup2(_mute[0], 2)
-    yield
-    os.dup2(_mute[1], 2)
+def heard() -> TextIO:
+    """Standard error as it was, for the last words of a program that is ended, and no others.
+
+    What threads of libraries say meanwhile stays unheard.
+    """
+    return os.fdopen(os.dup(_mute[0]), "w", encoding="utf-8", errors="replace")
 
 
 @contextlib.contextmanager
@@ -184,9 +184,8 @@ def _interrupt(number: int, frame: object) -> None:
     for other in _SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     _mute.extend((os.dup(2), os.open(os.devnull, os.O_WRONLY)))
-    os.dup2(
-        _mute[1], 2
-    )  # what libraries and workers fail with from now on, they fail with for this
+    # What libraries and workers fail with from now on, they fail with for this.
+    os.dup2(_mute[1], 2)
     _came.append(number)
     end_children()
     raise KeyboardInterrupt

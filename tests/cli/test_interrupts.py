@@ -131,6 +131,25 @@ def test_a_terminals_interrupt_reaches_all_and_twice(inputs, tmp_path):
     check(process, signal.SIGINT, tmp_path)
 
 
+def test_nobody_else_is_heard_with_the_last_words():
+    """A thread of a library that fails because the program ends."""
+    ending = (
+        "import os, signal, sys, threading, time\n"
+        "from lutcore.processes import heard, interrupted, interruptible\n"
+        "def other():\n"
+        "    while True:\n"
+        "        print('Traceback', file=sys.stderr, flush=True) if interrupted() else None\n"
+        "        time.sleep(0.001)\n"
+        "threading.Thread(target=other, daemon=True).start()\n"
+        "try:\n"
+        "    with interruptible(): os.kill(os.getpid(), signal.SIGINT); time.sleep(9)\n"
+        "except KeyboardInterrupt:\n"
+        "    with heard() as errors: time.sleep(0.2); print('the last words', file=errors)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", ending], capture_output=True, text=True)
+    assert done.stderr == "the last words\n" and not done.stdout
+
+
 def test_a_hangup_that_is_ignored_stays_ignored(tmp_path):
     ignoring = (
         "import os, signal, time; from lutcore.processes import interruptible\n"
