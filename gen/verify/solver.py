@@ -44,7 +44,9 @@ _SELECTED = {
     Parts.BURSTS: f"c:{BLOCK}.bursts.*",
     Parts.OTHERS: f"c:{BLOCK}.* c:{BLOCK}.bursts.* %d",
 }
-_CLOCK = re.compile(r"-port \w*CLK ")
+#: Mutants that are none here: of clocks, and of what a register gives, which may contradict what it
+#: holds after a reset: then no state is left, and all claims hold of none.
+_UNFIT = re.compile(r"-port (\w*CLK|Q) ")
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Problem:
             lines = [
                 line
                 for line in made["list.ys"].splitlines()
-                if line.startswith("mutate") and not _CLOCK.search(line)
+                if line.startswith("mutate") and not _UNFIT.search(line)
             ]
             faults = dict(map(_fault, lines))
             files = {"prepared.il": made["prepared.il"].encode()}
