@@ -235,12 +235,16 @@ def _any(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
 
 def _extremes(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
     """Full runs of the widest weights, all of a row's values at one end."""
-    steps = min(config.run_steps, MOST_EXACT) if config.exact_floats else config.run_steps
-    length = steps * config.depth
+    steps, narrow = config.run_steps, False
     bits = config.max_weight_bits if config.weight_coding == "binary" else case.bits
+    if config.exact_floats:  # all steps where few results are awaited of few planes
+        narrow = rng.random() < 0.2
+        steps = steps - rng.randint(0, 1) if narrow else min(steps, MOST_EXACT)
+        bits = config.weight_bits_range[0] if narrow else bits
+    length = steps * config.depth
     return {
-        "m": config.m,
-        "n": min(config.columns, 4),
+        "m": 1 if narrow else config.m,
+        "n": 1 if narrow else min(config.columns, 4),
         "k": min(length, config.max_k),
         "group": min(length, config.max_k),
         "bits": bits,
@@ -309,9 +313,26 @@ def _floats(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
         return {}
     if rng.random() < 0.25:
         return {"activations": "opposite", "weights": f"{rng.choice(('least', 'greatest'))}/least"}
+    if config.exact_floats and rng.random() < 0.6:
+        return _steps_of_numbers(config, case, rng)
     constant = rng.choice(("columns", "least", "greatest"))
     kinds = {"activations": rng.choice((*profiles(config), "rows"))}
     return kinds | {"weights": f"{constant}/uniform"}
+
+
+def _steps_of_numbers(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
+    """Short runs of one number a step: what its accumulators drop, or cancel, is the result."""
+    steps = rng.choice((2, 3, 3, 3, 6))
+    length = config.depth * steps
+    rows = max(1, MOST_EXACT // (2 * steps * config.planes(case.bits)))
+    return {
+        "activations": "steps",
+        "weights": f"{rng.choice(('least', 'greatest', 'columns'))}/uniform",
+        "m": rows * config.m,
+        "n": config.columns,
+        "group": min(length, config.run_length),
+        "k": min(config.max_k, 3 * length),
+    }
 
 
 #: Test -> what it changes of a random case. Their meanings stand in the plan.

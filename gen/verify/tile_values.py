@@ -8,10 +8,26 @@ import numpy as np
 
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.config.formats import FloatFormat
+from lutcore.hdl.config.formats import FORMATS, FloatFormat
 from lutcore.verif.golden.formats import bits_type, encode, number_type
 
 Rng = np.random.Generator
+
+
+def _shift_edge(config: CoreConfig, k: int, rng: Rng) -> np.ndarray:
+    """One table's magnitudes add up to the most that eight bits hold after a shift, or a bit more;
+    the rest is small.
+    """
+    low, high = config.activation_range
+    size = min(config.table_k, k)
+    reach = [127 << i for i in range(config.most_table_round) if 127 << i <= size * -low]
+    off = [-1, 0, 0, 1, 1 << int(rng.integers(12))]
+    total = int(rng.choice(reach or [0])) + int(rng.choice(off))
+    total = min(max(0, total), size * min(high, -low))
+    start = int(rng.integers(k // size)) * size
+    found = rng.integers(-2, 3, k)
+    found[start : start + size] = total // size + (np.arange(size) < total % size)
+    return found * rng.choice([-1, 1], k)
 
 
 def _integers(config: CoreConfig, k: int, profile: str, rng: Rng) -> np.ndarray:
@@ -26,6 +42,7 @@ def _integers(config: CoreConfig, k: int, profile: str, rng: Rng) -> np.ndarray:
         "sparse": np.where(rng.random(k) < 0.2, uniform, 0),
         "small": rng.integers(-2, 3, k),
         "zeros": np.zeros(k, np.int64),
+        "shift-edge": _shift_edge(config, k, rng),
     }[profile]
 
 
@@ -66,38 +83,131 @@ def _floats(config: CoreConfig, k: int, profile: str, rng: Rng) -> np.ndarray:
         "cancelling": np.where(rng.random(k) < 0.1, pairs ^ 1, pairs),
         "opposite": np.where(rng.random(k) < 0.2, 0, np.roll(pairs, rng.integers(2))),
         "apart": apart,
-        "returning": _returning(config, k, rng),
+        "aligned": _aligned(config, k, rng),
+        "steps": _in_steps(config, k, rng),
         "subnormal": subnormal,
         "one-large": one_large,
         "greatest": format.max_finite | (signs if rng.random() < 0.5 else signs * 0),
         "specials": np.where(rng.random(k) < rng.choice((2 / k, 0.3)), specials, near_one),
         "small": np.where(rng.random(k) < 0.5, near_one, subnormal),
         "zeros": signs,
+        "shift-edge": _float_shift_edge(config, k, rng),
     }[profile]
 
 
-def _returning(config: CoreConfig, k: int, rng: Rng) -> np.ndarray:
-    """Steps of little, then much, then as much less: what an accumulator lost on the way shows."""
+def _float_shift_edge(config: CoreConfig, k: int, rng: Rng) -> np.ndarray:
+    """As of whole numbers: one, two, four, ... equal numbers of seven ones, or of a bit more."""
     format = config.float_format
-    lane, step = np.arange(k) % config.depth, np.arange(k) // config.depth % 3
-    low, high = np.sort(rng.integers(0, format.max_exponent + 1, 2))
-    pattern = np.where(step == 0, low, high) << format.fraction_bits
-    pattern |= rng.integers(1 << format.fraction_bits)
-    pattern = np.where(lane == rng.integers(config.depth), pattern, 0)
-    return np.minimum(pattern, format.max_finite) | (step == 2).astype(np.int64) << format.bits - 1
+    rest = max(0, format.fraction_bits - 6)
+    fraction = (1 << format.fraction_bits) - (1 << rest)
+    if rest and rng.random() < 0.7:
+        fraction |= 1 << int(rng.integers(rest))
+    top = int(rng.integers(1, format.max_exponent))
+    size = min(config.table_k, k)
+    start = int(rng.integers(k // size)) * size
+    found = np.zeros(k, np.int64)
+    found[start : start + (1 << int(rng.integers(size.bit_length())))] = (
+        top << format.fraction_bits | fraction
+    )
+    return found | rng.integers(0, 2, k) << format.bits - 1
+
+
+def _halfway(
+    format: FloatFormat, room: int, top: int, distance: np.ndarray, rng: Rng
+) -> np.ndarray:
+    """Patterns of numbers ``distance`` binades below ``top``, most of them halfway between two of
+    its places, many with one bit below: each bit that an alignment drops decides a rounding.
+
+    A number has ``room`` places more below ``top`` than the format has.
+    """
+    k = len(distance)
+    distance = np.minimum(distance, top - 1)
+    guard = np.clip(distance - room - 1, -1, format.fraction_bits)
+    upper = rng.integers(0, 1 << format.fraction_bits, k) >> guard + 1 << guard + 1
+    half = np.where(guard >= 0, 1 << np.maximum(guard, 0), 0)
+    below = np.where(guard > 0, 1 << rng.integers(0, np.maximum(guard, 1)), 0)
+    fraction = upper | half | np.where(rng.random(k) < 0.6, below, 0)
+    fraction &= (1 << format.fraction_bits) - 1  # the top bit is not stored
+    return np.minimum((top - distance) << format.fraction_bits | fraction, format.max_finite)
+
+
+def _aligned(config: CoreConfig, k: int, rng: Rng) -> np.ndarray:
+    """A quarter at the top of their row, the rest halfway between its places."""
+    format = config.float_format
+    room = 0 if config.exact_floats else config.align_bits - format.precision
+    distance = rng.integers(0, format.precision + room + 2, k)
+    distance = np.where(rng.random(k) < 0.25, 0, distance)
+    top = int(rng.integers(1, format.max_exponent + 1))
+    signs = rng.integers(0, 2, k) << format.bits - 1
+    return _halfway(format, room, top, distance, rng) | signs
+
+
+def _in_steps(config: CoreConfig, k: int, rng: Rng) -> np.ndarray:
+    """One number a step, at one place of it: each bit that an accumulator drops decides a rounding,
+    or the sum ends at zero.
+    """
+    format = config.float_format
+    most, fraction_bits = format.max_exponent, format.fraction_bits
+    room = FORMATS["fp32"].precision - format.precision
+    lane, step = np.arange(k) % config.depth, np.arange(k) // config.depth
+    steps = int(step[-1]) + 1
+    low, high = np.sort(rng.integers(0, most + 1, 2))
+    low, high = rng.choice([0, low]), rng.choice([most, high])
+    top = int(rng.integers(most // 2, most))
+    below = room + rng.integers(0, format.precision + 3, steps)
+    fraction = rng.integers(1 << fraction_bits, size=steps)
+    same = int(rng.integers(1 << fraction_bits))
+    full = np.where(rng.random(steps) < 0.5, (1 << fraction_bits) - 1, fraction)
+    base = int(rng.integers(min(room + 1, most - 1), most))
+    beyond = np.minimum(base + rng.integers(1, 13, steps), most)
+    # What follows in turn, and which of it is taken away again by the last.
+    turns, taken = {
+        "little, much": ((low << fraction_bits | same, *[high << fraction_bits | same] * 2), 1),
+        "much, half of its last place": (
+            (top << fraction_bits, _halfway(format, room, top, below, rng), top << fraction_bits),
+            0,
+        ),
+        "down to the last place, then beyond": (
+            (
+                base << fraction_bits,
+                max(base - room, 0) << fraction_bits | fraction | 1,
+                beyond << fraction_bits | full,
+            ),
+            None,
+        ),
+        "there and back": ([high << fraction_bits | same] * 2, 0),
+    }[_TURNS[rng.integers(len(_TURNS))]]
+    patterns = np.choose(np.arange(steps) % len(turns), [np.broadcast_to(t, steps) for t in turns])
+    signs = rng.integers(0, 2, steps)
+    if taken is not None:
+        back = np.arange(len(turns) - 1, steps, len(turns))
+        signs[back] = 1 - signs[back - (len(turns) - 1 - taken)]
+    found = np.minimum(patterns, format.max_finite) | signs << format.bits - 1
+    return np.where(lane == rng.integers(config.depth), found[step], 0)
+
+
+#: What steps of a row may do in turn.
+_TURNS = (
+    *("little, much", "there and back", "much, half of its last place"),
+    *["down to the last place, then beyond"] * 3,
+)
 
 
 #: Profiles of a row of activations, whole numbers or floats.
 INTEGER_PROFILES = ("mixed", "ends", "least", "greatest", "sparse", "small", "zeros")
 FLOAT_PROFILES = (
-    *("mixed", "wide", "cancelling", "opposite", "apart", "returning", "subnormal", "one-large"),
-    *("greatest", "specials", "small", "zeros"),
+    *("mixed", "wide", "cancelling", "opposite", "apart", "steps", "aligned"),
+    *("subnormal", "one-large", "greatest", "specials", "small", "zeros"),
 )
 
 
 def profiles(config: CoreConfig) -> tuple[str, ...]:
     """Profiles that rows of activations may have."""
-    return FLOAT_PROFILES if config.is_float else INTEGER_PROFILES
+    known = FLOAT_PROFILES if config.is_float else INTEGER_PROFILES
+    return (
+        *known,
+        *(["shift-edge"] if config.table == "int8" else []),
+    )
 
 
 def activations(config: CoreConfig, m: int, k: int, profile: str, rng: Rng) -> np.ndarray:
