@@ -55,8 +55,8 @@ VERIFIED = w2a8 dense-w2a8 ternary-a8 w4-fp16 w2-fp16-exact mxfp4-bf16
 verify: $(READY)  ## presets and configurations of the day: coverage, mutants, certificate, 25 minutes
 	$(BIN)/lutcore verify $(VERIFIED) --random 3 --products 128 --seed $$(date +%Y%m%d) --lines --mutate 100 --jobs $(JOBS) -o build/verification
 
-formal: $(READY)  ## proofs of the buses' blocks, each with its covers and 20 mutants; minutes
-	$(BIN)/python -m lutcore.gen.verify.proofs --jobs $(JOBS)
+formal: $(READY)  ## proofs of a small core, of tiles and of drawn ones, with covers and 20 mutants; 30 minutes
+	$(BIN)/python -m lutcore.gen.verify.proofs --tiles $(VERIFIED) --random 3 --seed $$(date +%Y%m%d) --jobs $(JOBS)
 
 # Of each module EACH mutants, or all: make mutants EACH=all ONLY='pack.py awq.py' SEED=1
 EACH ?= 20

@@ -66,6 +66,10 @@ _Gates = Annotated[
         "--gates", help="Map to cells and play short cases with X (Icarus Verilog); minutes."
     ),
 ]
+_Formal = Annotated[
+    bool,
+    typer.Option("--formal", help="Prove what means something to the designs (z3); minutes."),
+]
 _Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of results.")]
 _JUnit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit's XML.")]
 _Require = Annotated[
@@ -124,6 +128,7 @@ def verify(
     mutate: _Mutate = 0,
     suite: _Suite = None,
     gates: _Gates = False,
+    formal: _Formal = False,
     output: _Output = Path("verification"),
     junit: _JUnit = None,
     require: _Require = "V0",
@@ -162,7 +167,8 @@ def verify(
         return
     _check_files(waves, junit)
     much = {"seeds": seeds, "first": seed, "until": _end(until)}
-    effort = Effort(top=top, **much, lines=lines, mutate=mutate, gates=gates, suite=own)
+    more = {"lines": lines, "mutate": mutate, "gates": gates, "formal": formal}
+    effort = Effort(top=top, **much, **more, suite=own)
     report = _run(found, effort, output, force, jobs, scheduler, tls)
     if junit is not None:
         with writing(junit, BY, force) as file:
@@ -238,6 +244,8 @@ def _show(report: "Report", output: Path, as_json: bool) -> None:
             _show_code(code)
         if mutation := design["mutation"]:
             _show_mutants(mutation)
+        for proved in design["proofs"] or ():
+            _show_proof(proved)
         for failure in design["failures"]:
             ERR.print(f"failed: {failure['test']}: {failure['problems'][0]}", highlight=False)
             OUT.print(failure["replay"], highlight=False, soft_wrap=True, markup=False)
@@ -268,6 +276,17 @@ def _show_mutants(found: dict[str, Any]) -> None:
     )
     for survivor in found["survivors"]:
         OUT.print(f"survives: {survivor}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _show_proof(found: dict[str, Any]) -> None:
+    tried = sum(len(found[kind]) for kind in ("found", "missed", "undecided"))
+    OUT.print(
+        f"{found['name']} {found['verdict']}, {found['strength']}: {len(found['claimed'])} claims, "
+        f"{len(found['found'])} of {tried} mutants found",
+        highlight=False,
+    )
+    for sentence in (*found["broken"], *found["unreached"]):
+        ERR.print(f"does not hold or happen: {sentence}", highlight=False, soft_wrap=True)
 
 
 def _replay(

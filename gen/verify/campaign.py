@@ -17,6 +17,7 @@ from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify.batch import Batch
 from lutcore.gen.verify.gates import MAPPED
 from lutcore.gen.verify.kinds import Kind, kind_of
+from lutcore.gen.verify.proofs import Proved
 from lutcore.gen.verify.suite_file import SuiteFile
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage.bins import Bins
@@ -56,6 +57,8 @@ class Effort:
         Tests, golden models and constraints of a user's own.
     gates : bool
         Map each sound design to cells, and play short cases into the netlist.
+    formal : bool
+        Prove what means something to each sound design.
     """
 
     top: str = "tile"
@@ -66,6 +69,7 @@ class Effort:
     mutate: int = 0
     suite: SuiteFile | None = None
     gates: bool = False
+    formal: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("seeds", 1), ("first", 0), ("mutate", 0)):
@@ -101,6 +105,8 @@ class Result:
         Coverage of lines and toggles, and what became of mutants, where they were asked for.
     lint : list of str or None
         What linters say, where they were asked.
+    proofs : list of Proved or None
+        What became of proofs, where they were asked for.
     """
 
     config: CoreConfig
@@ -114,6 +120,7 @@ class Result:
     code: dict[str, Any] = field(default_factory=dict)
     mutation: dict[str, Any] = field(default_factory=dict)
     lint: list[str] | None = None
+    proofs: list[Proved] | None = None
     suite: SuiteFile | None = None
     next_seed: int = 0
     fruitless: int = 0
@@ -132,6 +139,11 @@ class Result:
     def sound(self) -> bool:
         """Whether nothing has failed: what is broken is not looked at further."""
         return not (self.failures or self.errors)
+
+    @property
+    def broken(self) -> list[Proved]:
+        """Proofs that do not hold, or whose covers cannot be reached."""
+        return [p for p in self.proofs or () if p.holds is False or p.unreached]
 
     def add(self, record: dict[str, Any]) -> None:
         """Take the record of a batch."""
@@ -157,7 +169,7 @@ def start(config: CoreConfig, top: str, suite: SuiteFile | None = None) -> Resul
         groups = tuple(group for group in feature.bins if group in bins.groups)
         if groups or not feature.bins:
             own = tuple(test for test in feature.tests if test in tests)
-            plan.append(Feature(feature.name, feature.text, own, groups))
+            plan.append(dataclasses.replace(feature, tests=own, bins=groups))
     return Result(config, top, plan, bins, suite=suite)
 
 

@@ -9,8 +9,12 @@ from typing import Any
 
 from lutcore.gen.verify.campaign import Result
 from lutcore.gen.verify.gates import MAPPED
+from lutcore.gen.verify.proofs import LEAST_FOUND, Proved
+from lutcore.verif.formal.proofs import proofs_within
 
 STAGES = ("V0", "V1", "V2", "V3")
+#: What became of a proof, in words.
+HOLDS, BROKEN, OPEN = "holds", "broken", "not decided"
 #: Mutants without which a share of them says little.
 LEAST_MUTANTS = 50
 
@@ -30,6 +34,8 @@ class Evidence:
         Bins of its groups that were hit, of how many.
     holes : tuple of str
         Those that were not.
+    proofs : dict of str to str
+        Its proofs that were tried, and what became of each.
     """
 
     feature: str
@@ -40,20 +46,28 @@ class Evidence:
     hit: int
     bins: int
     holes: tuple[str, ...]
+    proofs: dict[str, str]
 
     @property
     def state(self) -> str:
         """``none``, ``failing``, ``partial``, or ``shown``."""
-        if self.failed:
+        if self.failed or BROKEN in self.proofs.values():
             return "failing"
         if not self.passed:
             return "none"
         return "partial" if self.missing or self.holes else "shown"
 
 
+def verdict(proved: Proved) -> str:
+    """What became of a proof: one that says nothing is broken, too."""
+    if proved.holds is None:
+        return OPEN
+    return HOLDS if proved.holds and not proved.unreached else BROKEN
+
+
 def evidence(result: Result) -> list[Evidence]:
     """Of each feature of the plan, what has no evidence first."""
-    found = []
+    found, proved = [], result.proofs or []
     for feature in result.plan:
         own = [o for o in result.outcomes if o["test"] in feature.tests]
         bins = {group: result.bins.groups[group] for group in feature.bins}
@@ -70,6 +84,7 @@ def evidence(result: Result) -> list[Evidence]:
                 hit=count - len(holes),
                 bins=count,
                 holes=tuple(holes),
+                proofs={p.name: verdict(p) for p in proved if p.name in feature.proofs},
             )
         )
     order = ("none", "failing", "partial", "shown")
@@ -85,6 +100,7 @@ _NEEDS: dict[str, dict[str, Any]] = {
     },
     "V2": {
         "no case fails": lambda r: not r.failures,
+        "no proof is broken": lambda r: not r.broken,
         "every planned test was run": lambda r: not any(e.missing for e in evidence(r)),
         "90 % of the functional bins": lambda r: r.bins.ratio >= 0.9,
         "90 % of lines and toggles": lambda r: min(_code(r)) >= 0.9,
@@ -145,5 +161,21 @@ def not_shown(result: Result) -> list[str]:
         said.append("No case was played on a simulator with X (Icarus Verilog).")
     if MAPPED not in simulators:
         said.append("No case was played on a mapped netlist (--gates).")
-    said.append("Proofs are not part of this report.")
-    return said
+    return said + _not_proved(result)
+
+
+def _not_proved(result: Result) -> list[str]:
+    if result.proofs is None:
+        return ["Nothing was proved (--formal)."]
+    said = [
+        f"The solver came to no end with {p.name} ({p.text[:-1].lower()})."
+        for p in result.proofs
+        if p.holds is None
+    ]
+    said += [
+        f"The proof of {p.name} found only {len(p.found)} mutants: it may say little."
+        for p in result.proofs
+        if p.holds and len(p.found) < LEAST_FOUND
+    ]
+    whys = {proof.name: proof.without(result.config) for proof in proofs_within(result.top)}
+    return said + [f"No proof of {name}: {why}." for name, why in whys.items() if why]

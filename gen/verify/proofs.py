@@ -5,6 +5,7 @@ content of their problem.
 """
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,8 +15,10 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.errors import InputError
+from lutcore.gen.verify.draws import draws
 from lutcore.gen.verify.solver import Problem, versions
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.presets import preset
 from lutcore.verif.formal.harness import Harness
 from lutcore.verif.formal.proofs import PROOFS, TOPS, Proof, proofs_of
 from lutcore.verif.samples.cores import SMALL_CORES
@@ -33,7 +36,8 @@ class Proved:
 
     Attributes
     ----------
-    name, text : str
+    name, text, design : str
+        Of the proof, and which configuration's design.
     strength : str
         ``unbounded``, or for how many cycles after a reset.
     holds : bool or None
@@ -48,10 +52,12 @@ class Proved:
         Mutants of the design that break the proof, those that do not, and those of which the solver
         came to no end.
     seconds : float
+        That it took when it was not known yet.
     """
 
     name: str
     text: str
+    design: str
     strength: str
     holds: bool | None
     broken: list[str]
@@ -96,12 +102,12 @@ def prove(
     kept = cache.load(place)
     if kept is None:
         kept = _solve(proof, harness, problem, limit)
+        kept["seconds"] = round(time.monotonic() - start, 1)
         if kept["holds"] is not None and not kept["undecided"]:  # else more time may tell
             cache.store(place, kept)
-    strength = "unbounded" if proof.unbounded else f"for {proof.steps} cycles after a reset"
     facts: dict[str, Any] = {"assumed": [*harness.assumed], "claimed": [*harness.claimed]} | kept
-    facts["seconds"] = round(time.monotonic() - start, 1)
-    return Proved(name=proof.name, text=proof.text, strength=strength, **facts)
+    facts |= {"design": config.name, "strength": proof.strength}
+    return Proved(name=proof.name, text=proof.text, **facts)
 
 
 def _solve(proof: Proof, harness: Harness, problem: Problem, limit: float) -> dict[str, Any]:
@@ -111,7 +117,7 @@ def _solve(proof: Proof, harness: Harness, problem: Problem, limit: float) -> di
         answer = problem.inductive(limit=limit)
     reached = problem.covered(proof.cover, limit=limit).reached
     tried: dict[bool | None, list[str]] = {True: [], False: [], None: []}
-    for number, fault in problem.faults.items():
+    for number, fault in problem.faults.items() if answer.holds else ():
         tried[_notices(proof, problem, number, limit)].append(fault)
     return {
         "holds": answer.holds,
@@ -136,12 +142,13 @@ def prove_all(
     mutants: int = MUTANTS,
     seed: int = 0,
     jobs: int = 1,
+    limit: float = LIMIT,
     on_done: Callable[[Proved], None] = lambda proved: None,
 ) -> list[Proved]:
     """Several proofs, ``jobs`` at a time."""
 
     def one(pair: tuple[Proof, CoreConfig]) -> Proved:
-        proved = prove(*pair, mutants, seed)
+        proved = prove(*pair, mutants, seed, limit)
         on_done(proved)
         return proved
 
@@ -158,8 +165,9 @@ def told(proved: Proved) -> str:
     tried = len(proved.found) + len(proved.missed) + len(proved.undecided)
     verdict = {True: "holds", False: "BROKEN", None: "NOT DECIDED"}[proved.holds]
     found = f"{len(proved.found)} of {tried} mutants found, {proved.seconds:.0f} s"
+    claims = f"{len(proved.claimed)} claims, {found}"
     lines = [
-        f"{proved.name}: {verdict}, {proved.strength}; {len(proved.claimed)} claims, {found}",
+        f"{proved.name} of {proved.design}: {verdict}, {proved.strength}; {claims}",
         *(f"  assumes: {sentence}" for sentence in proved.assumed),
         *(f"  BROKEN: {sentence}" for sentence in proved.broken),
         *(f"  NEVER HAPPENS: {sentence}" for sentence in proved.unreached),
@@ -169,22 +177,41 @@ def told(proved: Proved) -> str:
     return "\n".join(lines)
 
 
+def _configs(names: Sequence[str], drawn: int, seed: int) -> list[CoreConfig]:
+    """Presets by name, and legal tiles drawn from a seed."""
+    found = [preset(name) for name in names]
+    return found + [draw.config for draw in itertools.islice(draws(seed), drawn)]
+
+
+def _asked(given: argparse.Namespace) -> list[tuple[Proof, CoreConfig]]:
+    """The named proofs, or all, of the small core; then those of whole tiles."""
+    if unknown := set(given.names) - set(PROOFS):
+        raise InputError(f"there is no proof {min(unknown)}: {', '.join(PROOFS)}")
+    wanted = [PROOFS[name] for name in given.names] or proofs_of(given.top, SMALL)
+    tiles = _configs(given.tiles, given.random, given.seed)
+    others = [(proof, config) for config in tiles for proof in proofs_of("tile", config)]
+    return [(proof, SMALL) for proof in wanted] + others
+
+
 def main() -> None:
-    """Prove all that is listed, of a small core."""
+    """Prove all that is listed, of a small core, and of whole tiles."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("names", nargs="*", help="proofs; all that the top has without any")
     parser.add_argument("--top", choices=TOPS, default="axi", help="axi without it")
+    parser.add_argument("--tiles", nargs="*", default=(), metavar="PRESET", help="tiles, too")
+    parser.add_argument("--random", type=int, default=0, help="so many drawn tiles, too")
     parser.add_argument("--mutants", type=int, default=20, help="of each, 20 without it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     try:
-        if unknown := set(given.names) - set(PROOFS):
-            raise InputError(f"there is no proof {min(unknown)}: {', '.join(PROOFS)}")
-        wanted = [PROOFS[name] for name in given.names] or proofs_of(given.top)
-        asked = [(proof, SMALL) for proof in wanted]
+        asked = _asked(given)
         all_ = prove_all(
-            asked, given.mutants, given.seed, given.jobs, lambda p: print(told(p), flush=True)
+            asked,
+            given.mutants,
+            given.seed,
+            given.jobs,
+            on_done=lambda p: print(told(p), flush=True),
         )
     except InputError as error:
         sys.exit(f"{error}")

@@ -16,13 +16,14 @@ from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.tools.yosys import yosys_command
 from lutcore.gen.verify.campaign import Result
-from lutcore.gen.verify.evidence import evidence, not_shown, stage
+from lutcore.gen.verify.evidence import BROKEN, HOLDS, evidence, not_shown, stage, verdict
+from lutcore.gen.verify.proofs import Proved
 from lutcore.gen.verify.suite_file import changed
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.version import __version__
 
 #: Versions of what a certificate depends on beside the Verilog itself.
-SCHEMA = 2
+SCHEMA = 3
 
 
 def _sha256(text: str) -> str:
@@ -73,19 +74,28 @@ def summary(result: Result, named: str) -> dict[str, Any]:
         "code": result.code,
         "mutation": result.mutation,
         "lint": result.lint,
+        "proofs": None if result.proofs is None else [proof_facts(p) for p in result.proofs],
         "features": [vars(item) | {"state": item.state} for item in evidence(result)],
         "not_shown": not_shown(result),
         "seconds": round(result.seconds, 1),
     }
 
 
+def proof_facts(proved: Proved) -> dict[str, Any]:
+    """Plain values of a proof."""
+    return vars(proved) | {"verdict": verdict(proved)}
+
+
 def junit(summaries: Sequence[dict[str, Any]], results: Sequence[Result]) -> str:
-    """XML as JUnit writes it: a suite for each configuration, a test case for each case."""
+    """XML as JUnit writes it: of each configuration a suite, of each case and proof a test case."""
     lines = ['<?xml version="1.0" encoding="utf-8"?>', "<testsuites>"]
     for found, result in zip(summaries, results, strict=True):
         name = quoteattr(result.config.name)
-        counts = f'tests="{len(result.outcomes)}" failures="{len(result.failures)}"'
-        lines.append(f'  <testsuite name={name} {counts} errors="{len(result.errors)}">')
+        proofs = result.proofs or []
+        cases = len(result.outcomes) + len(proofs) + len(result.errors)
+        failures = len(result.failures) + len(result.broken)
+        counts = f'tests="{cases}" failures="{failures}" errors="{len(result.errors)}"'
+        lines.append(f"  <testsuite name={name} {counts}>")
         commands = {(f["test"], f["seed"]): f["replay"] for f in found["failures"]}
         for outcome in result.outcomes:
             case = quoteattr(f"{outcome['test']}[{outcome['seed']}]")
@@ -96,6 +106,15 @@ def junit(summaries: Sequence[dict[str, Any]], results: Sequence[Result]) -> str
             command = html.escape(commands[outcome["test"], outcome["seed"]])
             lines.append(f"    <testcase classname={name} name={case}>")
             lines.append(f"      <failure message={said}>{command}</failure>")
+            lines.append("    </testcase>")
+        for proved in proofs:
+            case = quoteattr(f"proof[{proved.name}]")
+            lines.append(f"    <testcase classname={name} name={case}>")
+            if proved in result.broken:
+                said = quoteattr("; ".join((*proved.broken, *proved.unreached)))
+                lines.append(f"      <failure message={said}/>")
+            elif proved.holds is None:
+                lines.append('      <skipped message="the solver came to no end"/>')
             lines.append("    </testcase>")
         for error in result.errors:
             lines.append(f'    <testcase classname={name} name="batch">')
@@ -169,6 +188,8 @@ def check(path: Path) -> list[str]:
         for failure in design["failures"]:
             said.append(f"{name}: {failure['test']}[{failure['seed']}] failed")
         said += [f"{name}: {error}" for error in design["errors"]]
+        broken = [p["name"] for p in design["proofs"] or () if p["verdict"] == BROKEN]
+        said += [f"{name}: the proof of {proof} is broken" for proof in broken]
     now = _tools()
     for name, version in found["tools"].items():
         if now.get(name) != version:
@@ -211,6 +232,27 @@ def _suite(found: dict[str, Any] | None) -> list[str]:
     return ["".join(parts) + (f": {e('; '.join(named))}" if named else "") + ".</p>"]
 
 
+def _proofs(found: Sequence[dict[str, Any]]) -> list[str]:
+    """A table of proofs: what is claimed, how strong, of which assumptions, and what it found."""
+    if not found:
+        return []
+    e = html.escape
+    heads = ("proof", "verdict", "mutants found", "assumes", "broken, or never happens")
+    cells = "".join(f"<th>{head}</th>" for head in heads)
+    parts = [f"<h3>Proofs</h3><table><tr>{cells}</tr>"]
+    for proved in found:
+        tried = sum(len(proved[kind]) for kind in ("found", "missed", "undecided"))
+        wrong = "; ".join((*proved["broken"], *proved["unreached"]))
+        state = {HOLDS: "shown", BROKEN: "failing"}.get(proved["verdict"], "partial")
+        parts.append(
+            f'<tr class="{state}"><td>{e(proved["name"])}: {e(proved["text"])}</td>'
+            f"<td>{e(proved['verdict'])}, {e(proved['strength'])}</td>"
+            f"<td>{len(proved['found'])} of {tried}</td>"
+            f"<td>{e('; '.join(proved['assumed']) or 'nothing')}</td><td>{e(wrong)}</td></tr>"
+        )
+    return [*parts, "</table>"]
+
+
 def _design(design: dict[str, Any]) -> list[str]:
     e = html.escape
     functional = design["functional"]
@@ -239,6 +281,7 @@ def _design(design: dict[str, Any]) -> list[str]:
             f"{mutation['by_timing_only']} of them by timing only, {mutation['equivalent']} "
             f"proven equivalent; survivors: {e('; '.join(mutation['survivors']) or 'none')}.</p>"
         )
+    parts += _proofs(design["proofs"] or ())
     if design["failures"]:
         parts.append("<h3>Failures</h3><ul>")
         parts += [
@@ -247,14 +290,16 @@ def _design(design: dict[str, Any]) -> list[str]:
         ]
         parts.append("</ul>")
     parts.append(
-        "<h3>Plan</h3><table><tr><th>feature</th><th>cases</th><th>bins</th><th>not hit</th></tr>"
+        "<h3>Plan</h3><table><tr><th>feature</th><th>cases</th><th>bins</th><th>not hit</th>"
+        "<th>proofs</th></tr>"
     )
     for item in design["features"]:
         holes = ", ".join(item["holes"][:12]) + (" ..." if len(item["holes"]) > 12 else "")
         parts.append(
             f'<tr class="{item["state"]}"><td>{e(item["feature"])}: {e(item["text"])}</td>'
             f"<td>{item['passed']} passed, {item['failed']} failed</td>"
-            f"<td>{item['hit']} of {item['bins']}</td><td>{e(holes)}</td></tr>"
+            f"<td>{item['hit']} of {item['bins']}</td><td>{e(holes)}</td>"
+            f"<td>{e(', '.join(map(' '.join, item['proofs'].items())))}</td></tr>"
         )
     parts.append("</table>")
     return parts

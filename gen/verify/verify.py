@@ -20,16 +20,20 @@ from lutcore.gen.verify.campaign import Effort, Result, campaign
 from lutcore.gen.verify.constants import without_constants
 from lutcore.gen.verify.evidence import STAGES, stage
 from lutcore.gen.verify.kinds import kind_of
+from lutcore.gen.verify.proofs import prove_all
 from lutcore.gen.verify.report import certificate, junit, page, summary
 from lutcore.gen.verify.suite_file import SuiteFile
 from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.config.presets import PRESETS
 from lutcore.verif.coverage.exclusions import without_exclusions
+from lutcore.verif.formal.proofs import proofs_of
 
 #: Whose the files of a folder are.
 BY = "a regression"
 #: Failing cases of a configuration that get a waveform.
 _WAVES = 3
+#: Seconds of the solver for a question.
+_SECONDS = 300
 
 
 @dataclass
@@ -52,8 +56,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every case passed, and every batch could be played."""
-        return not any(result.failures or result.errors for result in self.results)
+        """Whether every case passed, every batch could be played, and no proof is broken."""
+        return all(result.sound and not result.broken for result in self.results)
 
     def reached(self, wanted: str) -> bool:
         """Whether all configurations have reached a stage (:mod:`lutcore.gen.verify.evidence`)."""
@@ -143,6 +147,7 @@ def verify(
         with ThreadPoolExecutor(max(1, jobs)) as pool:  # other programs do most of the work
             for _ in pool.map(functools.partial(_examine, effort=effort), results):
                 on_done({})
+        _prove(results if effort.formal else [], effort, jobs, on_round, on_done)
         if folder:
             _waves(results, place / "failures")
         report = Report(results, named, f"lutcore verify with {effort}")
@@ -188,6 +193,26 @@ def _examine(result: Result, effort: Effort) -> None:
     if result.counted is not None:
         result.code = code(result)
     result.lint = linted(result.config, effort.top)
+
+
+def _prove(
+    results: Sequence[Result],
+    effort: Effort,
+    jobs: int,
+    on_round: Callable[[str, int], None],
+    on_done: Callable[[dict[str, Any]], None],
+) -> None:
+    """Prove what means something to each design that nothing was wrong with."""
+    sound = [result for result in results if result.sound]
+    pairs = [(result, p) for result in sound for p in proofs_of(effort.top, result.config)]
+    asked = [(proof, result.config) for result, proof in pairs]
+    if asked:
+        on_round("proofs", len(asked))
+    found = prove_all(
+        asked, seed=effort.first, jobs=jobs, limit=_SECONDS, on_done=lambda proved: on_done({})
+    )
+    for result in sound:
+        result.proofs = [p for (of, _), p in zip(pairs, found, strict=True) if of is result]
 
 
 def mutated(result: Result, count: int, seed: int) -> dict[str, Any]:

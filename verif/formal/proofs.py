@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.formal.accumulators import AccumulatorProperties
 from lutcore.verif.formal.bursts import BurstProperties
 from lutcore.verif.formal.decoding import DecoderProperties
 from lutcore.verif.formal.harness import Harness
 from lutcore.verif.formal.host import HostProperties
 from lutcore.verif.formal.loads import LoadAddressProperties, LoadWordProperties
+from lutcore.verif.formal.lookups import LookupProperties, TableProperties
 from lutcore.verif.formal.master import MasterProperties
 from lutcore.verif.formal.queues import QueueProperties
 from lutcore.verif.formal.store_words import StoreWordProperties
@@ -46,6 +48,8 @@ class Proof:
     top : str
         Least top that has it: ``tile`` (all have), ``core`` (a core between streams or buses) or
         ``axi``.
+    without : callable
+        Why it means nothing to a configuration; empty where it does.
     """
 
     name: str
@@ -56,9 +60,62 @@ class Proof:
     unbounded: bool = True
     parts: Parts = Parts.ALL
     top: str = "core"
+    without: Callable[[CoreConfig], str] = lambda config: ""
+
+    @property
+    def strength(self) -> str:
+        """For how long it holds, in words."""
+        if self.unbounded:
+            return "unbounded"
+        if self.steps == 1:
+            return "for all inputs of blocks without state"
+        return f"for {self.steps} cycles after a reset"
+
+
+def _no_integers(config: CoreConfig) -> str:
+    if config.exact_floats:
+        return "exact floats round each sum: solvers do not decide their adders"
+    if config.table_storage != "mux":
+        return "columns of carry chains and of LUT memories have sums of their own"
+    return ""
+
+
+def _no_tables(config: CoreConfig) -> str:
+    if config.form.name == "product":
+        return "the engine multiplies: solvers do not decide sums of its products"
+    return _no_integers(config)
 
 
 _LIST = (
+    Proof(
+        "tables",
+        "Every entry of a table is the sum of activations that its index stands for.",
+        TableProperties,
+        steps=1,
+        cover=1,
+        unbounded=False,  # it has no state: one cycle is all
+        top="tile",
+        without=_no_tables,
+    ),
+    Proof(
+        "lookup",
+        "Two slices count as their indices, planes and signs say, in dot products and row sums.",
+        LookupProperties,
+        steps=6,
+        cover=6,
+        unbounded=False,
+        top="tile",
+        without=_no_tables,
+    ),
+    Proof(
+        "accumulators",
+        "Accumulators hold the sum of their run's slices, and a run's sum fits in them.",
+        AccumulatorProperties,
+        steps=3,
+        cover=8,
+        top="tile",
+        without=_no_integers,
+    ),
     Proof(
         "queues",
         "A queue of Amaranth's library does what the model does that stands for it in proofs.",
@@ -138,6 +195,11 @@ PROOFS = {proof.name: proof for proof in _LIST}
 TOPS = ("tile", "core", "axi")
 
 
-def proofs_of(top: str) -> list[Proof]:
+def proofs_within(top: str) -> list[Proof]:
     """Those of the blocks that a top has."""
     return [proof for proof in _LIST if TOPS.index(proof.top) <= TOPS.index(top)]
+
+
+def proofs_of(top: str, config: CoreConfig) -> list[Proof]:
+    """Those of the blocks that a top has, where they mean something to the configuration."""
+    return [proof for proof in proofs_within(top) if not proof.without(config)]

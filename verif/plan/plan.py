@@ -22,6 +22,9 @@ class Feature:
         Tests that must pass, the one that aims at the feature first.
     bins : tuple of str
         Groups of functional bins that must be hit.
+    proofs : tuple of str
+        Proofs of it (:mod:`lutcore.verif.formal.proofs`), where they mean something to a
+        configuration.
     faults : tuple of str
         Names of faults that are put into designs on purpose, in tests of the project, each of which
         makes some of these tests fail.
@@ -32,6 +35,7 @@ class Feature:
     tests: tuple[str, ...]
     bins: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    proofs: tuple[str, ...] = ()
 
 
 def load(kind: str) -> list[Feature]:
@@ -49,7 +53,7 @@ def load(kind: str) -> list[Feature]:
         Feature(
             entry["name"],
             entry["text"],
-            *(tuple(entry.get(part, ())) for part in ("tests", "bins", "faults")),
+            *(tuple(entry.get(part, ())) for part in ("tests", "bins", "faults", "proofs")),
         )
         for entry in tomllib.loads(text)["feature"]
     ]

@@ -1,5 +1,6 @@
 """A regression finds what is wrong, shortens it, says how to repeat it; certifies what is right."""
 
+import dataclasses
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -12,8 +13,10 @@ from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.experiments.runner import Runner
 from lutcore.gen.verify import report, tile_runs
 from lutcore.gen.verify.batch import Batch, measure
-from lutcore.gen.verify.evidence import evidence, stage
+from lutcore.gen.verify.campaign import start
+from lutcore.gen.verify.evidence import evidence, not_shown, stage
 from lutcore.gen.verify.tile_cases import TileCase, draw
+from lutcore.gen.verify.verify import Report
 from lutcore.hdl.config.core import CoreConfig
 
 pytestmark = pytest.mark.slow
@@ -24,7 +27,7 @@ CONFIG = CoreConfig(name="little", m=2, n=2, k=2, max_k=64, group_size=16, zero_
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sound")
-    return folder, verify(CONFIG, seeds=1, folder=folder)
+    return folder, verify(CONFIG, seeds=1, folder=folder, formal=True)
 
 
 def test_a_sound_design_is_covered_without_a_failure(sound):
@@ -40,7 +43,7 @@ def test_a_sound_design_is_covered_without_a_failure(sound):
 def test_finished_batches_are_not_played_again(sound, monkeypatch):
     folder, before = sound
     monkeypatch.setattr(tile_runs, "play_cases", lambda *_: pytest.fail("played again"))
-    again = verify(CONFIG, seeds=1, folder=folder)
+    again = verify(CONFIG, seeds=1, folder=folder, formal=True)
     assert again.to_dict() == before.to_dict()
 
 
@@ -202,3 +205,43 @@ def test_a_batch_has_the_name_of_what_it_depends_on(tmp_path):
     with Runner(tmp_path, measure=measure) as runner:
         (record,) = runner.run([one])
     assert json.loads((tmp_path / f"{one.key}.json").read_text()) == record
+
+
+def test_proofs_stand_in_the_certificate(sound):
+    folder, found = sound
+    (design,) = json.loads((folder / "certificate.json").read_text())["designs"]
+    assert found.ok and {p["verdict"] for p in design["proofs"]} == {"holds"}
+    assert {p["name"] for p in design["proofs"]} == {"tables", "lookup", "accumulators"}
+    assert all(len(p["found"]) >= 3 and p["claimed"] for p in design["proofs"])
+    by_feature = {item["feature"]: item["proofs"] for item in design["features"]}
+    assert by_feature["table lookup"] == {"tables": "holds", "lookup": "holds"}
+    assert not any("proved" in text for text in design["not_shown"])
+    page = (folder / "certificate.html").read_text()
+    assert "accumulators: Accumulators hold" in page and "unbounded" in page
+    assert "proof[lookup]" in found.junit()
+
+
+def test_a_broken_proof_fails_and_an_open_one_is_told(sound, tmp_path):
+    _, found = sound
+    (result,) = found.results
+    broken = dataclasses.replace(result.proofs[0], holds=False, broken=["an entry is its sum"])
+    open_ = dataclasses.replace(result.proofs[1], holds=None, found=[])
+    weak = dataclasses.replace(result.proofs[2], found=[])
+    changed = dataclasses.replace(result, proofs=[broken, open_, weak])
+    again = Report([changed], found.named, found.command)
+    assert not again.ok and stage(changed)[0] == "V1"
+    assert "no proof is broken" in stage(changed)[1]
+    assert evidence(changed)[0].state == "failing"
+    said = again.summaries[0]["not_shown"]
+    assert any(text.startswith("The solver came to no end with lookup") for text in said)
+    assert any("accumulators found only 0 mutants" in text for text in said)
+    assert "an entry is its sum" in again.junit() and "<skipped" in again.junit()
+    path = tmp_path / "broken.json"
+    path.write_text(again.files()["certificate.json"])
+    assert report.check(path) == ["little: the proof of tables is broken"]
+
+
+def test_what_a_configuration_has_no_proof_of_is_told():
+    result = start(CONFIG.replace(k=1, lookups=2, engine="mac"), "tile")
+    result.proofs = []
+    assert any("the engine multiplies" in text for text in not_shown(result))

@@ -10,7 +10,17 @@ from amaranth.hdl import Signal
 from lutcore.gen.verify import proofs as campaign
 from lutcore.gen.verify.proofs import LEAST_FOUND, MUTANTS, SMALL, Proved, told
 from lutcore.gen.verify.solver import Problem
-from lutcore.verif.formal import bursts, decoding, host, loads, master, stores
+from lutcore.hdl.config.presets import preset
+from lutcore.verif.formal import (
+    accumulators,
+    bursts,
+    decoding,
+    host,
+    loads,
+    lookups,
+    master,
+    stores,
+)
 from lutcore.verif.formal.harness import Harness
 from lutcore.verif.formal.proofs import PROOFS, proofs_of
 
@@ -25,12 +35,15 @@ def test_a_proof_holds_and_finds_faults(name):
     proved = campaign.prove(PROOFS[name], SMALL, mutants)
     assert proved.holds and not proved.broken, told(proved)
     assert proved.unreached == []
-    assert (proved.claimed and proved.assumed) or name in OF_OTHERS | {"decoder"}
+    assert (proved.claimed and proved.assumed) or name in OF_OTHERS | {"decoder", "tables"}
     assert len(proved.found) >= (LEAST_FOUND if mutants else 0), told(proved)
 
 
 #: Room and class of the block that a proof is about.
 BLOCKS = {
+    "tables": (lookups, "TableBuilder"),
+    "lookup": (lookups, "Column"),
+    "accumulators": (accumulators, "Accumulators"),
     "bursts": (bursts, "RowBursts"),
     "load addresses": (loads, "LoadEngine"),
     "load words": (loads, "LoadEngine"),
@@ -43,6 +56,10 @@ BLOCKS = {
 _LAST_RESET = "at.bank.eq({}),\n            ]\n        return"
 #: Faults put in by hand: the proof that must find each, and what changes in the block's source.
 FAULTS = {
+    "entries in another width": ("tables", "entry.eq(value)", "entry.eq(value[:-2])"),
+    "a column's runs never begin": ("lookup", "config, self.first, w", "config, Value.cast(0), w"),
+    "accumulators never cleared": ("accumulators", "keep = ~first", "keep = ~Value.cast(0)"),
+    "accumulators a bit short": ("accumulators", "(config, bits)", "(config, bits - 1)"),
     "pitch times 16": ("bursts", "row + head.pitch", "row + (head.pitch << 4)"),
     "bursts below 2^32": ("bursts", "payload.addr.eq(here)", "payload.addr.eq(here[:32])"),
     "pages of 8 KiB": ("bursts", "(1 << PAGE_BITS - shift)", "(2 << PAGE_BITS - shift)"),
@@ -128,6 +145,9 @@ def test_a_broken_claim_is_told():
 
 
 def test_proofs_are_of_what_a_design_has():
-    assert proofs_of("tile") == []
-    assert {p.name for p in proofs_of("axi")} == set(PROOFS)
-    assert "host" not in {p.name for p in proofs_of("core")}
+    tile = {"tables", "lookup", "accumulators"}
+    assert {p.name for p in proofs_of("tile", SMALL)} == tile
+    assert {p.name for p in proofs_of("axi", SMALL)} == set(PROOFS)
+    assert "host" not in {p.name for p in proofs_of("core", SMALL)}
+    assert proofs_of("tile", preset("w2-fp16-exact")) == []
+    assert [p.name for p in proofs_of("tile", preset("mac-int8"))] == ["accumulators"]

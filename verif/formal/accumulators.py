@@ -1,0 +1,151 @@
+"""Accumulators: what they hold is the sum of the run's slices, and a run's sum fits in them."""
+
+# Amaranth carries no types: its contexts and values are opaque to pyright.
+# pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
+# pyright: reportIndexIssue=false, reportCallIssue=false
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.tile.column import Accumulators
+from lutcore.verif.formal.harness import Harness, opened
+
+
+class _Accumulator(wiring.Component):
+    """One accumulator of one term."""
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "first": In(1),
+                "weight": In(_weight_bits(config)),
+                "term": In(signed(config.unit_bits)),
+                "sum": Out(signed(config.accumulator_bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """As a column has it."""
+        m = Module()
+        config = self._config
+        weight = self.weight if config.shifts_in_unit or config.doubles else None
+        accumulators = Accumulators(m, platform, config, self.first, weight)
+        found = accumulators.add([self.term], config.accumulator_bits, "sum")
+        m.d.comb += self.sum.eq(found)
+        return m
+
+
+def _weight_bits(config: CoreConfig) -> int:
+    return config.plane_bits if config.shifts_in_unit else 1
+
+
+class AccumulatorProperties(Harness):
+    """Slices enter in any order and number; controls a cycle before their terms."""
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "first": In(1),
+                "weight": In(_weight_bits(config)),
+                "term": In(signed(config.unit_bits)),
+                "step": In(signed(_step_bits(config))),
+                "begin": In(1),
+            }
+        )
+
+    def describe(self, m: Module) -> None:
+        """The accumulator beside a sum; and beside that, whole steps of a run."""
+        block = _Accumulator(self._config)
+        inside = opened(m, block)
+        m.d.comb += [
+            block.first.eq(self.first),
+            block.weight.eq(self.weight),
+            block.term.eq(self.term),
+        ]
+        self._sums(m, block, inside)
+        self._room(m)
+
+    def _sums(self, m: Module, block: _Accumulator, inside: dict[str, Signal]) -> None:
+        """Sums, one for each cycle that the accumulator is behind, and the registers between."""
+        config = self._config
+        behind = config.pipeline
+        bits = config.accumulator_bits
+        controls = [self._entered(m, i) for i in range(1 + behind)]
+        totals: list[Value] = [self.term]
+        for i in range(behind):
+            late = Signal(signed(config.unit_bits), name=f"total_{i}", reset_less=True)
+            m.d.sync += late.eq(totals[-1])
+            totals.append(late)
+        newest = Signal(signed(bits), name="newest", reset_less=True)
+        m.d.sync += newest.eq(self._after(newest, *controls[0], self.term))
+        sums = [newest]
+        for i in range(behind):
+            older = Signal(signed(bits), name=f"older_{i}", reset_less=True)
+            m.d.sync += older.eq(sums[-1])
+            sums.append(older)
+            after = self._after(older, *controls[i + 1], totals[i + 1])
+            self.hold(m, f"sums {i + 1} cycles ago lead to those after them", sums[i] == after)
+        self.hold(m, "the accumulator is the sum of its run's slices", block.sum == sums[-1])
+        for i, (first, weight) in enumerate(controls):
+            alone = ~first & ~weight if config.doubles else ~first
+            self.hold(m, f"a run starts anew, {i} cycles later", inside[f"keep_{i}"] == alone)
+            if config.doubles:
+                twice = inside[f"double_{i}"] == (weight & ~first)
+                self.hold(m, f"a plane starts with twice the sum, {i} cycles later", twice)
+            if config.shifts_in_unit:
+                same = inside[f"weight_{i}"] == weight
+                self.hold(m, f"planes are known {i} cycles later", same)
+        for name, late in zip(("term_sum_0_0", "sum_sum_0"), totals[1:], strict=False):
+            register = inside[name] if behind > 1 else inside["sum_sum_0"]
+            self.hold(m, f"terms are known in {register.name}", register == late)
+        self.happen(
+            m, "a sum of more than one slice", (block.sum > 2) & self.happened(m, ~self.first, 3)
+        )
+
+    def _entered(self, m: Module, cycles: int) -> tuple[Signal, Signal]:
+        """Controls, so many cycles and one after they came."""
+        first, weight = self.first, self.weight
+        for i in range(cycles + 1):
+            anew = Signal(name=f"first_{cycles}_{i}", init=1, reset_less=True)
+            plane = Signal.like(weight, name=f"weight_{cycles}_{i}", reset_less=True)
+            m.d.sync += [anew.eq(first), plane.eq(weight)]
+            first, weight = anew, plane
+        return first, weight
+
+    def _after(self, before: Value, first: Value, weight: Value, total: Value) -> Value:
+        config = self._config
+        kept = before + Mux(weight, before, 0) if config.doubles else before
+        added = total << weight if config.shifts_in_unit else total
+        return (Mux(first, 0, kept) + added)[: config.accumulator_bits].as_signed()
+
+    def _room(self, m: Module) -> None:
+        """A run of as many steps as there may be, each of any sum of activations times weights."""
+        config = self._config
+        low, high = config.products_range(config.depth)
+        legal = (self.step >= low) & (self.step <= high)
+        self.assume(m, "a step is a sum of activations times weights", legal)
+        count = Signal(range(config.run_steps + 1), name="count")
+        total = Signal(signed(config.accumulator_bits + 8), name="whole")
+        self.assume(
+            m,
+            f"a run has at most {config.run_steps} steps",
+            count != config.run_steps,
+            when=~self.begin,
+        )
+        with m.If(self.begin):
+            m.d.sync += [count.eq(1), total.eq(self.step)]
+        with m.Else():
+            m.d.sync += [count.eq(count + 1), total.eq(total + self.step)]
+        bounds = (total >= count * low) & (total <= count * high)
+        self.hold(m, "a sum is bounded by its steps", bounds & (count <= config.run_steps))
+        fits = total[: config.accumulator_bits].as_signed() == total
+        self.hold(m, "the sum of a run fits the accumulator", fits)
+
+
+def _step_bits(config: CoreConfig) -> int:
+    low, high = config.products_range(config.depth)
+    return max(low.bit_length(), high.bit_length()) + 1
