@@ -33,6 +33,9 @@ def generate(
             "--datasheet", help="Map and simulate it too, for a datasheet in HTML and Markdown."
         ),
     ] = False,
+    sva: Annotated[
+        bool, typer.Option("--sva", help="Write assertions too: a checker, and properties to bind.")
+    ] = False,
     force: Force = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -48,7 +51,7 @@ def generate(
     from lutcore.gen.emit.rtl import design_name
 
     core = load_config(config, overrides or ())
-    written = generate_files(core, output, top, force, datasheet)
+    written = generate_files(core, output, top, force, datasheet, sva)
     if as_json:
         print_json(json.loads((output / f"{design_name(core, top)}.json").read_text()))
     else:

@@ -9,6 +9,7 @@ from typing import Any
 from lutcore.files import write_files
 from lutcore.gen.asic.synth import synthesise
 from lutcore.gen.collateral.bench import bench_files
+from lutcore.gen.collateral.checkers import assertions
 from lutcore.gen.collateral.fusesoc import fusesoc_core
 from lutcore.gen.collateral.integration import instance, sdc, xdc, yosys_script
 from lutcore.gen.collateral.ipxact import component_xml
@@ -116,6 +117,7 @@ def generate(
     top: str = "tile",
     force: bool = False,
     datasheet: bool = False,
+    sva: bool = False,
     vlnv: str | None = None,
 ) -> list[Path]:
     """Write a design's files, all named as its top module; the same bytes on every run.
@@ -126,6 +128,8 @@ def generate(
     ----------
     datasheet : bool
         Write a datasheet too, for which the design is mapped and simulated: seconds to minutes.
+    sva : bool
+        Write assertions too (:mod:`lutcore.gen.collateral.checkers`).
     vlnv : str, optional
         Vendor, library, name and version for FuseSoC, by colons; default those of IP-XACT.
 
@@ -148,6 +152,8 @@ def generate(
             f"{name}_registers.py": header(config, top, "#") + python_module(),
             f"{name}_registers.rdl": header(config, top) + system_rdl(name),
         }
+    if sva:
+        files |= assertions(config, top)
     if datasheet:
         files |= datasheet_files(config, top, name, by, synthesise(config))
     return write_files(folder, files, f"{by}, configuration {config.digest}", force)

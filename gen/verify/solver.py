@@ -33,7 +33,7 @@ _PREPARE = (
     "opt_clean\nautoname\nflatten -scopename\n"
 )
 # As SymbiYosys prepares a design for smtbmc; memories, which are small, become registers.
-_FINISH = (
+FINISH = (
     "memory_map -formal\nasync2sync\nchformal -lower\nchformal -assume -early\nopt_clean\n"
     "formalff -setundef -clk2ff -ff2anyinit -hierarchy\nsetundef -undriven -anyseq\nopt -fast\n"
     "opt_clean\ndffunmap\nwrite_smt2 -wires design.smt2\n"
@@ -124,7 +124,7 @@ class Problem:
             faults = dict(map(_fault, lines))
             files = {"prepared.il": made["prepared.il"].encode()}
             script = "\n".join(["read_rtlil prepared.il", *lines, "opt_clean\n"])
-        made = run_yosys(script + _FINISH, files, ["design.smt2"])
+        made = run_yosys(script + FINISH, files, ["design.smt2"])
         return cls(made["design.smt2"], faults, bits)
 
     def bounded(self, steps: int, mutant: int = 0, limit: float = 600) -> Answer:
@@ -140,6 +140,25 @@ class Problem:
         return self._ask(["-c", "-t", str(steps)], 0, limit)
 
     def _ask(self, how: Sequence[str], mutant: int, limit: float) -> Answer:
+        said = self.said(how, mutant, limit)
+        if said is None:
+            return Answer(None)
+        return Answer(
+            "Status: PASSED" in said,
+            tuple(map(int, _FAILED.findall(said))),
+            tuple(map(int, _REACHED.findall(said))),
+        )
+
+    def said(self, how: Sequence[str], mutant: int, limit: float) -> str | None:
+        """What smtbmc says where it is asked so, its status included; None: no end in time.
+
+        Raises
+        ------
+        InputError
+            It, or the solver, is missing.
+        ToolError
+            It failed.
+        """
         with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
             folder = Path(scratch)
             (folder / "design.smt2").write_text(self.smt2)
@@ -159,17 +178,12 @@ class Problem:
                 )
             except ToolError as error:
                 if "given up" in str(error):
-                    return Answer(None)
+                    return None
                 raise
         said = done.out + done.err
-        status = _STATUS.search(said)
-        if not status:
+        if not _STATUS.search(said):
             raise tools.failure("smtbmc", done)
-        return Answer(
-            status[1] == "PASSED",
-            tuple(map(int, _FAILED.findall(said))),
-            tuple(map(int, _REACHED.findall(said))),
-        )
+        return said
 
 
 def versions() -> list[str]:
