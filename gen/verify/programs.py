@@ -341,8 +341,10 @@ def _afterwards(config: CoreConfig, core: CoreSimulation, mutant: int) -> str:
         outcome.check()
     except ToolError as problem:
         return f"afterwards: {problem}"
-    right = outcome.state == expected.state and np.array_equal(memory, expected.after)
-    return "" if right else f"afterwards: state {outcome.state}, expected {expected.state}"
+    if outcome.state != expected.state or not np.array_equal(memory, expected.after):
+        return f"afterwards: state {outcome.state}, expected {expected.state}"
+    found = _counters_problem(expected, outcome)  # they start anew
+    return f"afterwards: {found}" if found else ""
 
 
 def shortened(
