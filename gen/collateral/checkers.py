@@ -78,7 +78,7 @@ def _immediate(of: Checked) -> str:
     befores = list(dict.fromkeys(rule.before for rule in of.rules if rule.before))
     same = list(dict.fromkeys(rule.same for rule in of.rules if rule.same))
     was = {before: f"before_{place}" for place, before in enumerate(befores)}
-    lines = [f"module {_named(of, 'checker')} (", *_declared(of), *_counters(of)]
+    lines = [f"module {checker_name(of)} (", *_declared(of), *_counters(of)]
     if befores:
         lines.append("  // What was so in the cycle before.")
         lines += [f"  reg {_size(of.signals[signal])}was_{signal};" for signal in same]
@@ -96,7 +96,7 @@ def _immediate(of: Checked) -> str:
         if rule.kind == "cover" and rule.before:
             condition, holds = "", f"{was[rule.before]} && {holds}"
         lines += [f"      // {rule.text}", f"      {condition}{rule.name}: {rule.kind} ({holds});"]
-    return "\n".join([*lines, "    end", f"endmodule : {_named(of, 'checker')}", ""])
+    return "\n".join([*lines, "    end", f"endmodule : {checker_name(of)}", ""])
 
 
 def _when_alive(of: Checked, before: str) -> str:
@@ -130,10 +130,27 @@ def _bound(of: Checked) -> str:
     return f"bind {of.module} {_named(of, 'sva')} {instance} (.*);\n"
 
 
+def reset_first(of: Checked) -> str:
+    """The assumption that a module starts with a reset."""
+    lines = [
+        "  // The first cycle is one in reset.",
+        "  reg started;",
+        "  initial started = 0;",
+        f"  always @(posedge {of.clock}) started <= 1;",
+        f"  always @* if (!started) first_in_reset: assume ({of.reset});",
+    ]
+    return "\n".join(lines)
+
+
+def checker_name(of: Checked) -> str:
+    """Module of a checker."""
+    return _named(of, "checker")
+
+
 def instances(all_: Iterable[Checked]) -> list[tuple[str, str]]:
     """Modules within, and the instance of its checker for each: where nothing can be bound."""
     return [
-        (of.module, f"  {_named(of, 'checker')} watching_inside (\n{_pins(of.read)}\n  );\n")
+        (of.module, f"  {checker_name(of)} watching_inside (\n{_pins(of.read)}\n  );\n")
         for of in all_
         if of.inside
     ]
@@ -152,13 +169,9 @@ def _surrounded(config: CoreConfig, top: str, of: Checked) -> str:
         ");",
         *(f"  wire {_size(port['width'])}{port['name']};" for port in outputs),
         *(f"  {of.module} inner (", pins, "  );"),
-        *(f"  {_named(of, 'checker')} watching (", _pins(of.read), "  );"),
+        *(f"  {checker_name(of)} watching (", _pins(of.read), "  );"),
         *_unread(port["name"] for port in outputs if port["name"] not in of.read),
-        "  // The first cycle is one in reset.",
-        "  reg started;",
-        "  initial started = 0;",
-        f"  always @(posedge {of.clock}) started <= 1;",
-        f"  always @* if (!started) first_in_reset: assume ({of.reset});",
+        reset_first(of),
     ]
     return "\n".join([*lines, f"endmodule : {of.module}_formal", ""])
 

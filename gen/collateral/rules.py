@@ -13,7 +13,7 @@ from lutcore.gen.emit.interfaces import TOPS, ports
 from lutcore.gen.emit.rtl import design_name
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.core.sequencer import queued_layout
-from lutcore.hdl.isa.lmma import EDGES, LOOP_DEPTH, WAITS
+from lutcore.hdl.isa.lmma import EDGES, LOOP_DEPTH, QUEUE_DEPTH, WAITS
 
 
 @dataclass(frozen=True)
@@ -376,6 +376,12 @@ def _within(config: CoreConfig, top: str, design: str, clock: str) -> list[Check
         rule = Rule("loops_open", said, "assert", f"depth <= {LOOP_DEPTH}")
         middle = "__sequencer" if top == "core" else "_sequencer"
         inside.append((core + middle, depth, [rule]))
+        for kind in WAITS:
+            label = f"{kind.value}_queue"
+            said = f"The queue of the {kind.value} engine holds at most {QUEUE_DEPTH} instructions."
+            rule = Rule(f"{label}_holds", said, "assert", f"level <= {QUEUE_DEPTH}")
+            level = {"level": QUEUE_DEPTH.bit_length()}
+            inside.append((core + middle.replace("sequencer", label), level, [rule]))
     return [
         Checked(module, clock, "rst", {clock: 1, "rst": 1} | signals, [], own, inside=True)
         for module, signals, own in inside

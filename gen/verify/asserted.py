@@ -1,10 +1,10 @@
 """Proves the assertions that go with a design, of its Verilog, as a user's solver would."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lutcore.gen.collateral.checkers import assertions, instances
+from lutcore.gen.collateral.checkers import assertions, checker_name, instances, reset_first
 from lutcore.gen.collateral.rules import checked
 from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.tools.yosys import run_yosys
@@ -24,8 +24,8 @@ class Asserted:
     Attributes
     ----------
     design : str
-    steps : int
-        For how many cycles after a reset.
+    strength : str
+        For how long.
     holds : bool or None
         None: the solver came to no end.
     broken : list of str
@@ -35,7 +35,7 @@ class Asserted:
     """
 
     design: str
-    steps: int
+    strength: str
     holds: bool | None
     broken: list[str]
     unreached: list[str]
@@ -65,28 +65,73 @@ def prove_assertions(
     ToolError
         A tool failed.
     """
-    name = design_name(config, top)
+    name, all_ = design_name(config, top), checked(config, top)
     files = assertions(config, top) | {f"{name}.v": change(verilog(config, top))}
     files.pop(f"{name}_bind.sv")  # what Yosys cannot read
-    for module, instance in instances(checked(config, top)):
-        head, tail = files[f"{name}.v"].split(f"module {module} ", 1)
-        body, rest = tail.split("endmodule", 1)
-        files[f"{name}.v"] = f"{head}module {module} {body}{instance}endmodule{rest}"
-    script = (
-        f"read_verilog -formal -sv {' '.join(files)}\nhierarchy -check -top {name}_formal\n"
-        "proc\nflatten -scopename\nopt -fast\n"
-    )
-    texts = {file: text.encode() for file, text in files.items()}
-    made = run_yosys(script + FINISH, texts, ["design.smt2"])
-    problem = Problem(made["design.smt2"], {}, 0)
+    for module, instance in instances(all_):
+        files[f"{name}.v"] = _with(files[f"{name}.v"], module, instance)
+    problem = _problem(files, f"{name}_formal")
     said = problem.said(["-t", str(steps)], 0, limit)
     covered = problem.said(["-c", "-t", str(steps)], 0, limit) or ""
     reached = set(_REACHED.findall(covered))
-    covers = [r.name for of in checked(config, top) for r in of.rules if r.kind == "cover"]
+    covers = [rule.name for of in all_ for rule in of.rules if rule.kind == "cover"]
     return Asserted(
-        design=config.name,
-        steps=steps,
+        design=name,
+        strength=f"for {steps} cycles after a reset",
         holds=None if said is None else "Status: PASSED" in said,
         broken=sorted(set(_BROKEN.findall(said or ""))),
         unreached=[cover for cover in covers if cover not in reached],
     )
+
+
+def prove_within(
+    config: CoreConfig,
+    top: str = "core",
+    limit: float = 600,
+    change: Callable[[str], str] = lambda text: text,
+) -> list[Asserted]:
+    """Whether modules of a core keep forever to what is asserted of signals within them.
+
+    By induction, whatever the blocks below them do: their outputs are free. The other parameters
+    and errors are those of :func:`prove_assertions`.
+    """
+    name, found = design_name(config, top), []
+    all_ = [of for of in checked(config, top) if of.inside and "uncaptured" not in of.signals]
+    for of in all_:
+        (_, instance), *_ = instances([of])
+        instance += reset_first(of) + "\n"
+        files = {
+            f"{name}_checker.sv": assertions(config, top)[f"{name}_checker.sv"],
+            f"{name}.v": _with(change(verilog(config, top)), of.module, instance),
+        }
+        own = (of.module, checker_name(of))
+        problem = _problem(files, of.module, own)
+        answers = [problem.said(how, 0, limit) for how in (["-t", "4"], ["-i", "-t", "4"])]
+        undecided = any(said is None for said in answers)
+        broken = {name for said in answers for name in _BROKEN.findall(said or "")}
+        holds = all("Status: PASSED" in (said or "") for said in answers)
+        found.append(
+            Asserted(
+                of.module, "unbounded", None if undecided else holds, sorted(broken), unreached=[]
+            )
+        )
+    return found
+
+
+def _with(text: str, module: str, instance: str) -> str:
+    """Verilog with an instance at the end of a module."""
+    head, tail = text.split(f"module {module} ", 1)
+    body, rest = tail.split("endmodule", 1)
+    return f"{head}module {module} {body}{instance}endmodule{rest}"
+
+
+def _problem(files: dict[str, str], top: str, own: Sequence[str] = ()) -> Problem:
+    """For the solver; with ``own`` modules, all others give anything."""
+    script = f"read_verilog -formal -sv {' '.join(files)}\nhierarchy -check -top {top}\n"
+    if own:
+        others = " ".join(f"{module} %d" for module in own)
+        script += f"blackbox A:* {others}\ncutpoint -blackbox\n"
+    script += "proc\nflatten -scopename\nopt -fast\n"
+    texts = {file: text.encode() for file, text in files.items()}
+    made = run_yosys(script + FINISH, texts, ["design.smt2"])
+    return Problem(made["design.smt2"], {}, 0)

@@ -15,7 +15,7 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.errors import InputError
-from lutcore.gen.verify.asserted import prove_assertions
+from lutcore.gen.verify.asserted import Asserted, prove_assertions, prove_within
 from lutcore.gen.verify.draws import draws
 from lutcore.gen.verify.solver import Problem, versions
 from lutcore.hdl.config.core import CoreConfig
@@ -198,10 +198,14 @@ def _keeps_to_assertions(config: CoreConfig) -> bool:
     """Whether a tile of few columns keeps to what is asserted of it; told as it is found."""
     if config.exact_floats:  # too slow: adders of floats
         return True
-    found = prove_assertions(config.replace(m=1, n=2))
+    return _told(prove_assertions(config.replace(m=1, n=2)))
+
+
+def _told(found: Asserted) -> bool:
+    """Print what became of assertions; whether all is well."""
     verdict = {True: "hold", False: "BROKEN", None: "NOT DECIDED"}[found.holds]
-    wrong = ", ".join([*found.broken, *found.unreached]) or "all covers reached"
-    print(f"assertions of {config.name}: {verdict}, for {found.steps} cycles; {wrong}", flush=True)
+    wrong = ", ".join([*found.broken, *found.unreached]) or "nothing is missing"
+    print(f"assertions of {found.design}: {verdict}, {found.strength}; {wrong}", flush=True)
     return bool(found.holds) and not found.unreached
 
 
@@ -226,6 +230,7 @@ def main() -> None:
             on_done=lambda p: print(told(p), flush=True),
         )
         kept = [_keeps_to_assertions(config) for config in _configs(given.tiles, 0, 0)]
+        kept += [_told(found) for found in prove_within(SMALL)] if given.top != "tile" else []
     except InputError as error:
         sys.exit(f"{error}")
     sys.exit(not all([*(proved.good for proved in all_), *kept]))

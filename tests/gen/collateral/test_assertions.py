@@ -16,7 +16,7 @@ from lutcore.gen.collateral.generate import generate
 from lutcore.gen.collateral.rules import checked
 from lutcore.gen.emit.interfaces import TOPS, ports
 from lutcore.gen.emit.rtl import design_name, verilog
-from lutcore.gen.verify.asserted import prove_assertions
+from lutcore.gen.verify.asserted import prove_assertions, prove_within
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.samples.cores import SMALL_CORES
 from lutcore.verif.sim.simulator import verilator_environment
@@ -185,6 +185,9 @@ class Saboteur:
                 wanted, value = {
                     "runs_uncaptured": ("else uncaptured <= ", "2'd3"),
                     "loops_open": (r"if \(start\) depth <= ", "3'd5"),
+                    "load_queue_holds": ("level <= (?=level -)", "4'd15"),
+                    "compute_queue_holds": ("level <= (?=level -)", "4'd15"),
+                    "store_queue_holds": ("level <= (?=level -)", "4'd15"),
                 }.get(rule.name, ("", ""))
                 if wanted:
                     change = rf"\1{self.name}.sabotage == {place} ? {value} : (\2);"
@@ -281,6 +284,36 @@ def test_a_solver_finds_what_is_broken(old, new, broken):
 
     found = prove_assertions(TILE, change=change)
     assert found.holds is False and broken in found.broken
+
+
+@pytest.mark.slow
+def test_what_holds_within_a_core_is_proved_whatever_its_engines_do():
+    found = prove_within(CORE, "axi")
+    assert len(found) == 5 and all(each.holds for each in found), found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "broken"),
+    [
+        (
+            r"load_head_waits & \(tokens_compute_load == 32'd0\)",
+            "1'b0",
+            "tokens_compute_load_there",
+        ),
+        (r"store_head_waits & \(tokens_compute_store", "1'b0 & (1", "tokens_compute_store_there"),
+        (r"depth == 3'd4", "depth == 3'd5", "loops_open"),
+        (r"w_rdy = level != 4'd8", "w_rdy = 1'b1", "load_queue_holds"),
+    ],
+)
+def test_what_is_broken_within_a_core_is_found(old, new, broken):
+    def change(text):
+        changed = re.sub(old, new, text)
+        assert changed != text
+        return changed
+
+    found = prove_within(CORE, change=change)
+    assert broken in [name for each in found if each.holds is False for name in each.broken]
 
 
 def test_they_are_written_where_they_are_asked_for(tmp_path):
