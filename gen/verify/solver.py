@@ -43,6 +43,7 @@ _SELECTED = {
     Parts.ALL: f"c:{BLOCK}.*",
     Parts.BURSTS: f"c:{BLOCK}.bursts.*",
     Parts.OTHERS: f"c:{BLOCK}.* c:{BLOCK}.bursts.* %d",
+    Parts.PACE: " ".join(f"c:{BLOCK}.{name}*" for name in ("quiet", "state", "still", "at_rest")),
 }
 #: Mutants that are none here: of clocks, and of what a register gives, which may contradict what it
 #: holds after a reset: then no state is left, and all claims hold of none.

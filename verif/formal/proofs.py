@@ -13,6 +13,7 @@ from lutcore.verif.formal.host import HostProperties
 from lutcore.verif.formal.loads import LoadAddressProperties, LoadWordProperties
 from lutcore.verif.formal.lookups import LookupProperties, TableProperties
 from lutcore.verif.formal.master import MasterProperties
+from lutcore.verif.formal.progress import ProgressProperties
 from lutcore.verif.formal.queues import QueueProperties
 from lutcore.verif.formal.store_words import StoreWordProperties
 from lutcore.verif.formal.stores import StoreAddressProperties
@@ -24,6 +25,7 @@ class Parts(enum.Enum):
     ALL = "all"
     BURSTS = "bursts"
     OTHERS = "others"
+    PACE = "pace"
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,14 @@ _LIST = (
         steps=1,
         cover=1,
         unbounded=False,  # it has no state: one cycle is all
+    ),
+    Proof(
+        "progress",
+        "The sequencer never hangs: where nothing moves, its program goes on or ends.",
+        ProgressProperties,
+        parts=Parts.PACE,
+        steps=2,
+        cover=16,
     ),
     Proof(
         "host",

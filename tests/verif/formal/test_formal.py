@@ -19,6 +19,7 @@ from lutcore.verif.formal import (
     loads,
     lookups,
     master,
+    progress,
     stores,
 )
 from lutcore.verif.formal.harness import Harness
@@ -51,6 +52,7 @@ BLOCKS = {
     "store words": (stores, "StoreEngine"),
     "master": (master, "AxiMaster"),
     "decoder": (decoding, "Decoder"),
+    "progress": (progress, "Sequencer"),
     "host": (host, "Control"),
 }
 _LAST_RESET = "at.bank.eq({}),\n            ]\n        return"
@@ -76,6 +78,17 @@ FAULTS = {
         "bursts.address[:32], places",
     ),
     "an address with its data only": ("master", "bus.awvalid.eq(held | ", "bus.awvalid.eq("),
+    "what can do no more waits on": (
+        "progress",
+        "waits & at.still)",
+        "waits & at.still & self.empty)",
+    ),
+    "an end that waits for a token": (
+        "progress",
+        "Case(State.DRAIN), m.If(at.still)",
+        "Case(State.DRAIN), m.If(at_rest)",
+    ),
+    "one instruction too many": ("progress", "at.pc >= self.length", "at.pc > self.length"),
     "limits are beyond": ("decoder", "found > high", "found > high + 1"),
     "locked by nothing": ("host", "else ~self.busy", "else Const(1)"),
     "events lost while cleared": (
