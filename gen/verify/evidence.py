@@ -177,5 +177,6 @@ def _not_proved(result: Result) -> list[str]:
         for p in result.proofs
         if p.holds and len(p.found) < LEAST_FOUND
     ]
-    whys = {proof.name: proof.without(result.config) for proof in proofs_within(result.top)}
+    within = proofs_within(result.top, result.config)
+    whys = {proof.name: proof.without(result.config) for proof in within}
     return said + [f"No proof of {name}: {why}." for name, why in whys.items() if why]

@@ -161,6 +161,12 @@ def prove_all(
 SMALL = SMALL_CORES["w4a8"].replace(bus_bits=64)
 
 
+def small(proof: Proof) -> CoreConfig:
+    """A small core that has the block of a proof."""
+    others = (SMALL_CORES[name] for name in ("fp16", "int8-tables"))
+    return next(config for config in (SMALL, *others) if proof.has(config))
+
+
 def told(proved: Proved) -> str:
     """A proof in lines of text: what is assumed, and what it is worth."""
     tried = len(proved.found) + len(proved.missed) + len(proved.undecided)
@@ -188,10 +194,11 @@ def _asked(given: argparse.Namespace) -> list[tuple[Proof, CoreConfig]]:
     """The named proofs, or all, of the small core; then those of whole tiles."""
     if unknown := set(given.names) - set(PROOFS):
         raise InputError(f"there is no proof {min(unknown)}: {', '.join(PROOFS)}")
-    wanted = [PROOFS[name] for name in given.names] or proofs_of(given.top, SMALL)
+    within = [p for p in PROOFS.values() if TOPS.index(p.top) <= TOPS.index(given.top)]
+    wanted = [PROOFS[name] for name in given.names] or within
     tiles = _configs(given.tiles, given.random, given.seed)
     others = [(proof, config) for config in tiles for proof in proofs_of("tile", config)]
-    return [(proof, SMALL) for proof in wanted] + others
+    return [(proof, small(proof)) for proof in wanted] + others
 
 
 def _keeps_to_assertions(config: CoreConfig) -> bool:

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.formal.accumulators import AccumulatorProperties
+from lutcore.verif.formal.blocks import (
+    AlignmentProperties,
+    ExponentKeyProperties,
+    MagnitudeKeyProperties,
+    RoundingProperties,
+    RunBufferProperties,
+)
 from lutcore.verif.formal.bursts import BurstProperties
 from lutcore.verif.formal.decoding import DecoderProperties
 from lutcore.verif.formal.harness import Harness
@@ -50,8 +57,10 @@ class Proof:
     top : str
         Least top that has it: ``tile`` (all have), ``core`` (a core between streams or buses) or
         ``axi``.
+    has : callable
+        Whether a configuration's design has the block.
     without : callable
-        Why it means nothing to a configuration; empty where it does.
+        Why it cannot be proved of a design that has it; empty where it can.
     """
 
     name: str
@@ -62,6 +71,7 @@ class Proof:
     unbounded: bool = True
     parts: Parts = Parts.ALL
     top: str = "core"
+    has: Callable[[CoreConfig], bool] = lambda config: True
     without: Callable[[CoreConfig], str] = lambda config: ""
 
     @property
@@ -88,7 +98,35 @@ def _no_tables(config: CoreConfig) -> str:
     return _no_integers(config)
 
 
+def _has_eight_bits(config: CoreConfig) -> bool:
+    return config.table == "int8"
+
+
+def _aligns(config: CoreConfig) -> bool:
+    return config.aligned
+
+
 _LIST = (
+    Proof(
+        "exponents",
+        "A row's key is the greatest exponent of a step, and whether one is infinite or NaN.",
+        ExponentKeyProperties,
+        steps=1,
+        cover=1,
+        unbounded=False,
+        top="tile",
+        has=_aligns,
+    ),
+    Proof(
+        "alignment",
+        "Each activation becomes the integer nearest to it at its run's exponent, ties to even.",
+        AlignmentProperties,
+        steps=1,
+        cover=1,
+        unbounded=False,
+        top="tile",
+        has=_aligns,
+    ),
     Proof(
         "tables",
         "Every entry of a table is the sum of activations that its index stands for.",
@@ -98,6 +136,36 @@ _LIST = (
         unbounded=False,  # it has no state: one cycle is all
         top="tile",
         without=_no_tables,
+    ),
+    Proof(
+        "greatest entries",
+        "A row's key is the greatest entry of its tables.",
+        MagnitudeKeyProperties,
+        steps=1,
+        cover=1,
+        unbounded=False,
+        top="tile",
+        has=_has_eight_bits,
+    ),
+    Proof(
+        "rounding",
+        "Entries of eight-bit tables are shifted as little as they can be, and rounded to nearest.",
+        RoundingProperties,
+        steps=1,
+        cover=1,
+        unbounded=False,
+        top="tile",
+        has=_has_eight_bits,
+    ),
+    Proof(
+        "run buffer",
+        "Runs leave their buffer as they came, with the greatest of their keys.",
+        RunBufferProperties,
+        steps=8,
+        cover=8,
+        unbounded=False,
+        top="tile",
+        has=lambda config: _aligns(config) or _has_eight_bits(config),
     ),
     Proof(
         "lookup",
@@ -205,11 +273,12 @@ PROOFS = {proof.name: proof for proof in _LIST}
 TOPS = ("tile", "core", "axi")
 
 
-def proofs_within(top: str) -> list[Proof]:
-    """Those of the blocks that a top has."""
-    return [proof for proof in _LIST if TOPS.index(proof.top) <= TOPS.index(top)]
+def proofs_within(top: str, config: CoreConfig) -> list[Proof]:
+    """Those of the blocks that a configuration's top has."""
+    within = [proof for proof in _LIST if TOPS.index(proof.top) <= TOPS.index(top)]
+    return [proof for proof in within if proof.has(config)]
 
 
 def proofs_of(top: str, config: CoreConfig) -> list[Proof]:
-    """Those of the blocks that a top has, where they mean something to the configuration."""
-    return [proof for proof in proofs_within(top) if not proof.without(config)]
+    """Those of them that can be proved."""
+    return [proof for proof in proofs_within(top, config) if not proof.without(config)]

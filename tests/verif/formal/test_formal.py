@@ -8,11 +8,12 @@ import pytest
 from amaranth.hdl import Signal
 
 from lutcore.gen.verify import proofs as campaign
-from lutcore.gen.verify.proofs import LEAST_FOUND, MUTANTS, SMALL, Proved, told
+from lutcore.gen.verify.proofs import LEAST_FOUND, MUTANTS, SMALL, Proved, small, told
 from lutcore.gen.verify.solver import Problem
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.formal import (
     accumulators,
+    blocks,
     bursts,
     decoding,
     host,
@@ -27,21 +28,28 @@ from lutcore.verif.formal.proofs import PROOFS, proofs_of
 
 #: Proofs of the library, which has no block of ours to put faults into.
 OF_OTHERS = {"queues"}
+#: Proofs of blocks whose inputs may be anything.
+FREE = {"decoder", "tables", "exponents", "greatest entries", "run buffer"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROOFS)
 def test_a_proof_holds_and_finds_faults(name):
     mutants = 0 if name in OF_OTHERS else MUTANTS
-    proved = campaign.prove(PROOFS[name], SMALL, mutants)
+    proved = campaign.prove(PROOFS[name], small(PROOFS[name]), mutants)
     assert proved.holds and not proved.broken, told(proved)
     assert proved.unreached == []
-    assert (proved.claimed and proved.assumed) or name in OF_OTHERS | {"decoder", "tables"}
+    assert (proved.claimed and proved.assumed) or name in OF_OTHERS | FREE
     assert len(proved.found) >= (LEAST_FOUND if mutants else 0), told(proved)
 
 
 #: Room and class of the block that a proof is about.
 BLOCKS = {
+    "exponents": (blocks, "ExponentKeys"),
+    "alignment": (blocks, "Aligner"),
+    "greatest entries": (blocks, "MagnitudeKeys"),
+    "rounding": (blocks, "TableRounder"),
+    "run buffer": (blocks, "RunBuffer"),
     "tables": (lookups, "TableBuilder"),
     "lookup": (lookups, "Column"),
     "accumulators": (accumulators, "Accumulators"),
@@ -58,6 +66,12 @@ BLOCKS = {
 _LAST_RESET = "at.bank.eq({}),\n            ]\n        return"
 #: Faults put in by hand: the proof that must find each, and what changes in the block's source.
 FAULTS = {
+    "the least exponent": ("exponents", "Mux(a > b, a, b)", "Mux(a > b, b, a)"),
+    "aligned by halves up": ("alignment", "ties_to_even(kept[0], guard, sticky)", "guard"),
+    "one table only": ("greatest entries", "range(config.tables)", "range(1)"),
+    "rounded by halves up": ("rounding", "ties_to_even(kept[0], halves[0], sticky)", "halves[0]"),
+    "a shift too early": ("rounding", "key > 127 << i", "key > 126 << i"),
+    "keys of the last step": ("run buffer", "(key > greatest[row])", "(key >= 0)"),
     "entries in another width": ("tables", "entry.eq(value)", "entry.eq(value[:-2])"),
     "a column's runs never begin": ("lookup", "config, self.first, w", "config, Value.cast(0), w"),
     "accumulators never cleared": ("accumulators", "keep = ~first", "keep = ~Value.cast(0)"),
@@ -115,7 +129,7 @@ def test_a_fault_of_the_design_is_found(fault, monkeypatch):
     room, block = BLOCKS[name]
     monkeypatch.setattr(room, block, with_fault(getattr(room, block), old, new))
     proof = PROOFS[name]
-    problem = Problem.of(proof.make(SMALL))
+    problem = Problem.of(proof.make(small(proof)))
     answer = problem.bounded(proof.steps)
     if answer.holds and proof.unbounded:
         answer = problem.inductive()
@@ -160,7 +174,12 @@ def test_a_broken_claim_is_told():
 def test_proofs_are_of_what_a_design_has():
     tile = {"tables", "lookup", "accumulators"}
     assert {p.name for p in proofs_of("tile", SMALL)} == tile
-    assert {p.name for p in proofs_of("axi", SMALL)} == set(PROOFS)
+    configs = [small(proof) for proof in PROOFS.values()]
+    assert {p.name for config in configs for p in proofs_of("axi", config)} == set(PROOFS)
+    eight_bits = tile | {"greatest entries", "rounding", "run buffer"}
+    assert {p.name for p in proofs_of("tile", preset("w2a8-int8-tables"))} == eight_bits
+    aligned = tile | {"exponents", "alignment", "run buffer"}
+    assert {p.name for p in proofs_of("tile", preset("w4-fp16"))} == aligned
     assert "host" not in {p.name for p in proofs_of("core", SMALL)}
     assert proofs_of("tile", preset("w2-fp16-exact")) == []
     assert [p.name for p in proofs_of("tile", preset("mac-int8"))] == ["accumulators"]
