@@ -29,6 +29,8 @@ MUTANTS = 6
 LEAST_FOUND = 3
 #: Seconds of the solver for a question.
 LIMIT = 600
+#: Products a cycle of drawn tiles, at most.
+_PRODUCTS = 128
 
 
 @dataclass(frozen=True)
@@ -187,18 +189,18 @@ def told(proved: Proved) -> str:
 def _configs(names: Sequence[str], drawn: int, seed: int) -> list[CoreConfig]:
     """Presets by name, and legal tiles drawn from a seed."""
     found = [preset(name) for name in names]
-    return found + [draw.config for draw in itertools.islice(draws(seed), drawn)]
+    return found + [draw.config for draw in itertools.islice(draws(seed, most=_PRODUCTS), drawn)]
 
 
-def _asked(given: argparse.Namespace) -> list[tuple[Proof, CoreConfig]]:
-    """The named proofs, or all, of the small core; then those of whole tiles."""
+def _asked(given: argparse.Namespace) -> tuple[list[tuple[Proof, CoreConfig]], ...]:
+    """The named proofs, or all, of small cores; and those of whole tiles."""
     if unknown := set(given.names) - set(PROOFS):
         raise InputError(f"there is no proof {min(unknown)}: {', '.join(PROOFS)}")
     within = [p for p in PROOFS.values() if TOPS.index(p.top) <= TOPS.index(given.top)]
     wanted = [PROOFS[name] for name in given.names] or within
     tiles = _configs(given.tiles, given.random, given.seed)
     others = [(proof, config) for config in tiles for proof in proofs_of("tile", config)]
-    return [(proof, small(proof)) for proof in wanted] + others
+    return [(proof, small(proof)) for proof in wanted], others
 
 
 def _keeps_to_assertions(config: CoreConfig) -> bool:
@@ -223,19 +225,15 @@ def main() -> None:
     parser.add_argument("--top", choices=TOPS, default="axi", help="axi without it")
     parser.add_argument("--tiles", nargs="*", default=(), metavar="PRESET", help="tiles, too")
     parser.add_argument("--random", type=int, default=0, help="so many drawn tiles, too")
-    parser.add_argument("--mutants", type=int, default=20, help="of each, 20 without it")
+    parser.add_argument("--mutants", type=int, default=20, help="of each of a core, 20 without it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     try:
-        asked = _asked(given)
-        all_ = prove_all(
-            asked,
-            given.mutants,
-            given.seed,
-            given.jobs,
-            on_done=lambda p: print(told(p), flush=True),
-        )
+        all_ = []
+        for asked, mutants in zip(_asked(given), (given.mutants, MUTANTS), strict=True):
+            show = lambda proved: print(told(proved), flush=True)  # noqa: E731
+            all_ += prove_all(asked, mutants, given.seed, given.jobs, on_done=show)
         kept = [_keeps_to_assertions(config) for config in _configs(given.tiles, 0, 0)]
         kept += [_told(found) for found in prove_within(SMALL)] if given.top != "tile" else []
     except InputError as error:

@@ -301,9 +301,16 @@ def test_what_holds_within_a_core_is_proved_whatever_its_engines_do():
             "1'b0",
             "tokens_compute_load_there",
         ),
-        (r"store_head_waits & \(tokens_compute_store", "1'b0 & (1", "tokens_compute_store_there"),
-        (r"depth == 3'd4", "depth == 3'd5", "loops_open"),
-        (r"w_rdy = level != 4'd8", "w_rdy = 1'b1", "load_queue_holds"),
+        pytest.param(
+            r"store_head_waits & \(tokens_compute_store",
+            "1'b0 & (1",
+            "tokens_compute_store_there",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(r"depth == 3'd4", "depth == 3'd5", "loops_open", marks=pytest.mark.long),
+        pytest.param(
+            r"w_rdy = level != 4'd8", "w_rdy = 1'b1", "load_queue_holds", marks=pytest.mark.long
+        ),
     ],
 )
 def test_what_is_broken_within_a_core_is_found(old, new, broken):
