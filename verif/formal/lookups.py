@@ -81,6 +81,10 @@ class TableProperties(Harness):
         config = self._config
         setattr(m.submodules, BLOCK, self._block)
         m.d.comb += self._block.activations.eq(self.activations)
+        low, high = config.activation_range
+        values = [self.activations[0][i] for i in range(config.depth)]
+        legal = Cat((value >= low) & (value <= high) for value in values).all()
+        self.assume(m, f"activations are {low} to {high}", legal)
         stored = entries(config.form.name, config.table_k, config.index_bits)
         for row in range(config.m):
             for table in range(config.tables):

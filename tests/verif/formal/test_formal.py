@@ -10,6 +10,7 @@ from amaranth.hdl import Signal
 from lutcore.gen.verify import proofs as campaign
 from lutcore.gen.verify.proofs import LEAST_FOUND, MUTANTS, SMALL, Proved, small, told
 from lutcore.gen.verify.solver import Problem
+from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.formal import (
     accumulators,
@@ -143,6 +144,12 @@ def test_a_fault_of_the_design_is_found(fault, monkeypatch):
     if answer.holds and proof.unbounded:
         answer = problem.inductive()
     assert answer.holds is False and answer.failed
+
+
+def test_a_tile_of_one_activation_is_proved():
+    """Aligned activations do not reach the least of their bits."""
+    config = CoreConfig(m=1, n=1, k=1, activation="fp16", table="int8", group_size=32)
+    assert campaign.prove(PROOFS["tables"], config, 0).holds
 
 
 class _Vacuous(Harness):
