@@ -279,10 +279,9 @@ def _show_mutants(found: dict[str, Any]) -> None:
 
 
 def _show_proof(found: dict[str, Any]) -> None:
-    tried = sum(len(found[kind]) for kind in ("found", "missed", "undecided"))
     OUT.print(
         f"{found['name']} {found['verdict']}, {found['strength']}: {len(found['claimed'])} claims, "
-        f"{len(found['found'])} of {tried} mutants found",
+        f"{len(found['found'])} of {found['tried']} mutants found",
         highlight=False,
     )
     for sentence in (*found["broken"], *found["unreached"]):

@@ -81,6 +81,8 @@ class Checked:
     rules : list of Rule
     inside : bool
         They read signals within, not ports alone.
+    alone : bool
+        They hold whatever the modules below do.
     """
 
     module: str
@@ -90,6 +92,7 @@ class Checked:
     counters: list[Counter]
     rules: list[Rule]
     inside: bool = False
+    alone: bool = False
 
     @property
     def _said(self) -> str:
@@ -316,11 +319,6 @@ def _runs(
     ]
 
 
-def _tile_inside() -> list[Rule]:
-    said = "At most two runs wait to be captured: one in the accumulators, one that enters."
-    return [Rule("runs_uncaptured", said, "assert", "uncaptured != 2'd3")]
-
-
 def _core_inside() -> tuple[dict[str, int], list[Rule]]:
     """Tokens between the engines."""
     signals: dict[str, int] = {}
@@ -363,26 +361,30 @@ def checked(config: CoreConfig, top: str) -> list[Checked]:
 
 
 def _within(config: CoreConfig, top: str, design: str, clock: str) -> list[Checked]:
-    inside = []
+    """Rules of a tile, and of a core with its sequencer and queues."""
+
+    def inside(module: str, signals: dict[str, int], rules: list[Rule], alone: bool) -> Checked:
+        both = {clock: 1, "rst": 1} | signals
+        return Checked(module, clock, "rst", both, [], rules, inside=True, alone=alone)
+
+    found = []
     if config.table_storage == "mux":
         path = {"tile": "", "axi-stream": "__tile", "core": "__compute_tile"}
         tile = design + path.get(top, "__core_compute_tile")
-        inside.append((tile, {"uncaptured": 2}, _tile_inside()))
+        said = "At most two runs wait to be captured: one in the accumulators, one that enters."
+        rule = Rule("runs_uncaptured", said, "assert", "uncaptured != 2'd3")
+        found.append(inside(tile, {"uncaptured": 2}, [rule], alone=False))
     if TOPS[top].is_core:
-        core = design if top == "core" else f"{design}__core"
-        inside.append((core, *_core_inside()))
-        depth = {"depth": LOOP_DEPTH.bit_length()}
+        core, below = (design, "__") if top == "core" else (f"{design}__core", "_")
+        found.append(inside(core, *_core_inside(), alone=True))
         said = f"At most {LOOP_DEPTH} loops are open."
         rule = Rule("loops_open", said, "assert", f"depth <= {LOOP_DEPTH}")
-        middle = "__sequencer" if top == "core" else "_sequencer"
-        inside.append((core + middle, depth, [rule]))
+        depth = {"depth": LOOP_DEPTH.bit_length()}
+        found.append(inside(f"{core}{below}sequencer", depth, [rule], alone=True))
         for kind in WAITS:
             label = f"{kind.value}_queue"
             said = f"The queue of the {kind.value} engine holds at most {QUEUE_DEPTH} instructions."
             rule = Rule(f"{label}_holds", said, "assert", f"level <= {QUEUE_DEPTH}")
             level = {"level": QUEUE_DEPTH.bit_length()}
-            inside.append((core + middle.replace("sequencer", label), level, [rule]))
-    return [
-        Checked(module, clock, "rst", {clock: 1, "rst": 1} | signals, [], own, inside=True)
-        for module, signals, own in inside
-    ]
+            found.append(inside(f"{core}{below}{label}", level, [rule], alone=True))
+    return found

@@ -95,26 +95,22 @@ def prove_within(
     By induction, whatever the blocks below them do: their outputs are free. The other parameters
     and errors are those of :func:`prove_assertions`.
     """
-    name, found = design_name(config, top), []
-    all_ = [of for of in checked(config, top) if of.inside and "uncaptured" not in of.signals]
-    for of in all_:
-        (_, instance), *_ = instances([of])
-        instance += reset_first(of) + "\n"
-        files = {
-            f"{name}_checker.sv": assertions(config, top)[f"{name}_checker.sv"],
-            f"{name}.v": _with(change(verilog(config, top)), of.module, instance),
-        }
-        own = (of.module, checker_name(of))
-        problem = _problem(files, of.module, own)
+    name = design_name(config, top)
+    checkers = assertions(config, top)[f"{name}_checker.sv"]
+    text = change(verilog(config, top))
+    found = []
+    for of in checked(config, top):
+        if not of.alone:
+            continue
+        ((module, instance),) = instances([of])
+        watched = _with(text, module, f"{instance}{reset_first(of)}\n")
+        files = {f"{name}_checker.sv": checkers, f"{name}.v": watched}
+        problem = _problem(files, module, (module, checker_name(of)))
         answers = [problem.said(how, 0, limit) for how in (["-t", "4"], ["-i", "-t", "4"])]
-        undecided = any(said is None for said in answers)
         broken = {name for said in answers for name in _BROKEN.findall(said or "")}
-        holds = all("Status: PASSED" in (said or "") for said in answers)
-        found.append(
-            Asserted(
-                of.module, "unbounded", None if undecided else holds, sorted(broken), unreached=[]
-            )
-        )
+        passed = ["Status: PASSED" in said for said in answers if said is not None]
+        holds = all(passed) if len(passed) == len(answers) else None
+        found.append(Asserted(module, "unbounded", holds, sorted(broken), unreached=[]))
     return found
 
 

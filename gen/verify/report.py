@@ -83,7 +83,7 @@ def summary(result: Result, named: str) -> dict[str, Any]:
 
 def proof_facts(proved: Proved) -> dict[str, Any]:
     """Plain values of a proof."""
-    return vars(proved) | {"verdict": verdict(proved)}
+    return vars(proved) | {"tried": proved.tried, "verdict": verdict(proved)}
 
 
 def junit(summaries: Sequence[dict[str, Any]], results: Sequence[Result]) -> str:
@@ -241,13 +241,12 @@ def _proofs(found: Sequence[dict[str, Any]]) -> list[str]:
     cells = "".join(f"<th>{head}</th>" for head in heads)
     parts = [f"<h3>Proofs</h3><table><tr>{cells}</tr>"]
     for proved in found:
-        tried = sum(len(proved[kind]) for kind in ("found", "missed", "undecided"))
         wrong = "; ".join((*proved["broken"], *proved["unreached"]))
         state = {HOLDS: "shown", BROKEN: "failing"}.get(proved["verdict"], "partial")
         parts.append(
             f'<tr class="{state}"><td>{e(proved["name"])}: {e(proved["text"])}</td>'
             f"<td>{e(proved['verdict'])}, {e(proved['strength'])}</td>"
-            f"<td>{len(proved['found'])} of {tried}</td>"
+            f"<td>{len(proved['found'])} of {proved['tried']}</td>"
             f"<td>{e('; '.join(proved['assumed']) or 'nothing')}</td><td>{e(wrong)}</td></tr>"
         )
     return [*parts, "</table>"]

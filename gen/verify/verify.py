@@ -147,7 +147,7 @@ def verify(
         with ThreadPoolExecutor(max(1, jobs)) as pool:  # other programs do most of the work
             for _ in pool.map(functools.partial(_examine, effort=effort), results):
                 on_done({})
-        _prove(results if effort.formal else [], effort, jobs, on_round, on_done)
+        _prove(results, effort, jobs, on_round, on_done)
         if folder:
             _waves(results, place / "failures")
         report = Report(results, named, f"lutcore verify with {effort}")
@@ -202,12 +202,13 @@ def _prove(
     on_round: Callable[[str, int], None],
     on_done: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Prove what means something to each design that nothing was wrong with."""
+    """Where that was asked for, prove what can be of each design that nothing was wrong with."""
+    if not effort.formal:
+        return
     sound = [result for result in results if result.sound]
     pairs = [(result, p) for result in sound for p in proofs_of(effort.top, result.config)]
     asked = [(proof, result.config) for result, proof in pairs]
-    if asked:
-        on_round("proofs", len(asked))
+    on_round("proofs", len(asked))
     found = prove_all(
         asked, seed=effort.first, jobs=jobs, limit=_SECONDS, on_done=lambda proved: on_done({})
     )

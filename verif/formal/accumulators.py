@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from lutcore.hdl.config.bits import signed_bits
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.column import Accumulators
 from lutcore.verif.formal.harness import Harness, opened
@@ -18,14 +19,7 @@ class _Accumulator(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        super().__init__(
-            {
-                "first": In(1),
-                "weight": In(_weight_bits(config)),
-                "term": In(signed(config.unit_bits)),
-                "sum": Out(signed(config.accumulator_bits)),
-            }
-        )
+        super().__init__(_slice(config) | {"sum": Out(signed(config.accumulator_bits))})
 
     def elaborate(self, platform: object) -> Module:
         """As a column has it."""
@@ -38,8 +32,13 @@ class _Accumulator(wiring.Component):
         return m
 
 
-def _weight_bits(config: CoreConfig) -> int:
-    return config.plane_bits if config.shifts_in_unit else 1
+def _slice(config: CoreConfig) -> dict[str, wiring.Member]:
+    """What an accumulator takes of a slice."""
+    return {
+        "first": In(1),
+        "weight": In(config.plane_bits if config.shifts_in_unit else 1),
+        "term": In(signed(config.unit_bits)),
+    }
 
 
 class AccumulatorProperties(Harness):
@@ -47,25 +46,14 @@ class AccumulatorProperties(Harness):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        super().__init__(
-            {
-                "first": In(1),
-                "weight": In(_weight_bits(config)),
-                "term": In(signed(config.unit_bits)),
-                "step": In(signed(_step_bits(config))),
-                "begin": In(1),
-            }
-        )
+        step = signed(signed_bits(*config.products_range(config.depth)))
+        super().__init__(_slice(config) | {"step": In(step), "begin": In(1)})
 
     def describe(self, m: Module) -> None:
         """The accumulator beside a sum; and beside that, whole steps of a run."""
         block = _Accumulator(self._config)
         inside = opened(m, block)
-        m.d.comb += [
-            block.first.eq(self.first),
-            block.weight.eq(self.weight),
-            block.term.eq(self.term),
-        ]
+        m.d.comb += [getattr(block, port).eq(getattr(self, port)) for port in _slice(self._config)]
         self._sums(m, block, inside)
         self._room(m)
 
@@ -74,7 +62,7 @@ class AccumulatorProperties(Harness):
         config = self._config
         behind = config.pipeline
         bits = config.accumulator_bits
-        controls = [self._entered(m, i) for i in range(1 + behind)]
+        controls = self._entered(m, 1 + behind)
         totals: list[Value] = [self.term]
         for i in range(behind):
             late = Signal(signed(config.unit_bits), name=f"total_{i}", reset_less=True)
@@ -99,22 +87,23 @@ class AccumulatorProperties(Harness):
             if config.shifts_in_unit:
                 same = inside[f"weight_{i}"] == weight
                 self.hold(m, f"planes are known {i} cycles later", same)
-        for name, late in zip(("term_sum_0_0", "sum_sum_0"), totals[1:], strict=False):
-            register = inside[name] if behind > 1 else inside["sum_sum_0"]
-            self.hold(m, f"terms are known in {register.name}", register == late)
+        registers = ("term_sum_0_0", "sum_sum_0")[2 - behind :]
+        for name, late in zip(registers, totals[1:], strict=True):
+            self.hold(m, f"terms are known in {name}", inside[name] == late)
         self.happen(
             m, "a sum of more than one slice", (block.sum > 2) & self.happened(m, ~self.first, 3)
         )
 
-    def _entered(self, m: Module, cycles: int) -> tuple[Signal, Signal]:
-        """Controls, so many cycles and one after they came."""
-        first, weight = self.first, self.weight
-        for i in range(cycles + 1):
-            anew = Signal(name=f"first_{cycles}_{i}", init=1, reset_less=True)
-            plane = Signal.like(weight, name=f"weight_{cycles}_{i}", reset_less=True)
+    def _entered(self, m: Module, cycles: int) -> list[tuple[Signal, Signal]]:
+        """Controls as they came a cycle ago, two, ..."""
+        first, weight, found = self.first, self.weight, []
+        for i in range(cycles):
+            anew = Signal(name=f"first_{i}", init=1, reset_less=True)
+            plane = Signal.like(weight, name=f"weight_{i}", reset_less=True)
             m.d.sync += [anew.eq(first), plane.eq(weight)]
             first, weight = anew, plane
-        return first, weight
+            found.append((first, weight))
+        return found
 
     def _after(self, before: Value, first: Value, weight: Value, total: Value) -> Value:
         config = self._config
@@ -144,8 +133,3 @@ class AccumulatorProperties(Harness):
         self.hold(m, "a sum is bounded by its steps", bounds & (count <= config.run_steps))
         fits = total[: config.accumulator_bits].as_signed() == total
         self.hold(m, "the sum of a run fits the accumulator", fits)
-
-
-def _step_bits(config: CoreConfig) -> int:
-    low, high = config.products_range(config.depth)
-    return max(low.bit_length(), high.bit_length()) + 1

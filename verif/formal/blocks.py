@@ -8,6 +8,7 @@ two are.
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false, reportAttributeAccessIssue=false
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,21 +24,15 @@ from lutcore.hdl.tile.blocks import (
     RunBuffer,
     TableRounder,
 )
-from lutcore.verif.formal.harness import BLOCK, Harness
+from lutcore.verif.formal.harness import BLOCK, BlockHarness, Harness
 
 
-class _OfOneBlock(Harness):
-    """A block without state between free inputs of its own names."""
+class _OfOneRow(BlockHarness):
+    """A block of a configuration with one row: all rows are the same."""
 
-    def __init__(self, block: wiring.Component):
-        self._block = block
-        members = block.signature.members.items()
-        super().__init__({name: member for name, member in members if member.flow == In})
-
-    def _put(self, m: Module) -> None:
-        setattr(m.submodules, BLOCK, self._block)
-        for port in self.signature.members:
-            m.d.comb += getattr(self._block, port).eq(getattr(self, port))
+    def __init__(self, config: CoreConfig, make: Callable[[CoreConfig], wiring.Component]):
+        self._config = config.replace(m=1)
+        super().__init__(make(self._config))
 
 
 def _nearest(rounded: Value, shift: Value, exact: Value) -> tuple[Value, Value]:
@@ -48,16 +43,15 @@ def _nearest(rounded: Value, shift: Value, exact: Value) -> tuple[Value, Value]:
     return magnitude <= unit, magnitude == unit
 
 
-class RoundingProperties(_OfOneBlock):
+class RoundingProperties(_OfOneRow):
     """Tables of eight bits: the least shift that fits; entries rounded to nearest, ties to even."""
 
     def __init__(self, config: CoreConfig):
-        self._config = config.replace(m=1)
-        super().__init__(TableRounder(self._config))
+        super().__init__(config, TableRounder)
 
     def describe(self, m: Module) -> None:
         """Of every entry of every table."""
-        self._put(m)
+        self.put(m)
         config, block, key = self._config, self._block, self.keys[0]
         places = [(table, x) for table in range(config.tables) for x in range(config.entries)]
         entries = {place: self.tables[0][place[0]][place[1]] for place in places}
@@ -80,16 +74,15 @@ class RoundingProperties(_OfOneBlock):
         self.happen(m, "an entry between two", tie & (shift > 1))
 
 
-class AlignmentProperties(_OfOneBlock):
+class AlignmentProperties(_OfOneRow):
     """Aligned integers: each activation rounded to nearest, ties to even, at its run's exponent."""
 
     def __init__(self, config: CoreConfig):
-        self._config = config.replace(m=1)
-        super().__init__(Aligner(self._config))
+        super().__init__(config, Aligner)
 
     def describe(self, m: Module) -> None:
         """Of every activation."""
-        self._put(m)
+        self.put(m)
         config, key = self._config, self.keys[0]
         for i in range(config.depth):
             self._nearest_integer(m, i)
@@ -123,16 +116,15 @@ class AlignmentProperties(_OfOneBlock):
             self.happen(m, "an activation between two", tie & (distance > 2) & pattern[-1])
 
 
-class ExponentKeyProperties(_OfOneBlock):
+class ExponentKeyProperties(_OfOneRow):
     """A row's key is its greatest exponent, and whether one is infinite or NaN."""
 
     def __init__(self, config: CoreConfig):
-        self._config = config.replace(m=1)
-        super().__init__(ExponentKeys(self._config))
+        super().__init__(config, ExponentKeys)
 
     def describe(self, m: Module) -> None:
         """No exponent is greater, one is as great."""
-        self._put(m)
+        self.put(m)
         config, key = self._config, self._block.keys[0]
         format = config.float_format
         biased = [self.activations[0][i][format.fraction_bits : -1] for i in range(config.depth)]
@@ -145,16 +137,15 @@ class ExponentKeyProperties(_OfOneBlock):
         self.happen(m, "one is special", key[-1])
 
 
-class MagnitudeKeyProperties(_OfOneBlock):
+class MagnitudeKeyProperties(_OfOneRow):
     """A row's key for eight-bit tables is the greatest sum of magnitudes of a table."""
 
     def __init__(self, config: CoreConfig):
-        self._config = config.replace(m=1)
-        super().__init__(MagnitudeKeys(self._config))
+        super().__init__(config, MagnitudeKeys)
 
     def describe(self, m: Module) -> None:
         """No sum is greater, one is as great."""
-        self._put(m)
+        self.put(m)
         config, key = self._config, self._block.keys[0]
         sums = []
         for table in range(config.tables):

@@ -123,6 +123,21 @@ class Harness(wiring.Component):
         return count == times
 
 
+class BlockHarness(Harness):
+    """A block between free inputs that are named as its own."""
+
+    def __init__(self, block: wiring.Component):
+        self._block = block
+        members = block.signature.members.items()
+        super().__init__({name: member for name, member in members if member.flow == In})
+
+    def put(self, m: Module) -> None:
+        """The block, with what the harness' ports have."""
+        setattr(m.submodules, BLOCK, self._block)
+        for port in self.signature.members:
+            m.d.comb += getattr(self._block, port).eq(getattr(self, port))
+
+
 def inputs(prefix: str, signature: wiring.Signature) -> dict[str, wiring.Member]:
     """Ports for all that a flat bus gives its block, named ``prefix_name``."""
     members = signature.members.items()

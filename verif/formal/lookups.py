@@ -15,8 +15,8 @@ from amaranth.lib.wiring import In, Out
 
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.tile.column import Column, RowSums
-from lutcore.hdl.tile.tables import TableBuilder, TableStage, number, tables_layout, values_layout
-from lutcore.verif.formal.harness import BLOCK, Harness
+from lutcore.hdl.tile.tables import TableBuilder, TableStage, number, tables_layout
+from lutcore.verif.formal.harness import BlockHarness
 
 
 def factors(form: str, k: int, bits: int, index: int) -> list[int]:
@@ -68,33 +68,28 @@ def selected(form: str, k: int, bits: int, index: int) -> tuple[int, int]:
     return 0, 0
 
 
-class TableProperties(Harness):
+class TableProperties(BlockHarness):
     """Every entry of every table is the sum of its activations, whatever they are."""
 
     def __init__(self, config: CoreConfig):
-        self._config = config = config.replace(m=1)
-        self._block = TableBuilder(config)
-        super().__init__({"activations": In(values_layout(config))})
+        self._config = config.replace(m=1)
+        super().__init__(TableBuilder(self._config))
 
     def describe(self, m: Module) -> None:
         """The builder, and its sums once more."""
         config = self._config
-        setattr(m.submodules, BLOCK, self._block)
-        m.d.comb += self._block.activations.eq(self.activations)
+        self.put(m)
         low, high = config.activation_range
         values = [self.activations[0][i] for i in range(config.depth)]
         legal = Cat((value >= low) & (value <= high) for value in values).all()
         self.assume(m, f"activations are {low} to {high}", legal)
         stored = entries(config.form.name, config.table_k, config.index_bits)
-        for row in range(config.m):
-            for table in range(config.tables):
-                first = table * config.table_k
-                group = [self.activations[row][first + t] for t in range(config.table_k)]
-                for x, digits in enumerate(stored):
-                    terms = [a if d > 0 else -a for a, d in zip(group, digits, strict=True) if d]
-                    name = f"entry {x} of table {table} of row {row}"
-                    entry = self._block.tables[row][table][x]
-                    self.hold(m, f"{name} is its sum", entry == _sum(terms))
+        for table in range(config.tables):
+            group = values[table * config.table_k :][: config.table_k]
+            for x, digits in enumerate(stored):
+                terms = [a if d > 0 else -a for a, d in zip(group, digits, strict=True) if d]
+                entry = self._block.tables[0][table][x]
+                self.hold(m, f"entry {x} of table {table} is its sum", entry == _sum(terms))
         some = self._block.tables[0][0][0]
         self.happen(m, "a negative entry", some < -1)
         self.happen(m, "a positive one", some > 1)
@@ -151,19 +146,13 @@ class _Datapath(wiring.Component):
         return m
 
 
-class LookupProperties(Harness):
+class LookupProperties(BlockHarness):
     """Two slices of a run, and of the next: each counts as its indices, planes and signs say."""
 
     def __init__(self, config: CoreConfig):
-        self._config = config = config.replace(m=1)
+        self._config = config.replace(m=1)
         self._form = (config.form.name, config.table_k, config.index_bits)
-        self._block = _Datapath(config)
-        ports = {
-            name: member
-            for name, member in self._block.signature.members.items()
-            if member.flow == In
-        }
-        super().__init__(ports)
+        super().__init__(_Datapath(self._config))
 
     def _looked_up(self, m: Module) -> Value:
         """What the slice's indices mean, in entries, before its plane counts."""
@@ -219,10 +208,7 @@ class LookupProperties(Harness):
     def describe(self, m: Module) -> None:
         """The datapath, and its sums once more."""
         config = self._config
-        setattr(m.submodules, BLOCK, self._block)
-        for port in self.signature.members:
-            m.d.comb += getattr(self._block, port).eq(getattr(self, port))
-        several = config.planes(config.max_weight_bits) > 1
+        self.put(m)
         last = config.planes(config.max_weight_bits) - 1
         self.assume(m, "planes are those of the widest weights", self.plane <= last)
         self._assume_ranges(m)
@@ -236,7 +222,7 @@ class LookupProperties(Harness):
         first = self.first & self.fire
         ones = Signal(signed(config.row_sum_bits), name="ones")
         row = self._ones()
-        counts = self.fire & (self.plane == 0) if several else self.fire
+        counts = self.fire & (self.plane == 0) if last else self.fire
         with m.If(self.fire):
             m.d.sync += run.eq(kept(Mux(first, 0, before) + dot, len(run)))
         m.d.sync += ones.eq(kept(Mux(first, 0, ones) + Mux(counts, row, 0), len(ones)))

@@ -1,6 +1,7 @@
 """The table of proofs: which harness, of what, how strong, and for which designs."""
 
 import enum
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -106,54 +107,42 @@ def _aligns(config: CoreConfig) -> bool:
     return config.aligned
 
 
+#: A proof of a block without state: one cycle is all.
+_of_inputs = functools.partial(Proof, steps=1, cover=1, unbounded=False)
+
 _LIST = (
-    Proof(
+    _of_inputs(
         "exponents",
         "A row's key is the greatest exponent of a step, and whether one is infinite or NaN.",
         ExponentKeyProperties,
-        steps=1,
-        cover=1,
-        unbounded=False,
         top="tile",
         has=_aligns,
     ),
-    Proof(
+    _of_inputs(
         "alignment",
         "Each activation becomes the integer nearest to it at its run's exponent, ties to even.",
         AlignmentProperties,
-        steps=1,
-        cover=1,
-        unbounded=False,
         top="tile",
         has=_aligns,
     ),
-    Proof(
+    _of_inputs(
         "tables",
         "Every entry of a table is the sum of activations that its index stands for.",
         TableProperties,
-        steps=1,
-        cover=1,
-        unbounded=False,  # it has no state: one cycle is all
         top="tile",
         without=_no_tables,
     ),
-    Proof(
+    _of_inputs(
         "greatest entries",
         "A row's key is the greatest entry of its tables.",
         MagnitudeKeyProperties,
-        steps=1,
-        cover=1,
-        unbounded=False,
         top="tile",
         has=_has_eight_bits,
     ),
-    Proof(
+    _of_inputs(
         "rounding",
         "Entries of eight-bit tables are shifted as little as they can be, and rounded to nearest.",
         RoundingProperties,
-        steps=1,
-        cover=1,
-        unbounded=False,
         top="tile",
         has=_has_eight_bits,
     ),
@@ -242,13 +231,10 @@ _LIST = (
         cover=4,
         top="axi",
     ),
-    Proof(
+    _of_inputs(
         "decoder",
         "Every word is refused for its worst fault, or sent where it belongs with its operands.",
         DecoderProperties,
-        steps=1,
-        cover=1,
-        unbounded=False,  # it has no state: one cycle is all
     ),
     Proof(
         "progress",

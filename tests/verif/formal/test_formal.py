@@ -26,6 +26,7 @@ from lutcore.verif.formal import (
 )
 from lutcore.verif.formal.harness import Harness
 from lutcore.verif.formal.proofs import PROOFS, proofs_of
+from lutcore.verif.plan.plan import load
 
 #: Proofs of the library, which has no block of ours to put faults into.
 OF_OTHERS = {"queues"}
@@ -150,6 +151,13 @@ def test_a_tile_of_one_activation_is_proved():
     """Aligned activations do not reach the least of their bits."""
     config = CoreConfig(m=1, n=1, k=1, activation="fp16", table="int8", group_size=32)
     assert campaign.prove(PROOFS["tables"], config, 0).holds
+
+
+@pytest.mark.parametrize("top", ["tile", "core"])
+def test_plans_name_the_proofs_that_there_are(top):
+    tile = {proof.name for proof in PROOFS.values() if proof.top == "tile"}
+    named = [name for feature in load(top) for name in feature.proofs]
+    assert set(named) == (tile if top == "tile" else set(PROOFS))
 
 
 class _Vacuous(Harness):
