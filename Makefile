@@ -92,7 +92,7 @@ study: $(READY)  ## the paper's figures, a reduced set: make study LIBERTY=cells
 
 test-latest:  ## all tests with the newest versions that pyproject.toml allows; not part of CI
 	$(PYTHON) -m venv $(VENV)-latest
-	$(VENV)-latest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs,study,fpga,lint,datasheet,mutants]'
+	$(VENV)-latest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs,study,fpga,lint,datasheet,formal,mutants]'
 	$(VENV)-latest/bin/python -m pytest -n $(JOBS) --dist worksteal
 
 wheel: $(READY)  ## build the wheel, install it elsewhere, and run its commands there
@@ -122,5 +122,5 @@ $(BASE): pyproject.toml requirements.lock | check-tools
 	@touch $@
 
 $(READY): $(BASE)
-	$(INSTALL) -e '.[dev,docs,study,fpga,lint,datasheet,mutants]'
+	$(INSTALL) -e '.[dev,docs,study,fpga,lint,datasheet,formal,mutants]'
 	@touch $@

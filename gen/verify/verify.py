@@ -22,6 +22,7 @@ from lutcore.gen.verify.evidence import STAGES, stage
 from lutcore.gen.verify.kinds import kind_of
 from lutcore.gen.verify.proofs import prove_all
 from lutcore.gen.verify.report import certificate, junit, page, summary
+from lutcore.gen.verify.solver import need_solver
 from lutcore.gen.verify.suite_file import SuiteFile
 from lutcore.hdl.config.core import CoreConfig, check_config
 from lutcore.hdl.config.presets import PRESETS
@@ -184,6 +185,8 @@ def _check(configs: Sequence[CoreConfig], effort: Effort) -> None:
         raise InputError(f"two configurations are named {twice[0]!r}: name one of them otherwise")
     if effort.gates:
         tools.need("iverilog", "--gates plays netlists on it: apt-get install iverilog")
+    if effort.formal:
+        need_solver()
 
 
 def _examine(result: Result, effort: Effort) -> None:

@@ -11,7 +11,7 @@ from lutcore import verify
 from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.experiments.runner import Runner
-from lutcore.gen.verify import report, tile_runs
+from lutcore.gen.verify import report, solver, tile_runs
 from lutcore.gen.verify.batch import Batch, measure
 from lutcore.gen.verify.campaign import start
 from lutcore.gen.verify.evidence import evidence, not_shown, stage
@@ -97,6 +97,13 @@ def test_another_tool_is_told(sound, monkeypatch):
 def test_efforts_that_are_none_are_refused(given, said):
     with pytest.raises(InputError, match=said):
         verify(CONFIG, **given)
+
+
+def test_without_a_solver_nothing_is_played(tmp_path, monkeypatch):
+    monkeypatch.setattr(solver.tools, "find", lambda program, **_: None if program == "z3" else "y")
+    with pytest.raises(InputError, match=r"z3 is missing: pip install 'lut-tensor-core\[formal\]'"):
+        verify(CONFIG, formal=True, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_not_verified():
