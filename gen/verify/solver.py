@@ -163,7 +163,8 @@ class Problem:
         with tempfile.TemporaryDirectory(prefix="lutcore-") as scratch:
             folder = Path(scratch)
             (folder / "design.smt2").write_text(self.smt2)
-            command = [need_solver()[0], "-s", "z3", *how]
+            # Questions each asked anew, with states written out: z3 then simplifies them as wholes.
+            command = [need_solver()[0], "-s", "z3", "--unroll", "--noincr", *how]
             if self.bits:
                 choice = f"always\nassume (= [{CHOICE}] #b{mutant:0{self.bits}b})\n"
                 (folder / "choice.smtc").write_text(choice)

@@ -13,6 +13,7 @@ from pathlib import Path
 import forked
 import pytest
 from small_commands import MARKS, SAID, WORDS, all_commands, words, write_inputs
+from sweeps import swept
 
 pytestmark = pytest.mark.slow
 
@@ -142,20 +143,27 @@ FAULTS = {
 #: Faults that let a command do all of its work: of the long ones these do it in `make test`.
 WORKING = {"no TMPDIR", "blanks and umlauts", "nothing takes the output", "a full disk"}
 WORKING_THERE = {"simulate", "verify", "energy"}
+#: `make test` has every so many commands of each fault, so that it has all commands and faults.
+SLICE = 4
 
 
-def marks(name, command):
-    """Of a case: `make long` has what takes minutes in all."""
-    later = name in WORKING and command in LONG - WORKING_THERE
-    return [*MARKS.get(command, []), *([pytest.mark.long] if later else [])]
+def quick(name, command):
+    return name not in WORKING or command not in LONG - WORKING_THERE
 
 
-CASES = [
-    pytest.param(name, command, id=f"{name}-{command}", marks=marks(name, command))
+def kept(case):
+    """Whether `make test` has a case; `make long` has the others, minutes in all."""
+    place = sum(map(list.index, (list(FAULTS), list(WORDS)), case.values))
+    return quick(*case.values) and place % SLICE == 0
+
+
+ALL = [
+    pytest.param(name, command, id=f"{name}-{command}", marks=MARKS.get(command, []))
     for name, fault in FAULTS.items()
     for command in WORDS
     if command not in LONG or command in fault.stops or not (fault.stops or command == "demo")
 ]
+CASES = swept(ALL, kept)
 
 
 @pytest.fixture(scope="session")
@@ -208,6 +216,14 @@ def results(folder):
 def test_every_command_is_there():
     assert set(WORDS) == all_commands()
     assert all(fault.stops | fault.may_stop <= set(WORDS) for fault in FAULTS.values())
+
+
+def test_the_slice_has_every_command_and_every_fault():
+    sliced = [case.values for case in ALL if kept(case)]
+    assert {name for name, _ in sliced} == set(FAULTS)
+    assert {command for _, command in sliced} == {
+        case.values[1] for case in ALL if quick(*case.values)
+    }
 
 
 @pytest.mark.parametrize(("name", "command"), CASES)

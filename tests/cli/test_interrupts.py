@@ -10,6 +10,7 @@ from pathlib import Path
 import forked
 import pytest
 from small_commands import LANGUAGE, MARKS, TEXT, words, write_inputs
+from sweeps import swept
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +110,9 @@ def check(process, number, box):
     assert not list((box / "cache").rglob(".partial-*"))
 
 
-@pytest.mark.parametrize("command", [pytest.param(one, marks=MARKS.get(one, [])) for one in LONG])
+@pytest.mark.parametrize(
+    "command", swept([pytest.param(one, marks=MARKS.get(one, [])) for one in LONG], 2)
+)
 def test_an_interrupt_ends_a_command_and_its_tools(command, inputs, tmp_path):
     process = start(command, tmp_path, inputs)
     process.send_signal(signal.SIGINT)  # to it alone: a terminal's goes to all of the group

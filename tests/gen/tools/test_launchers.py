@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import typer
+from sweeps import swept
 
 import lutcore
 from lutcore.cli.tools import env
@@ -202,14 +203,17 @@ def test_tools_start(words, says, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
-    [
-        "verilator --binary -j 2 clocked.v",
-        (
-            "verilator --cc --exe --main --timing clocked.v && "
-            "make -C obj_dir -f Vclocked.mk VM_PARALLEL_BUILDS=1"
-        ),
-    ],
-    ids=["binary", "make"],
+    swept(
+        [
+            pytest.param("verilator --binary -j 2 clocked.v", id="binary"),
+            pytest.param(
+                "verilator --cc --exe --main --timing clocked.v && "
+                "make -C obj_dir -f Vclocked.mk VM_PARALLEL_BUILDS=1",
+                id="make",
+            ),
+        ],
+        2,
+    ),
 )
 def test_verilator_builds(words, tmp_path):
     (tmp_path / "clocked.v").write_text(CLOCKED)

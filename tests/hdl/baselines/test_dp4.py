@@ -8,6 +8,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from sweeps import swept
 
 from lutcore.gen.campaigns.floats import Unit, boundary_values, build, evaluate, random_operands
 from lutcore.hdl.baselines.discrete import DotProduct4
@@ -97,7 +98,7 @@ UNITS = {
 }
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", swept(UNITS, 2))
 def test_results_are_the_references(name):
     make, expected = UNITS[name]
     given = operands()

@@ -6,6 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from cocotb_plan import run
+from sweeps import swept
 
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.gen.emit.lint import lint
@@ -65,7 +66,7 @@ def test_ports(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("core", ["w4a8", "fp16"])
+@pytest.mark.parametrize("core", swept(["w4a8", "fp16"], 2))
 @pytest.mark.parametrize("name", VARIANTS)
 def test_linters_have_nothing_to_say(name, core):
     made, signature, *_ = VARIANTS[name]

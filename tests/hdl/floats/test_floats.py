@@ -9,6 +9,7 @@ import pytest
 from amaranth.hdl import Cat, Const, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from sweeps import swept
 
 import lutcore.hdl.floats.add
 import lutcore.hdl.floats.numbers
@@ -298,7 +299,7 @@ def test_impossible_integer(bits):
 
 
 @slow
-@pytest.mark.parametrize("name", SLICE)
+@pytest.mark.parametrize("name", swept(SLICE, 2))
 def test_slice_of_the_campaign(name):
     outcome = float_campaign.check(UNITS[name], float_campaign.SLICE)
     assert outcome.mismatches == 0, outcome.example
@@ -328,7 +329,7 @@ FAULTS = {
 
 @slow
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", ["add fp8-e4m3", "multiply fp16"])
+@pytest.mark.parametrize("name", swept(["add fp8-e4m3", "multiply fp16"], 2))
 def test_the_campaign_notices_a_fault(name, fault, monkeypatch):
     monkeypatch.setattr(lutcore.hdl.floats.numbers, *FAULTS[fault])
     outcome = float_campaign.check(UNITS[name], float_campaign.SLICE)

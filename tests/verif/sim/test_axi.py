@@ -1,6 +1,7 @@
 """Whole cores between a host and a memory of cocotbext-axi, held against the ISA model."""
 
 import pytest
+from sweeps import swept
 
 from lutcore.compiler.program.assembler import assemble
 from lutcore.gen.emit.rtl import design_name, verilog
@@ -48,8 +49,10 @@ def random_job(config, seed, stall, **options):
     return HostJob(config, words, memory_image(config, seed), **options)
 
 
-@pytest.mark.parametrize("top", ["axi", "core"])
-@pytest.mark.parametrize("name", ["w4a8", "w2a16"])
+BOTH = [pytest.param(name, top) for name in ("w4a8", "w2a16") for top in ("axi", "core")]
+
+
+@pytest.mark.parametrize(("name", "top"), swept(BOTH, 3))
 def test_programs_with_faults_between_them(small_cores, name, top):
     """Random programs, each fault between them, on one core that is never reset."""
     config = small_cores[name]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from sweeps import swept
 
 from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.run.tile import random_activations
@@ -116,7 +117,7 @@ def shown(config: CoreConfig, tests: Sequence[str]) -> list[TileCase]:
     return [draw(config, test, seed) for seed in SEEDS for test in listed]
 
 
-@pytest.mark.parametrize("datapath", ["", *OTHERS])
+@pytest.mark.parametrize("datapath", swept(["", *OTHERS], 2))
 def test_the_plan_passes_where_nothing_is_wrong(datapath, run_tile):
     config = OTHERS.get(datapath, CONFIG)
     cases = shown(config, list(TILE_TESTS))
