@@ -18,19 +18,23 @@ from lutcore.hdl.tile.tables import TableBuilder
 from lutcore.verif.formal.harness import BLOCK, Harness
 from lutcore.verif.formal.lookups import Datapath, factors
 
-#: Tables of the small tile, at most: two are summed, which one does not show.
-_TABLES = 2
+#: Solvers decide sums of products of so few: activations of a table, weight bits, activation bits.
+_K, _BITS, _ACTIVATION_BITS = 2, 2, 8
+#: Steps of its longest run: they set the accumulator's width.
+_STEPS = 64
 #: What the plane bits of a form are, or its weights' codes, in the order of their numbers.
 _DIGITS = {"symmetric": (-1, 1), "subset": (0, 1), "twos-complement": (0, 1), "ternary": (-1, 0, 1)}
 #: What an engine is told of a slice besides its activations.
 _CONTROLS = ("index", "plane", "negative", "starts", "first", "fire", "capture")
 
 
-def of_one_column(config: CoreConfig) -> CoreConfig:
-    """A configuration with one row, one column and at most two tables."""
+def of_one_table(config: CoreConfig) -> CoreConfig:
+    """A configuration with one row, one column and one table of few activations and bits."""
+    k = config.k if config.form.name == "ternary" else min(config.k, _K)
     return config.replace(
-        **{"m": 1, "n": 1, "tiles": 1, "result_columns": 0, "zero_points": "external"},
-        lookups=min(config.lookups, _TABLES),
+        **{"m": 1, "n": 1, "tiles": 1, "k": k, "lookups": 1, "max_k": _STEPS * k},
+        **{"group_size": _STEPS * k, "result_columns": 0, "zero_points": "external"},
+        max_weight_bits=min(config.max_weight_bits, _BITS),
     )
 
 
@@ -88,7 +92,7 @@ class EngineProperties(Harness):
     """A run of one step, its planes one after the other: both results are the same."""
 
     def __init__(self, config: CoreConfig):
-        self._config = config = of_one_column(config)
+        self._config = config = of_one_table(config)
         self._engines = _Engines(config)
         super().__init__(
             {
@@ -103,7 +107,9 @@ class EngineProperties(Harness):
         setattr(m.submodules, BLOCK, self._engines)
         self.constant(m, "activations stay while planes pass", self.activations.as_value())
         self.constant(m, "so do weights", self.codes)
+        most = 1 << _ACTIVATION_BITS - 1
         low, high = config.activation_range
+        low, high = max(low, -most), min(high, most - 1)
         legal = [(a >= low) & (a <= high) for a in self.activations[0]]
         self.assume(m, f"activations are {low} to {high}", Cat(legal).all())
         codes = [self.codes.word_select(i, config.max_weight_bits) for i in range(config.depth)]
@@ -150,14 +156,16 @@ def _slices(m: Module, config: CoreConfig, codes: list[Value]) -> list[Value]:
     groups = [codes[at : at + k] for at in range(0, len(codes), k)]
     form = config.form.name
     if form == "product":
-        return [Cat(code ^ top for code in codes)]
+        return [Value.cast(Cat(code ^ top for code in codes))]
     if form == "ternary":
-        return [Cat(_index(m, config, [code[:2] for code in group]) for group in groups)]
-    inverted = top if form == "twos-complement" else 0
-    return [
-        Cat(_index(m, config, [(code ^ inverted)[plane] for code in group]) for group in groups)
-        for plane in range(config.max_weight_bits)
-    ]
+        digits = [[[code[:2] for code in group] for group in groups]]
+    else:
+        inverted = top if form == "twos-complement" else 0
+        digits = [
+            [[(code ^ inverted)[plane] for code in group] for group in groups]
+            for plane in range(config.max_weight_bits)
+        ]
+    return [Value.cast(Cat(_index(m, config, group) for group in plane)) for plane in digits]
 
 
 def _index(m: Module, config: CoreConfig, given: list[Value]) -> Value:

@@ -16,6 +16,7 @@ from lutcore.verif.formal.blocks import (
 )
 from lutcore.verif.formal.bursts import BurstProperties
 from lutcore.verif.formal.decoding import DecoderProperties
+from lutcore.verif.formal.engines import EngineProperties
 from lutcore.verif.formal.harness import Harness
 from lutcore.verif.formal.host import HostProperties
 from lutcore.verif.formal.loads import LoadAddressProperties, LoadWordProperties
@@ -99,6 +100,10 @@ def _no_tables(config: CoreConfig) -> str:
     return _no_integers(config)
 
 
+def _has_tables(config: CoreConfig) -> bool:
+    return config.form.name != "product" and config.table == "exact"
+
+
 def _has_eight_bits(config: CoreConfig) -> bool:
     return config.table == "int8"
 
@@ -165,6 +170,17 @@ _LIST = (
         unbounded=False,
         top="tile",
         without=_no_tables,
+    ),
+    Proof(
+        "engines",
+        "One small table gives the result of the MAC engine of the same weights and activations.",
+        EngineProperties,
+        steps=8,
+        cover=8,
+        unbounded=False,
+        top="tile",
+        has=_has_tables,
+        without=_no_integers,
     ),
     Proof(
         "accumulators",

@@ -35,14 +35,31 @@ FREE = {"decoder", "tables", "exponents", "greatest entries", "run buffer"}
 
 
 #: Proofs of which `make test` tries faults by hand alone, and `make long` drawn mutants, too.
-LONG = {"load words", "store words", "store addresses", "alignment", "decoder"}
+LONG = {
+    "load words",
+    "store words",
+    "store addresses",
+    "alignment",
+    "decoder",
+    "progress",
+    "tables",
+}
+#: Proofs that take the solver a minute; `make test` has less of them.
+MINUTES = {"engines"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mutants"),
     [
-        *((name, 0 if name in OF_OTHERS | LONG else MUTANTS) for name in PROOFS),
+        *(
+            pytest.param(
+                name,
+                0 if name in OF_OTHERS | LONG else MUTANTS,
+                marks=[pytest.mark.long] if name in MINUTES else [],
+            )
+            for name in PROOFS
+        ),
         *(pytest.param(name, MUTANTS, marks=pytest.mark.long) for name in sorted(LONG)),
     ],
 )
@@ -63,6 +80,7 @@ BLOCKS = {
     "run buffer": (blocks, "RunBuffer"),
     "tables": (lookups, "TableBuilder"),
     "lookup": (lookups, "Column"),
+    "engines": (lookups, "Column"),
     "accumulators": (accumulators, "Accumulators"),
     "bursts": (bursts, "RowBursts"),
     "load addresses": (loads, "LoadEngine"),
@@ -85,6 +103,11 @@ FAULTS = {
     "keys of the last step": ("run buffer", "(key > greatest[row])", "(key >= 0)"),
     "entries in another width": ("tables", "entry.eq(value)", "entry.eq(value[:-2])"),
     "a column's runs never begin": ("lookup", "config, self.first, w", "config, Value.cast(0), w"),
+    "an engine's runs never begin": (
+        "engines",
+        "config, self.first, w",
+        "config, Value.cast(0), w",
+    ),
     "accumulators never cleared": ("accumulators", "keep = ~first", "keep = ~Value.cast(0)"),
     "accumulators a bit short": ("accumulators", "(config, bits)", "(config, bits - 1)"),
     "pitch times 16": ("bursts", "row + head.pitch", "row + (head.pitch << 4)"),
@@ -147,6 +170,19 @@ def test_a_fault_of_the_design_is_found(fault, monkeypatch):
     assert answer.holds is False and answer.failed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"table_form": "subset"}, {"engine": "conventional-lut"}, {"engine": "add"}],
+    ids=str,
+)
+def test_tables_of_one_bit_give_what_multipliers_do(changes):
+    """Of more bits it takes the solver longer: that is in `make long`."""
+    config = preset("w2a8").replace(max_weight_bits=1, **changes)
+    proved = campaign.prove(PROOFS["engines"], config, 0)
+    assert proved.holds and not proved.unreached, told(proved)
+
+
 def test_a_tile_of_one_activation_is_proved():
     """Aligned activations do not reach the least of their bits."""
     config = CoreConfig(m=1, n=1, k=1, activation="fp16", table="int8", group_size=32)
@@ -197,12 +233,13 @@ def test_a_broken_claim_is_told():
 
 def test_proofs_are_of_what_a_design_has():
     tile = {"tables", "lookup", "accumulators"}
-    assert {p.name for p in proofs_of("tile", SMALL)} == tile
+    exact = tile | {"engines"}
+    assert {p.name for p in proofs_of("tile", SMALL)} == exact
     configs = [small(proof) for proof in PROOFS.values()]
     assert {p.name for config in configs for p in proofs_of("axi", config)} == set(PROOFS)
     eight_bits = tile | {"greatest entries", "rounding", "run buffer"}
     assert {p.name for p in proofs_of("tile", preset("w2a8-int8-tables"))} == eight_bits
-    aligned = tile | {"exponents", "alignment", "run buffer"}
+    aligned = exact | {"exponents", "alignment", "run buffer"}
     assert {p.name for p in proofs_of("tile", preset("w4-fp16"))} == aligned
     assert "host" not in {p.name for p in proofs_of("core", SMALL)}
     assert proofs_of("tile", preset("w2-fp16-exact")) == []
