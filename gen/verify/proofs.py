@@ -55,6 +55,8 @@ class Proved:
     found, missed, undecided : list of str
         Mutants of the design that break the proof, those that do not, and those of which the solver
         came to no end.
+    same : list of str
+        Mutants that do not break it, and do what the design does.
     seconds : float
         That it took when it was not known yet.
     """
@@ -71,11 +73,12 @@ class Proved:
     found: list[str]
     missed: list[str]
     undecided: list[str]
+    same: list[str]
     seconds: float
 
     @property
     def tried(self) -> int:
-        """Mutants that it was tried on."""
+        """Mutants that it was tried on, and that differ from the design."""
         return len(self.found) + len(self.missed) + len(self.undecided)
 
     @property
@@ -125,16 +128,19 @@ def _solve(proof: Proof, harness: Harness, problem: Problem, limit: float) -> di
     if answer.holds and proof.unbounded:
         answer = problem.inductive(limit=limit)
     reached = problem.covered(proof.cover, limit=limit).reached
-    tried: dict[bool | None, list[str]] = {True: [], False: [], None: []}
-    for number, fault in problem.faults.items() if answer.holds else ():
-        tried[_notices(proof, problem, number, limit)].append(fault)
+    tried: dict[bool | None, list[int]] = {True: [], False: [], None: []}
+    for number in problem.faults if answer.holds else ():
+        tried[_notices(proof, problem, number, limit)].append(number)
+    same = problem.same(tried[False])
+    named = lambda numbers: [problem.faults[number] for number in numbers]  # noqa: E731
     return {
         "holds": answer.holds,
         "broken": [harness.claimed[number] for number in answer.failed],
         "unreached": [s for n, s in enumerate(harness.covered) if n not in reached],
-        "found": tried[True],
-        "missed": tried[False],
-        "undecided": tried[None],
+        "found": named(tried[True]),
+        "missed": named(number for number in tried[False] if number not in same),
+        "undecided": named(tried[None]),
+        "same": named(sorted(same)),
     }
 
 
@@ -179,6 +185,8 @@ def told(proved: Proved) -> str:
     """A proof in lines of text: what is assumed, and what it is worth."""
     verdict = {True: "holds", False: "BROKEN", None: "NOT DECIDED"}[proved.holds]
     found = f"{len(proved.found)} of {proved.tried} mutants found, {proved.seconds:.0f} s"
+    if proved.same:
+        found += f", {len(proved.same)} more do what the design does"
     claims = f"{len(proved.claimed)} claims, {found}"
     lines = [
         f"{proved.name} of {proved.design}: {verdict}, {proved.strength}; {claims}",

@@ -16,7 +16,8 @@ from pathlib import Path
 from lutcore import tools
 from lutcore.errors import ToolError
 from lutcore.gen.tools.yosys import run_yosys
-from lutcore.gen.verify.mutation import CHOICE, KINDS
+from lutcore.gen.verify.equivalence import equivalent
+from lutcore.gen.verify.mutation import CHOICE, KINDS, Mutated
 from lutcore.hdl.parts.conversion import component_text
 from lutcore.verif.formal.harness import BLOCK, MODEL, TOP, Harness
 from lutcore.verif.formal.proofs import Parts
@@ -30,7 +31,7 @@ _STATUS = re.compile(r"Status: (PASSED|FAILED)")
 # Cells get their names before the harness is around them: so proofs of a block share its mutants.
 _PREPARE = (
     f"read_rtlil design.il\nhierarchy -check -top {TOP}\nproc\nopt_expr\nopt_clean\nsplitcells\n"
-    "opt_clean\nautoname\nflatten -scopename\n"
+    "opt_clean\nautoname\nflatten -scopename\nopt_clean\n"
 )
 # As SymbiYosys prepares a design for smtbmc; memories, which are small, become registers.
 FINISH = (
@@ -80,11 +81,17 @@ class Problem:
         Number of a mutant, from 1, and what it is.
     bits : int
         Of the input that chooses a mutant; 0 without any.
+    prepared : bytes
+        The harness and its block in RTLIL, before any fault.
+    made_by : list of str
+        Commands of Yosys that put the faults into it.
     """
 
     smt2: str = field(repr=False)
     faults: dict[int, str]
     bits: int
+    prepared: bytes = field(repr=False, default=b"")
+    made_by: list[str] = field(repr=False, default_factory=list)
 
     @classmethod
     def of(
@@ -109,6 +116,7 @@ class Problem:
         assert numbers == list(map(len, said)), "a property has no sentence, or another one"
         script, files, bits = _PREPARE, {"design.il": text.encode()}, 0
         faults: dict[int, str] = {}
+        lines: list[str] = []
         if mutants:
             bits = mutants.bit_length()
             chosen = f"select -set sound {_SELECTED[parts]} c:{BLOCK}.*{MODEL}.* %d\n"
@@ -126,7 +134,7 @@ class Problem:
             files = {"prepared.il": made["prepared.il"].encode()}
             script = "\n".join(["read_rtlil prepared.il", *lines, "opt_clean\n"])
         made = run_yosys(script + FINISH, files, ["design.smt2"])
-        return cls(made["design.smt2"], faults, bits)
+        return cls(made["design.smt2"], faults, bits, files.get("prepared.il", b""), lines)
 
     def bounded(self, steps: int, mutant: int = 0, limit: float = 600) -> Answer:
         """Whether all claims hold in the first ``steps`` cycles after a reset."""
@@ -139,6 +147,24 @@ class Problem:
     def covered(self, steps: int, limit: float = 600) -> Answer:
         """Which covers are reached within so many cycles."""
         return self._ask(["-c", "-t", str(steps)], 0, limit)
+
+    def same(self, mutants: Sequence[int]) -> set[int]:
+        """Those that take the same next state and give the same outputs as the sound block.
+
+        None where the block has memories, which cannot be cut.
+        """
+        if not mutants or b"\n  memory " in self.prepared:
+            return set()
+        commands = [re.sub(rf"-module {TOP} ", "-module block ", line) for line in self.made_by]
+        # The block becomes a module of its own, whose ports are what the harness sees of it.
+        script = (
+            f"read_rtlil prepared.il\nselect -set block c:{BLOCK}.*\nsubmod -name block @block\n"
+            "select -clear\n" + "\n".join(commands) + "\nhierarchy -top block\nopt_clean\n"
+            "write_rtlil mutated.il\n"
+        )
+        made = run_yosys(script, {"prepared.il": self.prepared}, ["mutated.il"])["mutated.il"]
+        found = equivalent(Mutated("", "block", [], made), mutants)
+        return {number for number, same in found.items() if same}
 
     def _ask(self, how: Sequence[str], mutant: int, limit: float) -> Answer:
         said = self.said(how, mutant, limit)

@@ -183,6 +183,16 @@ def test_tables_of_one_bit_give_what_multipliers_do(changes):
     assert proved.holds and not proved.unreached, told(proved)
 
 
+@pytest.mark.slow
+def test_mutants_that_do_what_the_block_does_are_known():
+    problem = Problem.of(PROOFS["decoder"].make(SMALL), 20)
+    same = problem.same([*problem.faults])
+    assert 0 < len(same) < 4  # most differ, and break the proof
+    assert all(problem.bounded(1, number).holds for number in same)
+    other = min(problem.faults.keys() - same)
+    assert problem.bounded(1, other).holds is False
+
+
 def test_a_tile_of_one_activation_is_proved():
     """Aligned activations do not reach the least of their bits."""
     config = CoreConfig(m=1, n=1, k=1, activation="fp16", table="int8", group_size=32)
