@@ -20,6 +20,7 @@ from lutcore.gen.verify.draws import draws
 from lutcore.gen.verify.mapped import compare_mapped
 from lutcore.gen.verify.solver import Problem, versions
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.fields import DOMAINS
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.formal.harness import Harness
 from lutcore.verif.formal.proofs import PROOFS, TOPS, Proof, proofs_of
@@ -181,6 +182,15 @@ def small(proof: Proof) -> CoreConfig:
     return next(config for config in (SMALL, *others) if proof.has(config))
 
 
+def other_buses(proof: Proof) -> list[CoreConfig]:
+    """The small core with each other width of the bus, where it matters to a proof."""
+    domain = DOMAINS["bus_bits"]
+    widths = [1 << n for n in range(domain.high.bit_length()) if 1 << n >= domain.low]
+    others = [bits for bits in widths if bits != SMALL.bus_bits]
+    named = [SMALL.replace(name=f"bus_{bits}", bus_bits=bits) for bits in others]
+    return named if proof.every_bus else []
+
+
 def told(proved: Proved) -> str:
     """A proof in lines of text: what is assumed, and what it is worth."""
     verdict = {True: "holds", False: "BROKEN", None: "NOT DECIDED"}[proved.holds]
@@ -206,13 +216,14 @@ def _configs(names: Sequence[str], drawn: int, seed: int) -> list[CoreConfig]:
 
 
 def _asked(given: argparse.Namespace) -> tuple[list[tuple[Proof, CoreConfig]], ...]:
-    """The named proofs, or all, of small cores; and those of whole tiles."""
+    """The named proofs, or all, of small cores; those of other buses, and of whole tiles."""
     if unknown := set(given.names) - set(PROOFS):
         raise InputError(f"there is no proof {min(unknown)}: {', '.join(PROOFS)}")
     within = [p for p in PROOFS.values() if TOPS.index(p.top) <= TOPS.index(given.top)]
     wanted = [PROOFS[name] for name in given.names] or within
     tiles = _configs(given.tiles, given.random, given.seed)
-    others = [(proof, config) for config in tiles for proof in proofs_of("tile", config)]
+    others = [(proof, config) for proof in wanted for config in other_buses(proof)]
+    others += [(proof, config) for config in tiles for proof in proofs_of("tile", config)]
     return [(proof, small(proof)) for proof in wanted], others
 
 

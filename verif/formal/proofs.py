@@ -61,6 +61,8 @@ class Proof:
         ``axi``.
     has : callable
         Whether a configuration's design has the block.
+    every_bus : bool
+        Whether it is about addresses and words of the bus, whose width then matters.
     without : callable
         Why it cannot be proved of a design that has it; empty where it can.
     """
@@ -74,6 +76,7 @@ class Proof:
     parts: Parts = Parts.ALL
     top: str = "core"
     has: Callable[[CoreConfig], bool] = lambda config: True
+    every_bus: bool = False
     without: Callable[[CoreConfig], str] = lambda config: ""
 
     @property
@@ -205,6 +208,7 @@ _LIST = (
         lambda config: BurstProperties(config.bus_bits // 8),
         steps=2,
         cover=8,
+        every_bus=True,
     ),
     Proof(
         "load addresses",
@@ -213,6 +217,7 @@ _LIST = (
         parts=Parts.BURSTS,
         steps=2,
         cover=8,
+        every_bus=True,
     ),
     Proof(
         "load words",
@@ -229,6 +234,7 @@ _LIST = (
         parts=Parts.BURSTS,
         steps=2,
         cover=12,
+        every_bus=True,
     ),
     Proof(
         "store words",
@@ -246,6 +252,7 @@ _LIST = (
         steps=2,
         cover=4,
         top="axi",
+        every_bus=True,
     ),
     _of_inputs(
         "decoder",

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from amaranth.hdl import Signal
+from sweeps import swept
 
 from lutcore.gen.verify import proofs as campaign
-from lutcore.gen.verify.proofs import LEAST_FOUND, MUTANTS, SMALL, Proved, small, told
+from lutcore.gen.verify.proofs import LEAST_FOUND, MUTANTS, SMALL, Proved, other_buses, small, told
 from lutcore.gen.verify.solver import Problem
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset
@@ -180,6 +181,20 @@ def test_tables_of_one_bit_give_what_multipliers_do(changes):
     """Of more bits it takes the solver longer: that is in `make long`."""
     config = preset("w2a8").replace(max_weight_bits=1, **changes)
     proved = campaign.prove(PROOFS["engines"], config, 0)
+    assert proved.holds and not proved.unreached, told(proved)
+
+
+WIDTHS = [(name, other) for name, proof in PROOFS.items() for other in other_buses(proof)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "config"),
+    swept([pytest.param(*pair, id=f"{pair[0]}-{pair[1].bus_bits}") for pair in WIDTHS], 5),
+)
+def test_addresses_are_right_on_every_bus(name, config):
+    assert {other.bus_bits for _, other in WIDTHS} | {SMALL.bus_bits} == {64, 128, 256, 512}
+    proved = campaign.prove(PROOFS[name], config, 0)
     assert proved.holds and not proved.unreached, told(proved)
 
 
