@@ -58,16 +58,13 @@ class _Leaving:
 
 
 class StoreWordProperties(StoreHarness):
-    """Words of the stores, from the output buffer to the bus: bounded, of few rows and columns."""
+    """Words of the stores, from the output buffer to the bus: bounded, whatever their size."""
 
     def claim(self, m: Module, block: StoreEngine, inside: dict[str, Any]) -> None:
         """Words are those of the stores that were taken."""
         store, at, open_ = self.store, _Leaving(), Signal(range(OUTSTANDING + 1))
-        small = (store.rows <= 4) & (store.columns <= 8)
-        self.assume(m, "stores are small, which keeps the solver fast", small)
-        high = Cat(store.mem[16:], store.pitch[14:], store.local[12:], self.window_low)
-        sentence = "they lie in low pages, and the window takes them"
-        self.assume(m, sentence, ~high.any() & self.window_high[-1])
+        all_ = ~self.window_low.any() & self.window_high[-1]
+        self.assume(m, "the window takes all", all_)
         beats, sent, watching = Signal(9), Signal(), Signal()
         m.d.comb += [
             beats.eq(block.writes.payload.len + 1),
