@@ -118,10 +118,11 @@ class Problem:
         faults: dict[int, str] = {}
         lines: list[str] = []
         if mutants:
-            bits = mutants.bit_length()
+            drawn = 2 * mutants  # some are none
+            bits = drawn.bit_length()
             chosen = f"select -set sound {_SELECTED[parts]} c:{BLOCK}.*{MODEL}.* %d\n"
             listing = (
-                f"mutate -list {mutants} -seed {seed} -ctrl {CHOICE} {bits} 1 -o list.ys @sound\n"
+                f"mutate -list {drawn} -seed {seed} -ctrl {CHOICE} {bits} 1 -o list.ys @sound\n"
             )
             making = f"{_PREPARE}write_rtlil prepared.il\n{chosen}{listing}"
             made = run_yosys(making, files, ["list.ys", "prepared.il"])
@@ -129,7 +130,7 @@ class Problem:
                 line
                 for line in made["list.ys"].splitlines()
                 if line.startswith("mutate") and not _UNFIT.search(line)
-            ]
+            ][:mutants]
             faults = dict(map(_fault, lines))
             files = {"prepared.il": made["prepared.il"].encode()}
             script = "\n".join(["read_rtlil prepared.il", *lines, "opt_clean\n"])

@@ -19,7 +19,7 @@ from lutcore.verif.formal.harness import BLOCK, Harness
 from lutcore.verif.formal.lookups import Datapath, factors
 
 #: Solvers decide sums of products of so few: activations of a table, weight bits, activation bits.
-_K, _BITS, _ACTIVATION_BITS = 2, 2, 8
+_K, _BITS, _ACTIVATION_BITS = 2, 2, 4
 #: Steps of its longest run: they set the accumulator's width.
 _STEPS = 64
 #: What the plane bits of a form are, or its weights' codes, in the order of their numbers.
