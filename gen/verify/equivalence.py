@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lutcore.errors import ToolError
+from lutcore.errors import OutOfTime, ToolError
 from lutcore.gen.tools.yosys import run_yosys
 from lutcore.gen.verify.mutation import CHOICE, Mutated
 
@@ -211,9 +211,7 @@ def _judge(claims: Sequence[_Claim], seconds: float) -> dict[int, bool | None]:
     names = {claim.number: f"{claim.number}.txt" for claim in claims}
     try:
         said = run_yosys(script, files, list(names.values()), limit=seconds)
-    except ToolError as error:
-        if "given up" not in str(error):
-            raise
+    except OutOfTime:
         if len(claims) == 1:
             return dict.fromkeys(names)
         alone = (_judge([claim], seconds / len(claims)) for claim in claims)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lutcore import tools
-from lutcore.errors import ToolError
+from lutcore.errors import OutOfTime
 from lutcore.gen.tools.yosys import run_yosys
 from lutcore.gen.verify.equivalence import equivalent
 from lutcore.gen.verify.mutation import CHOICE, KINDS, Mutated
@@ -152,7 +152,7 @@ class Problem:
     def same(self, mutants: Sequence[int]) -> set[int]:
         """Those that take the same next state and give the same outputs as the sound block.
 
-        None where the block has memories, which cannot be cut.
+        Of a block with memories, which cannot be cut, none is known.
         """
         if not mutants or b"\n  memory " in self.prepared:
             return set()
@@ -205,10 +205,8 @@ class Problem:
                     environment={**os.environ, "PATH": _path()},
                     check=False,
                 )
-            except ToolError as error:
-                if "given up" in str(error):
-                    return None
-                raise
+            except OutOfTime:
+                return None
         said = done.out + done.err
         if not _STATUS.search(said):
             raise tools.failure("smtbmc", done)

@@ -22,3 +22,7 @@ class ToolError(RuntimeError):
 
     The command line prints it and exits with status 1.
     """
+
+
+class OutOfTime(ToolError):
+    """A tool was given up: it had not ended within its limit."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TextIO
 
-from lutcore.errors import ToolError
+from lutcore.errors import OutOfTime, ToolError
 
 #: Signals that end a command.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -119,7 +119,7 @@ class Process:
 
         Raises
         ------
-        ToolError
+        OutOfTime
             It did, whatever that looks like from the other end of a pipe.
         """
         late = threading.Event()
@@ -131,12 +131,12 @@ class Process:
             yield
         except (ToolError, OSError) as error:
             if late.is_set():
-                raise ToolError(words) from error
+                raise OutOfTime(words) from error
             raise
         finally:
             timer.cancel()
         if late.is_set():
-            raise ToolError(words)
+            raise OutOfTime(words)
 
 
 def interrupted() -> int | None:
