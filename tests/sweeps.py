@@ -5,6 +5,11 @@ from typing import Any
 
 import pytest
 
+#: A value of a parameter with marks, as :func:`pytest.param` makes it.
+_Marked = type(pytest.param())
+#: Small cores that play random programs in tests of the core; a slice of the campaign has the rest.
+WITH_CORE_TESTS = ("w2a16", "4-tiles", "fp8-int8-tables", "bus-512", "bf16", "bf16-exact")
+
 
 def swept(cases: Iterable[Any], kept: int | Callable[[Any], bool]) -> list[Any]:
     """Values of a parameter: those that are kept, and the others, which `make long` has.
@@ -19,9 +24,6 @@ def swept(cases: Iterable[Any], kept: int | Callable[[Any], bool]) -> list[Any]:
 
 def later(case: Any) -> Any:
     """A value that `make long` has."""
-    values, name = (case.values, case.id) if isinstance(case, _SET) else ((case,), None)
-    marks = [*case.marks] if isinstance(case, _SET) else []
-    return pytest.param(*values, id=name, marks=[*marks, pytest.mark.long])
-
-
-_SET = type(pytest.param())
+    if not isinstance(case, _Marked):
+        case = pytest.param(case)
+    return pytest.param(*case.values, id=case.id, marks=[*case.marks, pytest.mark.long])

@@ -10,6 +10,7 @@ import pytest
 import typer
 from command_line import lutcore
 from opensta import needs_opensta
+from sweeps import swept
 from typer.testing import CliRunner
 
 from lutcore.cli.main import app
@@ -148,10 +149,10 @@ AGAIN = {"demo", "bitstream", "explore", "compare", "study", "perplexity"}
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[*marks(name), *([pytest.mark.long] if name in AGAIN else [])])
-        for name in KEYS
-    ],
+    swept(
+        [pytest.param(name, marks=marks(name)) for name in KEYS],
+        lambda case: case.values[0] not in AGAIN,
+    ),
 )
 def test_keys_are_those_of_the_manual(name, folder):
     file, maker = MADE_BY.get(name, ("", ""))

@@ -3,18 +3,16 @@
 import sys
 
 import pytest
-from sweeps import swept
+from sweeps import WITH_CORE_TESTS, swept
 
 from lutcore.gen.campaigns import programs as campaign
 from lutcore.gen.verify import programs
 from lutcore.verif.samples.cores import SMALL_CORES
 
 pytestmark = pytest.mark.slow
-#: Cores whose programs `make test` has elsewhere, in :mod:`verif.sim.test_core`.
-ELSEWHERE = ("w2a16", "4-tiles", "fp8-int8-tables", "bus-512", "bf16", "bf16-exact")
 
 
-@pytest.mark.parametrize("name", swept(SMALL_CORES, lambda name: name not in ELSEWHERE))
+@pytest.mark.parametrize("name", swept(SMALL_CORES, lambda name: name not in WITH_CORE_TESTS))
 def test_a_slice_of_the_campaign(name):
     tally = campaign.run_core(name, 1 << 20, 80, 300)
     assert not tally.failure

@@ -9,7 +9,7 @@ import re
 import subprocess
 
 import pytest
-from sweeps import swept
+from sweeps import later, swept
 
 from lutcore.gen.collateral.bench import bench_files
 from lutcore.gen.collateral.checkers import assertions
@@ -248,7 +248,7 @@ def said(folder, simulation, place):
     "design",
     [
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("tile", "axi-stream")),
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("axi", "core", "axi-wishbone")),
+        *map(later, ("axi", "core", "axi-wishbone")),
     ],
 )
 def test_each_broken_rule_is_seen_by_property_and_checker(design, tmp_path):

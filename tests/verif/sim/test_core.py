@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sweeps import swept
+from sweeps import WITH_CORE_TESTS, swept
 
 from lutcore.compiler.lowering.gemm import gemm
 from lutcore.compiler.program.assembler import assemble, to_bytes
@@ -39,8 +39,7 @@ def core(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
             *("ternary", "int8-tables", "fp8-int8-tables", "bus-256", "bus-512"),
             *("fp16", "bf16", "fp16-exact", "bf16-exact"),
         ],
-        # The others have a slice of the campaign on random programs.
-        lambda name: name in ("fp8-int8-tables", "bus-512", "bf16", "bf16-exact"),
+        lambda name: name in WITH_CORE_TESTS,
     ),
 )
 def precise(request, small_cores) -> Iterator[tuple[CoreConfig, CoreSimulation]]:
