@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lutcore.errors import ToolError
+from lutcore.errors import OutOfTime
 from lutcore.gen.asic.liberty import DEMO
 from lutcore.gen.asic.synth import LibraryFiles, map_cells, read_library
 from lutcore.gen.emit.rtl import design_name, design_rtlil
 from lutcore.gen.emit.rtlil import read
 from lutcore.gen.tools.yosys import run_yosys
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.verif.formal.engines import of_one_column
 
 #: A design without hierarchy, in wires of one bit.
 _FLAT = (
@@ -56,11 +57,7 @@ class Compared:
 
 def unit(config: CoreConfig) -> CoreConfig:
     """A tile of one row, one column and at most two tables: sums of more are not decided."""
-    lookups = min(config.lookups, 2)
-    return config.replace(
-        **{"m": 1, "n": 1, "tiles": 1, "result_columns": 0, "zero_points": "external"},
-        lookups=lookups,
-    )
+    return of_one_column(config, lookups=min(config.lookups, 2))
 
 
 def compare_mapped(
@@ -110,10 +107,8 @@ def compare_mapped(
         texts["apart.txt"] = "\n".join(sorted(apart)).encode()
         try:
             said = run_yosys(script, texts, ["status.txt"], limit)["status.txt"]
-        except ToolError as error:
-            if "given up" in str(error):
-                return Compared(0, None)
-            raise
+        except OutOfTime:
+            return Compared(0, None)
         unproven = set(_UNPROVEN.findall(said))
         points = int(_COUNT.findall(said)[0])
         inner = {name for name in unproven if name.partition("[")[0] not in outputs}

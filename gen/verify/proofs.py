@@ -22,6 +22,7 @@ from lutcore.gen.verify.solver import Problem, versions
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.fields import DOMAINS
 from lutcore.hdl.config.presets import preset
+from lutcore.processes import interruptible
 from lutcore.verif.formal.harness import Harness
 from lutcore.verif.formal.proofs import PROOFS, TOPS, Proof, proofs_of
 from lutcore.verif.samples.cores import SMALL_CORES
@@ -184,11 +185,15 @@ def small(proof: Proof) -> CoreConfig:
 
 def other_buses(proof: Proof) -> list[CoreConfig]:
     """The small core with each other width of the bus, where it matters to a proof."""
+    if not proof.every_bus:
+        return []
     domain = DOMAINS["bus_bits"]
     widths = [1 << n for n in range(domain.high.bit_length()) if 1 << n >= domain.low]
-    others = [bits for bits in widths if bits != SMALL.bus_bits]
-    named = [SMALL.replace(name=f"bus_{bits}", bus_bits=bits) for bits in others]
-    return named if proof.every_bus else []
+    return [
+        SMALL.replace(name=f"bus_{bits}", bus_bits=bits)
+        for bits in widths
+        if bits != SMALL.bus_bits
+    ]
 
 
 def told(proved: Proved) -> str:
@@ -227,12 +232,13 @@ def _asked(given: argparse.Namespace) -> tuple[list[tuple[Proof, CoreConfig]], .
     return [(proof, small(proof)) for proof in wanted], others
 
 
-def _keeps_to_assertions(config: CoreConfig) -> bool:
-    """Whether a tile of few columns keeps to what is asserted of it; told as it is found."""
+def _is_right(config: CoreConfig) -> bool:
+    """Whether few columns of a tile keep to their assertions, and a netlist of one to its RTL."""
     if config.exact_floats:
-        print(f"assertions of {config.name}: not tried, exact floats are too slow", flush=True)
+        name = f"assertions and netlist of {config.name}"
+        print(f"{name}: not tried, exact floats are too slow", flush=True)
         return True
-    return _told(prove_assertions(config.replace(m=1, n=2)))
+    return _told(prove_assertions(config.replace(m=1, n=2))) & _is_mapped_right(config)
 
 
 def _told(found: Asserted) -> bool:
@@ -245,16 +251,12 @@ def _told(found: Asserted) -> bool:
 
 def _is_mapped_right(config: CoreConfig) -> bool:
     """Whether a unit's netlist gives what its RTL gives; told as it is found."""
-    name = f"netlist of a unit of {config.name}"
-    if config.exact_floats:
-        print(f"{name}: not tried, exact floats are too slow", flush=True)
-        return True
     found = compare_mapped(config)
-    if found.differing is None:
-        print(f"{name}: NOT DECIDED", flush=True)
-    else:
+    said = "NOT DECIDED"
+    if found.differing is not None:
         wrong = ", ".join(found.differing) or "nothing differs"
-        print(f"{name}: compared at {found.points} points; {wrong}", flush=True)
+        said = f"compared at {found.points} points; {wrong}"
+    print(f"netlist of a unit of {config.name}: {said}", flush=True)
     return found.differing == []
 
 
@@ -270,13 +272,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     try:
-        all_ = []
-        for asked, mutants in zip(_asked(given), (given.mutants, MUTANTS), strict=True):
-            show = lambda proved: print(told(proved), flush=True)  # noqa: E731
-            all_ += prove_all(asked, mutants, given.seed, given.jobs, on_done=show)
-        tiles = _configs(given.tiles, 0, 0)
-        kept = [one(config) for config in tiles for one in (_keeps_to_assertions, _is_mapped_right)]
-        kept += [_told(found) for found in prove_within(SMALL)] if given.top != "tile" else []
+        with interruptible():
+            all_ = []
+            for asked, mutants in zip(_asked(given), (given.mutants, MUTANTS), strict=True):
+                show = lambda proved: print(told(proved), flush=True)  # noqa: E731
+                all_ += prove_all(asked, mutants, given.seed, given.jobs, on_done=show)
+            kept = [_is_right(config) for config in _configs(given.tiles, 0, 0)]
+            kept += [_told(found) for found in prove_within(SMALL)] if given.top != "tile" else []
     except InputError as error:
         sys.exit(f"{error}")
     sys.exit(not all([*(proved.good for proved in all_), *kept]))

@@ -28,14 +28,18 @@ _DIGITS = {"symmetric": (-1, 1), "subset": (0, 1), "twos-complement": (0, 1), "t
 _CONTROLS = ("index", "plane", "negative", "starts", "first", "fire", "capture")
 
 
+def of_one_column(config: CoreConfig, **changes: int) -> CoreConfig:
+    """A configuration with one row and one column, whose results leave as they are."""
+    column = {"m": 1, "n": 1, "tiles": 1, "result_columns": 0, "zero_points": "external"}
+    return config.replace(**column | changes)
+
+
 def of_one_table(config: CoreConfig) -> CoreConfig:
     """A configuration with one row, one column and one table of few activations and bits."""
     k = config.k if config.form.name == "ternary" else min(config.k, _K)
-    return config.replace(
-        **{"m": 1, "n": 1, "tiles": 1, "k": k, "lookups": 1, "max_k": _STEPS * k},
-        **{"group_size": _STEPS * k, "result_columns": 0, "zero_points": "external"},
-        max_weight_bits=min(config.max_weight_bits, _BITS),
-    )
+    run = _STEPS * k
+    bits = min(config.max_weight_bits, _BITS)
+    return of_one_column(config, k=k, lookups=1, max_k=run, group_size=run, max_weight_bits=bits)
 
 
 def with_multipliers(config: CoreConfig) -> CoreConfig:
