@@ -1,12 +1,15 @@
 """The command ``synth``: area and timing of a tile."""
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lutcore.cli.options import AsJson, Config, Liberties, Overrides
+from lutcore.cli.options import AsJson, Config, Force, Liberties, Overrides
 from lutcore.cli.shared import ERR, OUT, Column, print_facts, print_json, print_table
 from lutcore.errors import InputError
+from lutcore.files import write_files
 from lutcore.gen.luts.families import FAMILIES
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config
@@ -22,23 +25,43 @@ def synth(
     period: Annotated[
         float | None, typer.Option(help="Clock period in ns to meet; needs OpenSTA (sta).")
     ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW:HIGH[:STEP]",
+            help="Clock periods in ns to try, in steps of 0.1; then other places of the pipeline "
+            "cut at the best of them.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for a sweep's JSON and plot.")
+    ] = None,
     overrides: Overrides = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Synthesise a tile and report its area and timing, block by block.
 
     Exit status 1 where the period is not met; then the report names the period that would be, and
-    a field to change.
+    a field to change. A sweep lists gate equivalents times period of each product for every
+    period, and names the best; a period that is missed counts as the one that is met.
 
     Example: lutcore synth dense-w1a8 --set n=4
     """
     from lutcore.gen.asic.synth import synthesise
 
     core = load_config(config, overrides or ())
+    if output and not sweep:
+        raise InputError("-o is for --sweep, which writes JSON and a plot")
     if target != "asic":
-        if liberty or period is not None:
-            raise InputError(f"--liberty and --period are for target asic, not {target}")
+        if liberty or period is not None or sweep:
+            raise InputError(f"--liberty, --period and --sweep are for target asic, not {target}")
         _synth_fpga(core, target, as_json)
+        return
+    if sweep:
+        if period is not None:
+            raise InputError("--sweep tries many periods: leave --period out")
+        _sweep(core, liberty, sweep, output, force, as_json)
         return
     with ERR.status(f"synthesising {core.name}"):
         report = synthesise(core, liberty or None, period=period)
@@ -48,6 +71,54 @@ def synth(
         _print_area(core.name, report)
         _print_timing(report, period)
     raise typer.Exit(int(report.slack_ns is not None and report.slack_ns < 0))
+
+
+def _sweep(
+    core: CoreConfig,
+    liberty: list[Path] | None,
+    text: str,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    from lutcore.cli.studies import need_extra
+    from lutcore.gen.asic.sweep import periods, plot, sweep
+
+    at = periods(text)
+    if output:
+        need_extra()
+    with ERR.status("") as status:
+
+        def told(what: str) -> None:
+            status.update(f"synthesising {core.name} {what}")
+
+        found = sweep(core, liberty or None, at, told=told)
+    if output:
+        images = plot(found, core.name)
+        files = {f"{core.name}-sweep.json": json.dumps(found.to_dict(), indent=1) + "\n", **images}
+        write_files(output, files, f"synth --sweep {core.name}", force)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    rows: list[tuple[str, ...] | None] = [_sweep_row(report) for report in found.periods]
+    if found.cuts:
+        rows += [None, *map(_sweep_row, found.cuts)]
+    names = ("asked ns", "met ns", "core GE", "all GE", "core GE ns", "all GE ns")
+    columns = (Column("pipeline cut"), *map(Column.number, names))
+    title = f"{core.name} on {found.best.liberty}: GE times ns of one product"
+    print_table(title, columns, rows)
+    best = _sweep_row(found.best)
+    cut = f", pipeline_cut={best[0]}" if best[0] else ""
+    OUT.print(f"best: {best[2]} ns{cut}, {best[5]} GE ns a product", highlight=False)
+
+
+def _sweep_row(report: "AreaReport") -> tuple[str, ...]:
+    config = CoreConfig.from_dict(report.config)
+    cut = str(config.pipeline_cut) if config.pipeline and not config.exact_floats else ""
+    areas = (report.core_gate_equivalents, report.gate_equivalents)
+    rates = (report.core_ge_ns or 0.0, report.ge_ns or 0.0)
+    periods = (f"{report.period_ns:g}", f"{report.reached_ns:g}")
+    return (cut, *periods, *(f"{a:,.0f}" for a in areas), *(f"{r:.1f}" for r in rates))
 
 
 def _print_area(name: str, report: "AreaReport") -> None:

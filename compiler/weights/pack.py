@@ -12,7 +12,6 @@ import numpy as np
 from lutcore.compiler.weights.tensor import QuantTensor
 from lutcore.errors import InputError
 from lutcore.hdl.config.core import CoreConfig, check_config
-from lutcore.hdl.config.forms import TERNARY_K
 
 
 def reinterpret_scales(scales: np.ndarray) -> np.ndarray:
@@ -142,10 +141,10 @@ def _planes(codes: np.ndarray, bits: int) -> Iterator[np.ndarray]:
 
 
 def _ternary_bits(config: CoreConfig, codes: np.ndarray, bits: int) -> Iterator[np.ndarray]:
-    """Three trits a table as sign and magnitude of their balanced ternary number."""
-    trits = codes.astype(np.int8).reshape(*codes.shape[:-1], -1, TERNARY_K) - 1
-    number = trits @ np.array([1, 3, 9], np.int8)
-    index = np.abs(number) | (number < 0).astype(np.int8) << 4
+    """A table's trits as sign and magnitude of their balanced ternary number."""
+    trits = codes.astype(np.int8).reshape(*codes.shape[:-1], -1, config.k) - 1
+    number = trits @ (3 ** np.arange(config.k, dtype=np.int8))
+    index = np.abs(number) | (number < 0).astype(np.int8) << config.index_bits - 1
     yield (index[..., None] >> np.arange(config.index_bits) & 1).astype(np.uint8)
 
 

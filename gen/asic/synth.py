@@ -112,6 +112,26 @@ class AreaReport:
         return reached(self.period_ns, self.slack_ns)
 
     @property
+    def products_per_cycle(self) -> float:
+        """Products of weights of all their bits that the tile makes in a cycle."""
+        config = CoreConfig.from_dict(self.config)
+        return config.products_per_cycle / config.planes(config.max_weight_bits)
+
+    @property
+    def core_ge_ns(self) -> float | None:
+        """Gate equivalents of the core times the period that is met, of each of these products."""
+        return self._ge_ns(self.core_gate_equivalents)
+
+    @property
+    def ge_ns(self) -> float | None:
+        """The same of the whole tile."""
+        return self._ge_ns(self.gate_equivalents)
+
+    def _ge_ns(self, gate_equivalents: float) -> float | None:
+        period = self.reached_ns
+        return None if period is None else gate_equivalents * period / self.products_per_cycle
+
+    @property
     def advice(self) -> Advice | None:
         """What to change where the period is not met, if that is known."""
         return advise(CoreConfig.from_dict(self.config), self.block_slack_ns)
@@ -123,6 +143,9 @@ class AreaReport:
             **dataclasses.asdict(self),
             "core_gate_equivalents": self.core_gate_equivalents,
             "reached_ns": self.reached_ns,
+            "products_per_cycle": self.products_per_cycle,
+            "core_ge_ns": self.core_ge_ns,
+            "ge_ns": self.ge_ns,
             "advice": advice._asdict() if advice else None,
         }
 

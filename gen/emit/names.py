@@ -19,6 +19,7 @@ from lutcore.gen.emit.nets import (
 )
 from lutcore.gen.emit.rtlil import Cell, is_private
 from lutcore.hdl.config.keywords import KEYWORDS
+from lutcore.hdl.parts.carry_save import NAMES_BITS
 
 
 def plain(name: str) -> str:
@@ -49,6 +50,23 @@ def of_instance(instance: str, port: str) -> str:
     return f"{plain(instance)}__{plain(port.rpartition('__')[2])}"
 
 
+def _named_by_low_bits(nets: Nets) -> dict[str, str]:
+    """Nets whose read bits are a signal with the attribute :data:`NAMES_BITS`.
+
+    A sum has a bit more than its name where the highest is never set.
+    """
+    wires = nets.module.wires
+    found: dict[str, str] = {}
+    for target, value in nets.module.connections:
+        if len(target) != 1 or len(value) != 1 or value[0].wire not in wires:
+            continue
+        name, bits = wires[target[0].wire], value[0]
+        asked = f"\\{NAMES_BITS}" in name.attributes and name.name not in nets.readers
+        if asked and (bits.low, bits.width) == (0, wires[bits.wire].width):
+            found.setdefault(bits.wire, name.name)
+    return found
+
+
 class Names:
     """Names within one module.
 
@@ -68,9 +86,11 @@ class Names:
                 self._names[part.name] = self.new(part.name)
             elif isinstance(part, MemoryPorts):
                 self._names[part.memory.name] = self.new(part.memory.name)
+        self._low = _named_by_low_bits(nets)
+        unread = set(self._low.values())
         for wire in nets.module.wires:
             seen = wire in nets.readers or wire in nets.driver
-            if seen and not is_private(wire) and wire not in self._names:
+            if seen and not is_private(wire) and wire not in self._names and wire not in unread:
                 self._names[wire] = self.new(wire)
 
     def new(self, name: str) -> str:
@@ -91,7 +111,7 @@ class Names:
 
     def _made(self, wire: str, depth: int) -> str:
         """A name for a net that has none, by what drives or reads it."""
-        given = self._nets.module.wires[wire].attributes.get("name")
+        given = self._nets.module.wires[wire].attributes.get("name") or self._low.get(wire)
         if given:
             return given
         for part in self._nets.driver.get(wire, ()):

@@ -16,6 +16,7 @@ from lutcore.errors import InputError
 from lutcore.hdl.config.bits import power_of_two
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.fields import DOMAINS
+from lutcore.hdl.config.forms import TERNARY_K
 from lutcore.hdl.config.rules import MOST_BUFFERED_STEPS, is_core
 
 #: Most products of a slice, and most steps of a run: longer ones differ in widths only.
@@ -83,7 +84,7 @@ def _shape(rng: random.Random, words: dict[str, str], most: int) -> dict[str, in
     """Sizes whose product is at most ``most``."""
     ternary, fabric = words["weight_coding"] == "ternary", words["table_storage"] != "mux"
     left = _even(rng, 1, most)
-    sizes = {"k": 3 if ternary else rng.randint(2 if fabric else 1, 6)}
+    sizes = {"k": rng.choice(TERNARY_K) if ternary else rng.randint(2 if fabric else 1, 6)}
     left = max(1, left // sizes["k"])
     for name in rng.sample(("m", "n", "lookups", "tiles"), 4):
         high = min(DOMAINS[name].high, left if name != "m" else min(left, 16))

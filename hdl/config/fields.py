@@ -134,7 +134,8 @@ class Fields:
     )
     weight_coding: str = _choice(
         ("binary", "ternary"),
-        "``ternary`` reads three weights of -1, 0, 1 in five bits and one cycle (k = 3).",
+        "``ternary`` reads weights of -1, 0, 1 in one cycle: two in four bits (k = 2), the denser "
+        "tile, or three in five (k = 3).",
     )
     group_size: int = _integer(
         0,
@@ -192,6 +193,15 @@ class Fields:
         2,
         "Extra register stages of a unit: 1 between the sum of its lookups and the accumulator, 2 "
         "also before that sum.",
+    )
+    pipeline_cut: int = _integer(
+        6,
+        0,
+        15,
+        "With ``pipeline`` and integers, levels of full adders in front of the register between "
+        "lookups and accumulator, which then holds the sum with its carries kept: two rows or "
+        "more, what is left to add being added with the accumulator. 0 registers the whole sum, "
+        "as suits FPGAs, whose carry chains are faster than full adders of LUTs.",
     )
     bus_bits: int = _integer(
         128, 64, 512, "Data width of the core's memory bus in bits, a power of two."

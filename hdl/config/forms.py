@@ -65,9 +65,13 @@ def _twos_complement(bits: int) -> tuple[int, int]:
     return -(1 << bits - 1), (1 << bits - 1) - 1
 
 
-#: Trits of one ternary index, and its bits: sign and magnitude of one of 13 entries or zero.
-TERNARY_K = 3
-TERNARY_INDEX_BITS = 5
+def ternary_most(k: int) -> int:
+    """Greatest balanced ternary number of k trits: that of a table's last entry."""
+    return (3**k - 1) // 2
+
+
+#: Trits that one ternary index may have: two in four bits, or three in five.
+TERNARY_K = (2, 3)
 
 FORMS = {
     # Bits are -1 and +1; the top index bit negates (paper, equations 4 to 6).
@@ -106,13 +110,13 @@ FORMS = {
         scale=2,
         offset=lambda bits: -1,
     ),
-    # Trits -1, 0, 1: three of them in five bits, one slice for the whole weight.
+    # Trits -1, 0, 1: sign and magnitude of their number, one slice for the whole weight.
     "ternary": Form(
         name="ternary",
         signed_entries=True,
         bit_serial=False,
         counts=_ternary_counts,
-        index_bits=lambda k, bits: TERNARY_INDEX_BITS,
+        index_bits=lambda k, bits: ternary_most(k).bit_length() + 1,
         digits=(-1, 1),
         weights=lambda bits: (-1, 1),
         scale=2,

@@ -12,7 +12,9 @@ from lutcore.hdl.config.names import remedy
 _DENSE: dict[str, Any] = {"n": 16, "k": 2, "lookups": 8, "table_form": "subset", "group_size": 32}
 _ALIGNED: dict[str, Any] = {"float_mode": "aligned", "group_size": 32}
 _EXACT: dict[str, Any] = {"float_mode": "exact", "zero_points": "external", "n": 16}
-_PRODUCTS: dict[str, Any] = {"engine": "mac", "n": 16, "k": 4, "lookups": 4, "pipeline": 1}
+_PRODUCTS: dict[str, Any] = {
+    **{"engine": "mac", "n": 16, "k": 4, "lookups": 4, "pipeline": 1, "pipeline_cut": 0},
+}
 
 _FPGA: dict[str, Any] = {"max_weight_bits": 1, "zero_points": "external", "group_size": 128}
 #: Four rows of nine stored bits fill RAM of four bits' width, banks of eight its 16 words.
@@ -84,6 +86,10 @@ _FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
         "Baseline: multipliers of INT8 activations and weights of up to eight bits.",
         {"max_weight_bits": 8, **_PRODUCTS},
     ),
+    "mac-int8-csa": (
+        "The reference: the same multipliers, M8 N4, the sums of 16 registered with their carries.",
+        {"max_weight_bits": 8, **_PRODUCTS, "m": 8, "n": 4, "pipeline_cut": 6},
+    ),
     "mac-w2a8": (
         "Baseline: multipliers of INT8 activations that are built for two-bit weights only.",
         {"max_weight_bits": 2, **_PRODUCTS},
@@ -125,6 +131,13 @@ _FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
             "plane_order": "descending",
             "zero_points": "external",
             **_DENSE,
+        },
+    ),
+    "dense-ternary-a8": (
+        "The smallest tile for ternary weights: 16 columns that sum eight tables of two trits.",
+        {
+            **_DENSE,
+            **{"table_form": "symmetric", "weight_coding": "ternary", "zero_points": "external"},
         },
     ),
     # For FPGAs. 7 series: three rows of ten bits in RAM of six bits and 32 words; two steps of 65

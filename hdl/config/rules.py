@@ -150,7 +150,7 @@ RULES: tuple[Rule, ...] = (
     _needs(_fabric, "tiles", 1),
     _needs(_fabric, "activation", "int8", "int16"),
     _needs(_fabric, "k", *range(2, 7)),
-    _needs(_ternary, "k", TERNARY_K),
+    _needs(_ternary, "k", *TERNARY_K),
     _needs(_ternary, "max_weight_bits", 2),
     Rule(
         "rounded tables are of planes",

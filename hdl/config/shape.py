@@ -81,6 +81,11 @@ class Shape(Fields):
         return self.depth // self.table_k
 
     @property
+    def carry_save_levels(self) -> int:
+        """Most levels of full adders in front of a unit's register; 0: it holds the whole sum."""
+        return self.pipeline_cut if self.pipeline and not self.exact_floats else 0
+
+    @property
     def products_per_cycle(self) -> int:
         """Products of one slice, of one-bit weights if bit-serial: ``m * columns * depth``."""
         return self.m * self.columns * self.depth

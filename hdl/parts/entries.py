@@ -56,9 +56,9 @@ def subset(activations: list[Value], math: Arithmetic) -> list[Value]:
 
 
 def ternary(activations: list[Value], math: Arithmetic) -> list[Value]:
-    """Sums ``T[x] = sum_t d_t a_t`` for x = 1 .. 13, d the balanced ternary digits of x.
+    """Sums ``T[x] = sum_t d_t a_t`` for x = 1 .. (3^K - 1) / 2, d the balanced ternary digits of x.
 
-    ``x = d_0 + 3 d_1 + 9 d_2``: -x has the opposite digits, so a sign covers all 27 combinations.
+    ``x = d_0 + 3 d_1 + 9 d_2``: -x has the opposite digits, so a sign covers all 3^K combinations.
     """
     entries: list[Value] = []
     for activation in activations:

@@ -1,13 +1,16 @@
 """Accumulation: a weight column with its units, and the row sums beside the columns."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from lutcore.hdl.config.bits import signed_bits
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.floats.numbers import double
+from lutcore.hdl.parts.carry_save import Addend, CarrySave, Tree
 from lutcore.hdl.parts.lookup import tree_sum, without_sign_extension
 from lutcore.hdl.parts.pieces import captured, delayed
+from lutcore.hdl.parts.sharing import add_shared
 from lutcore.hdl.tile.blocks import scale_layout
 from lutcore.hdl.tile.tables import Floats, converted, number, tables_layout
 from lutcore.hdl.tile.units import FP32, Lookups, Products
@@ -30,6 +33,8 @@ class Accumulators:
         starts a plane, before which the accumulator doubles, where ``doubles``. None: neither.
     counts : Value or None
         Add the slice, or not.
+    adders : str
+        Name of the module that all of them share where carries are kept.
     """
 
     def __init__(
@@ -40,10 +45,12 @@ class Accumulators:
         first: Value,
         weight: Value | None = None,
         counts: Value | None = None,
+        adders: str = "adders",
     ):
         self._m = m
         self._platform = platform
         self._config = config
+        self._adders = adders
         cycles = 1 + config.pipeline
         self._weight = self._double = None
         keep = ~first
@@ -69,30 +76,54 @@ class Accumulators:
         ]
         # sum of the run so far
         accumulator = Signal(number(config, bits), name=f"accumulator_{name}", reset_less=True)
-        total = self._float(terms, name) if config.exact_floats else self._integer(terms, name)
+        totals = self._floats(terms, name) if config.exact_floats else self._integers(terms, name)
         before = Mux(self._keep, accumulator[:], 0)
         if self._double is not None:
             doubled = double(accumulator, FP32) if config.exact_floats else accumulator << 1
             before |= Mux(self._double, doubled[: len(before)], 0)
         if not config.exact_floats:
-            before = before.as_signed()
-            after = before + total
+            after = tree_sum([before.as_signed(), *totals])
         else:
-            after = Floats(m, self._platform, FP32, f"accumulate_{name}").add(before, total)
+            after = Floats(m, self._platform, FP32, f"accumulate_{name}").sum([before, *totals])
         if self._counts is not None:
             after = Mux(self._counts, after, before)
         m.d.sync += accumulator.eq(after)
         return accumulator
 
-    def _integer(self, terms: list[Value], name: str) -> Value:
-        if sum(term.shape().signed for term in terms) > 1:
-            terms = without_sign_extension(terms)
-        total = delayed(self._m, tree_sum(terms), min(1, self._config.pipeline), f"sum_{name}")
-        return total if self._weight is None else total << self._weight
+    def _integers(self, terms: list[Value], name: str) -> list[Value]:
+        """What to add to the accumulator, behind the register of ``pipeline``."""
+        m, config = self._m, self._config
+        constants: list[Value] = []
+        if config.carry_save_levels:
+            totals, constant = self._carry_save(terms, name)
+            constants = [Const(constant, signed(signed_bits(constant, constant)))]
+        else:
+            if sum(term.shape().signed for term in terms) > 1:
+                terms = without_sign_extension(terms)
+            totals = [tree_sum(terms)]
+        totals = [
+            delayed(m, total, min(1, config.pipeline), f"sum_{name}" + (f"_{i}" if i else ""))
+            for i, total in enumerate(totals)
+        ]
+        totals += constants
+        return totals if self._weight is None else [total << self._weight for total in totals]
 
-    def _float(self, terms: list[Value], name: str) -> Value:
+    def _carry_save(self, terms: list[Value], name: str) -> tuple[list[Value], int]:
+        """Rows and a constant of the same sum, behind the first levels of its full adders."""
+        constant = sum(term.value for term in terms if isinstance(term, Const))
+        terms = [term for term in terms if not isinstance(term, Const)]
+        tree = Tree.of(map(Addend.of, terms), self._config.carry_save_levels)
+        inputs = {f"addend_{i}": term for i, term in enumerate(terms)}
+        adders = add_shared(
+            *(self._m, self._platform, f"adders_{name}", self._adders, lambda: CarrySave(tree)),
+            inputs,
+        )
+        rows: list[Value] = [getattr(adders, f"row_{row}") for row in range(len(tree.rows))]
+        return rows, constant + tree.constant
+
+    def _floats(self, terms: list[Value], name: str) -> list[Value]:
         total = Floats(self._m, self._platform, FP32, f"adder_{name}").sum(terms)
-        return delayed(self._m, total, min(1, self._config.pipeline), f"sum_{name}")
+        return [delayed(self._m, total, min(1, self._config.pipeline), f"sum_{name}")]
 
 
 def slice_members(config: CoreConfig) -> dict[str, wiring.Member]:
@@ -207,9 +238,8 @@ class RowSums(wiring.Component):
     def _all_ones(self, table: list[Value], negative: Value | None) -> Value:
         """Sum of a table's activations, each counted once."""
         name = self._config.form.name
-        # T[0] of the symmetric form takes every activation negatively; 1 + 3 + 9 has digits 1.
-        entry = {"symmetric": 0, "ternary": 12}.get(name, len(table) - 1)
-        value = table[entry]
+        # T[0] of the symmetric form takes every activation negatively, the last of others plainly.
+        value = table[0 if name == "symmetric" else -1]
         if self._config.inverted:
             value = (~value).as_signed()
         if self._config.exact_floats:
@@ -235,7 +265,8 @@ class RowSums(wiring.Component):
         if config.negates_tables:
             negative = delayed(m, self.negative, 1, "negative")
         counts = self.counts if config.planes(config.max_weight_bits) > 1 else None
-        rows = Accumulators(m, platform, config, self.first, counts=counts)
+        adders = "row_sum_adders"
+        rows = Accumulators(m, platform, config, self.first, counts=counts, adders=adders)
         for row, tables in enumerate(_rows(config, self.operands)):
             terms: list[Value] = [self._all_ones(table, negative) for table in tables]
             if config.exact_floats:

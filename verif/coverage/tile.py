@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.config.forms import TERNARY_K
+from lutcore.hdl.config.forms import ternary_most
 from lutcore.verif.coverage.bins import Hit
 from lutcore.verif.golden.formats import bits_type
 from lutcore.verif.sim.job import TileJob
@@ -47,7 +47,7 @@ def _indices(config: CoreConfig) -> list[int]:
     """Indices that weights of any bits can make of a table."""
     if config.form.name != "ternary":
         return list(range(1 << config.index_bits))
-    most, sign = (3**TERNARY_K - 1) // 2, 1 << config.index_bits - 1
+    most, sign = ternary_most(config.k), 1 << config.index_bits - 1
     return [*range(most + 1), *(sign | number for number in range(1, most + 1))]
 
 

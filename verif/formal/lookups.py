@@ -23,35 +23,36 @@ def factors(form: str, k: int, bits: int, index: int) -> list[int]:
     """What a table's index multiplies each of its activations by, before its plane counts.
 
     Symmetric: bits are -1 and +1, the lower ones inverted where the top one is 1. Subset and two's
-    complement: 0 and 1. Ternary: sign and magnitude of a balanced ternary number, above 13
-    nothing. Product: the whole weight of ``bits``.
+    complement: 0 and 1. Ternary: sign and magnitude of a balanced ternary number, of more
+    than k digits nothing. Product: the whole weight of ``bits``.
     """
     places = [index >> t & 1 for t in range(k)]
     if form == "symmetric":
         top = places[-1]
         return [2 * (bit ^ top) - 1 for bit in places[:-1]] + [2 * top - 1]
     if form == "ternary":
-        return _trits(index & 15, -1 if index >> 4 else 1)
+        bits = ((3**k - 1) // 2).bit_length()  # of the magnitude
+        return _trits(k, index & (1 << bits) - 1, -1 if index >> bits else 1)
     if form == "product":
         return [index - (1 << bits) if index >> bits - 1 else index]
     return places
 
 
-def _trits(magnitude: int, sign: int) -> list[int]:
-    """Digits of a balanced ternary number of three places, lowest first."""
+def _trits(k: int, magnitude: int, sign: int) -> list[int]:
+    """Digits of a balanced ternary number of k places, lowest first."""
     found = []
-    for _ in range(3):
+    for _ in range(k):
         digit = (magnitude + 1) % 3 - 1
         found.append(sign * digit)
         magnitude = (magnitude - digit) // 3
-    return found if magnitude == 0 else [0, 0, 0]
+    return found if magnitude == 0 else [0] * k
 
 
 def entries(form: str, k: int, bits: int) -> list[list[int]]:
     """Factors of each stored entry: those of the indices that select without negating."""
     if form == "product":
         return [[1]]
-    signed_ = {"symmetric": 1 << k - 1, "ternary": 14}
+    signed_ = {"symmetric": 1 << k - 1, "ternary": (3**k + 1) // 2}
     numbers = range(form != "symmetric", signed_.get(form, 1 << k))
     return [factors(form, k, bits, number) for number in numbers]
 
@@ -191,8 +192,9 @@ class LookupProperties(BlockHarness):
             indices = [
                 self.index.word_select(table, config.index_bits) for table in range(config.tables)
             ]
-            legal = Cat((index & 15) <= 13 for index in indices).all()
-            self.assume(m, "an index is sign and magnitude of three trits", legal)
+            most = (3**config.k - 1) // 2
+            legal = Cat(index[:-1] <= most for index in indices).all()
+            self.assume(m, "an index is sign and magnitude of a table's trits", legal)
 
     def _ones(self) -> Value:
         """The sum of the step's activations, in entries."""

@@ -7,7 +7,6 @@ import ml_dtypes
 import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.config.forms import TERNARY_K
 from lutcore.verif.isa.numbers import TYPES, aligned, byte_shifts, entry_sum, pair_sum, to_bytes
 
 _QUIET_NAN = 0x7FC00000
@@ -52,12 +51,18 @@ def _signs(index: np.ndarray) -> np.ndarray:
     return np.concatenate([index[..., :-1] ^ top, top], axis=-1) * 2 - 1
 
 
+#: Bits of a ternary index -> its trits, and the magnitude of the number whose digits are all 1.
+_TRITS = {4: (2, 4), 5: (3, 13)}
+
+
 def _trits(index: np.ndarray) -> np.ndarray:
-    """Balanced ternary digits of sign and magnitude; 14 and 15 stand for nothing, as 0 does."""
-    number = (index[..., :4] * np.array([1, 2, 4, 8], np.int8)).sum(axis=-1, dtype=np.int8)
-    number = np.where(number > 13, 0, number) * (1 - 2 * index[..., 4])
+    """Balanced ternary digits of sign and magnitude; one above all digits 1 is nothing, as 0 is."""
+    k, most = _TRITS[index.shape[-1]]
+    powers = np.array([1, 2, 4, 8], np.int8)[: index.shape[-1] - 1]
+    number = (index[..., :-1] * powers).sum(axis=-1, dtype=np.int8)
+    number = np.where(number > most, 0, number) * (1 - 2 * index[..., -1])
     trits = []
-    for _ in range(TERNARY_K):
+    for _ in range(k):
         trits.append((number + 1) % 3 - 1)
         number = (number - trits[-1]) // 3
     return np.stack(trits, axis=-1)

@@ -169,11 +169,13 @@ def signed_weights(indices, k):
 
 
 def ternary_weights(indices, k):
-    """Sign (bit 4) and magnitude of ``t0 + 3 t1 + 9 t2``."""
+    """Sign (the top bit) and magnitude of ``t0 + 3 t1 + 9 t2``."""
     (index,) = indices
-    number = (index & 15) * (1 - 2 * (index >> 4))
-    assert index != 16  # zero has one pattern
-    (found,) = [t for t in product((-1, 0, 1), repeat=3) if t[0] + 3 * t[1] + 9 * t[2] == number]
+    sign = {2: 8, 3: 16}[k]
+    number = (index % sign) * (1 - 2 * (index // sign))
+    assert index != sign  # zero has one pattern
+    digits = product((-1, 0, 1), repeat=k)
+    (found,) = [t for t in digits if sum(d * 3**i for i, d in enumerate(t)) == number]
     return found
 
 
@@ -189,6 +191,7 @@ READ = {
     "subset": ({"k": 3, "table_form": "subset"}, subset_weights, 2),
     "twos-complement": ({"k": 3, "engine": "conventional-lut"}, signed_weights, 2),
     "ternary": ({"k": 3, "weight_coding": "ternary", "max_weight_bits": 2}, ternary_weights, 2),
+    "pairs": ({"k": 2, "weight_coding": "ternary", "max_weight_bits": 2}, ternary_weights, 2),
     "product": ({"k": 3, "engine": "mac"}, whole_weights, 2),
 }
 
@@ -198,18 +201,19 @@ READ = {
 def test_packed_weights_mean_the_tensor(form, bits, make_tensor):
     """``2 s sum A (q - z) == 2 s' (scale D - z'' R) / 2`` of each run, D from the bits alone."""
     changes, read, scale = READ[form]
-    if form == "ternary" and bits != 2:
+    ternary = "weight_coding" in changes
+    if ternary and bits != 2:
         return
     given = {"n": 4, "lookups": 2, "max_weight_bits": 4, "max_k": 64, "zero_points": "column"}
     config = CoreConfig(**given | {"group_size": 12} | changes)
-    tensor = make_tensor(6, 32, bits, 18, ternary=form == "ternary")
+    tensor = make_tensor(6, 32, bits, 18, ternary=ternary)
     packed = pack(config, tensor)
     assert (packed.bits, packed.shape) == (bits, (6, 32))
     assert packed.nbytes == np.prod(packed.slices.shape)
     np.testing.assert_array_equal(packed.scales, tensor.scales / 2)
     activations = np.append(np.random.default_rng(bits).integers(-128, 128, 32), 0)
     size = config.index_bits
-    k = 1 if form == "product" else 3
+    k = config.table_k
     dots = np.zeros((8, len(packed.steps.group)), int)
     sums = np.zeros(len(packed.steps.group), int)
     wanted = np.zeros((6, len(packed.steps.group)), int)

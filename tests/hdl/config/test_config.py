@@ -158,7 +158,7 @@ BROKEN = {
     "tiles = 1": {"tiles": 64, "table_storage": "chain"},
     "activation = int8 or int16": {"activation": "fp8-e5m2", "table_storage": "chain"},
     "k = 2 or 3 or 4 or 5 or 6": {"k": 1, "table_storage": "chain"},
-    "k = 3": {"weight_coding": "ternary"},
+    "k = 2 or 3": {"weight_coding": "ternary"},
     "max_weight_bits = 2": {"k": 3, "weight_coding": "ternary", "max_weight_bits": 1},
     "rounded tables are of planes": {"k": 3, "weight_coding": "ternary", "table": "int8"},
     "ternary weights without exact floats": {

@@ -65,5 +65,5 @@ def test_entries_sum_so_many_activations(k):
 
 def test_bits_of_an_index():
     found = {name: [form.index_bits(k, 4) for k in (2, 3)] for name, form in FORMS.items()}
-    wanted = {"ternary": [5, 5], "product": [4, 4]}
+    wanted = {"ternary": [4, 5], "product": [4, 4]}
     assert found == {name: wanted.get(name, [2, 3]) for name in FORMS}

@@ -15,6 +15,7 @@ FORMS = {
     "subset": ({"k": 3, "max_weight_bits": 2, "table_form": "subset"}, 2),
     "twos-complement": ({"k": 3, "max_weight_bits": 2, "engine": "conventional-lut"}, 2),
     "ternary": ({"k": 3, "weight_coding": "ternary", "group_size": 33}, 2),
+    "ternary pairs": ({"k": 2, "weight_coding": "ternary", "group_size": 32}, 2),
     "product": ({"k": 1, "max_weight_bits": 4, "engine": "mac"}, 4),
 }
 
@@ -33,7 +34,7 @@ def wanted(form, bits, code):
 @pytest.mark.parametrize("form", FORMS)
 def test_decoding_is_inverse_to_packing(form):
     fields, bits = FORMS[form]
-    config = CoreConfig(m=2, n=2, **fields)
+    config, form = CoreConfig(m=2, n=2, **fields), form.split()[0]
     assert config.form.name == form
     k, index_bits = config.table_k, config.index_bits
     most = 3 if form == "ternary" else 1 << bits
@@ -54,9 +55,9 @@ def test_decoding_is_inverse_to_packing(form):
 TABLES = [(form, k) for form in ("symmetric", "subset", "twos-complement") for k in range(1, 6)]
 
 
-@pytest.mark.parametrize(("form", "k"), [*TABLES, ("ternary", 3)])
+@pytest.mark.parametrize(("form", "k"), [*TABLES, ("ternary", 2), ("ternary", 3)])
 def test_every_index_selects_an_entry_with_a_sign(form, k):
-    bits = 5 if form == "ternary" else k
+    bits = k + 2 if form == "ternary" else k
     stored = entries(form, k, bits)
     for index in range(1 << bits):
         place, sign = selected(form, k, bits, index)

@@ -28,6 +28,7 @@ MODES = {
     "int16": {"activation": "int16"},
     "subset": {"table_form": "subset"},
     "ternary": {"weight_coding": "ternary", "max_weight_bits": 2},
+    "pairs": {"k": 2, "lookups": 3, "weight_coding": "ternary", "max_weight_bits": 2},
     "int8 tables": {"table": "int8"},
     "fp16": {"activation": "fp16"},
     "bf16 by subsets": {"activation": "bf16", "table_form": "subset", "align_bits": 11},
@@ -74,12 +75,16 @@ def test_a_run_is_the_contracts(mode, bits):
             assert (found.values[m, n], found.powers[m]) == (product, power + shift)
 
 
-@pytest.mark.parametrize("index", [0, 14, 15, 16, 30, 31])
-def test_magnitudes_without_trits_count_nothing(index):
-    """14 and 15 are no number of three trits; a negative zero is one."""
-    config = BASE.replace(weight_coding="ternary", max_weight_bits=2)
-    assert (config.index_bits, config.slice_bits) == (5, 40)
-    word = sum(index << 5 * place for place in range(8)).to_bytes(5, "little")
+#: Trits of a table -> indices whose magnitude is none of a number of so many, or zero.
+NOTHING = {3: (0, 14, 15, 16, 30, 31), 2: (0, 5, 6, 7, 8, 13, 14, 15)}
+
+
+@pytest.mark.parametrize(("k", "index"), [(k, index) for k in NOTHING for index in NOTHING[k]])
+def test_magnitudes_without_trits_count_nothing(k, index):
+    config = BASE.replace(k=k, lookups=6 // k, weight_coding="ternary", max_weight_bits=2)
+    bits, places = config.index_bits, 4 * config.lookups
+    assert config.slice_bits == bits * places
+    word = sum(index << bits * place for place in range(places)).to_bytes(places * bits // 8)[::-1]
     slices = np.tile(np.frombuffer(word, np.uint8), (2, 3, 1, 1))
     rows = activations(config, 1)
     found = run_products(config, rows.view(np.uint8), slices, 3, np.zeros(8, int), Decoded())

@@ -21,6 +21,7 @@ ENGINES = ("lut", "mac", "add", "conventional-lut")
 EXACT = {"float_mode": "exact", "zero_points": "external"}
 ALIGNED = {"float_mode": "aligned", "group_size": 32}
 TERNARY = {"weight_coding": "ternary", "k": 3, "max_weight_bits": 2}
+PAIRS = {**TERNARY, "k": 2, "lookups": 2}
 
 
 def combinations():
@@ -41,6 +42,7 @@ def combinations():
         add("int8-tables", activation, activation=activation, table="int8", group_size=32)
         scaled = ALIGNED if activation in FLOATS else {}
         add("ternary", activation, activation=activation, **scaled, **TERNARY)
+        add("pairs", activation, activation=activation, **scaled, **PAIRS)
     for precompute in ("buffered", "external"):
         common = {"precompute": precompute, "group_size": 32}
         add(precompute, "int8", **common)
@@ -54,6 +56,10 @@ def combinations():
     add("mac-pipelined", engine="mac", k=4, lookups=2, pipeline=2, max_weight_bits=8)
     add("conventional-lookups", engine="conventional-lut", k=2, lookups=2, pipeline=2)
     add("ternary-lookups", lookups=2, pipeline=1, **TERNARY)
+    for cut in (0, 1, 3):  # the default is in others
+        add(f"cut-{cut}", lookups=5, k=2, pipeline=1, pipeline_cut=cut)
+        add(f"cut-{cut}-mac", engine="mac", k=3, pipeline=1, pipeline_cut=cut, max_weight_bits=6)
+        add(f"cut-{cut}-pairs", pipeline=2, pipeline_cut=cut, **PAIRS)
     for engine in ("lut", "add", "conventional-lut"):
         add("doubling", engine, engine=engine, plane_order="descending", k=2, lookups=2)
     add("doubling-subset", plane_order="descending", k=2, lookups=2, table_form="subset")
@@ -232,7 +238,7 @@ def test_aligned_runs_say_that_they_hold_infinity_or_nan(make_tensor, run_tile):
             {"engine": "mac", "precompute": "buffered"},
             "precompute = buffered needs engine lut: mac",
         ),
-        ({"weight_coding": "ternary", "max_weight_bits": 2}, "ternary needs k = 3, not 4"),
+        ({"weight_coding": "ternary", "max_weight_bits": 2}, "ternary needs k = 2 or 3, not 4"),
         ({"weight_coding": "ternary", "k": 3}, "ternary needs max_weight_bits = 2, not 3"),
         (
             {"table": "int8", "group_size": 32, **TERNARY},

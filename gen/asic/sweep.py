@@ -1,0 +1,148 @@
+"""Area of a tile over clock periods, and over the places of its pipeline cut."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lutcore.errors import InputError
+from lutcore.gen.asic.synth import AreaReport, synthesise
+from lutcore.gen.emit.rtl import design_name, design_rtlil
+from lutcore.gen.tools.opensta import sta_command
+from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.config.fields import DOMAINS
+
+#: Step between periods in ns where none is given, and the most periods of a sweep.
+STEP, MOST = 0.1, 100
+
+
+def periods(text: str) -> list[float]:
+    """Clock periods in ns, ascending, of ``LOW:HIGH`` or ``LOW:HIGH:STEP``, both ends included.
+
+    Raises
+    ------
+    InputError
+    """
+    parts = text.split(":")
+    try:
+        low, high, step = (*map(float, parts), *([STEP] if len(parts) == 2 else []))
+    except ValueError:
+        raise InputError(
+            f"--sweep takes periods in ns as LOW:HIGH or LOW:HIGH:STEP, "
+            f"for example 0.6:1.6, not {text!r}"
+        ) from None
+    if not (0 < low <= high < float("inf") and step > 0):
+        raise InputError(f"--sweep needs 0 < LOW <= HIGH and STEP > 0, not {text!r}")
+    count = int((high - low) / step + 1e-9) + 1
+    if count > MOST:
+        raise InputError(f"--sweep takes at most {MOST} periods, not the {count} of {text!r}")
+    return [round(low + i * step, 6) for i in range(count)]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Reports of one tile.
+
+    Attributes
+    ----------
+    periods : list of AreaReport
+        At each period, with the configuration as it was given.
+    cuts : list of AreaReport
+        With every place of the pipeline cut that makes another tile, at the best of the periods;
+        empty where the tile has no such cut.
+    """
+
+    periods: list[AreaReport]
+    cuts: list[AreaReport]
+
+    @property
+    def best(self) -> AreaReport:
+        """Least gate equivalents of the core times period."""
+        return _least([*self.periods, *self.cuts])
+
+    def to_dict(self) -> dict[str, Any]:
+        """All reports as plain values, and the best."""
+        found = {name: [r.to_dict() for r in getattr(self, name)] for name in ("periods", "cuts")}
+        return {**found, "best": self.best.to_dict()}
+
+
+def _least(reports: Sequence[AreaReport]) -> AreaReport:
+    return min(reports, key=lambda report: report.core_ge_ns or float("inf"))
+
+
+def cuts(config: CoreConfig) -> list[CoreConfig]:
+    """A configuration for each place of the pipeline cut that makes another tile, its own first."""
+    if not config.pipeline or config.exact_floats:
+        return []
+    found: dict[str, CoreConfig] = {}
+    domain = DOMAINS["pipeline_cut"]
+    for cut in (config.pipeline_cut, *range(domain.low, domain.high + 1)):
+        other = config.replace(pipeline_cut=cut)
+        found.setdefault(design_rtlil(other).replace(design_name(other), ""), other)
+    return list(found.values())
+
+
+def sweep(
+    config: CoreConfig,
+    liberty: Path | str | Sequence[Path] | None,
+    at: Sequence[float],
+    *,
+    told: Callable[[str], None] = lambda what: None,
+) -> Sweep:
+    """Synthesise a tile at every period, and its other pipeline cuts at the best of them.
+
+    Every result is kept, so that a sweep that was ended goes on where it was.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    liberty : Path, str or sequence of Path, optional
+        As :func:`~lutcore.gen.asic.synth.synthesise` takes them; the library needs timing.
+    at : sequence of float
+        Clock periods in ns.
+    told : callable
+        Called with what is synthesised next, in words.
+
+    Raises
+    ------
+    InputError
+        OpenSTA or the library's timing is missing.
+    ToolError
+        A tool failed.
+    """
+    if sta_command() is None:
+        raise InputError("a sweep needs OpenSTA (sta): install it, or set LUTCORE_STA")
+
+    def report(of: CoreConfig, period: float) -> AreaReport:
+        cut = f", cut {of.pipeline_cut}" if of.pipeline else ""
+        told(f"at {period:g} ns{cut}")
+        return synthesise(of, liberty, period=period)
+
+    found = [report(config, period) for period in at]
+    best = _least(found).period_ns
+    assert best is not None
+    others = [report(other, best) for other in cuts(config)[1:]]
+    return Sweep(found, others)
+
+
+def plot(found: Sweep, name: str) -> dict[str, bytes]:
+    """File name -> content of a figure of gate equivalents times period, as SVG and PNG."""
+    from matplotlib.figure import Figure
+
+    from lutcore.gen.experiments.plots import COLOURS, MARKERS, fixed_style, saved
+
+    with fixed_style():
+        figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+        axis = figure.subplots()
+        series = {"core": "core_ge_ns", "whole tile": "ge_ns"}
+        for i, (label, field) in enumerate(series.items()):
+            line = sorted((r.reached_ns, getattr(r, field)) for r in found.periods)
+            across, up = zip(*line, strict=True)
+            axis.plot(across, up, color=COLOURS[i], marker=MARKERS[i], label=label)
+        best = found.best
+        axis.axvline(best.reached_ns or 0.0, color="grey", linewidth=0.8)
+        axis.set_xlabel("clock period that is met, ns")
+        axis.set_ylabel("gate equivalents x ns a product")
+        axis.set_title(f"{name}: best at {best.reached_ns} ns", fontsize=9)
+        axis.legend()
+        return saved(figure, f"{name}-sweep")
