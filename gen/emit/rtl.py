@@ -92,6 +92,7 @@ def summary(config: CoreConfig, top: str) -> str:
 def header(config: CoreConfig, top: str, mark: str = "//") -> str:
     """What stands at the top of every text file of a design, as comments behind ``mark``."""
     unused = set() if config.carry_save_levels else {"pipeline_cut"}
+    unused |= {"multiplier"} if config.multiplier == "auto" else set()
     values = [f"{key}={value}" for key, value in config.to_dict().items() if key not in unused]
     lines = [
         f"{design_name(config, top)}: {summary(config, top)}",

@@ -35,7 +35,7 @@ _KEPT = 512
 WATCHDOG = 200_000
 _SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
 #: Chances of a pause, and cycles of latency, that cases are drawn with.
-STALLS, LATENCIES = (0.0, 0.05, 0.3, 0.7), (1, 3, 10, 60)
+STALLS, LATENCIES = (0.0, 0.05, 0.3, 0.7), (1, 3, 10, 60, 400)
 #: Cycles of latency, at most: the watchdog would bark.
 _SLOWEST = 1000
 _WINDOWS = ("all", "pages")

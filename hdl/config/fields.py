@@ -187,6 +187,12 @@ class Fields:
         "Columns per beat of the result stream, a divisor of ``columns``; 0 chooses the fewest "
         "that never stall one-bit runs of ``group_size`` (or of 32 elements).",
     )
+    multiplier: str = _choice(
+        ("auto", "rows", "booth", "select"),
+        "How engine ``mac`` multiplies integers: ``rows`` has a partial product for each bit of "
+        "the weight, ``booth`` one for each radix-4 digit, ``select`` only one, a multiple that "
+        "weights of up to two bits choose; ``auto`` is ``booth`` above four bits, else ``rows``.",
+    )
     pipeline: int = _integer(
         0,
         0,

@@ -210,6 +210,22 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "multipliers of other engines",
+        lambda c: c.multiplier != "auto" and (c.engine != "mac" or c.exact_floats),
+        lambda c: (
+            f"multiplier = {c.multiplier} needs engine mac and integers: leave it out, or set "
+            "float_mode = aligned"
+        ),
+    ),
+    Rule(
+        "one multiple of short weights",
+        lambda c: c.multiplier == "select" and c.max_weight_bits > 2,
+        lambda c: (
+            f"multiplier = select needs max_weight_bits = 1 or 2, not {c.max_weight_bits}: "
+            "set multiplier = rows or booth"
+        ),
+    ),
+    Rule(
         "order of planes",
         lambda c: c.plane_order != "any" and not c.form.bit_serial,
         lambda c: "plane_order is for bit planes, but this core reads whole codes: leave it out",

@@ -1,5 +1,8 @@
 """What a column does with the operands of a row: look up or multiply, in integers or floats."""
 
+import functools
+import operator
+
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from lutcore.hdl.config.bits import signed_bits
@@ -116,8 +119,44 @@ class BoothDigits:
         return [*rows, Cat(*signs)], constant
 
 
+class Multiples:
+    """A registered weight of one or two bits as the one multiple that it chooses: a, -a or -2a.
+
+    The selects are one-hot. A multiple that is negated is chosen inverted, and the select itself
+    completes its two's complement.
+    """
+
+    def __init__(self, m: Module, code: Value, name: str):
+        if len(code) == 1:  # 0 or -1
+            wanted = {"minus": code[0]}
+        else:
+            low, high = code
+            wanted = {"plus": low & ~high, "minus": low & high, "twice": ~low & high}
+        # the weight is 1, -1 or -2
+        self._selects = {kind: Signal(name=f"{kind}_{name}", reset_less=True) for kind in wanted}
+        m.d.sync += [self._selects[kind].eq(value) for kind, value in wanted.items()]
+
+    def times(self, a: Value) -> tuple[list[Value], int]:
+        """As :meth:`SignedBits.times`."""
+        inverted = a.as_signed()
+        size = len(a) + 1
+        multiples = {
+            "plus": Cat(~inverted, ~inverted[-1]),
+            "minus": Cat(inverted, inverted[-1]),
+            "twice": Cat(Const(1, 1), inverted),
+        }
+        chosen = [multiples[kind] & s.replicate(size) for kind, s in self._selects.items()]
+        row = functools.reduce(operator.or_, chosen)
+        negative = [s for kind, s in self._selects.items() if kind != "plus"]
+        # at most one of them is set
+        completes = functools.reduce(operator.or_, negative)
+        return [Cat(row[:-1], ~row[-1]), completes], -(1 << size - 1)
+
+
 #: Weights of more bits than this are recoded: half the partial products outweigh the selection.
 _PLAIN_BITS = 4
+#: ``multiplier`` of a configuration -> what makes partial products.
+_KINDS = {"rows": SignedBits, "booth": BoothDigits, "select": Multiples}
 #: Partial products that a pipeline stage adds.
 _STAGE_ROWS = 10
 
@@ -133,7 +172,8 @@ class Products:
         if config.exact_floats:
             self._weights = [self._as_float(code, i) for i, code in enumerate(codes)]
         else:
-            kind = BoothDigits if config.index_bits > _PLAIN_BITS else SignedBits
+            auto = "booth" if config.index_bits > _PLAIN_BITS else "rows"
+            kind = _KINDS[auto if config.multiplier == "auto" else config.multiplier]
             self._factors = [kind(m, code, f"{i}") for i, code in enumerate(codes)]
 
     def _as_float(self, code: Value, i: int) -> Value:

@@ -179,6 +179,10 @@ BROKEN = {
         **{"engine": "mac", "activation": "fp8-e4m3", "float_mode": "exact"},
         **{"zero_points": "external", "max_weight_bits": 6},
     },
+    "multipliers of other engines": {"multiplier": "booth"},
+    "one multiple of short weights": {
+        **{"engine": "mac", "multiplier": "select", "max_weight_bits": 3},
+    },
     "order of planes": {"plane_order": "descending", "engine": "mac"},
     "bits of a drain lane": {"result_columns": 1, "m": 75},
     "steps of a buffered run": {"precompute": "buffered"},

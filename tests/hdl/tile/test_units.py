@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Signal, signed
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.formats import FORMATS
 from lutcore.hdl.parts.lookup import tree_sum
-from lutcore.hdl.tile.units import BoothDigits, Lookups, Products, SignedBits
+from lutcore.hdl.tile.units import BoothDigits, Lookups, Multiples, Products, SignedBits
 from lutcore.verif.bench.contexts import evaluate
 
 
@@ -17,8 +17,10 @@ def reference(weight, activation):
     return weight * activation
 
 
-@pytest.mark.parametrize("bits", range(1, 9))
-@pytest.mark.parametrize("kind", [SignedBits, BoothDigits])
+KINDS = [(kind, bits) for kind in (SignedBits, BoothDigits) for bits in range(1, 9)]
+
+
+@pytest.mark.parametrize(("kind", "bits"), [*KINDS, (Multiples, 1), (Multiples, 2)])
 def test_partial_products(kind, bits):
     m, code, a, out = Module(), Signal(signed(bits)), Signal(signed(8)), Signal(signed(20))
     rows, constant = kind(m, code, "w").times(~a)
@@ -30,9 +32,13 @@ def test_partial_products(kind, bits):
 
 
 @pytest.mark.parametrize("pipeline", [0, 2])
-@pytest.mark.parametrize("bits", [2, 8])
-def test_products_of_a_slice(bits, pipeline):
+@pytest.mark.parametrize(
+    ("bits", "kind"),
+    [(2, "auto"), (8, "auto"), (2, "select"), (2, "booth"), (8, "rows"), (1, "select")],
+)
+def test_products_of_a_slice(bits, kind, pipeline):
     fields = {"engine": "mac", "k": 4, "max_weight_bits": bits, "pipeline": pipeline}
+    fields["multiplier"] = kind
     config, chance, m = CoreConfig(m=1, n=1, **fields), random.Random(bits), Module()
     index, out = Signal(4 * bits), Signal(signed(24))
     activations = [Signal(signed(8), name=f"a{i}") for i in range(4)]

@@ -56,6 +56,9 @@ def combinations():
     add("mac-pipelined", engine="mac", k=4, lookups=2, pipeline=2, max_weight_bits=8)
     add("conventional-lookups", engine="conventional-lut", k=2, lookups=2, pipeline=2)
     add("ternary-lookups", lookups=2, pipeline=1, **TERNARY)
+    for kind, bits in (("select", 2), ("select", 1), ("booth", 3), ("rows", 6)):
+        fields = {"multiplier": kind, "max_weight_bits": bits}
+        add("mac", kind, str(bits), engine="mac", k=5, pipeline=1, **fields)
     for cut in (0, 1, 3):  # the default is in others
         add(f"cut-{cut}", lookups=5, k=2, pipeline=1, pipeline_cut=cut)
         add(f"cut-{cut}-mac", engine="mac", k=3, pipeline=1, pipeline_cut=cut, max_weight_bits=6)
