@@ -61,8 +61,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "table": "int8",
         "bus_bits": 64,
     },
-    "bus-256": _ROOMY
-    | {"n": 8, "bus_bits": 256, "k": 2, "lookups": 2, "weight_coding": "ternary"},
+    "bus-256": _ROOMY | {"n": 8, "bus_bits": 256, "k": 2, "lookups": 2, "weight_coding": "ternary"},
     "bus-512": _ROOMY | {"n": 16, "bus_bits": 512, "result_columns": 4},
 }
 
