@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lutcore.errors import InputError
-from lutcore.gen.asic.liberty import Group, library_group, truth_table
+from lutcore.gen.asic.functions import truth_table
+from lutcore.gen.asic.liberty import Group, library_group
 
 #: Functions that are looked for, as truth tables (see
-#: :func:`~lutcore.gen.asic.liberty.truth_table`).
+#: :func:`~lutcore.gen.asic.functions.truth_table`).
 INVERTER, NAND2, NOR2 = 0b01, 0b0111, 0b0001
 PARITY3, MAJORITY3 = 0b10010110, 0b11101000
 #: ``!((i0 & i1) | i2)`` and ``!((i0 | i1) & i2)``.

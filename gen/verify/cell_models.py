@@ -90,7 +90,7 @@ def _primitives(cell: Cell) -> str:
 def cubes(inputs: tuple[str, ...], table: int) -> Iterator[tuple[str, int]]:
     """Inputs, ``?`` for any, for which a function is the same whatever these are; and its value.
 
-    ``table`` is one of :func:`lutcore.gen.asic.liberty.truth_table`.
+    ``table`` is one of :func:`lutcore.gen.asic.functions.truth_table`.
     """
     found: list[str] = []
     # Those with most of ? first, so that what they cover is known.

@@ -8,7 +8,8 @@ import pytest
 
 from lutcore import tools, verify
 from lutcore.errors import InputError
-from lutcore.gen.asic.liberty import DEMO, truth_table
+from lutcore.gen.asic.functions import truth_table
+from lutcore.gen.asic.liberty import DEMO
 from lutcore.gen.asic.synth import read_library
 from lutcore.gen.emit.rtl import design_rtlil, verilog
 from lutcore.gen.emit.rtlil import read

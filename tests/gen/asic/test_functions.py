@@ -2,7 +2,7 @@
 
 import pytest
 
-from lutcore.gen.asic.liberty import truth_table
+from lutcore.gen.asic.functions import truth_table
 from lutcore.gen.asic.library import MAJORITY3, NAND2, PARITY3
 
 
