@@ -111,6 +111,7 @@ class Closing:
         """What OpenSTA finds."""
         script = [f"read_liberty {name}" for name in self._liberty]
         script += ["read_verilog netlist.v", f"link_design {self._top}"]
+        script += ["set_cmd_units -time ns"]  # of itself it takes the library's
         script += [f"create_clock -name clk -period {self._period} [get_ports clk]"]
         if self._from_ports:
             script += ["set_input_delay 0 -clock clk [all_inputs]"]

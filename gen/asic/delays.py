@@ -1,12 +1,16 @@
-"""Delays of standard cells: the tables of a Liberty file, read at many points at once."""
+"""Delays of standard cells: the tables of a Liberty file, read at many points at once.
+
+Times are in ns and loads in fF.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lutcore.gen.asic.liberty import Group, lookup_table, numbers
+from lutcore.gen.asic.liberty import Group
 from lutcore.gen.asic.library import Cell, Library
+from lutcore.gen.asic.units import lookup_table
 
 #: Edges of a signal, by index.
 EDGES = ("rise", "fall")
@@ -86,27 +90,26 @@ class CellDelays:
     Attributes
     ----------
     arcs : dict
-        :data:`ArcKey` -> tables of delay and of output slew, in the library's units; of several
-        conditions the worst.
+        :data:`ArcKey` -> tables of delay and of output slew; of several conditions the worst.
     setups : dict
         Data pin and edge -> table of the setup time at a rising clock edge.
     """
 
-    def __init__(self, cell: Cell, library: Library):
-        self._templates = library.templates
+    def __init__(self, cell: Cell):
+        self._file = cell.file
         self.arcs: dict[ArcKey, tuple[Table, Table]] = {}
         self.setups: dict[tuple[str, int], Table] = {}
         for name, pin in cell.pins.items():
             for group in pin.of("timing"):
-                kind = group.values.get("timing_type", "combinational")
+                kind = group.text("timing_type", "combinational")
                 if kind == _SETUP:
                     self._add_setup(name, group)
                 elif kind == _CLOCKED or kind in _THROUGH:
-                    for related in group.values.get("related_pin", "").split():
+                    for related in group.text("related_pin").split():
                         self._add_arcs(name, related, kind, group)
 
     def _add_arcs(self, target: str, source: str, kind: str, group: Group) -> None:
-        sources = _SOURCE_EDGES.get(group.values.get("timing_sense", ""), _BOTH)
+        sources = _SOURCE_EDGES.get(group.text("timing_sense"), _BOTH)
         for edge in _THROUGH.get(kind, (0, 1)):
             delay = self._table(group, f"cell_{EDGES[edge]}")
             slew = self._table(group, f"{EDGES[edge]}_transition")
@@ -127,7 +130,7 @@ class CellDelays:
 
     def _table(self, group: Group, kind: str) -> Table | None:
         for found in group.of(kind):
-            axes, values = lookup_table(found, self._templates)
+            axes, values = lookup_table(found, self._file.templates, self._file.units, "time")
             x = next((name for name in axes if name in _ARRIVING), "")
             y = next((name for name in axes if name != x), "")
             if x and y and next(iter(axes)) == y:
@@ -147,20 +150,25 @@ def _wide(x: np.ndarray, y: np.ndarray, values: np.ndarray) -> Table:
 
 
 def pin_loads(cell: Cell, pin: str) -> tuple[float, float]:
-    """Load of an input pin when it rises and when it falls, in the library's unit."""
-    plain = cell.capacitance[pin]
-    rise, fall = (cell.pins[pin].number(f"{edge}_capacitance", plain) for edge in EDGES)
+    """Load of an input pin when it rises and when it falls, in fF."""
+    group, units = cell.pins[pin], cell.file.units
+    names = [f"{edge}_capacitance" for edge in EDGES]
+    rise, fall = (
+        units.convert(group.number(name), "capacitance")
+        if name in group.simple
+        else cell.capacitance[pin]
+        for name in names
+    )
     return rise, fall
 
 
 def wire_loads(library: Library, fanout: np.ndarray) -> np.ndarray:
-    """Load of the wires of nets with so many sinks, by the library's default wire-load model."""
-    model = library.wire_load
+    """Load in fF of nets' wires, by their sinks, as the default wire-load model estimates it."""
+    model = library.files[0].wires
     if model is None:
         return np.zeros(len(fanout))
-    lengths = {int(sinks): length for sinks, length in map(numbers, model.lists["fanout_length"])}
-    points = sorted(lengths)
+    points = sorted(model.lengths)
     last = points[-1]
-    length = np.interp(fanout, [0, *points], [0, *(lengths[point] for point in points)])
-    length += np.maximum(fanout - last, 0) * model.number("slope")
-    return length * model.number("capacitance")
+    length = np.interp(fanout, [0, *points], [0, *(model.lengths[point] for point in points)])
+    length += np.maximum(fanout - last, 0) * model.slope
+    return length * model.load

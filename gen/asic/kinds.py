@@ -76,7 +76,7 @@ class Kinds:
 def _family(library: Library, kind: str) -> dict[str, CellDelays]:
     """Cells that may stand for one, by ascending strength: those that have the same arcs."""
     names = library.variants.get(kind, (kind,))
-    known = {name: CellDelays(library.cells[name], library) for name in names}
+    known = {name: CellDelays(library.cells[name]) for name in names}
     arcs = known[kind].arcs.keys()
     return {name: delays for name, delays in known.items() if delays.arcs.keys() == arcs}
 

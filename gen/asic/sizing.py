@@ -51,7 +51,7 @@ class Sizer:
         )
 
     def run(self, period: float) -> bool:
-        """Size for a period in the library's unit; whether it is met. The best state stays."""
+        """Size for a period in ns; whether it is met. The best state stays."""
         met = self._strengthen(period)
         if met:
             self._weaken(period)

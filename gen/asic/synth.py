@@ -1,6 +1,7 @@
 """Area and timing of a tile on a standard-cell library, block by block."""
 
 import dataclasses
+import functools
 import importlib.metadata
 import json
 import math
@@ -15,8 +16,9 @@ from lutcore import cache
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.asic.advice import Advice, advise, reached
 from lutcore.gen.asic.liberty import library_name, read_bytes
-from lutcore.gen.asic.library import Library, parse
+from lutcore.gen.asic.library import Library, parse_files
 from lutcore.gen.asic.mapping import Mapped, map_flat, map_rtlil, tool_versions
+from lutcore.gen.asic.plain import plain_text
 from lutcore.gen.emit.rtl import design_name, design_rtlil
 from lutcore.gen.tools.hierarchy import BLOCKS, core, count_cells, walk
 from lutcore.gen.tools.opensta import sta_command
@@ -30,7 +32,7 @@ _COMPLETE = "give a complete library"
 
 
 class LibraryFiles(NamedTuple):
-    """A library, its files' text by plain names, and its name in messages."""
+    """A library; its files' text for tools, plain, by plain names; and its name in messages."""
 
     library: Library
     contents: dict[str, bytes]
@@ -38,11 +40,24 @@ class LibraryFiles(NamedTuple):
 
 
 def read_library(liberty: Path | str | Sequence[Path] | None) -> LibraryFiles:
-    """The library that these files form; without any, :data:`NEUTRAL_CELLS`."""
+    """The library that these files form; without any, :data:`NEUTRAL_CELLS`.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or they do not form a library that is fit for synthesis.
+    """
     paths = _paths(liberty)
-    contents = {f"cells{i}.lib": read_bytes(path) for i, path in enumerate(paths)}
-    where = NEUTRAL_CELLS.name if liberty is None else ", ".join(map(str, paths))
-    return LibraryFiles(parse(list(contents.values()), where), contents, where)
+    names = [NEUTRAL_CELLS.name] if liberty is None else list(map(str, paths))
+    return _library(tuple(zip(names, map(read_bytes, paths), strict=True)))
+
+
+@functools.lru_cache(maxsize=2)
+def _library(files: tuple[tuple[str, bytes], ...]) -> LibraryFiles:
+    """Read once: a large library takes seconds, and a command asks for it several times."""
+    library = parse_files(files)
+    contents = {f"cells{i}.lib": plain_text(file) for i, file in enumerate(library.files)}
+    return LibraryFiles(library, contents, ", ".join(name for name, _ in files))
 
 
 @dataclass(frozen=True, kw_only=True)

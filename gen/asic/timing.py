@@ -2,8 +2,8 @@
 
 The model is that of :mod:`lutcore.gen.tools.opensta`, which has the last word: an ideal clock,
 wires that load what drives them as the library estimates from the fanout, ports unconstrained,
-slews merged to the worst at every net. Values are in the library's units; indices
-2 n and 2 n + 1 are the rising and falling edge of net n.
+slews merged to the worst at every net. Times are in ns and loads in fF; indices 2 n and 2 n + 1 are
+the rising and falling edge of net n.
 """
 
 from dataclasses import dataclass

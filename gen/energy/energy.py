@@ -5,21 +5,21 @@ import importlib.metadata
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from lutcore import cache
 from lutcore.errors import InputError
-from lutcore.gen.asic.synth import netlist, read_library, synthesise
+from lutcore.gen.asic.synth import LibraryFiles, netlist, read_library, synthesise
 from lutcore.gen.emit.rtl import design_name
 from lutcore.gen.energy.activity import Activity, mean_toggles, measure_activity
 from lutcore.gen.energy.gates import CLOCK_PORT, Gates, read_gates
 from lutcore.gen.energy.power import Load, check_weighing, weigh
-from lutcore.gen.energy.power_library import SOURCE, power_library
+from lutcore.gen.energy.power_library import SOURCE, has_internal_power, power_library
 from lutcore.gen.energy.stimulus import problem
 from lutcore.gen.tools.hierarchy import BLOCKS, core
 from lutcore.gen.tools.opensta import sta_command, sta_version
@@ -216,13 +216,6 @@ def _checked_bits(config: CoreConfig, period: float | None, weight_bits: int | N
     return bits
 
 
-class _Libraries(NamedTuple):
-    """Liberty files with power data, and their name in messages."""
-
-    contents: list[bytes]
-    where: str
-
-
 def has_power(liberty: Path | str | Sequence[Path] | None) -> bool:
     """Whether a library has power data; the neutral one, where none is given, has none.
 
@@ -231,23 +224,19 @@ def has_power(liberty: Path | str | Sequence[Path] | None) -> bool:
     InputError
         It cannot be used.
     """
-    return _has_power(read_library(liberty).contents.values())
+    return has_internal_power(read_library(liberty).library)
 
 
-def _has_power(contents: Iterable[bytes]) -> bool:
-    return any(b"internal_power" in content for content in contents)
-
-
-def _libraries(liberty: Path | str | Sequence[Path] | None) -> _Libraries:
+def _libraries(liberty: Path | str | Sequence[Path] | None) -> LibraryFiles:
     if liberty is None:
         raise InputError(
             "energy needs a library with power data: give a Liberty file (--liberty FILE; "
             "--liberty demo: a synthetic one, to try)"
         )
-    _, files, where = read_library(liberty)
-    if not _has_power(files.values()):
-        raise InputError(f"{where}: no power data: give a library with internal_power")
-    return _Libraries(list(files.values()), where)
+    files = read_library(liberty)
+    if not has_internal_power(files.library):
+        raise InputError(f"{files.where}: no power data: give a library with internal_power")
+    return files
 
 
 def _versions() -> dict[str, str]:
@@ -271,13 +260,13 @@ def _measured(
     config: CoreConfig,
     job: TileJob,
     text: str,
-    libraries: _Libraries,
+    libraries: LibraryFiles,
     period: float,
     use_cache: bool,
 ) -> dict[str, Any]:
     """What :func:`_measure` finds, and the ``seconds`` that it took; or an earlier result."""
     facts = json.dumps([_versions(), period])
-    key = cache.key(__name__, text, facts, *libraries.contents, *_inputs(job))
+    key = cache.key(__name__, text, facts, *libraries.contents.values(), *_inputs(job))
     entry = cache.entry("energy", key)
     if use_cache and (found := cache.load(entry)):
         return found
@@ -289,14 +278,12 @@ def _measured(
 
 
 def _measure(
-    config: CoreConfig, job: TileJob, text: str, libraries: _Libraries, period: float
+    config: CoreConfig, job: TileJob, text: str, libraries: LibraryFiles, period: float
 ) -> dict[str, Any]:
     """Counts, and watts by part and block, of the netlist ``text``."""
-    gates = read_gates(text, libraries.contents, design_name(config))
+    gates = read_gates(text, list(libraries.contents.values()), design_name(config))
     used = {gate.cell for gate in gates.gates}
-    cells = [
-        power_library(content, libraries.where, used.__contains__) for content in libraries.contents
-    ]
+    cells = [power_library(file, used.__contains__) for file in libraries.library.files]
     activity = measure_activity(config, gates, [job])
     loads = list(_loads(gates))
     powers = weigh([load for load, _ in loads], cells, _rates(activity, gates), period)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lutcore.errors import ToolError
+from lutcore.gen.asic.library import File
 from lutcore.gen.energy.power_library import CLOCK, SOURCE, power_library
 from lutcore.gen.tools.opensta import run_sta, sta_command, sta_version
 
@@ -160,7 +161,7 @@ def check_weighing() -> None:
 
 @functools.lru_cache
 def _check(command: str | None) -> None:
-    library = power_library(_KNOWN_CELLS, "known.lib", lambda name: True)
+    library = power_library(File.read(_KNOWN_CELLS, "known.lib"), lambda name: True)
     loads = [
         Load(SOURCE, {"Y": 2}, ("Y",)),
         Load("KNOWN", {"A": 2, "Y": 3}, ("Y",)),

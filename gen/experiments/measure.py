@@ -7,9 +7,7 @@ from typing import Any
 
 from lutcore import cache
 from lutcore.errors import HostError, InputError, ToolError
-from lutcore.gen.asic.liberty import read_bytes
-from lutcore.gen.asic.library import parse
-from lutcore.gen.asic.synth import synthesise
+from lutcore.gen.asic.synth import read_library, synthesise
 from lutcore.gen.experiments.point import ANSWERED_BY, FAMILIES, Point, Question, ops_per_cycle
 from lutcore.gen.tools.hierarchy import core
 from lutcore.hdl.config.core import CoreConfig
@@ -29,7 +27,7 @@ def check_library(liberty: Path | None) -> None:
     InputError
     """
     if liberty is not None:
-        parse(read_bytes(liberty), str(liberty))
+        read_library(liberty)
 
 
 def measure(point: Point, *, use_cache: bool = True) -> dict[str, Any]:

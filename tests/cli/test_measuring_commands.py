@@ -6,6 +6,8 @@ import pytest
 from command_line import lutcore
 from opensta import needs_opensta
 
+from lutcore.gen.asic.synth import NEUTRAL_CELLS
+
 TINY = ("--set", "m=1", "--set", "n=2", "--set", "lookups=2")
 
 
@@ -28,6 +30,40 @@ def test_energy_without_a_library_says_what_to_give():
 def test_compare_says_what_is_wrong(arguments, message):
     result = lutcore("compare", *arguments)
     assert result.returncode == 2 and message in result.stderr and result.stdout == ""
+
+
+CELLS = NEUTRAL_CELLS.read_text()
+#: What is replaced in the neutral library, by what, and what is said of it.
+BAD = {
+    "no-buffer": (
+        "cell (BUF)",
+        "cells (BUF)",
+        ": no buffer cell with an area: give a library with",
+    ),
+    "statetable": ("ff (", "statetable (", ", line 149: no D flip-flop cell, and DFF has a state"),
+    "no-unit": (
+        "clock : true;",
+        "capacitance : 1;",
+        ", line 20: library (lutcore_gate_equivalents",
+    ),
+    "unknown-unit": (") {", ') {\n time_unit : "1us/2";', ", line 21: unknown time_unit '1us/2'"),
+    "no-quote": ('"!A"', '"!A', ", line 24: a string begins that does not end in its line: close"),
+    "cut": (
+        "}\n}",
+        "}",
+        ", line 20: library (lutcore_gate_equivalents) does not end: close it; if",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_library_that_does_not_do_is_told_in_one_line(case, tmp_path):
+    old, new, message = BAD[case]
+    assert old in CELLS
+    (tmp_path / "bad.lib").write_text(CELLS.replace(old, new, 1))
+    result = lutcore("synth", "edge", "--liberty", "bad.lib", cwd=tmp_path)
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr.count("\n") == 1 and f"bad.lib{message}" in result.stderr
 
 
 @pytest.mark.slow

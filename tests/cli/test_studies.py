@@ -81,7 +81,7 @@ def test_help_names_the_commands():
         (("study", "dp4", "--period", 1), "--period needs --liberty"),
         (("study", "dp4", "--liberty", "no.lib"), "no.lib: no such file"),
         (("study", "dp4", "--liberty", "text.lib"), "text.lib: not a Liberty file"),
-        (("study", "dp4", "--liberty", "gates.lib"), "gates.lib: no flip-flop cell"),
+        (("study", "dp4", "--liberty", "gates.lib"), "gates.lib: no D flip-flop cell"),
         (("study", "ablation", "-o", "/proc/none"), "cannot write to /proc/none"),
         (("explore", "no.toml"), "cannot read space no.toml: No such file"),
         (("explore", "text.lib"), "text.lib: not valid TOML"),

@@ -12,6 +12,7 @@ from lutcore.gen.tools.netlist import Bit, Json, new_cell
 
 _GATES = {
     "INV": ("A", "!A", 1),
+    "BUF": ("A", "A", 2),
     "NAND2": ("AB", "!(A*B)", 2),
     "NOR2": ("AB", "!(A+B)", 2),
     "AND2": ("AB", "A*B", 3),

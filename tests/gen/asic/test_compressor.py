@@ -21,6 +21,7 @@ _GATES = {
 }
 _PLAIN = {
     "INV": "!A",
+    "BUF": "A",
     "NAND": "!(A*B)",
     "NOR": "!(A+B)",
     "AOI": "!((B*C)+A)",  # the pins in another order than in the functions that are looked for

@@ -78,7 +78,7 @@ def test_the_head_says_that_it_is_synthetic():
 @pytest.mark.parametrize("name", LIBRARY.cells)
 def test_delays_follow_their_rule(name):
     cell, strength = LIBRARY.cells[name], int(name[-1])
-    found = CellDelays(cell, LIBRARY)
+    found = CellDelays(cell)
     assert cell.max_load == 32 * strength
     assert {target for _, _, target, _ in found.arcs} == set(cell.outputs)
     for (source, _, target, edge), (delay, transition) in found.arcs.items():

@@ -36,14 +36,6 @@ def empty_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path_factory.getbasetemp() / "synth-cache"))
 
 
-def without(*cells: str) -> str:
-    text = CELLS
-    for cell in cells:
-        text, found = re.subn(rf"  cell \({cell}\) \{{.*?\n  \}}\n", "", text, flags=re.DOTALL)
-        assert found == 1
-    return text
-
-
 # Report ------------------------------------------------------------------------------------------
 
 
@@ -180,29 +172,6 @@ def test_full_adder_cells_that_save_nothing_are_left(tmp_path):
     path.write_text(CELLS.replace("area : 7.0;", "area : 7.5;"))
     assert re.search(r"\bFA\b", netlist(TINY))
     assert not re.search(r"\bFA\b", netlist(TINY, path))
-
-
-BAD = {
-    "text": ("lorem ipsum", "not a Liberty file: give one"),
-    "empty": ("", "not a Liberty file: give one"),
-    "cut": (CELLS[:3000], "cut off inside a group: fetch it again"),
-    "no-flip-flop": (without("DFF"), "no flip-flop cell: give a library"),
-    "no-nand": (without("NAND2"), "no 2-input NAND cell with an area: give a library"),
-    "no-inverter": (without("INV"), "no inverter cell with an area: give a library"),
-    "no-area": (CELLS.replace("area : 6.0;", ""), "cell DFF has no area: give a complete"),
-    "latch": (CELLS.replace("ff (IQ", "latch (IQ"), "no flip-flop cell: give a library"),
-    "unreadable": (CELLS.replace("area : 6.0;", "area : 6.0; ) ;"), "Yosys cannot use this"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_unusable_library(case, tmp_path):
-    text, message = BAD[case]
-    path = tmp_path / "bad.lib"
-    path.write_text(text)
-    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: .*{message}") as caught:
-        synthesise(TINY, path)
-    assert "\n" not in str(caught.value)
 
 
 def test_unreadable_files(tmp_path):

@@ -69,14 +69,20 @@ def _arc(
     return f"timing () {{ {timing} {' '.join(tables)} }}"
 
 
-def _gate(name: str, area: float, pins: str, function: str, load: float, resistance: float) -> str:
+def _gate(
+    name: str,
+    area: float,
+    pins: str,
+    function: str,
+    load: float,
+    resistance: float,
+    sense: str = "negative_unate",
+) -> str:
     text = f"cell ({name}) {{ area : {area};"
     for pin in pins:
         text += f" pin ({pin}) {{ direction : input; capacitance : {load}; }}"
     # What comes by a later pin leaves with a slower edge.
-    arcs = " ".join(
-        _arc(pin, "negative_unate", 0.02, resistance, slew=0.05 * i) for i, pin in enumerate(pins)
-    )
+    arcs = " ".join(_arc(pin, sense, 0.02, resistance, slew=0.05 * i) for i, pin in enumerate(pins))
     text += f' pin (Z) {{ direction : output; max_capacitance : 100; function : "{function}";'
     return f"{text} {arcs} }} }}"
 
@@ -98,6 +104,7 @@ def _liberty(wires: bool) -> bytes:
     cells = [
         _gate("INV1", 1, "A", "!A", 1, 0.02),
         _gate("INV2", 1.5, "A", "!A", 2, 0.01),
+        _gate("BUF1", 2, "A", "A", 1, 0.02, "positive_unate"),
         _gate("NAND1", 2, "AB", "!(A*B)", 1, 0.02),
         _gate("NAND2", 3, "AB", "!(A*B)", 2, 0.01),
         _FLIP_FLOP,

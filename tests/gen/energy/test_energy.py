@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from liberty_variants import in_units
 from opensta import needs_opensta
 
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.asic.liberty import DEMO, DEMO_CELLS
+from lutcore.gen.asic.library import File
 from lutcore.gen.asic.synth import NEUTRAL_CELLS, netlist
 from lutcore.gen.emit.rtl import design_name
 from lutcore.gen.energy import energy as energy_module
@@ -48,7 +50,7 @@ def fresh(config: CoreConfig, **options: Any) -> EnergyReport:
 # Library for power -------------------------------------------------------------------------------
 
 LIBRARY = """library (made) {
-  nom_voltage : 1.5; /* no } brace */
+  nom_voltage : 1.5; /* no } brace */ leakage_power_unit : "1nW"; capacitive_load_unit (1, ff);
   power_lut_template (both) { variable_1 : input_transition_time;
     variable_2 : total_output_net_capacitance; index_1 ("1, 2, 3"); index_2 ("1, 2"); }
   power_lut_template (turned) { variable_1 : total_output_net_capacitance;
@@ -74,7 +76,7 @@ LIBRARY = """library (made) {
 
 
 def made(text: str = LIBRARY, cell: str = "GATE") -> str:
-    library = power_library(text.encode(), "made.lib", lambda name: name == cell)
+    library = power_library(File.read(text.encode(), "made.lib"), lambda name: name == cell)
     return re.sub(r"\s+", " ", library)
 
 
@@ -84,7 +86,7 @@ def test_power_library_has_one_table_a_pin():
     assert "cell_leakage_power : 4;" in text
     edges = 'rise_power (scalar) { values ("3"); } fall_power (scalar) { values ("3"); }'
     assert f"pin (A) {{ direction : input; capacitance : 2; internal_power () {{ {edges} }}" in text
-    assert "pin (B) { direction : input; capacitance : 4e-1; }" in text
+    assert "pin (B) { direction : input; capacitance : 0.4; }" in text
     # The middle slew: (10, 20) and (-2, -4) by A; (8, 16) and 0 by B, each mean over the edges.
     table = 'index_1 ("5, 7"); values ("4, 8");'
     assert (
@@ -101,21 +103,41 @@ def test_supplies_add_up_and_states_share():
 @pytest.mark.parametrize(
     "change, message",
     [
-        (("internal_power", "no_power"), "cell GATE has no internal_power"),
-        (("value :", "worth :"), "cell GATE has no leakage_power"),
-        (("nom_voltage", "volts"), "no voltage"),
+        (("internal_power", "no_power"), r"line 8: cell \(GATE\) has no internal_power"),
+        (("value :", "worth :"), r"line 8: cell \(GATE\) has no leakage_power"),
+        (("nom_voltage", "volts"), r"line 1: library \(made\) has no voltage"),
     ],
 )
 def test_library_without_power_data(change, message):
     with pytest.raises(
-        InputError, match=rf"^made\.lib: {message}: give a library with power data$"
+        InputError, match=rf"^made\.lib, {message}: give a library with power data$"
     ):
         made(LIBRARY.replace(*change))
 
 
 def test_damaged_table():
-    with pytest.raises(InputError, match=r"^made\.lib: cell GATE: a power table .* its template"):
+    message = r"^made\.lib, line 12: rise_power \(slew\) has 2 values and its axes ask for 3: fetch"
+    with pytest.raises(InputError, match=message):
         made(LIBRARY.replace('values ("1, 2, 30")', 'values ("1, 2")'))
+
+
+def test_power_library_is_in_one_set_of_units():
+    """A tenth of a volt, pF and uW there: V, fF, nW here, and fJ for energies of pF (0.1 V)^2."""
+    units = 'leakage_power_unit : "1uW"; capacitive_load_unit (1, PF); voltage_unit : "100mV";'
+    text = made(LIBRARY.replace('leakage_power_unit : "1nW"; capacitive_load_unit (1, ff);', units))
+    assert "cell_leakage_power : 4000;" in text
+    assert "pin (B) { direction : input; capacitance : 400; }" in text
+    edges = 'rise_power (scalar) { values ("30"); } fall_power (scalar) { values ("30"); }'
+    assert f"capacitance : 2000; internal_power () {{ {edges} }}" in text
+    assert 'index_1 ("5000, 7000"); values ("40, 80");' in text
+    assert "operating_conditions (lutcore) { voltage : 0.15; }" in text
+
+
+def test_the_default_conditions_voltage_counts():
+    own = "operating_conditions (hot) { voltage : 1.25; } default_operating_conditions : hot;"
+    assert "{ voltage : 1.25; }" in made(LIBRARY.replace("nom_voltage", f"{own} nom_voltage"))
+    missing = "default_operating_conditions : cold; nom_voltage"
+    assert "{ voltage : 1.5; }" in made(LIBRARY.replace("nom_voltage", missing))
 
 
 # Weighing ----------------------------------------------------------------------------------------
@@ -134,7 +156,8 @@ def test_known_power_is_checked(monkeypatch):
 
 def demo(*cells: str) -> str:
     """Of the demonstration library, these cells for power."""
-    return power_library(DEMO_CELLS.read_bytes(), DEMO_CELLS.name, cells.__contains__)
+    file = File.read(DEMO_CELLS.read_bytes(), DEMO_CELLS.name)
+    return power_library(file, cells.__contains__)
 
 
 CHAIN = [
@@ -187,6 +210,23 @@ def test_toggles_scale_and_idle_cells_burn_clock_and_leakage():
     parasitic = 4 * 12 + 2  # of Q, and of D
     toggle = EDGES * (parasitic + 2 * 20 * SLEW + 0.05 * load)
     assert math.isclose(once[1, 0] - clock, 0.3 * toggle, rel_tol=1e-4)
+
+
+@needs_opensta
+@pytest.mark.parametrize(
+    "units",
+    [("1ps", ("1", "ff"), "1V", "1nW"), ("10ps", ("1", "pf"), "100mV", "1pW")],
+    ids=lambda units: units[0],
+)
+def test_power_is_what_it_is_in_any_unit(units, tmp_path):
+    path = tmp_path / "other.lib"
+    path.write_text(in_units(DEMO_CELLS.read_text(), *units))
+    own, other = fresh(TINY), energy(TINY, path, period=PERIOD, use_cache=False)
+    assert own.leakage_fj > 0 and own.slack_ns is not None
+    for part in ("power_mw", "internal_fj", "switching_fj", "leakage_fj", "energy_fj_per_op"):
+        assert getattr(other, part) == pytest.approx(getattr(own, part), rel=1e-5)
+    assert other.blocks == pytest.approx(own.blocks, rel=1e-5)
+    assert other.slack_ns == pytest.approx(own.slack_ns, abs=2e-4)
 
 
 # Toggles -----------------------------------------------------------------------------------------
@@ -331,7 +371,8 @@ def test_bad_requests(tmp_path, monkeypatch):
 
 def test_opensta_is_missing(tmp_path, monkeypatch):
     path = tmp_path / "cells.lib"
-    path.write_text(f"{NEUTRAL_CELLS.read_text()} /* internal_power */")
+    power = "pin (Y) { internal_power () { } "
+    path.write_text(NEUTRAL_CELLS.read_text().replace("pin (Y) {", power, 1))
     monkeypatch.setenv("LUTCORE_STA", "no-such-sta")
     with pytest.raises(InputError, match=r"^OpenSTA is missing: .*LUTCORE_STA$") as caught:
         energy(TINY, path)
