@@ -22,7 +22,7 @@ from lutcore.gen.asic.library import PARITY3, Cell, Library
 from lutcore.gen.asic.prefix import prefix_gates
 from lutcore.gen.tools.netlist import Json, Netlist, bypass
 from lutcore.gen.tools.opensta import sta_command, sta_version
-from lutcore.gen.tools.yosys import run_yosys, yosys_command
+from lutcore.gen.tools.yosys import ABC_SPEAKS, run_yosys, yosys_command
 
 #: Gate equivalents of a full adder in separate gates: three NAND2, two OAI21, two inverters. A
 #: library's full-adder cell is used unless it is larger: ABC by itself never picks one.
@@ -222,7 +222,7 @@ def _cells(
         "rename -enumerate -pattern _%_",
         "write_json mapped.json",
     ]
-    files = {**liberty, **files, "abc.script": abc.encode()}
+    files = {**liberty, **files, "abc.script": f"{ABC_SPEAKS}{abc}".encode()}
     design = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
     modules = design["modules"]
     design["modules"] = {name: modules[name] for name in modules if name not in library.cells}

@@ -307,7 +307,8 @@ def map_cells(
     try:
         mapped = (map_flat if flat else map_rtlil)(rtlil, top, library, contents, period)
     except ToolError as error:
-        if "liberty" in str(error).lower():
+        said = str(error).partition(" (all of it")[0]  # what follows is a path
+        if re.search(r"\b(liberty|library)\b", said, re.IGNORECASE):
             raise InputError(f"{where}: Yosys cannot use this library: {error}") from error
         raise
     cache.store(entry, dataclasses.asdict(mapped))

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,17 @@ def yosys_command() -> tuple[list[str], str]:
 LIMIT = 1200
 
 
+_ABC_LOG = "abc.log"
+#: What an ABC script begins with so that ABC's words are known if it fails. The WebAssembly build
+#: closes standard output with its first call of ABC; the file then takes its place.
+ABC_SPEAKS = f"set abcout {_ABC_LOG}\n"
+#: Yosys finds that ABC has failed by this.
+_NO_NETLIST = "ABC output file"
+_COMPLAINT = re.compile(r"\b(error|fail(s|ed)?|cannot|can't|unknown|invalid)\b", re.IGNORECASE)
+#: What ABC takes where a library is silent; no complaint.
+_HARMLESS = "Assuming"
+
+
 def run_yosys(
     script: str, files: Mapping[str, bytes], outputs: Sequence[str], limit: float = LIMIT
 ) -> dict[str, str]:
@@ -54,5 +66,20 @@ def run_yosys(
         if done.status or not all((folder / name).exists() for name in outputs):
             log = folder / "synthrun.log"
             said = log.read_text(errors="replace") if log.exists() else ""
+            if _NO_NETLIST in said:
+                said = f"{_abc_words(folder, done, said)}\n{said}"
             raise tools.failure("Yosys", done, said)
         return {name: (folder / name).read_text() for name in outputs}
+
+
+def _abc_words(folder: Path, done: tools.Output, said: str) -> str:
+    """What ABC complained of: in its own log; to Yosys, which has it in its log; or in the open."""
+    log = folder / _ABC_LOG
+    own = log.read_text(errors="replace") if log.exists() else ""
+    told = "\n".join(re.findall(r"^ABC: (.*)", said, re.MULTILINE))
+    for words in (own, told, f"{done.out}\n{done.err}"):
+        lines = [line.strip() for line in words.splitlines() if _HARMLESS not in line]
+        if wrong := [line for line in lines if _COMPLAINT.search(line)]:
+            plain = (re.sub(r"^(Error|\*\* cmd error): ", "", line) for line in wrong)
+            return "\n".join(f"ABC error: {line}" for line in dict.fromkeys(plain))
+    return ""

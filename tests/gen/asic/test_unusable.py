@@ -1,4 +1,4 @@
-"""Libraries that do not do: what is wrong is said before Yosys starts."""
+"""Libraries that do not do: what is wrong is said before Yosys starts, and what ABC says after."""
 
 import re
 
@@ -60,3 +60,16 @@ def test_a_used_cell_without_an_area(tmp_path):
     path.write_text(CELLS.replace("area : 6.0;", ""))
     with pytest.raises(InputError, match=r"bad\.lib: cell DFF has no area: give a complete"):
         synthesise(TINY, path)
+
+
+@pytest.mark.slow
+@pytest.mark.asic
+def test_what_abc_says_reaches_the_user(tmp_path):
+    """Of a function that only it reads: no gate is needed that has it."""
+    path = tmp_path / "odd.lib"
+    path.write_text(CELLS.replace('"!(A | B | C | D)"', '"!(A | B | C | E)"'))
+    with pytest.raises(InputError, match=r"odd\.lib: Yosys cannot use this library: ") as caught:
+        synthesise(TINY, path)
+    for words in ("ABC error: Mio_ParseFormula(): The parser cannot find var", "has failed."):
+        assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
