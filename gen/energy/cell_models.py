@@ -38,9 +38,11 @@ class CellModel:
 
     @property
     def is_buffer(self) -> bool:
-        """Whether its output is its input."""
+        """Whether its output is its input; that of a flip-flop is its state."""
         texts = list(self.outputs.values())
-        return len(texts) == 1 and re.fullmatch(r"\{\w+\}", texts[0]) is not None
+        return (
+            not self.states and len(texts) == 1 and re.fullmatch(r"\{\w+\}", texts[0]) is not None
+        )
 
 
 def cell_model(module: Mapping[str, Any], name: str) -> CellModel:

@@ -20,7 +20,7 @@ from lutcore.gen.energy import energy as energy_module
 from lutcore.gen.energy import power
 from lutcore.gen.energy.activity import measure_activity
 from lutcore.gen.energy.bench import WARM_UP
-from lutcore.gen.energy.cell_models import cell_model
+from lutcore.gen.energy.cell_models import CellModel, cell_model
 from lutcore.gen.energy.energy import EnergyReport, energy
 from lutcore.gen.energy.gates import read_gates
 from lutcore.gen.energy.power import Load, check_weighing, weigh
@@ -237,6 +237,7 @@ def test_toggles_are_those_of_the_stimulus():
     config = TINY.replace(max_weight_bits=1)
     gates = read_gates(netlist(config), [NEUTRAL_CELLS.read_bytes()], design_name(config))
     assert set(gates.blocks) > {"table_builder", "columns", "row_sums", "drain"}
+    assert gates.clocks == set(gates.ports["clk"])  # and no net behind a flip-flop
     rng = np.random.default_rng(1)
     job = tile_job(config, rng.integers(-128, 128, (2, 256)), random_tensor((4, 256), 1, 64, rng))
     activity = measure_activity(config, gates, [job])
@@ -252,6 +253,12 @@ def test_toggles_are_those_of_the_stimulus():
     job.expected["dot"][0, 0, 0] += 1
     with pytest.raises(ToolError, match=r"^the netlist of lut_tile\w* computes wrong results: "):
         measure_activity(config, gates, [job])
+
+
+def test_what_passes_the_clock_on():
+    assert CellModel({"Y": "{A}"}, {}, None).is_buffer
+    assert not CellModel({"Y": "~{A}"}, {}, None).is_buffer
+    assert not CellModel({"Q": "{state_2}"}, {"state_2": "{D}"}, "CK").is_buffer
 
 
 def test_cells_that_cannot_be_simulated():
