@@ -274,6 +274,19 @@ def _back_to_back(config: CoreConfig, case: TileCase, rng: random.Random) -> Cha
     return {"k": k, "group": group, "stalls": (0.0, 0.0, 0.0, rng.choice((0.0, 0.0, 0.3)))}
 
 
+def _buffers(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
+    """Long runs, one after the other, of one-bit weights: every word of a run's buffers, often."""
+    length = min(config.run_steps * config.depth, config.max_k)
+    length = rng.choice((length, length, rng.randint(1, length)))
+    runs = max(2, min(12, most_slices(config) // config.run_steps))
+    return {
+        **{"m": runs * config.m, "n": 1, "k": length, "group": length},
+        "bits": config.weight_bits_range[0],
+        "activations": rng.choice(("rows", "mixed", *(["specials"] if config.is_float else []))),
+        "weights": "columns/uniform",
+    }
+
+
 def _rate(config: CoreConfig, case: TileCase, rng: random.Random) -> Changes:
     """Runs that are just long enough for a slice in every cycle, or longer, and whole tiles."""
     bits = rng.randint(*config.weight_bits_range)
@@ -342,6 +355,7 @@ TESTS: dict[str, Callable[[CoreConfig, TileCase, random.Random], Changes]] = {
     "extremes": _extremes,
     "stalls": _stalls,
     "back_to_back": _back_to_back,
+    "buffers": _buffers,
     "rate": _rate,
     "resets": _resets,
     "floats": _floats,
@@ -353,6 +367,7 @@ def applicable(config: CoreConfig) -> list[str]:
     most = config.run_steps * config.planes(config.max_weight_bits)
     without = {
         "floats": not config.is_float,
+        "buffers": not config.marks_runs,
         "rate": most < config.full_rate_slices,  # every run waits for the drain
     }
     return [name for name in TESTS if not without.get(name)]

@@ -4,8 +4,11 @@
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
+import functools
+import operator
+
 from amaranth.hdl import Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from lutcore.hdl.config.bits import signed_bits
@@ -14,8 +17,13 @@ from lutcore.hdl.tile.column import Accumulators
 from lutcore.verif.formal.harness import Harness, opened
 
 
+def _terms(config: CoreConfig) -> int:
+    """Terms of a slice: one, or as many as make full adders where carries are kept."""
+    return 3 if config.carry_save_levels else 1
+
+
 class _Accumulator(wiring.Component):
-    """One accumulator of one term."""
+    """One accumulator of a few terms."""
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -27,7 +35,7 @@ class _Accumulator(wiring.Component):
         config = self._config
         weight = self.weight if config.shifts_in_unit or config.doubles else None
         accumulators = Accumulators(m, platform, config, self.first, weight)
-        found = accumulators.add([self.term], config.accumulator_bits, "sum")
+        found = accumulators.add(list(self.terms), config.accumulator_bits, "sum")
         m.d.comb += self.sum.eq(found)
         return m
 
@@ -37,7 +45,7 @@ def _slice(config: CoreConfig) -> dict[str, wiring.Member]:
     return {
         "first": In(1),
         "weight": In(config.plane_bits if config.shifts_in_unit else 1),
-        "term": In(signed(config.unit_bits)),
+        "terms": In(data.ArrayLayout(signed(config.unit_bits), _terms(config))),
     }
 
 
@@ -63,16 +71,21 @@ class AccumulatorProperties(Harness):
         behind = config.pipeline
         bits = config.accumulator_bits
         controls = self._entered(m, 1 + behind)
-        totals: list[Value] = [self.term]
+        width = config.unit_bits + (_terms(config) > 1) * 2
+        totals: list[Value] = [functools.reduce(operator.add, self.terms)]
         for i in range(behind):
-            late = Signal(signed(config.unit_bits), name=f"total_{i}", reset_less=True)
+            start = -self._inverted() if i + 1 == behind else 0
+            late = Signal(signed(width), name=f"total_{i}", init=start, reset_less=True)
             m.d.sync += late.eq(totals[-1])
             totals.append(late)
-        newest = Signal(signed(bits), name="newest", reset_less=True)
-        m.d.sync += newest.eq(self._after(newest, *controls[0], self.term))
+        start = -self._inverted() + (1 << bits - 1) & (1 << bits) - 1
+        start -= 1 << bits - 1
+        begins = [0] * (behind - 1) + [start] * (behind > 0) + [0]  # sums that are on their way
+        newest = Signal(signed(bits), name="newest", init=begins[0], reset_less=True)
+        m.d.sync += newest.eq(self._after(newest, *controls[0], totals[0]))
         sums = [newest]
         for i in range(behind):
-            older = Signal(signed(bits), name=f"older_{i}", reset_less=True)
+            older = Signal(signed(bits), name=f"older_{i}", init=begins[i + 1], reset_less=True)
             m.d.sync += older.eq(sums[-1])
             sums.append(older)
             after = self._after(older, *controls[i + 1], totals[i + 1])
@@ -87,12 +100,25 @@ class AccumulatorProperties(Harness):
             if config.shifts_in_unit:
                 same = inside[f"weight_{i}"] == weight
                 self.hold(m, f"planes are known {i} cycles later", same)
-        registers = ("term_sum_0_0", "sum_sum_0")[2 - behind :]
-        for name, late in zip(registers, totals[1:], strict=True):
-            self.hold(m, f"terms are known in {name}", inside[name] == late)
+        self._registers(m, inside, totals[1:])
         self.happen(
             m, "a sum of more than one slice", (block.sum > 2) & self.happened(m, ~self.first, 3)
         )
+
+    def _inverted(self) -> int:
+        """What rows count more than their terms, whose sign bits are inverted; from zeros on."""
+        config = self._config
+        return _terms(config) << config.unit_bits - 1 if config.carry_save_levels else 0
+
+    def _registers(self, m: Module, inside: dict[str, Signal], totals: list[Value]) -> None:
+        """What registers between terms and accumulator hold, those of terms and those of sums."""
+        config = self._config
+        terms = [f"term_sum_{i}_0" for i in range(_terms(config))]
+        sums = [name for name in ("sum_sum_0", "sum_sum_1_0", "sum_sum_2_0") if name in inside]
+        held = [(terms, 0), (sums, self._inverted())][2 - config.pipeline :]
+        for (names, more), late in zip(held, totals, strict=True):
+            known = functools.reduce(operator.add, (inside[name] for name in names))
+            self.hold(m, f"terms are known in {' and '.join(names)}", known == late + more)
 
     def _entered(self, m: Module, cycles: int) -> list[tuple[Signal, Signal]]:
         """Controls as they came a cycle ago, two, ..."""

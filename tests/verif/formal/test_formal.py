@@ -176,6 +176,35 @@ def test_tables_of_one_bit_give_what_multipliers_do(changes):
     assert proved.holds and not proved.unreached, told(proved)
 
 
+#: Tiles whose sums keep their carries, or not, and registers of every depth.
+PIPELINES = {
+    **{
+        f"depth {d}, cut {c}": {"pipeline": d, "pipeline_cut": c} for d in (1, 2) for c in (0, 1, 6)
+    },
+    "any order": {"pipeline": 1, "plane_order": "any"},
+    "pairs": {
+        **{"pipeline": 1, "weight_coding": "ternary", "table_form": "symmetric"},
+        **{"plane_order": "any"},
+    },
+    "multipliers": {
+        **{"pipeline": 1, "engine": "mac", "table_form": "symmetric", "plane_order": "any"},
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["accumulators", later("lookup")])
+@pytest.mark.parametrize("tile", PIPELINES)
+def test_sums_with_carries_kept_are_proved(tile, name):
+    config = preset("dense-w2a8").replace(m=1, n=1, lookups=3, group_size=36, **PIPELINES[tile])
+    proof = PROOFS[name]
+    if proof.without(config):
+        assert (tile, name) == ("multipliers", "lookup")
+        return
+    proved = campaign.prove(proof, config, 0)
+    assert proved.holds and not proved.unreached, told(proved)
+
+
 WIDTHS = [(name, other) for name, proof in PROOFS.items() for other in other_buses(proof)]
 
 
