@@ -82,7 +82,7 @@ def _sweep(
     as_json: bool,
 ) -> None:
     from lutcore.cli.studies import need_extra
-    from lutcore.gen.asic.sweep import periods, plot, sweep
+    from lutcore.gen.asic.sweep import periods, sweep
 
     at = periods(text)
     if output:
@@ -94,7 +94,9 @@ def _sweep(
 
         found = sweep(core, liberty or None, at, told=told)
     if output:
-        images = plot(found, core.name)
+        from lutcore.gen.experiments.sweep_plot import sweep_plot
+
+        images = sweep_plot(found, core.name)
         files = {f"{core.name}-sweep.json": json.dumps(found.to_dict(), indent=1) + "\n", **images}
         write_files(output, files, f"synth --sweep {core.name}", force)
     if as_json:

@@ -386,25 +386,3 @@ def draw(config: CoreConfig, test: str, seed: int) -> TileCase:
     rng = random.Random(f"{test} {seed}")
     case = random_case(config, rng)
     return replace(case, **TESTS[test](config, case, rng))
-
-
-def rate_problem(config: CoreConfig, job: TileJob, verdict: dict[str, Any]) -> str:
-    """Whether a job that nothing slows down took a cycle too many; empty if all is well.
-
-    The conditions are those of :func:`lutcore.hdl.config.description.full_rate`.
-    """
-    layout = job.layout
-    lengths = [len(order.step) for order in layout.orders]
-    paused = any(vars(job.stalls).values()) or bool(job.resets)
-    if paused or min(lengths) < config.full_rate_slices:
-        return ""
-    if layout.n_tiles % config.passes:
-        return ""
-    if config.marks_runs and len({len(members) for members in layout.members}) > 1:
-        return ""  # a longer run is taken in for longer than the run before it lasts
-    if verdict["issue_cycles"] != job.slices:
-        return f"{job.slices} slices took {verdict['issue_cycles']} cycles, though nothing pauses"
-    wanted = job.slices + config.latency + config.drain_beats - 1
-    if verdict["cycles"] != wanted:
-        return f"the last result came after {verdict['cycles']} cycles, not {wanted}"
-    return ""

@@ -6,7 +6,6 @@ from typing import Any
 
 from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.verify.score import Score, mutate_tile
-from lutcore.gen.verify.tile_cases import rate_problem
 from lutcore.gen.verify.tile_source import PLANNED, AnyCase, PlannedTiles
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.coverage import tile as coverage
@@ -198,3 +197,25 @@ def mutate(
     """How many mutants cases notice."""
     jobs = [source.job(config, source.read(config, text)) for text in texts]
     return mutate_tile(config, jobs, count, seed)
+
+
+def rate_problem(config: CoreConfig, job: TileJob, verdict: dict[str, Any]) -> str:
+    """Whether a job that nothing slows down took a cycle too many; empty if all is well.
+
+    The conditions are those of :func:`lutcore.hdl.config.description.full_rate`.
+    """
+    layout = job.layout
+    lengths = [len(order.step) for order in layout.orders]
+    paused = any(vars(job.stalls).values()) or bool(job.resets)
+    if paused or min(lengths) < config.full_rate_slices:
+        return ""
+    if layout.n_tiles % config.passes:
+        return ""
+    if config.marks_runs and len({len(members) for members in layout.members}) > 1:
+        return ""  # a longer run is taken in for longer than the run before it lasts
+    if verdict["issue_cycles"] != job.slices:
+        return f"{job.slices} slices took {verdict['issue_cycles']} cycles, though nothing pauses"
+    wanted = job.slices + config.latency + config.drain_beats - 1
+    if verdict["cycles"] != wanted:
+        return f"the last result came after {verdict['cycles']} cycles, not {wanted}"
+    return ""

@@ -11,7 +11,8 @@ from sweeps import swept
 from lutcore.gen.emit.rtl import verilog
 from lutcore.gen.run.tile import random_activations
 from lutcore.gen.verify.tile_cases import TESTS as TILE_TESTS
-from lutcore.gen.verify.tile_cases import TileCase, applicable, draw, rate_problem
+from lutcore.gen.verify.tile_cases import TileCase, applicable, draw
+from lutcore.gen.verify.tile_runs import rate_problem
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.plan.plan import load
 from lutcore.verif.sim.job import Stalls, tile_job
