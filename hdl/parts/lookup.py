@@ -23,6 +23,13 @@ class Select:
     def __init__(self, m: Module, config: CoreConfig, index: Value, name: str):
         self._entries = config.entries
         self._inverted = config.inverted
+        #: Value of the index that selects entry 0.
+        self._first = 0 if config.form.name == "symmetric" else 1
+        self._one_hot = config.entries <= ONE_HOT_ENTRIES
+        # A ternary index has hardly fewer bits than it has selects: those are what is registered.
+        early = self._one_hot and config.form.name == "ternary"
+        if early:
+            index = Cat(self._selects(index[:-1]), index[-1])
         # weight index that selects an entry of this table
         held = Signal(len(index), name=f"index_{name}", reset_less=True)
         m.d.sync += held.eq(index)
@@ -30,14 +37,15 @@ class Select:
         chosen: Value = held
         if config.form.signed_entries:
             self.negate, chosen = held[-1], held[:-1]
-        #: Value of the index that selects entry 0.
-        self._first = 0 if config.form.name == "symmetric" else 1
-        self._one_hot = config.entries <= ONE_HOT_ENTRIES
-        if self._one_hot:
-            chosen = Cat(chosen == self._first + e for e in range(self._entries))
+        if self._one_hot and not early:
+            chosen = self._selects(chosen)
         # entry that is selected: one-hot of small tables, else its number
         self._select = Signal(len(chosen), name=f"select_{name}")
         m.d.comb += self._select.eq(~chosen if self._inverted else chosen)
+
+    def _selects(self, number: Value) -> Value:
+        """One-hot, of the number that selects an entry; all zero where there is none."""
+        return Cat(number == self._first + e for e in range(self._entries))
 
     def read(self, table: list[Value]) -> Value:
         """Raw bits of the selected entry, its sign not yet applied (see :func:`negated`)."""
