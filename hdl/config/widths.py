@@ -33,18 +33,34 @@ class Widths(Shape):
         return count * min(ends), count * max(ends)
 
     @property
+    def _pairs(self) -> bool:
+        """Whether tables are of two trits."""
+        return self.form.name == "ternary" and self.table_k == 2
+
+    def _entry_range(self, count: int) -> tuple[int, int]:
+        """Range of an entry that sums so many activations.
+
+        The highest activation of an entry of trits counts positively. Tables of three trits keep
+        the bit more that they have had.
+        """
+        low, high = self.activation_range
+        if self._pairs:
+            return count * low, high + (count - 1) * max(high, -low)
+        return self._range(count, self.form.digits)
+
+    @property
     def entry_bits(self) -> int:
         """Width of a table entry as built."""
         if self.exact_floats:
             return self.table_format.bits
-        return signed_bits(*self._range(self.table_k, self.form.digits))
+        return signed_bits(*self._entry_range(self.table_k))
 
     @property
     def stored_range(self) -> tuple[int, int]:
         """Range of a table entry as looked up, before its plane counts."""
         if self.table == "int8":
             return -127, 127
-        return self._range(self.table_k, self.form.digits)
+        return self._entry_range(self.table_k)
 
     @property
     def stored_bits(self) -> int:
@@ -56,7 +72,7 @@ class Widths(Shape):
         if self.exact_floats or self.table == "int8" or self.negates_tables:
             return self.operand_bits
         count = self.form.counts(self.table_k)[entry]
-        return signed_bits(*self._range(count, self.form.digits)) + self.table_shift
+        return signed_bits(*self._entry_range(count)) + self.table_shift
 
     @property
     def inverted(self) -> bool:
@@ -108,7 +124,9 @@ class Widths(Shape):
     @property
     def operand_bits(self) -> int:
         """Width of a table entry as the units read it, weighed by its plane."""
-        return self.stored_bits if self.exact_floats else signed_bits(*self._looked_up(1))
+        if self.exact_floats or self._pairs:  # whose sign is applied as the entry is added
+            return self.stored_bits
+        return signed_bits(*self._looked_up(1))
 
     @property
     def unit_bits(self) -> int:
