@@ -116,7 +116,7 @@ def _sweep(
 
 def _sweep_row(report: "AreaReport") -> tuple[str, ...]:
     config = CoreConfig.from_dict(report.config)
-    cut = str(config.pipeline_cut) if config.pipeline and not config.exact_floats else ""
+    cut = str(config.pipeline_cut) if config.can_keep_carries else ""
     areas = (report.core_gate_equivalents, report.gate_equivalents)
     rates = (report.core_ge_ns or 0.0, report.ge_ns or 0.0)
     periods = (f"{report.period_ns:g}", f"{report.reached_ns:g}")

@@ -215,10 +215,6 @@ class Library:
         """Whether it tells loads, without which no delay can be had from it."""
         return self.nand2.max_load > 0 < min(self.nand2.capacitance.values())
 
-    def smallest(self, inputs: int, *tables: int) -> Cell | None:
-        """The smallest cell with so many inputs and exactly these output functions."""
-        return _smallest(self.cells, inputs, *tables)
-
     def gate(self, inputs: int, table: int) -> tuple[Cell, tuple[str, ...]] | None:
         """The smallest gate of that function, and its pins in the order of the table's inputs."""
         for cell in sorted(self.cells.values(), key=lambda cell: cell.area):

@@ -72,7 +72,7 @@ def _least(reports: Sequence[AreaReport]) -> AreaReport:
 
 def cuts(config: CoreConfig) -> list[CoreConfig]:
     """A configuration for each place of the pipeline cut that makes another tile, its own first."""
-    if not config.pipeline or config.exact_floats:
+    if not config.can_keep_carries:
         return []
     found: dict[str, CoreConfig] = {}
     domain = DOMAINS["pipeline_cut"]
@@ -114,7 +114,7 @@ def sweep(
         raise InputError("a sweep needs OpenSTA (sta): install it, or set LUTCORE_STA")
 
     def report(of: CoreConfig, period: float) -> AreaReport:
-        cut = f", cut {of.pipeline_cut}" if of.pipeline else ""
+        cut = f", cut {of.pipeline_cut}" if of.can_keep_carries else ""
         told(f"at {period:g} ns{cut}")
         return synthesise(of, liberty, period=period)
 

@@ -130,7 +130,7 @@ class AreaReport:
     def products_per_cycle(self) -> float:
         """Products of weights of all their bits that the tile makes in a cycle."""
         config = CoreConfig.from_dict(self.config)
-        return config.products_per_cycle / config.planes(config.max_weight_bits)
+        return config.products_of(config.max_weight_bits)
 
     @property
     def core_ge_ns(self) -> float | None:

@@ -86,8 +86,7 @@ class System:
         """Greatest operations a second of linear layers."""
         if self.config is None:
             return self.peak * 1e12
-        products = self.config.products_per_cycle / self.config.planes(self.weight_bits)
-        return 2 * products * self.cores * self.clock * 1e9
+        return 2 * self.config.products_of(self.weight_bits) * self.cores * self.clock * 1e9
 
     def energy_of(self, bits: int | None) -> Energy | None:
         """Of a product with weights of so many bits; None: with those that the system says."""

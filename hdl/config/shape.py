@@ -81,9 +81,14 @@ class Shape(Fields):
         return self.depth // self.table_k
 
     @property
+    def can_keep_carries(self) -> bool:
+        """Whether units have a register that may hold a sum with its carries kept."""
+        return self.pipeline > 0 and not self.exact_floats
+
+    @property
     def carry_save_levels(self) -> int:
         """Most levels of full adders in front of a unit's register; 0: it holds the whole sum."""
-        return self.pipeline_cut if self.pipeline and not self.exact_floats else 0
+        return self.pipeline_cut if self.can_keep_carries else 0
 
     @property
     def products_per_cycle(self) -> int:
@@ -120,6 +125,10 @@ class Shape(Fields):
         """Least and greatest bits of weights that a slice may be of."""
         least = 1 if self.weight_coding == "binary" else self.max_weight_bits
         return least, self.max_weight_bits
+
+    def products_of(self, bits: int) -> float:
+        """Products a cycle of whole weights of so many bits."""
+        return self.products_per_cycle / self.planes(bits)
 
     def planes(self, bits: int) -> int:
         """Slices of a step of b-bit weights: bit planes, or 1 where a slice holds whole codes."""

@@ -7,7 +7,7 @@
 import functools
 import operator
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -78,9 +78,9 @@ class AccumulatorProperties(Harness):
             late = Signal(signed(width), name=f"total_{i}", init=start, reset_less=True)
             m.d.sync += late.eq(totals[-1])
             totals.append(late)
-        start = -self._inverted() + (1 << bits - 1) & (1 << bits) - 1
-        start -= 1 << bits - 1
-        begins = [0] * (behind - 1) + [start] * (behind > 0) + [0]  # sums that are on their way
+        begins = [0] * (behind + 1)  # sums that are on their way
+        if behind:
+            begins[-2] = Const(-self._inverted(), signed(bits)).value
         newest = Signal(signed(bits), name="newest", init=begins[0], reset_less=True)
         m.d.sync += newest.eq(self._after(newest, *controls[0], totals[0]))
         sums = [newest]

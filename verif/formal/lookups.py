@@ -31,11 +31,16 @@ def factors(form: str, k: int, bits: int, index: int) -> list[int]:
         top = places[-1]
         return [2 * (bit ^ top) - 1 for bit in places[:-1]] + [2 * top - 1]
     if form == "ternary":
-        bits = ((3**k - 1) // 2).bit_length()  # of the magnitude
+        bits = _most(k).bit_length()  # of the magnitude
         return _trits(k, index & (1 << bits) - 1, -1 if index >> bits else 1)
     if form == "product":
         return [index - (1 << bits) if index >> bits - 1 else index]
     return places
+
+
+def _most(k: int) -> int:
+    """The number whose k balanced ternary digits are all 1."""
+    return sum(3**place for place in range(k))
 
 
 def _trits(k: int, magnitude: int, sign: int) -> list[int]:
@@ -52,7 +57,7 @@ def entries(form: str, k: int, bits: int) -> list[list[int]]:
     """Factors of each stored entry: those of the indices that select without negating."""
     if form == "product":
         return [[1]]
-    signed_ = {"symmetric": 1 << k - 1, "ternary": (3**k + 1) // 2}
+    signed_ = {"symmetric": 1 << k - 1, "ternary": _most(k) + 1}
     numbers = range(form != "symmetric", signed_.get(form, 1 << k))
     return [factors(form, k, bits, number) for number in numbers]
 
@@ -192,8 +197,7 @@ class LookupProperties(BlockHarness):
             indices = [
                 self.index.word_select(table, config.index_bits) for table in range(config.tables)
             ]
-            most = (3**config.k - 1) // 2
-            legal = Cat(index[:-1] <= most for index in indices).all()
+            legal = Cat(index[:-1] <= _most(config.k) for index in indices).all()
             self.assume(m, "an index is sign and magnitude of a table's trits", legal)
 
     def _ones(self) -> Value:
