@@ -52,13 +52,19 @@ _AS_OF = re.compile(r"members as of (:class:`[^`]+`)", re.IGNORECASE)
 class _Holder(NamedTuple):
     """A class with what it says of its members, or a function that makes members for classes.
 
-    Behind ``*`` is the class whose members it has too.
+    Behind ``*`` is the class whose members it has too, behind ``name_*`` what it says of
+    ``name_0, name_1, ...``.
     """
 
     name: str
     first: int
     last: int
     members: dict[str, str]
+
+    def key(self, member: str) -> str:
+        """Under what it speaks of a member; nothing where it does not."""
+        keys = (member, numbered(member), "*")
+        return next((key for key in keys if key in self.members), "")
 
 
 #: Line -> its comment, and whether that stands alone.
@@ -120,6 +126,8 @@ def _members(docstring: str) -> dict[str, str]:
                 break
             left, _, kind = line.partition(" : ")
             names = [name.strip() for name in left.split(",")]
+            if names[-1] == "...":
+                names = [numbered(names[0])]
             kinds |= dict.fromkeys(names, re.sub(r"^(In|Out)\b,? ?(Out )?", "", kind))
         else:
             for name in names:
@@ -129,7 +137,7 @@ def _members(docstring: str) -> dict[str, str]:
 
 def _described(path: str, holder: _Holder, member: str) -> str:
     """What a holder says of a member, or the one that it refers to."""
-    text = holder.members.get(member, holder.members.get("*", ""))
+    text = holder.members.get(holder.key(member), "")
     reference = _REFERENCE.search(text)
     if not reference:
         return _sentence(_plain(text))
@@ -145,10 +153,19 @@ def member_text(place: str, member: str) -> str:
     """What the class at a place says of a member; nothing where it has none of that name."""
     path, _, line = place.rpartition(":")
     for holder in _source(path).classes if path else ():
-        known = member in holder.members or "*" in holder.members
-        if holder.first <= int(line) <= holder.last and known:
+        if holder.first <= int(line) <= holder.last and holder.key(member):
             return _described(path, holder, member)
     return ""
+
+
+def numbered(name: str) -> str:
+    """``name_*`` of ``name_0``."""
+    return re.sub(r"_\d+$", "_*", name)
+
+
+def are_told_at_once(place: str, name: str) -> bool:
+    """Whether the class at a place speaks of ``name_0, name_1, ...``, of which this is one."""
+    return numbered(name) != name and bool(member_text(place, numbered(name)))
 
 
 def part_text(place: str, name: str) -> str:

@@ -16,7 +16,7 @@ from lutcore.gen.emit.nets import (
     Register,
 )
 from lutcore.gen.emit.port_names import port_names
-from lutcore.gen.emit.remarks import part_text, remark
+from lutcore.gen.emit.remarks import are_told_at_once, numbered, part_text, remark
 from lutcore.gen.emit.rtlil import Cell, Module, Wire, is_private, read
 from lutcore.gen.emit.signals import spans, width_of
 from lutcore.gen.emit.statements import Statements, chosen
@@ -217,20 +217,24 @@ class _Writer:
         for wire in self._nets.module.ports():
             name = self._names[wire.name]
             key = name if name in _FIRST else name.partition("__")[0]
+            if are_told_at_once(self._nets.module.attributes.get("\\src", ""), key):
+                key = numbered(key)
             groups.setdefault(key, []).append(wire)
         order = sorted(groups, key=lambda key: (key not in _FIRST, _gives(groups[key])))
         lines: list[str] = []
         for key in order:
             wires = sorted(groups[key], key=lambda wire: _rank(self._names[wire.name]))
             told = self._remark(wires[0], True)
-            shared = f"{key}: {told}" if told and len(wires) > 1 else ""
+            alike = "*" in key
+            of = " to ".join(self._names[wires[i].name] for i in (0, -1)) if alike else key
+            shared = f"{of}: {told}" if told and len(wires) > 1 else ""
             if shared:
                 lines += ["", *comment(shared)]
             for wire in wires:
                 said = (
                     "" if shared else self._remark(wire, True) or _SHARED.get(self._last(wire), "")
                 )
-                lines += self._port(wire, said, bool(shared))
+                lines += self._port(wire, said, bool(shared) and not alike)
         at = max(i for i, line in enumerate(lines) if line and not line.strip().startswith("//"))
         lines[at] = re.sub(r",(?=( *//.*)?$)", "", lines[at], count=1)
         return lines if lines[0] else lines[1:]

@@ -198,8 +198,10 @@ def check_comments(text):
 
 
 def _in_stream(lines, at, name):
-    """Whether a port belongs to an interface that a comment stands above."""
-    interface = re.escape(name.partition("__")[0])
-    while re.match(rf" +(input|output) .* {interface}__\w+,?( //|$)", lines[at]):
+    """Whether a port belongs to an interface, or a row of ports, that a comment stands above."""
+    interface, _, port = name.partition("__")
+    stem = rf"{interface}__\w+" if port else re.sub(r"_\d+$", r"_\\d+", interface)
+    while re.match(rf" +(input|output) .* {stem},?( //|$)", lines[at]):
         at -= 1
-    return "__" in name and lines[at].strip().startswith("//")
+    above = lines[at].strip()
+    return above.startswith("//") and (bool(port) or f" to {name.rpartition('_')[0]}_" in above)

@@ -18,6 +18,8 @@ SOURCE = textwrap.dedent('''
         stop : In
             Stop at once.
         level : Out, bits of ``depth``
+        row_0, row_1, ... : Out
+            A row.
 
         Attributes
         ----------
@@ -86,6 +88,8 @@ def place(tmp_path):
         ("super()", "stop", "Stop at once."),
         ("super()", "words__payload", "What comes out of it, a word at a time."),
         ("super()", "level", "Bits of depth."),
+        ("super()", "row_12", "A row."),
+        ("super()", "row", ""),
         ("super()", "nothing", ""),
     ],
 )
