@@ -26,7 +26,9 @@ _PATIENCE, _LEAST = 50, 40
 
 def _playable(case: Case) -> bool:
     """Whether the bench's host and memory do all that happens to a case."""
-    return case.error is None and not any(getattr(case, name) for name in EVENTS[1:])
+    return (
+        case.error is None and not case.far and not any(getattr(case, name) for name in EVENTS[1:])
+    )
 
 
 def length(config: CoreConfig, test: str, seed: int, source: PlannedPrograms = PLANNED) -> float:

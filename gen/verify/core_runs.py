@@ -1,6 +1,7 @@
 """Plays random programs into a core without Python in a cycle, and judges them by the ISA model."""
 
 import functools
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from lutcore.gen.verify.programs import (
     expect,
     met,
     shortened,
+    with_error,
 )
 from lutcore.gen.verify.score import Score, mutate_core
 from lutcore.gen.verify.text import from_text, to_text
@@ -30,8 +32,9 @@ from lutcore.verif.samples.endings import ENDINGS, refusal_of
 from lutcore.verif.sim.core import CoreSimulation
 
 #: The tests of a core: programs of any length, those that go on to their halt undisturbed, short
-#: ones that end in each way in turn, and by each encoding that has to be refused.
-TESTS = ("programs", "undisturbed", "endings", "refused")
+#: ones that end in each way in turn, and by each encoding that has to be refused; and such as the
+#: bus ends with an error.
+TESTS = ("programs", "undisturbed", "endings", "refused", "errors")
 
 
 def wanted(config: CoreConfig) -> dict[str, list[str]]:
@@ -50,8 +53,11 @@ def drawn(config: CoreConfig, test: str, seed: int) -> Case:
     if test not in TESTS:
         raise InputError(f"test must be one of {', '.join(TESTS)}, not {test!r}")
     case = draw(config, seed)
-    calm = Case(case.choices, case.seed, base=case.base, code=case.code, stall=case.stall)
-    short = replace(calm, choices=case.choices[:2], window=case.window)
+    kept = {"base": case.base, "code": case.code, "stall": case.stall}
+    calm = Case(case.choices, case.seed, **kept, far=case.far or seed % 2 == 0)
+    short = Case(case.choices[:2], case.seed, **kept, window=case.window)
+    if test == "errors":
+        return with_error(config, calm, random.Random(f"errors {seed}"))
     return {
         "programs": case,
         "undisturbed": calm,
@@ -99,6 +105,7 @@ def _hits(config: CoreConfig, case: Case, expected: Expected) -> set[Hit]:
     }
     conditions = {
         "window": case.window,
+        "far": case.far,
         "event": next((name for name, holds in events.items() if holds), "nothing"),
         "latency": case.latency,
         "stall": case.stall,

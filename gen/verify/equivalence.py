@@ -13,6 +13,7 @@ from typing import Any
 
 from lutcore.errors import OutOfTime, ToolError
 from lutcore.gen.tools.yosys import run_yosys
+from lutcore.gen.verify.liveness import is_passed, live_bits
 from lutcore.gen.verify.mutation import CHOICE, Mutated
 
 #: What Yosys says of a proof, and what that means.
@@ -58,7 +59,8 @@ class _Cut:
     """A flat design without its registers.
 
     ``chosen`` has the net of each mutant that says that it is the one; ``drivers`` and ``readers``
-    the cells of every net.
+    the cells of every net while none is, ``choosers`` those that such a net selects; ``live`` are
+    the nets that can ever show at an output of the whole design.
     """
 
     ports: _Json
@@ -66,6 +68,8 @@ class _Cut:
     chosen: dict[int, int]
     drivers: dict[int, str]
     readers: dict[int, list[str]]
+    choosers: dict[int, list[str]]
+    live: set[int]
 
     @classmethod
     def of(cls, mutated: Mutated) -> "_Cut":
@@ -74,6 +78,9 @@ class _Cut:
         design = json.loads(run_yosys(script, files, ["mutated.json"])["mutated.json"])
         module = design["modules"][mutated.top]
         ports, cells = module["ports"], module["cells"]
+        chosen = _choices(cells, ports.pop(CHOICE)["bits"])
+        nobody = set(chosen.values())
+        live = live_bits(ports, cells, nobody)
         registers = [name for name, cell in cells.items() if "CLK" in cell["connections"]]
         for place, name in enumerate(registers):
             cell = cells.pop(name)
@@ -83,29 +90,36 @@ class _Cut:
             ports[f"state_{place}"] = {"direction": "input", "bits": pins["Q"]}
             # The clock, too: a mutant may have another one.
             ports[f"next_{place}"] = {"direction": "output", "bits": pins["D"] + pins["CLK"]}
-        chosen = _choices(cells, ports.pop(CHOICE)["bits"])
-        drivers, readers = {}, defaultdict(list)
+        drivers, readers, choosers = {}, defaultdict(list), defaultdict(list)
         for name, cell in cells.items():
             drivers |= dict.fromkeys(_nets(cell, "output"), name)
-            for net in _nets(cell, "input"):
-                readers[net].append(name)
-        return cls(ports, cells, chosen, drivers, readers)
+            for pin, bits in cell["connections"].items():
+                for net in bits if cell["port_directions"][pin] == "input" else ():
+                    into = readers if is_passed(cell, pin, nobody) else choosers
+                    into[net].append(name)
+        return cls(ports, cells, chosen, drivers, readers, choosers, live)
 
     def _behind(self, net: int) -> Iterator[int]:
-        """Nets that are made of a net."""
+        """Nets that are made of a net, and show."""
         for name in self.readers.get(net, ()):
-            yield from _nets(self.cells[name], "output")
+            yield from _nets(self.cells[name], "output") & self.live
 
     def _before(self, net: int) -> Iterable[int]:
         """Nets that a net is made of."""
         return _nets(self.cells[self.drivers[net]], "input") if net in self.drivers else ()
 
+    def _faulty(self, number: int) -> set[int]:
+        """Nets that a mutant changes at once, and that show."""
+        names = self.choosers.get(self.chosen.get(number, -1), ())
+        return {net for name in names for net in _nets(self.cells[name], "output") & self.live}
+
     def part(self, number: int, depth: int) -> tuple[_Json, _Json]:
         """What can differ first, as outputs, with the inputs; and cells between them.
 
-        Outputs are what ``depth`` cells after the fault make of it, and those of the design before.
+        Outputs are what ``depth`` cells after the fault make of it, and those of the design before;
+        not what can never show.
         """
-        start = {self.chosen[number]} if number in self.chosen else set()
+        start = self._faulty(number)
         near, far = _reached(start, self._behind, depth)
         ports = {name: port for name, port in self.ports.items() if port["direction"] == "input"}
         of_design = [port["bits"] for port in self.ports.values() if port["direction"] == "output"]

@@ -4,7 +4,7 @@ import functools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from lutcore.hdl.isa.lmma import (
 )
 from lutcore.hdl.isa.pace import MOST_BEATS
 from lutcore.verif.coverage import core as coverage
+from lutcore.verif.isa.memory import Memory
 from lutcore.verif.isa.model import IsaModel, State
 from lutcore.verif.samples.builder import DATA, MEMORY
 from lutcore.verif.samples.endings import ENDINGS, ended
@@ -65,6 +66,9 @@ class Case:
         Bytes from there to the program.
     window : {"all", "pages"}
         Addresses that transfers may touch: all, or the pages that the program's parts do.
+    far : bool
+        Rows of transfers lie anywhere in the address space, which repeats the memory's pages
+        (:class:`~lutcore.verif.isa.memory.Memory`).
     stall, latency : float, int
         As of :class:`~lutcore.verif.sim.core.Conditions`.
     error : int or None
@@ -79,6 +83,7 @@ class Case:
     base: int = 0
     code: int = 0
     window: str = "all"
+    far: bool = False
     stall: float = 0.0
     latency: int = 1
     error: int | None = None
@@ -92,7 +97,7 @@ class Case:
 
     def built(self, config: CoreConfig) -> tuple[list[int], np.ndarray, tuple[int, int]]:
         """Its instructions, memory without them, and the addresses that transfers may touch."""
-        builder = built_program(config, self.choices, self.seed, self.base)
+        builder = built_program(config, self.choices, self.seed, self.base, self.far)
         window = builder.window() if self.window == "pages" else (0, _SPACE)
         return ended(builder, self.ending, self.seed), memory_image(config, self.seed), window
 
@@ -111,6 +116,7 @@ class Case:
             f"ending is one of {', '.join(endings)}": self.ending in endings,
             f"code is a multiple of {bus} up to {room}": self.code in range(0, room + 1, bus),
             f"window is one of {', '.join(_WINDOWS)}": self.window in _WINDOWS,
+            "far is with all addresses in the window": not self.far or self.window == "all",
         } | self.met_rules(config, MEMORY)
 
     def met_rules(self, config: CoreConfig, size: int) -> dict[str, bool]:
@@ -121,8 +127,8 @@ class Case:
             f"base is a multiple of {_PAGE} below 2^{ADDRESS_BITS}": whole,
             "stall is a probability of 0 to 0.95": 0 <= self.stall <= 0.95,
             f"latency is 0 to {_SLOWEST}": 0 <= self.latency <= _SLOWEST,
-            f"error is a multiple of {bus} below {size}": (
-                error is None or error in range(0, size, bus)
+            f"error is a multiple of {bus} below {size}, or anywhere if far": (
+                error is None or error in range(0, _SPACE if self.far else size, bus)
             ),
             f"{', '.join(EVENTS[1:])} are cycles up to {WATCHDOG}": all(
                 0 <= cycle <= WATCHDOG for cycle in cycles
@@ -155,7 +161,7 @@ def draw(config: CoreConfig, seed: int) -> Case:
     cycle = rng.choice((rng.randrange(1, 100), rng.randrange(1, 3000)))
     met = rng.choice(("", "", "", "", "", *EVENTS))
     bus = config.bus_bits // 8
-    events = {met: rng.randrange(0, MEMORY, bus) if met == "error" else cycle} if met else {}
+    events: dict[str, Any] = {met: rng.randrange(0, MEMORY, bus) if met == "error" else cycle}
     case = Case(
         choices=choices,
         seed=seed,
@@ -165,12 +171,24 @@ def draw(config: CoreConfig, seed: int) -> Case:
         window=rng.choice(_WINDOWS),
         stall=rng.choice(STALLS),
         latency=rng.choice(LATENCIES),
-        **events,
+        **(events if met else {}),
     )
+    if case.ending == "halt" and case.window == "all":
+        case = replace(case, far=random.Random(f"far {seed}").random() < 0.75)
     luck = random.Random(f"error {seed}")
     if met == "error" and luck.random() < 0.5:  # among the first instructions
         return replace(case, error=case.code + luck.randrange(8) * bus)
     return case
+
+
+def with_error(config: CoreConfig, case: Case, luck: random.Random) -> Case:
+    """A case in which a word that a load or store touches is answered with an error."""
+    bus = config.bus_bits // 8
+    journal = expect(config, replace(case, error=None)).memory.journal or ()
+    touched = [access for access in journal if access[0] is not Cause.FETCH and len(access[2])]
+    _, address, content = luck.choice(touched)
+    place = address - case.base + luck.randrange(0, len(content), bus)
+    return replace(case, error=place % _SPACE // bus * bus)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,20 +199,24 @@ class Expected:
     ----------
     words : list of int
         The program, of which ``address`` is that of the first instruction.
-    before, after : uint8
+    before : uint8
         Memory.
+    memory : Memory
+        The same afterwards, with each access in its journal.
     state : State
-    journal : list of (Cause, int, bytes)
-        Each access to memory (:attr:`~lutcore.verif.isa.model.IsaModel.journal`).
     """
 
     words: list[int]
     address: int
     window: tuple[int, int]
     before: np.ndarray
-    after: np.ndarray
+    memory: Memory
     state: State
-    journal: list[tuple[Cause, int, np.ndarray]]
+
+    @property
+    def after(self) -> np.ndarray:
+        """Memory afterwards, uint8."""
+        return self.memory.content
 
 
 def program_words(config: CoreConfig, case: Case) -> list[int]:
@@ -219,12 +241,11 @@ def _expected(config: CoreConfig, case: Case, content: object) -> Expected:
     words, before, window = case.built(config)
     code = np.frombuffer(to_bytes(words), np.uint8)
     before[case.code : case.code + len(code)] = code
-    after = before.copy()
-    model = IsaModel(config, after, window, case.base)
-    model.journal = journal = []
+    model = IsaModel(config, before.copy(), window, case.base, case.far)
+    model.memory.journal = []
     address = (case.base + case.code) % _SPACE
     state = model.run(address, len(words))
-    return Expected(words, address, window, before, after, state, journal)
+    return Expected(words, address, window, before, model.memory, state)
 
 
 def difference(config: CoreConfig, core: CoreSimulation, case: Case, mutant: int = 0) -> str:
@@ -244,7 +265,8 @@ def difference(config: CoreConfig, core: CoreSimulation, case: Case, mutant: int
         error_address=NEVER if case.error is None else (case.base + case.error) % _SPACE,
         mutant=mutant,
     )
-    outcome = core.run(memory, expected.address, len(expected.words), conditions, case.base)
+    given = (expected.address, len(expected.words), conditions, case.base)
+    outcome = core.run(memory, *given, folded=case.far)
     try:
         outcome.check()
     except ToolError as problem:
@@ -279,7 +301,7 @@ def _judge(
     if _end(outcome.state) != _end(state):
         return f"end {outcome.state}, expected {state}"
     if broken_off:
-        wrong = ~_possible(case, expected, memory)
+        wrong = ~_possible(expected, memory)
     else:
         wrong = memory != expected.after
     places = np.flatnonzero(wrong)
@@ -308,7 +330,7 @@ def met(config: CoreConfig, case: Case, expected: Expected) -> State:
     """The end of a program that may touch a word that the bus answers with an error."""
     word = config.bus_bits // 8
     assert case.error is not None
-    for cause, address, content in expected.journal:
+    for cause, address, content in expected.memory.journal or ():
         start = (address - case.base) % _SPACE
         whole = -(-len(content) // word) * word
         if start <= case.error < start + whole:
@@ -320,13 +342,12 @@ def met(config: CoreConfig, case: Case, expected: Expected) -> State:
     return expected.state
 
 
-def _possible(case: Case, expected: Expected, memory: np.ndarray) -> np.ndarray:
+def _possible(expected: Expected, memory: np.ndarray) -> np.ndarray:
     """Bytes that hold what they held at some time of the whole program, bool."""
     possible = memory == expected.before
-    for cause, address, content in expected.journal:
+    for cause, address, content in expected.memory.journal or ():
         if cause is Cause.WRITE:
-            start = (address - case.base) % _SPACE
-            place = slice(start, start + len(content))
+            place = expected.memory.places(address, len(content))
             possible[place] |= memory[place] == content
     return possible
 

@@ -51,6 +51,10 @@ def from_text(kind: type[Case], text: str) -> Case:
 def _read(usual: Any, text: str) -> Any:
     if isinstance(usual, str):
         return text
+    if isinstance(usual, bool):
+        if text not in ("True", "False"):
+            raise ValueError("True or False is wanted")
+        return text == "True"
     if not _NUMBERS.fullmatch(text):
         raise ValueError("no number")
     if isinstance(usual, tuple):

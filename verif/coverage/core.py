@@ -24,6 +24,8 @@ from lutcore.verif.samples.endings import refusals
 
 #: Where a program's memory may lie: pieces of the address space, and what it may cross.
 PLACES = ("below 4 GiB", "across 4 GiB", "above 4 GiB", "across the top half", "at the end")
+#: Where rows lie anywhere in it.
+_ALL = "all of it"
 #: What a host and its bus may do to a program.
 EVENTS = ("nothing", "error", "ring_again", "abort_at", "reset_at", "meddle_at")
 _GIB4 = 1 << 32
@@ -40,7 +42,7 @@ def wanted(config: CoreConfig, latencies: Sequence[int], stalls: Sequence[float]
         ],
         "edge of a token": list(EDGES),
         "end of a program": [cause.name for cause in Cause if cause is not Cause.ABORT],
-        "address": list(PLACES),
+        "address": [*PLACES, _ALL],
         "refused encoding": list(map(str, refusals(config))),
         "window": ["all", "pages"],
         "what happens": list(EVENTS),
@@ -81,8 +83,8 @@ def hits(
     state : State
         How it ends on the ISA model.
     met : dict
-        ``window``, ``event`` (of :data:`EVENTS`), ``latency``, ``stall``; ``refused``, if the
-        program ends by such an encoding.
+        ``window``, ``far``, ``event`` (of :data:`EVENTS`), ``latency``, ``stall``; ``refused``, if
+        the program ends by such an encoding.
     """
     depth = 0
     least, most = config.weight_bits_range
@@ -105,7 +107,7 @@ def hits(
         if name == "lmma" and least <= fields["bits"] <= most:
             yield "weight bits of a product", str(fields["bits"])
     yield "end of a program", state.cause.name
-    yield "address", _place(base, size)
+    yield "address", _ALL if met["far"] else _place(base, size)
     if "refused" in met:
         yield "refused encoding", met["refused"]
     yield "window", met["window"]

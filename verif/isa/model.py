@@ -30,9 +30,10 @@ from lutcore.hdl.isa.lmma import (
     Queue,
 )
 from lutcore.verif.isa.arithmetic import Decoded, accumulate, convert_outputs, run_products
+from lutcore.verif.isa.memory import Fault, Memory
 from lutcore.verif.isa.rings import put, take
 
-_PAGE, _SPACE = 4096, 1 << ADDRESS_BITS
+_SPACE = 1 << ADDRESS_BITS
 #: Bytes that the arrays of one instruction may take, and bytes of each number in the widest array.
 _MOST, _WIDEST = 4 << 30, 16
 
@@ -56,14 +57,6 @@ class State:
     slices: int = 0
     read_beats: int = 0
     write_beats: int = 0
-
-
-class Fault(Exception):
-    """The program ends."""
-
-    def __init__(self, cause: Cause, address: int):
-        super().__init__(cause.name)
-        self.cause, self.address = cause, address
 
 
 def _affordable(size: int) -> None:
@@ -101,13 +94,12 @@ class IsaModel:
         with an error outside of it. It may wrap at the end of the address space.
     window : (int, int)
         Addresses that transfers may touch, from and up to; multiples of 4096.
-    base : int
-        A multiple of 4096.
+    base, folded
+        As of :class:`~lutcore.verif.isa.memory.Memory`.
 
     Attributes
     ----------
-    journal : list of (Cause, int, uint8), or None
-        If a list is put here, each access to memory: cause of its failure, address, content.
+    memory : Memory
     """
 
     def __init__(
@@ -116,12 +108,12 @@ class IsaModel:
         memory: np.ndarray,
         window: tuple[int, int] | None = None,
         base: int = 0,
+        folded: bool = False,
     ):
         check_core(config)
-        self.config, self.memory, self.base = config, memory, base
-        self.window = window or (0, _SPACE)
+        self.config = config
+        self.memory = Memory(memory, window or (0, _SPACE), base, folded)
         self.units = Units.of(config)
-        self.journal: list[tuple[Cause, int, np.ndarray]] | None = None
         self._examined: dict[int, Examined] = {}  # words come again in loops and runs
         self._act = np.zeros((config.m, config.activation_buffer // config.m), np.uint8)
         self._decoded = Decoded()
@@ -149,8 +141,8 @@ class IsaModel:
         if not 0 <= length <= self.config.program_buffer:
             raise Fault(Cause.UNSUPPORTED, address)
         beats = -(-length * BYTES // bus)
-        found = self._found(address, beats * bus, Cause.FETCH)
-        self._note(Cause.FETCH, address, found)
+        found = self.memory.found(address, beats * bus, Cause.FETCH)
+        self.memory.note(Cause.FETCH, address, found)
         code = found[: length * BYTES].tobytes()
         self.state.read_beats += beats
         words = [int.from_bytes(code[i : i + BYTES], "little") for i in range(0, len(code), BYTES)]
@@ -253,34 +245,6 @@ class IsaModel:
         self._advance()
         return not any(self._queues.values())
 
-    def _found(self, address: int, size: int, cause: Cause) -> np.ndarray:
-        """A view of memory; the bus answers words that are not in it with an error."""
-        start, whole = (address - self.base) % _SPACE, len(self.memory)
-        if start + size > whole:
-            raise Fault(cause, address if start >= whole else (self.base + whole) % _SPACE)
-        return self.memory[start : start + size]
-
-    def _note(self, cause: Cause, address: int, content: np.ndarray) -> None:
-        if self.journal is not None:
-            self.journal.append((cause, address, content.copy()))
-
-    def _write(self, address: int, content: np.ndarray) -> None:
-        if content.size:
-            self._found(address, content.size, Cause.WRITE)[:] = content
-            self._note(Cause.WRITE, address, content)
-
-    def _row(self, address: int, size: int, cause: Cause) -> np.ndarray:
-        """One row of a transfer in memory; checked by bursts, which end at 4 KiB boundaries."""
-        low, high = self.window
-        end = address + size
-        if not (low <= address and end <= high):
-            starts = [address, *range(address // _PAGE * _PAGE + _PAGE, end, _PAGE)]
-            for start, stop in zip(starts, [*starts[1:], end], strict=True):
-                place = start % _SPACE
-                if not (low <= place and place + stop - start <= high):
-                    raise Fault(Cause.RANGE, place)
-        return self._found(address, size, cause)
-
     def _rows(self, values: dict[str, int]) -> np.ndarray:
         """Rows of a load, uint8 [rows, whole bus words]."""
         size = -(-values["bytes"] // self.units.bus) * self.units.bus
@@ -289,11 +253,12 @@ class IsaModel:
         for row in range(values["rows"]):
             address = (values["mem"] + row * values["pitch"]) % _SPACE
             try:
-                rows[row] = self._row(address, size, Cause.READ)
+                rows[row] = self.memory.row(address, size, Cause.READ)
             except Fault as fault:  # the words before the one that fails
-                self._note(Cause.READ, address, rows[row, : (fault.address - address) % _SPACE])
+                before = (fault.address - address) % _SPACE
+                self.memory.note(Cause.READ, address, rows[row, :before])
                 raise
-            self._note(Cause.READ, address, rows[row])
+            self.memory.note(Cause.READ, address, rows[row])
         rows[:, values["bytes"] :] = 0
         self.state.read_beats += rows.size // self.units.bus
         return rows
@@ -368,11 +333,11 @@ class IsaModel:
         for row, content in enumerate(raw):
             address = (values["mem"] + row * values["pitch"]) % _SPACE
             try:
-                self._row(address, size, Cause.WRITE)
+                self.memory.row(address, size, Cause.WRITE)
             except Fault as fault:  # the bursts before the one that fails
-                self._write(address, content[: (fault.address - address) % _SPACE])
+                self.memory.write(address, content[: (fault.address - address) % _SPACE])
                 raise
-            self._write(address, content)
+            self.memory.write(address, content)
         self.state.write_beats += rows * size // self.units.bus
 
 

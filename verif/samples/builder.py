@@ -91,6 +91,9 @@ class Builder:
     rich: set[int] = field(default_factory=set)
     #: Whether instructions are small, and wait for engines before them, not for those behind.
     haste: bool = False
+    #: Whether rows lie anywhere in the address space, in folded memory
+    #: (:class:`~lutcore.verif.isa.memory.Memory`): loads' in pages below results, stores' in these.
+    far: bool = False
 
     def __post_init__(self) -> None:
         config = self.config
@@ -216,6 +219,12 @@ class Builder:
         turns = self.luck.choice((0, self.luck.randrange(_SPACE // self.sizes[store])))
         return place + turns * self.sizes[store]
 
+    def _memory(self, mem: int, size: int, writes: bool) -> _Access:
+        """Bytes of the memory; rows that lie anywhere may be any of those that they are kept to."""
+        if self.far and mem + size > MEMORY:
+            mem, size = (RESULTS, MEMORY - RESULTS) if writes else (0, RESULTS)
+        return _Access("memory", mem, size, writes)
+
     def load(self, name: str, mem: int, local: int, rows: int, size: int, pitch: int) -> None:
         """Any load."""
         bus = self.units.bus
@@ -227,7 +236,7 @@ class Builder:
             extent = rows * whole
         accesses = [
             _Access(store, local, extent, True),
-            _Access("memory", mem, (rows - 1) * pitch + whole, False),
+            self._memory(mem, (rows - 1) * pitch + whole, False),
         ]
         registers = {"mem": (self.base + mem) % _SPACE, "local": self.local(store, local)}
         self.put(name, registers, {"rows": rows, "bytes": size, "pitch": pitch}, accesses)
@@ -255,7 +264,7 @@ class Builder:
         words = -(-rows // config.m) * -(-columns // config.columns) * config.drain_beats
         accesses = [
             _Access("acc", local, words * self.units.acc, False),
-            _Access("memory", mem, (rows - 1) * pitch + columns * 4 + self.units.bus, True),
+            self._memory(mem, (rows - 1) * pitch + columns * 4 + self.units.bus, True),
         ]
         values = {"rows": rows, "columns": columns, "pitch": pitch, "type": type}
         registers = {"mem": (self.base + mem) % _SPACE, "local": self.local("acc", local)}
@@ -278,7 +287,9 @@ class Builder:
         self.barrier()
 
     def window(self) -> tuple[int, int]:
-        """The pages of memory that the program touches, or all if they wrap."""
+        """The pages of memory that the program touches, or all if they wrap or lie anywhere."""
+        if self.far:
+            return 0, _SPACE
         touched = [a for item in self.emitted for a in item.accesses if a.store == "memory"]
         low = self.base + min(access.start for access in touched) // _PAGE * _PAGE
         high = self.base + -(-max(a.start + a.size for a in touched) // _PAGE) * _PAGE

@@ -12,8 +12,9 @@ import numpy as np
 
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.isa.limits import alignments, longest_run
-from lutcore.hdl.isa.lmma import BY_NAME, LOOP_DEPTH, OUTPUTS, SCALES
+from lutcore.hdl.isa.lmma import ADDRESS_BITS, BY_NAME, LOOP_DEPTH, OUTPUTS, SCALES
 from lutcore.verif.golden.formats import bits_type, encode
+from lutcore.verif.isa.memory import folded_page
 from lutcore.verif.samples.builder import DATA, FLOATS, MEMORY, RESULTS, Builder
 
 #: Bits of FP32 that are no ordinary scales: zeros, infinities, NaN, both ends of all finite ones.
@@ -23,10 +24,25 @@ _SPECIAL = np.array(
 )
 
 
+#: Bytes whose sums are the widest, or that count for nothing; how many of them in a row.
+_EXTREMES, _RUN = np.array([0x80, 0x7F, 0, 0xFF], np.uint8), 64
+_SPACE, _PAGE = 1 << ADDRESS_BITS, 0x1000
+#: Pages with what each load takes, and of results.
+_KINDS = {
+    "act": range(FLOATS // _PAGE, RESULTS // _PAGE),
+    "wgt": range(RESULTS // _PAGE),
+    "scale": range(DATA // _PAGE, FLOATS // _PAGE),
+}
+_WRITTEN = range(RESULTS // _PAGE, MEMORY // _PAGE)
+#: Places that are tried for rows.
+_TRIES = 200
+
+
 def memory_image(config: CoreConfig, seed: int) -> np.ndarray:
     """Random bytes, half of them sensible scales of FP32, and of floats if activations are.
 
-    Every other seed has a few scales that are special, or have any bits.
+    Every other seed has a few scales that are special, or have any bits, and runs of bytes that are
+    the least, the greatest, or 0.
     """
     rng = np.random.default_rng(seed)
     memory = rng.integers(0, 256, MEMORY, np.uint8)
@@ -37,7 +53,11 @@ def memory_image(config: CoreConfig, seed: int) -> np.ndarray:
         luck.choice(_SPECIAL, scales.shape),
         luck.integers(0, 1 << 32, scales.shape, np.uint32),
     )
-    few = luck.random(scales.shape) < luck.choice((0, 0.02))
+    if luck.random() < 0.5:
+        runs = memory.reshape(-1, _RUN)
+        places = np.flatnonzero(luck.random(len(runs)) < 0.3)
+        runs[places] = luck.choice(_EXTREMES, (len(places), 1))
+    few = luck.random(scales.shape) < luck.choice((0, 0.02, 0.2))
     scales = np.where(few, strange, scales.view(np.uint32))
     memory[DATA : DATA + scales.nbytes] = scales.view(np.uint8)
     if config.is_float:
@@ -46,6 +66,23 @@ def memory_image(config: CoreConfig, seed: int) -> np.ndarray:
         any_bits = np.where(rng.random(floats.shape) < 0.5, floats, config.float_format.overflow)
         floats[:] = np.where(rng.random(floats.shape) < 0.99, sensible, any_bits)
     return memory
+
+
+def _anywhere(builder: Builder, rows: int, size: int, pages: range) -> tuple[int, int] | None:
+    """Where the first row lies, and from row to row; all within some pages of folded memory.
+
+    A few times in two, and not where no such place is soon found.
+    """
+    bus, luck = builder.units.bus, builder.luck
+    if not builder.far or luck.random() < 0.3:
+        return None
+    for _ in range(_TRIES):
+        mem, pitch = luck.randrange(0, _SPACE, bus), luck.randrange(0, 1 << 32, bus)
+        starts = (mem + row * pitch for row in range(rows))
+        touched = {page for s in starts for page in range(s // _PAGE, (s + size - 1) // _PAGE + 1)}
+        if all(folded_page(p % (_SPACE // _PAGE), MEMORY // _PAGE) in pages for p in touched):
+            return mem, pitch
+    return None
 
 
 def _load(builder: Builder, rng: random.Random) -> None:
@@ -66,7 +103,9 @@ def _load(builder: Builder, rng: random.Random) -> None:
     near = (rng.randrange(0, 0x800, bus), -bus, 0x400)
     far = (rng.randrange(0, 0x1000, bus), 0x1000 - bus, 0x800)
     mem = FLOATS + rng.choice(near) if name == "act" else DATA + rng.choice(far)
-    builder.load(f"load.{name}", mem, rng.randrange(0, size, bus), rows, bytes_, pitch)
+    local = rng.randrange(0, size, bus)
+    mem, pitch = _anywhere(builder, rows, -(-bytes_ // bus) * bus, _KINDS[name]) or (mem, pitch)
+    builder.load(f"load.{name}", mem, local, rows, bytes_, pitch)
 
 
 def _long(config: CoreConfig, luck: random.Random) -> dict[str, int]:
@@ -118,7 +157,9 @@ def _store(builder: Builder, rng: random.Random) -> None:
     if rows == 1:
         pitch = builder.luck.randrange(0, 1 << 32, bus)
     local = rng.randrange(0, config.output_buffer, builder.units.acc)
-    builder.store(mem, local, rows, columns, pitch, rng.randrange(len(OUTPUTS)))
+    type_ = rng.randrange(len(OUTPUTS))
+    mem, pitch = _anywhere(builder, rows, columns * 4 + bus, _WRITTEN) or (mem, pitch)
+    builder.store(mem, local, rows, columns, pitch, type_)
 
 
 def _chain(builder: Builder, rng: random.Random) -> None:
@@ -149,17 +190,19 @@ _PARTS: tuple[Callable[[Builder, random.Random], None], ...] = (
 CHOICES = range(len(_PARTS))
 
 
-def built_program(config: CoreConfig, choices: Sequence[int], seed: int, base: int = 0) -> Builder:
+def built_program(
+    config: CoreConfig, choices: Sequence[int], seed: int, base: int = 0, far: bool = False
+) -> Builder:
     """A program with one part for each choice, but for its end; memory begins at ``base``.
 
     Choices 0..2 are loads, ``lmma`` and stores, 3 a barrier; 4 begins a loop around what follows,
     or ends the innermost that is open; 5 begins some within each other, 6 only ends one; 7 is a
     loop of many turns that only adds, 8 gives tokens, 9 is a row of instructions that engines run
-    ahead with. All else about the parts is drawn from
-    ``seed``.
+    ahead with. ``far`` is for folded memory. All else about the parts is drawn from ``seed``.
     """
     builder = Builder(config, base, random.Random(seed), random.Random(f"registers {seed}"))
     builder.fill()
+    builder.far = far
     for place, choice in enumerate(choices):
         _PARTS[choice](builder, random.Random(seed * 1009 + place))
     while builder.loops:

@@ -39,7 +39,7 @@ def without_power_on(verilog: str) -> str:
 class _Command(enum.IntEnum):
     """Kinds of commands that the harness takes."""
 
-    RESIZE, WRITE, READ, RUN = range(4)
+    RESIZE, WRITE, READ, RUN, FOLD = range(5)
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,7 @@ class CoreSimulation:
         length: int,
         conditions: Conditions | None = None,
         base: int = 0,
+        folded: bool = False,
     ) -> Outcome:
         """Run the program of ``length`` instructions at ``address``.
 
@@ -179,19 +180,20 @@ class CoreSimulation:
         ToolError
             The simulation itself failed.
         """
-        self.resize(memory.size, base)
+        self.resize(memory.size, base, folded)
         self.write(base, memory)
         outcome = self.execute(address, length, conditions)
         memory[:] = self.read(base, memory.size)
         return outcome
 
-    def resize(self, size: int, base: int = 0) -> None:
+    def resize(self, size: int, base: int = 0, folded: bool = False) -> None:
         """Give the core a memory of ``size`` bytes from ``base`` on, all 0, that stays.
 
-        Both are multiples of 4096. The bus answers with an error outside of it; it may wrap at the
-        end of the address space.
+        Both are multiples of 4096. The bus answers with an error outside of it, unless it is
+        ``folded`` (:class:`~lutcore.verif.isa.memory.Memory`); it may wrap at the end of the
+        address space.
         """
-        self._send(_COMMAND.pack(_Command.RESIZE, base, size))
+        self._send(_COMMAND.pack(_Command.FOLD if folded else _Command.RESIZE, base, size))
 
     def write(self, address: int, content: np.ndarray) -> None:
         """Write uint8 ``content`` to memory, inside of it."""

@@ -3,7 +3,8 @@
 //
 // Checks AXI's rules on the way: what is offered stays offered and unchanged, bursts do not cross
 // 4 KiB, WLAST is where AWLEN says. Memory has the place and size that it was given, and may wrap at
-// the end of the address space; outside of it the answer is DECERR.
+// the end of the address space; outside of it the answer is DECERR, or, where it is folded, there is
+// one of its pages again.
 //
 // A core that is not kept from the program before is a new one: all that no reset sets is random,
 // by the job's seed.
@@ -30,6 +31,7 @@ namespace {
 
 constexpr uint64_t kBus = BUS_BYTES;
 constexpr uint64_t kSpace = 1ull << 48;
+constexpr uint64_t kPage = 4096;
 // Registers end here.
 constexpr uint32_t kEnd = LUTCORE_CYCLES + 8 * LUTCORE_COUNTERS;
 // AXI's answer to what no register takes.
@@ -37,8 +39,8 @@ constexpr uint32_t kRefused = 2;
 // Cycles in which a register's access must be taken.
 constexpr uint64_t kPatience = 1000;
 
-// A command's kind; its address and size are bytes of memory, of all of it for kResize.
-enum : uint64_t { kResize, kWrite, kRead, kRun };
+// A command's kind; its address and size are bytes of memory, of all of it for kResize and kFold.
+enum : uint64_t { kResize, kWrite, kRead, kRun, kFold };
 
 struct Command {
     uint64_t kind, address, size;  // kWrite is followed by bytes, kRun by a Job
@@ -66,9 +68,17 @@ struct Burst {
 struct Memory {
     uint64_t base = 0;
     std::vector<uint8_t> bytes;
+    bool folded = false;
     // The bytes at an address; nullptr if they are not all there.
     uint8_t* find(uint64_t address, uint64_t size) {
-        const uint64_t place = (address - base) % kSpace;
+        uint64_t place = (address - base) % kSpace;
+        if (folded) {  // all bits of a page's number count
+            const uint64_t pages = bytes.size() / kPage;
+            uint64_t page = 0;
+            for (uint64_t left = place / kPage; left && pages > 1; left /= pages)
+                page ^= left % pages;
+            place = page * kPage + place % kPage;
+        }
         const bool inside = place <= bytes.size() && size <= bytes.size() - place;
         return inside ? bytes.data() + place : nullptr;
     }
@@ -433,7 +443,8 @@ int main(int count, char** arguments) {
     Command command;
     while (std::fread(&command, sizeof command, 1, stdin) == 1) {
         const auto [kind, address, size] = command;
-        if (kind == kResize) {
+        if (kind == kResize || kind == kFold) {
+            memory.folded = kind == kFold;
             memory.base = address;
             memory.bytes.assign(size, 0);
             continue;

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lutcore import builds, cache, tools
+from lutcore.verif.sim.runtime import includes, lend_headers
 from lutcore.verif.sim.simulator import (
     APART,
     COVERAGE_FLAGS,
@@ -17,6 +18,8 @@ _VERILATOR_FLAGS = ("--cc", "-O3", "-Wno-fatal", "--no-public-flat-rw")
 _STANDARD = "-std=c++20"
 #: Characters of a flat design that takes a compiler too long to optimise.
 _LARGE_NETLIST = 8_000_000
+#: What designs and harnesses include.
+_HEADERS = ("verilated.h", "algorithm", "deque", "memory", "string", "vector")
 #: Options for what is not reset to hold anything, by a seed; and for designs with mutants, whose
 #: cases may match twice.
 ANYTHING = ("--x-assign", "unique", "--x-initial", "unique")
@@ -78,10 +81,12 @@ def build_native(
         everything = folder / "everything.cpp"
         everything.write_text("".join(f'#include "{part}"\n' for part in parts))
         macros = [f"-D{definition}" for definition in definitions]
-        includes = [f"-I{folder}", *_includes(root)]
-        command = ["g++", *compiler, *macros, *includes, "-o", str(folder / top)]
-        command += [str(everything), *_runtime(root, coverage), "-pthread"]
-        tools.run("g++", command, environment=environment)
+        flags = [*compiler, *(["-DVM_COVERAGE=1"] if coverage else ())]
+        lent = lend_headers(folder, root, flags, _HEADERS, tool_versions())
+        command = ["g++", *compiler, *lent, *macros, f"-I{folder}", *includes(root)]
+        command += ["-o", str(folder / top), str(everything)]
+        command += [*_runtime(root, coverage), "-pthread"]
+        tools.run("g++", command, folder=folder, environment=environment)
         builds.keep_programs(folder)
 
     return builds.built("native", cache.key(__name__, *recipe), make) / top
@@ -98,10 +103,6 @@ def _translate(
     return tools.run("Verilator", ask, environment=environment).out.strip()
 
 
-def _includes(root: str) -> list[str]:
-    return [f"-I{root}/include", f"-I{root}/include/vltstd"]
-
-
 def _runtime(root: str, coverage: bool) -> list[str]:
     """Object files of Verilator's own runtime, compiled once for all designs."""
     parts = ("verilated", "verilated_threads", *(["verilated_cov"] if coverage else []))
@@ -111,7 +112,7 @@ def _runtime(root: str, coverage: bool) -> list[str]:
     def make(folder: Path) -> None:
         for part in parts:
             source = f"{root}/include/{part}.cpp"
-            command = ["g++", _STANDARD, "-O1", *_includes(root), "-c", source]
+            command = ["g++", _STANDARD, "-O1", *includes(root), "-c", source]
             tools.run("g++", [*command, "-o", str(folder / f"{part}.o")])
 
     folder = builds.built("native-runtime", cache.key(__name__, *recipe), make)

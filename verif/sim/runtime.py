@@ -1,4 +1,4 @@
-"""What all compiled simulations share: Verilator's own runtime, compiled once, and its headers.
+"""What compiled simulations share: Verilator's own runtime, compiled once, and its headers.
 
 Both are most of the time that a small design takes to compile.
 """
@@ -6,20 +6,19 @@ Both are most of the time that a small design takes to compile.
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from lutcore import builds, tools
+from lutcore import builds, cache, tools
 
 #: Objects of Verilator's own runtime; cocotb's verilator.o knows the size of the design.
 _OBJECTS = "verilated*.o"
 _HEADER = "precompiled.h"
-_INCLUDED = "".join(
-    f'#include "{name}.h"\n'
-    for name in ("verilated", "verilated_vpi", "verilated_syms", "verilated_sym_props")
-)
+#: Headers that cocotb's benches include.
+COCOTB_HEADERS = ("verilated.h", "verilated_vpi.h", "verilated_syms.h", "verilated_sym_props.h")
 #: What makefiles of Verilator define where no waves are written.
-_DEFINED = ("VERILATOR=1", "VM_SC=0", "VM_TIMING=0", "VM_TRACE=0")
-_DEFINED += tuple(f"VM_TRACE_{kind}=0" for kind in ("FST", "VCD", "SAIF"))
+MAKE_DEFINITIONS = ("-DVERILATOR=1", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0")
+MAKE_DEFINITIONS += tuple(f"-DVM_TRACE_{kind}=0" for kind in ("FST", "VCD", "SAIF"))
 
 
 def lend_objects(folder: Path, name: str) -> None:
@@ -40,8 +39,10 @@ def keep_objects(folder: Path, name: str) -> None:
     builds.built("runtime", name, make)
 
 
-def lend_headers(folder: Path, root: str, standard: str, name: str, coverage: bool = False) -> str:
-    """The compiler's flags that take precompiled headers, in a build without optimisation.
+def lend_headers(
+    folder: Path, root: str, flags: Sequence[str], headers: Sequence[str], versions: Sequence[str]
+) -> list[str]:
+    """The compiler's flags that take precompiled headers, in a build with these flags.
 
     Parameters
     ----------
@@ -49,22 +50,24 @@ def lend_headers(folder: Path, root: str, standard: str, name: str, coverage: bo
         Where the build runs; it gets a link to the headers, whose own path may have blanks.
     root : str
         Verilator's folder.
-    standard : str
-        The language's standard, as a flag.
-    name : str
-        Digest of all that the runtime depends on, ``coverage`` too.
-    coverage : bool
-        Whether the build counts coverage.
+    headers : sequence of str
+        Names of headers, the system's too.
+    versions : sequence of str
+        What they depend on otherwise.
     """
 
     def make(kept: Path) -> None:
         header = kept / _HEADER
-        header.write_text(_INCLUDED)
-        flags = [*(f"-I{root}/include{part}" for part in ("", "/vltstd")), "-O0", standard]
-        flags += [f"-D{name}" for name in (*_DEFINED, f"VM_COVERAGE={coverage:d}")]
-        tools.run("g++", ["g++", *flags, "-x", "c++-header", str(header), "-o", f"{header}.gch"])
+        header.write_text("".join(f"#include <{name}>\n" for name in headers))
+        command = ["g++", *flags, *includes(root), "-x", "c++-header", str(header)]
+        tools.run("g++", [*command, "-o", f"{header}.gch"])
 
-    made = builds.built("headers", name, make)
+    made = builds.built("headers", cache.key(__name__, root, *flags, *headers, *versions), make)
     for part in made.glob(f"{_HEADER}*"):
         (folder / part.name).symlink_to(part)
-    return f"-include {_HEADER} -Winvalid-pch"
+    return ["-include", _HEADER, "-Winvalid-pch"]
+
+
+def includes(root: str) -> list[str]:
+    """Flags that name the folders of Verilator's headers."""
+    return [f"-I{root}/include", f"-I{root}/include/vltstd"]

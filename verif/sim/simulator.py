@@ -22,7 +22,13 @@ from cocotb_tools.runner import Runner, get_runner
 from lutcore import builds, cache, tools
 from lutcore.errors import InputError, ToolError
 from lutcore.machine import check_platform
-from lutcore.verif.sim import runtime
+from lutcore.verif.sim.runtime import (
+    COCOTB_HEADERS,
+    MAKE_DEFINITIONS,
+    keep_objects,
+    lend_headers,
+    lend_objects,
+)
 
 _log = logging.getLogger("lutcore")
 SIMULATORS = ("verilator", "icarus")
@@ -213,10 +219,11 @@ def _compile(target: Build, source: Path) -> None:
             flags += COVERAGE_FLAGS
         if is_large(source.read_text()):
             flags += APART
-        runtime.lend_objects(target.folder, shared)
+        lend_objects(target.folder, shared)
         if (root := settings.get("VERILATOR_ROOT")) and not (target.waves or target.optimised):
-            lent = runtime.lend_headers(target.folder, root, STANDARD, shared, target.coverage)
-            settings["CXXFLAGS"] += f" {lent}"
+            compiler = [STANDARD, level, *MAKE_DEFINITIONS, f"-DVM_COVERAGE={target.coverage:d}"]
+            given = (root, compiler, COCOTB_HEADERS, tool_versions())
+            settings["CXXFLAGS"] += f" {' '.join(lend_headers(target.folder, *given))}"
     log = target.folder / "build.log"
     _log.info("runs %s to build %s", target.simulator, target.top)
     try:
@@ -235,7 +242,7 @@ def _compile(target: Build, source: Path) -> None:
     except (SystemExit, RuntimeError) as error:
         raise failed(f"{target.simulator} build", log) from error
     if target.simulator == "verilator":
-        runtime.keep_objects(target.folder, shared)
+        keep_objects(target.folder, shared)
 
 
 def runner(simulator: str, limit: float) -> Runner:

@@ -176,3 +176,24 @@ def test_proofs_say_what_trying_all_inputs_says():
     expected = {mutant.number: same(mutant) for mutant in mutated.mutants}
     assert 0 < sum(expected.values()) < len(expected)
     assert equivalent(mutated, list(expected)) == expected
+
+
+#: An address with more bits than are read: those above go round.
+RING = """
+module ring (input wire clk, input wire take, input wire [15:0] start, output wire [2:0] y);
+  reg [15:0] place;
+  always @(posedge clk) if (take) place <= start; else place <= place + 16'd1;
+  assign y = place[2:0];
+endmodule
+"""
+
+
+def test_bits_that_nothing_reads_are_proven_to_change_nothing():
+    mutated = mutants(RING, "ring", 120)
+    named = {
+        m.number: re.fullmatch(r"(?:place|start|y)\[(\d+)\]", m.signal) for m in mutated.mutants
+    }
+    bits = {number: int(found[1]) for number, found in named.items() if found}
+    assert set(bits.values()) == set(range(16))
+    expected = {number: bit > 2 for number, bit in bits.items()}
+    assert equivalent(mutated, list(bits)) == expected

@@ -1,14 +1,18 @@
 """Cases of programs: what they reach, what is seen in them, and how they become shorter."""
 
+import copy
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from lutcore.errors import InputError
 from lutcore.gen.verify import programs
+from lutcore.gen.verify.core_runs import TESTS, drawn
 from lutcore.gen.verify.cores import TOPS, simulated
 from lutcore.gen.verify.programs import Case, difference, draw, expect, program_words, shortened
+from lutcore.gen.verify.text import from_text, to_text
 from lutcore.hdl.isa.limits import alignments, limits
 from lutcore.hdl.isa.lmma import BY_NAME, BY_OPCODE, INSTRUCTION_CAUSES, Cause
 from lutcore.verif.samples.cores import SMALL_CORES
@@ -70,6 +74,7 @@ def test_cases_are_of_every_kind():
     ends = Counter(expect(CONFIG, case).state.cause for case in cases)
     assert all(ends[cause] > 1 for cause in INSTRUCTION_CAUSES), ends
     assert min(ends[Cause.RANGE], ends[Cause.READ], ends[Cause.WRITE], ends[Cause.NONE]) > 3
+    assert sum(case.far for case in cases) > 20
     across = [c for c in cases if any(c.base < 1 << k < c.base + 0x8000 for k in (32, 40, 48))]
     assert len(across) > 8 and sum(c.base >> 47 for c in cases) > 20
 
@@ -92,12 +97,13 @@ def test_what_differs_is_seen_and_made_shorter(monkeypatch):
 
     def other(config, case):
         found = real(config, case)
-        wrong = found.after.copy()
-        wrong[0x4000] ^= case.seed == 3 and case.choices.count(2) > 1
-        return replace(found, after=wrong)
+        memory = copy.copy(found.memory)
+        memory.content = found.after.copy()
+        memory.content[0x4000] ^= case.seed == 3 and case.choices.count(2) > 1
+        return replace(found, memory=memory)
 
     monkeypatch.setattr(programs, "expect", other)
-    case = Case((0, 2, 5, 1, 2, 2, 7), 3, "loop", 1 << 40, 64, "pages", 0.3, 3)
+    case = Case((0, 2, 5, 1, 2, 2, 7), 3, "loop", 1 << 40, 64, "pages", stall=0.3, latency=3)
     assert difference(CONFIG, core, case) == "1 bytes differ from 0x4000 on"
     assert shortened(CONFIG, core, case) == Case((2, 2), 3)
     core.close()
@@ -134,11 +140,21 @@ def test_a_case_is_judged_by_what_it_meets(monkeypatch):
     core.close()
 
 
+def test_a_case_is_one_line_and_read_again():
+    cases = [drawn(CONFIG, test, seed) for test in TESTS for seed in range(40)]
+    assert any(case.far for case in cases) and any(case.error is not None for case in cases)
+    for case in cases:
+        line = to_text(case)
+        assert not set(line) & set(" \n") and from_text(Case, line) == case
+    with pytest.raises(InputError, match=r"'far=1': True or False is wanted"):
+        from_text(Case, "far=1")
+
+
 def test_memory_after_an_abort_holds_what_it_held_at_some_time():
     case = Case((2,), 1)
     expected = expect(CONFIG, case)
     for memory in (expected.before, expected.after):
-        assert programs._possible(case, expected, memory).all()
+        assert programs._possible(expected, memory).all()
     wrong = expected.after.copy()
     wrong[np.flatnonzero(expected.before != expected.after)[0]] ^= 0x55
-    assert not programs._possible(case, expected, wrong).all()
+    assert not programs._possible(expected, wrong).all()

@@ -126,8 +126,8 @@ def test_a_core_plays_them_and_what_is_wrong_is_short(write, monkeypatch):
         assert not outcome["mismatches"] and outcome["checked"] and outcome["hits"]
     real = cores.CoreSimulation.run
 
-    def flipped(self, memory, *given):
-        outcome = real(self, memory, *given)
+    def flipped(self, memory, *given, folded=False):
+        outcome = real(self, memory, *given, folded=folded)
         memory[-1] ^= given[-1] == 1 << 40  # in memory of the suite's test only
         return outcome
 

@@ -351,9 +351,9 @@ def test_accesses_are_noted_in_their_order():
     code = to_bytes(assemble(text))
     memory[: len(code)] = np.frombuffer(code, np.uint8)
     model = IsaModel(CORE, memory)
-    model.journal = []
+    model.memory.journal = []
     model.run(0, len(code) // 16)
-    noted = [(cause, address, len(content)) for cause, address, content in model.journal]
+    noted = [(cause, address, len(content)) for cause, address, content in model.memory.journal]
     assert noted == [
         (Cause.FETCH, 0, len(code)),
         (Cause.READ, 0x1000, 32),
