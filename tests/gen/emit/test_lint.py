@@ -28,10 +28,19 @@ ALL_DESIGNS = [
 ]
 #: Large cores differ from small ones in numbers, not in their buses; a core is in each of its tops.
 _SMALL = {"w2a8", "fpga-xilinx-w1a8", "board-core"}
+#: Minutes of linters; smaller designs have all that these have.
+_LARGE = {"large", "default-fp16", "default-ternary", "mac-int8-csa"}
 DESIGNS = [
     (name, top)
     for name, top in ALL_DESIGNS
-    if os.environ.get("LUTCORE_ALL_TEXTS") or name in _SMALL or top in ("tile", "axi")
+    if os.environ.get("LUTCORE_ALL_TEXTS")
+    or name in _SMALL
+    or (name not in _LARGE and top in ("tile", "axi"))
+]
+#: As large presets, but few columns.
+SMALLER = [
+    PRESETS["mac-int8-csa"].replace(m=2, n=1),
+    PRESETS["dense-w2a8"].replace(n=1, pipeline=1, pipeline_cut=4),
 ]
 
 
@@ -93,10 +102,10 @@ def test_presets_are_clean_and_told(name, top):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
-    random_configs(20 if os.environ.get("LUTCORE_ALL_TEXTS") else 8),
+    [*SMALLER, *random_configs(20 if os.environ.get("LUTCORE_ALL_TEXTS") else 6)],
     ids=lambda config: config.digest,
 )
-def test_configurations_at_random_are_clean(config):
+def test_smaller_configurations_and_such_at_random_are_clean(config):
     text = verilog(config)
     assert said(text, design_name(config), systemverilog(config, "tile")) == []
     check_names(text, design_rtlil(config))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lutcore import cache
+from lutcore import cache, tools
+from lutcore.verif.sim.native import build_native
 from lutcore.verif.sim.simulator import build
 
 pytestmark = pytest.mark.slow
@@ -33,6 +34,21 @@ def test_the_runtime_and_its_headers_are_compiled_once():
     assert "not used because" not in second  # as the compiler says of headers of other flags
 
 
-@pytest.mark.parametrize("options", [{"optimised": True}, {"optimised": False, "waves": True}])
-def test_headers_of_other_flags_are_not_lent(options):
-    assert "precompiled.h" not in log("other_one", **options)
+def test_programs_of_our_own_take_headers_too(tmp_path, monkeypatch):
+    harness = tmp_path / "harness.cpp"
+    harness.write_text('#include "Vour_own.h"\nint main() { return Vour_own().q; }\n')
+    said = []
+    real = tools.run
+
+    def told(*given, **more):
+        said.append(real(*given, **more))
+        return said[-1]
+
+    monkeypatch.setattr(tools, "run", told)
+    build_native(TEXT.format(name="our_own"), "our_own", harness)
+    assert len(list((cache.folder() / "headers").glob("*/*.gch"))) == 2
+    assert said and "precompiled" not in "".join(output.err for output in said)
+
+
+def test_headers_of_other_flags_are_not_lent():
+    assert "precompiled.h" not in log("other_one", optimised=True)
