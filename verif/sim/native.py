@@ -63,12 +63,13 @@ def build_native(
     environment = os.environ | verilator_environment()
     tools.need("g++", "Verilator needs it: apt-get install g++")
     headers = dict(headers or {})
-    compiler = [_STANDARD, "-O1"]  # builds sooner than -O3, and runs no slower
+    level = "-O1"  # builds sooner than -O3, and runs no slower
     if len(verilog) > _LARGE_NETLIST:
-        compiler = [_STANDARD, "-O0"]
+        level = "-O0"
+    compiler = [_STANDARD, level, "-pthread"]
     if coverage:
         options = (*options, *COVERAGE_FLAGS, *(APART if is_large(verilog) else ()))
-        definitions = (*definitions, "VM_COVERAGE=1")
+        compiler.append("-DVM_COVERAGE=1")
     flow = [*_VERILATOR_FLAGS, *options, *compiler, *tool_versions()]
     recipe = [verilog, top, harness.read_text(), *definitions, *headers.values(), *flow]
 
@@ -81,11 +82,9 @@ def build_native(
         everything = folder / "everything.cpp"
         everything.write_text("".join(f'#include "{part}"\n' for part in parts))
         macros = [f"-D{definition}" for definition in definitions]
-        flags = [*compiler, *(["-DVM_COVERAGE=1"] if coverage else ())]
-        lent = lend_headers(folder, root, flags, _HEADERS, tool_versions())
+        lent = lend_headers(folder, root, compiler, _HEADERS, tool_versions())
         command = ["g++", *compiler, *lent, *macros, f"-I{folder}", *includes(root)]
-        command += ["-o", str(folder / top), str(everything)]
-        command += [*_runtime(root, coverage), "-pthread"]
+        command += ["-o", str(folder / top), str(everything), *_runtime(root, coverage)]
         tools.run("g++", command, folder=folder, environment=environment)
         builds.keep_programs(folder)
 
