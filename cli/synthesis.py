@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lutcore.cli.options import AsJson, Config, Force, Liberties, Overrides
-from lutcore.cli.shared import ERR, OUT, Column, print_facts, print_json, print_table
+from lutcore.cli.shared import ERR, OUT, Column, print_facts, print_json, print_table, print_written
 from lutcore.errors import InputError
 from lutcore.files import write_files
 from lutcore.gen.luts.families import FAMILIES
@@ -34,7 +34,13 @@ def synth(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for a sweep's JSON and plot.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder for the netlist, models of its cells, and a bench for both; of a sweep, "
+            "for its JSON and plot.",
+        ),
     ] = None,
     overrides: Overrides = None,
     force: Force = False,
@@ -51,11 +57,10 @@ def synth(
     from lutcore.gen.asic.synth import synthesise
 
     core = load_config(config, overrides or ())
-    if output and not sweep:
-        raise InputError("-o is for --sweep, which writes JSON and a plot")
     if target != "asic":
-        if liberty or period is not None or sweep:
-            raise InputError(f"--liberty, --period and --sweep are for target asic, not {target}")
+        if liberty or period is not None or sweep or output:
+            options = "--liberty, --period, --sweep and -o"
+            raise InputError(f"{options} are for target asic, not {target}")
         _synth_fpga(core, target, as_json)
         return
     if sweep:
@@ -65,12 +70,25 @@ def synth(
         return
     with ERR.status(f"synthesising {core.name}"):
         report = synthesise(core, liberty or None, period=period)
+        written = _write_netlist(core, liberty, period, output, force) if output else []
     if as_json:
-        print_json(report.to_dict())
+        print_json(report.to_dict() | {"files": list(map(str, written))})
     else:
         _print_area(core.name, report)
         _print_timing(report, period)
+        print_written(*written)
     raise typer.Exit(int(report.slack_ns is not None and report.slack_ns < 0))
+
+
+def _write_netlist(
+    core: CoreConfig, liberty: list[Path] | None, period: float | None, output: Path, force: bool
+) -> list[Path]:
+    from lutcore.gen.emit.rtl import command
+    from lutcore.gen.verify.handoff import netlist_files
+
+    files = netlist_files(core, liberty or None, period=period)
+    by = command(core, "tile")
+    return write_files(output, files, f"{by}, configuration {core.digest}", force)
 
 
 def _sweep(

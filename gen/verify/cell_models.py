@@ -58,6 +58,11 @@ def simulated_netlist(netlist: str, library: Library) -> str:
     return text + "".join(_primitives(library.cells[name]) for name in sorted(used))
 
 
+def instances(netlist: str) -> set[str]:
+    """What a netlist has instances of."""
+    return {found[1] for found in _INSTANCE.finditer(netlist)}
+
+
 def _inputs(cell: Cell) -> tuple[str, ...]:
     """Inputs of the primitives of a cell; of a flip-flop its clock and what it takes."""
     if cell.tables:

@@ -101,7 +101,7 @@ def test_the_best_of_a_sweep(tmp_path, monkeypatch):
     [
         (["--sweep", "1:2", "--period", "1"], "leave --period out"),
         (["--sweep", "1:2", "--target", "ecp5"], "for target asic"),
-        (["-o", "x"], "for --sweep"),
+        (["-o", "x", "--target", "ecp5"], "for target asic"),
         (["--sweep", "2"], "LOW:HIGH"),
     ],
 )
