@@ -20,9 +20,10 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.bench.scoreboard import judge
 from lutcore.verif.bench.streams import ProtocolError, StreamDriver, StreamMonitor
+from lutcore.verif.sim.job import longest_work
 
-#: Cycles without any transfer after which a job is given up, and which must pass without a result
-#: after the last one before the tile counts as silent.
+#: Cycles without any transfer after which a job is given up, besides those that the tile works on a
+#: run; and which must pass without a result after the last one before the tile counts as silent.
 PATIENCE = 2000
 SILENCE = 8
 
@@ -61,7 +62,12 @@ class Run:
 
 
 async def _run(
-    dut: Any, drivers: dict[str, StreamDriver], monitor: StreamMonitor, beats: int, most: int
+    dut: Any,
+    drivers: dict[str, StreamDriver],
+    monitor: StreamMonitor,
+    beats: int,
+    patience: int,
+    most: int,
 ) -> Run:
     """Move all streams until ``beats`` results came and silence after them, or patience ends."""
     streams = [*drivers.values(), monitor]
@@ -85,7 +91,7 @@ async def _run(
             run.last_result = cycle
         idle = 0 if any(moved) else idle + 1
         complete = len(monitor.words) >= beats and not any(d.left for d in drivers.values())
-        if idle >= (SILENCE if complete else PATIENCE) or cycle == most:
+        if idle >= (SILENCE if complete else patience) or cycle == most:
             return run
 
 
@@ -105,7 +111,8 @@ async def play(
     }
     expected, counts = _part(job, "out_"), _part(job, "check_")
     monitor = StreamMonitor(dut, "results", stalls["results"], seed)
-    run = await _run(dut, drivers, monitor, len(expected["last"]), most)
+    patience = PATIENCE + longest_work(config)
+    run = await _run(dut, drivers, monitor, len(expected["last"]), patience, most)
     problems = run.problems
     seen = {stream.name: sorted(stream.seen) for stream in (*drivers.values(), monitor)}
     facts: dict[str, Any] = {"slices": drivers["weights"].sent, "streams": seen, "beats": 0}

@@ -101,3 +101,8 @@ def tile_job(
     """
     layout = Layout(config, activations, tensor, order, seed)
     return TileJob(layout, layout.inputs(), *layout.results(), stalls or Stalls(), seed, resets)
+
+
+def longest_work(config: CoreConfig) -> int:
+    """Cycles in which a tile may take and give nothing: it goes through a run a few times."""
+    return 4 * -(-config.group_size // config.depth)

@@ -17,11 +17,12 @@ from lutcore import tools
 from lutcore.errors import ToolError
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.sim.fields import result_beats
-from lutcore.verif.sim.job import TileJob
+from lutcore.verif.sim.job import TileJob, longest_work
 from lutcore.verif.sim.native import ANYTHING, MUTATED, RANDOM, build_native
 
 _HARNESS = Path(__file__).with_name("tile_harness.cpp")
-#: Cycles without any transfer after which a job is given up, unless stalls make more of them.
+#: Cycles without any transfer after which a job is given up, besides those that the tile works on a
+#: run; stalls make more of them.
 PATIENCE = 300
 #: Seconds after which a run is given up.
 _LIMIT = 3600
@@ -105,7 +106,7 @@ class NativeTile:
         """What the harness reads of a job."""
         stalls = vars(job.stalls)
         slowest = max(stalls.values())
-        patience = round(PATIENCE / (1 - min(slowest, 0.99)))
+        patience = round((PATIENCE + longest_work(self._config)) / (1 - min(slowest, 0.99)))
         yield struct.pack("=3Q", job.seed, patience, len(job.resets))
         yield struct.pack(f"={len(job.resets)}Q", *job.resets)
         for name in self._streams:
