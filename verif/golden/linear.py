@@ -4,6 +4,7 @@ Written from the numeric contract: exact integers P of each run, ``O += s' * P``
 ascending, each operation rounded once to nearest even. It knows no tables, planes or packing.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +60,8 @@ class GoldenLinear:
         """int8 [M, K] -> float32 [M, N]."""
         if self.tensor.column_order is not None:
             activations = activations[:, self.tensor.column_order]
-        total = np.zeros((len(activations), self.tensor.shape[0]), np.float32)
         parts = self._rounded if self.config.table == "int8" else self._exact
-        for index, part in enumerate(parts(activations)):
-            total = part if index == 0 else total + part
-        return total
+        return functools.reduce(np.add, parts(activations))
 
     def _exact(self, activations: np.ndarray):
         for run in self._runs:

@@ -279,6 +279,14 @@ DAMAGED = {
         gguf_header(0, 1, body=gguf_text("general.alignment") + struct.pack("<II", 4, 48)),
         "general.alignment = 48",
     ),
+    "no alignment": (
+        gguf_header(0, 1, body=gguf_text("general.alignment") + struct.pack("<II", 4, 0)),
+        "general.alignment = 0",
+    ),
+    "an absurd alignment": (
+        gguf_header(0, 1, body=gguf_text("general.alignment") + struct.pack("<II", 4, 1 << 21)),
+        "general.alignment = 2097152",
+    ),
     "version": (gguf_header(version=1), "GGUF version 1 is not supported"),
     "byte order": (gguf_header(version=3 << 24), "a big-endian GGUF is not supported"),
 }

@@ -277,6 +277,8 @@ DAMAGED = {
         "has 2 groups for K = 32, where group_size",
     ),
     "groups": (change("scales", lambda v: v[:1].copy()), r"has qzeros of type I32, shape \[2, 4\]"),
+    "a stack of zero points": (change("qzeros", lambda v: v[None]), r"has qzeros \[1, 2, 4\]"),
+    "no groups": (change("scales", lambda v: v[:0].copy()), r"and scales \[0, 32\]"),
     "type": (change("qweight", lambda v: v.astype(np.int64)), "has qweight of type I64"),
     "bits": (setting(bits=8), "has codes of 4 bits, where config.json says 8"),
     "bits that are text": (setting(bits="4"), "has bits = '4' in config.json, not a whole number"),
@@ -348,9 +350,19 @@ def test_damaged_awq_and_mxfp4(tmp_path):
         safetensors_folder(tmp_path, parts, {"quant_method": "awq"} | changes)
         with pytest.raises(InputError, match=message):
             open_checkpoint(tmp_path).tensor(f"{NAME}.weight")
+    wider = parts | {f"{NAME}.qzeros": np.zeros((1, 9), np.int32)}
+    safetensors_folder(tmp_path, wider, {"quant_method": "awq"})
+    with pytest.raises(InputError, match=r"has qzeros of type I32, shape \[1, 9\]"):
+        open_checkpoint(tmp_path).tensor(f"{NAME}.weight")
+    flat = parts | {f"{NAME}.qweight": np.zeros(32, np.int32)}
+    safetensors_folder(tmp_path, flat, {"quant_method": "awq"})
+    with pytest.raises(InputError, match="has shapes of no gptq or awq"):
+        open_checkpoint(tmp_path).tensor(f"{NAME}.weight")
     blocks = {"w_blocks": np.zeros((2, 1, 15), np.uint8), "w_scales": np.zeros((2, 1), np.uint8)}
-    with pytest.raises(InputError, match=r"has blocks \[2, 1, 15\], not \[N, K / 32, 16\]"):
-        open_checkpoint(safetensors_folder(tmp_path, blocks, {})).tensor("w")
+    for shape in ((2, 1, 15), (0, 1, 16), (2, 0, 16)):
+        wrong = blocks | {"w_blocks": np.zeros(shape, np.uint8)}
+        with pytest.raises(InputError, match=rf"has blocks \[{shape[0]}, {shape[1]}, {shape[2]}\]"):
+            open_checkpoint(safetensors_folder(tmp_path, wrong, {})).tensor("w")
     blocks["w_blocks"] = np.zeros((2, 1, 16), np.uint8)
     blocks["w_scales"] = np.full((2, 1), 255, np.uint8)
     with pytest.raises(InputError, match="scales must be finite, not nan"):
