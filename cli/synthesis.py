@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lutcore.cli.options import AsJson, Config, Force, Liberties, Overrides
+from lutcore.cli.options import AsJson, Config, Force, Liberties, Overrides, library
 from lutcore.cli.shared import ERR, OUT, Column, print_facts, print_json, print_table, print_written
 from lutcore.errors import InputError
 from lutcore.files import write_files
@@ -15,6 +15,7 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import load_config
 
 if TYPE_CHECKING:
+    from lutcore.gen.asic.corners import Corner
     from lutcore.gen.asic.synth import AreaReport
 
 
@@ -24,6 +25,15 @@ def synth(
     liberty: Liberties = None,
     period: Annotated[
         float | None, typer.Option(help="Clock period in ns to meet; needs OpenSTA (sta).")
+    ] = None,
+    corner: Annotated[
+        list[Path] | None,
+        typer.Option(
+            parser=library,
+            metavar="FILE",
+            help="The same library at another corner, with which the netlist is timed too; as many "
+            "as there are, the option repeated.",
+        ),
     ] = None,
     sweep: Annotated[
         str | None,
@@ -58,11 +68,13 @@ def synth(
 
     core = load_config(config, overrides or ())
     if target != "asic":
-        if liberty or period is not None or sweep or output:
-            options = "--liberty, --period, --sweep and -o"
+        if liberty or period is not None or sweep or output or corner:
+            options = "--liberty, --period, --corner, --sweep and -o"
             raise InputError(f"{options} are for target asic, not {target}")
         _synth_fpga(core, target, as_json)
         return
+    if corner and period is None:
+        raise InputError("--corner times a netlist: give its clock with --period")
     if sweep:
         if period is not None:
             raise InputError("--sweep tries many periods: leave --period out")
@@ -70,14 +82,38 @@ def synth(
         return
     with ERR.status(f"synthesising {core.name}"):
         report = synthesise(core, liberty or None, period=period)
+        timed = _at_corners(core, liberty, corner, period)
         written = _write_netlist(core, liberty, period, output, force) if output else []
     if as_json:
-        print_json(report.to_dict() | {"files": list(map(str, written))})
+        slacks = {name: at._asdict() for name, at in timed.items()}
+        print_json(report.to_dict() | {"corners": slacks, "files": list(map(str, written))})
     else:
         _print_area(core.name, report)
         _print_timing(report, period)
+        _print_corners(timed, period)
         print_written(*written)
-    raise typer.Exit(int(report.slack_ns is not None and report.slack_ns < 0))
+    worst = min([report.slack_ns or 0.0, *(at.setup_ns for at in timed.values())])
+    raise typer.Exit(int(worst < 0))
+
+
+def _at_corners(
+    core: CoreConfig, liberty: list[Path] | None, others: list[Path] | None, period: float | None
+) -> dict[str, "Corner"]:
+    if not others or period is None:
+        return {}
+    from lutcore.gen.asic.corners import corners
+
+    return corners(core, liberty or None, others, period)
+
+
+def _print_corners(timed: dict[str, "Corner"], period: float | None) -> None:
+    from lutcore.gen.asic.advice import reached
+
+    for name, at in timed.items():
+        late = at.setup_ns < 0 and f", {reached(period or 0.0, at.setup_ns)} ns would be"
+        met = f"{period} ns {'NOT ' if late else ''}met{late or ''}"
+        slacks = f"slack {at.setup_ns:.4f} ns, of hold {at.hold_ns:.4f} ns"
+        OUT.print(f"at {name}: {met}, {slacks}", highlight=False)
 
 
 def _write_netlist(

@@ -26,6 +26,23 @@ def verilog(design: Json, boxes: bytes = b"") -> str:
     return text.partition("*/\n\n")[2].replace("wire signed", "wire")
 
 
+def session(
+    netlist: str,
+    liberty: Mapping[str, bytes],
+    top: str,
+    period: float,
+    from_ports: bool = False,
+) -> Session:
+    """OpenSTA with a netlist in Verilog; parameters as of :class:`Closing`."""
+    script = [f"read_liberty {name}" for name in liberty]
+    script += ["read_verilog netlist.v", f"link_design {top}"]
+    script += ["set_cmd_units -time ns"]  # of itself it takes the library's
+    script += [f"create_clock -name clk -period {period} [get_ports clk]"]
+    if from_ports:
+        script += ["set_input_delay 0 -clock clk [all_inputs]"]
+    return Session({**liberty, "netlist.v": netlist.encode()}, "\n".join(script))
+
+
 @dataclass
 class Closed:
     """A netlist and its timing.
@@ -109,18 +126,11 @@ class Closing:
 
     def check(self, design: Json) -> Closed:
         """What OpenSTA finds."""
-        script = [f"read_liberty {name}" for name in self._liberty]
-        script += ["read_verilog netlist.v", f"link_design {self._top}"]
-        script += ["set_cmd_units -time ns"]  # of itself it takes the library's
-        script += [f"create_clock -name clk -period {self._period} [get_ports clk]"]
-        if self._from_ports:
-            script += ["set_input_delay 0 -clock clk [all_inputs]"]
         netlist = verilog(design, self._boxes)
-        with Session(
-            {**self._liberty, "netlist.v": netlist.encode()}, "\n".join(script)
-        ) as session:
-            slack, path = session.worst_path()
-            ends = session.slacks()
+        given = (netlist, self._liberty, self._top, self._period, self._from_ports)
+        with session(*given) as asked:
+            slack, path = asked.worst_path()
+            ends = asked.slacks()
         modules = {path: module.name for path, module in Netlist(design, self._top).instances()}
         slacks: dict[str, float] = {}
         for instance, end in ends.items():

@@ -120,9 +120,12 @@ class Session:
             lines.append(line)
         raise ToolError(f"OpenSTA ended by itself: {' '.join(lines[-3:]).strip()}")
 
-    def worst_path(self) -> tuple[float, list[str]]:
-        """Worst slack in ns; and that path, stage by stage: delay, pin, cell."""
-        said = self.ask("report_checks -format full -digits 4")
+    def worst_path(self, delay: str = "max") -> tuple[float, list[str]]:
+        """Worst slack in ns; and that path, stage by stage: delay, pin, cell.
+
+        ``delay`` is ``max`` for setup, ``min`` for hold.
+        """
+        said = self.ask(f"report_checks -path_delay {delay} -format full -digits 4")
         slack = _SLACK.search(said)
         if slack is None:
             raise ToolError("OpenSTA found no path to a flip-flop")
