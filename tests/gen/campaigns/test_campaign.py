@@ -30,7 +30,7 @@ def test_programs_that_differ_are_shortened(monkeypatch, capsys):
         monkeypatch.setattr(module, "difference", other)
     tally = campaign.run_core("w4a8", 0, 100, 300)
     assert tally.failure.startswith("core w4a8: ") and tally.programs < 100
-    assert "base=0, code=0, window='all', stall=0.0, latency=1, error=None" in tally.failure
+    assert "base=0, code=0, window='all', far=False, stall=0.0, latency=1" in tally.failure
     shortest = tally.failure.partition("choices=(")[2].partition(")")[0].strip(",")
     assert shortest in ("", "2", "9", "1, 2", "2, 1")
 

@@ -28,7 +28,7 @@ TILE = preset("w2a8").replace(name="few", n=4, result_columns=2, max_k=256)
 CORE = SMALL_CORES["w4a8"]
 LIBRARY = read_library(DEMO).library
 #: A short case of a tile with pauses, one with a reset; and an undisturbed program.
-CASES, PROGRAM = (("random", 4), ("resets", 8)), (("undisturbed", 14),)
+CASES, PROGRAM = (("random", 4), ("resets", 8)), (("undisturbed", 1),)
 
 needs_icarus = pytest.mark.skipif(
     tools.find("iverilog") is None, reason="Icarus Verilog is not installed"
