@@ -73,6 +73,8 @@ def synth(
             raise InputError(f"{options} are for target asic, not {target}")
         _synth_fpga(core, target, as_json)
         return
+    if corner and sweep:
+        raise InputError("--corner is for one netlist, not for --sweep: leave one of them out")
     if corner and period is None:
         raise InputError("--corner times a netlist: give its clock with --period")
     if sweep:

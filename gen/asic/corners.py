@@ -9,7 +9,7 @@ from lutcore.errors import InputError
 from lutcore.gen.asic.closing import session
 from lutcore.gen.asic.liberty import library_name
 from lutcore.gen.asic.mapping import Mapped, tool_versions
-from lutcore.gen.asic.synth import LibraryFiles, map_cells, read_library
+from lutcore.gen.asic.synth import LibraryFiles, check_period, map_cells, read_library
 from lutcore.gen.emit.rtl import design_name, design_rtlil
 from lutcore.hdl.config.core import CoreConfig, check_config
 
@@ -55,6 +55,7 @@ def corners(
         A tool failed.
     """
     check_config(config)
+    check_period(period)
     names = [library_name(path) for path in others]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"two corners are called {twice}: give files of different names")

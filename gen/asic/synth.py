@@ -295,8 +295,7 @@ def map_cells(
             raise InputError(
                 f"{where} has a cell {module}, as the design has a module: set another name"
             )
-    if period is not None and period <= 0:
-        raise InputError(f"period must be above 0 ns, not {period}")
+    check_period(period)
     if period is not None and sta_command() and not library.timed:
         raise InputError(f"{where} has no loads and delays: for a period give --liberty one")
     facts = f"{tool_versions()} {period} {top} {flat}"
@@ -313,6 +312,18 @@ def map_cells(
         raise
     cache.store(entry, dataclasses.asdict(mapped))
     return mapped
+
+
+def check_period(period: float | None) -> None:
+    """Refuse what is no clock period.
+
+    Raises
+    ------
+    InputError
+        It is not above 0 ns, or not finite.
+    """
+    if period is not None and not 0 < period < math.inf:
+        raise InputError(f"period must be above 0 ns, and finite, not {period}")
 
 
 def _paths(liberty: Path | str | Sequence[Path] | None) -> list[Path]:

@@ -28,7 +28,13 @@ from rich.table import Table
 from lutcore.errors import InputError, ToolError
 from lutcore.gen.asic.liberty import library_name, library_path
 from lutcore.gen.asic.mapping import tool_versions
-from lutcore.gen.asic.synth import LibraryFiles, map_cells, read_library, synthesise
+from lutcore.gen.asic.synth import (
+    LibraryFiles,
+    check_period,
+    map_cells,
+    read_library,
+    synthesise,
+)
 from lutcore.gen.experiments.accuracy import relative_error
 from lutcore.gen.experiments.precompute import Precompute
 from lutcore.gen.run.tile import as_format, random_tensor
@@ -94,8 +100,7 @@ def measure(
     """
     if kind not in (*KINDS, *LUT_KINDS):
         raise InputError(f"kind must be one of {', '.join((*KINDS, *LUT_KINDS))}, not {kind!r}")
-    if period is not None and not period > 0:
-        raise InputError(f"period must be above 0 ns, not {period}")
+    check_period(period)
     files = read_library(liberty)
     timed = sta_command() is not None and files.library.timed
     flow = _Flow(liberty, files, period if timed else None, use_cache)

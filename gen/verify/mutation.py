@@ -28,6 +28,8 @@ KINDS = {
 _PLACE = re.compile(r"design\.v:(\d+)\.(\d+)-(\d+)\.(\d+)")
 #: A clock's pin: its mutants are no faults of logic, and show what simulators do at edges.
 _CLOCK = re.compile(r"-port \w*CLK ")
+#: Pins of a memory's port that Yosys takes to be constant where it reads without a clock.
+_FIXED = re.compile(r"-port (?:RD_EN|RD_ARST|RD_SRST) -portbit (\d+)")
 #: Characters of an expression that are quoted.
 _QUOTED = 60
 
@@ -122,21 +124,35 @@ def mutants(verilog: str, top: str, count: int, seed: int = 0) -> Mutated:
     script = (
         f"read_verilog design.v\nhierarchy -check -top {top}\nproc\nflatten -scopename\nprep\n"
         # Bits that nothing reads go: their mutants would be equivalent.
-        "splitcells\nopt_clean\nautoname\nwrite_json sound.json\n"
+        "splitcells\nopt_clean\nautoname\nwrite_json sound.json\nwrite_rtlil sound.il\n"
         f"mutate -list {count} -seed {seed} -ctrl {CHOICE} {count.bit_length()} 1 -o list.ys\n"
-        "script list.ys\nopt_clean\nwrite_rtlil mutated.il\n"
-        "write_verilog -noattr mutated.v\n"
     )
     files = {"design.v": verilog.encode()}
-    out = run_yosys(script, files, ["list.ys", "mutated.il", "mutated.v", "sound.json"])
+    out = run_yosys(script, files, ["list.ys", "sound.il", "sound.json"])
     source, module = verilog.splitlines(), json.loads(out["sound.json"])["modules"][top]
+    commands = [line for line in out["list.ys"].splitlines() if _is_logic(line, module)]
+    # Of a $pmux with two selects, which a fault may make 1 both, tools take different values.
+    script = (
+        "read_rtlil sound.il\nscript list.ys\npmuxtree\nopt_clean\nwrite_rtlil mutated.il\n"
+        "write_verilog -noattr mutated.v\n"
+    )
+    files = {"sound.il": out["sound.il"].encode(), "list.ys": "\n".join([*commands, ""]).encode()}
+    made = run_yosys(script, files, ["mutated.il", "mutated.v"])
     names = _names(module["netnames"])
-    listed = [
-        _mutant(line, source, module, names)
-        for line in out["list.ys"].splitlines()
-        if not _CLOCK.search(line)
-    ]
-    return Mutated(out["mutated.v"], top, listed, out["mutated.il"])
+    listed = [_mutant(line, source, module, names) for line in commands]
+    return Mutated(made["mutated.v"], top, listed, made["mutated.il"])
+
+
+def _is_logic(command: str, module: Mapping[str, Any]) -> bool:
+    """Whether a mutant is a fault of logic, and leaves a design that Yosys can write."""
+    if _CLOCK.search(command):
+        return False
+    fixed = _FIXED.search(command)
+    if not fixed:
+        return True
+    cell = module["cells"][re.findall(r"-cell (\S+)", command)[0]]
+    clocked = cell["parameters"]["RD_CLK_ENABLE"]
+    return clocked[-1 - int(fixed[1])] == "1"
 
 
 def _names(nets: Mapping[str, Any]) -> dict[int | str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -25,7 +25,12 @@ TRIES = 1000
 #: From the seed of a case to that of the next try: seeds of tests are far below.
 _NEXT = 1 << 32
 
-Case = TypeVar("Case")
+
+class _Checked(Protocol):
+    def check(self, config: CoreConfig) -> None: ...
+
+
+Case = TypeVar("Case", bound=_Checked)
 Function = Callable[..., Any]
 
 
@@ -330,6 +335,12 @@ class Suite:
         if type(answer) is not type(case):
             kind, found = type(case).__name__, type(answer).__name__
             raise self.wrong(function, f"it must return True, False or a {kind}, not {found}")
+        try:
+            answer.check(config)
+        except InputError as error:
+            raise self.wrong(function, str(error)) from error
+        except (TypeError, ValueError) as error:
+            raise self.wrong(function, f"no case: {error}") from error
         return answer
 
     def summary(self) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class TileCase:
         InputError
             The configuration takes no such case.
         """
-        self._check(config)
+        self.check(config)
         rng = np.random.default_rng(self.seed)
         tensor = weights(config, (self.n, self.k), self.bits, self.group, self.weights, rng)
         values = activations(config, self.m, self.k, self.activations, rng)
@@ -105,7 +105,7 @@ class TileCase:
         """
         return text.from_text(cls, words)
 
-    def _check(self, config: CoreConfig) -> None:
+    def check(self, config: CoreConfig) -> None:
         """Refuse what no job can be made of, or none that ends in sensible time."""
         codes, _, zero_points = self.weights.partition("/")
         names = ("rows", *profiles(config))

@@ -94,6 +94,7 @@ def test_two_corners_have_two_names(tmp_path):
     [
         (["--corner", "demo"], "give its clock with --period"),
         (["--corner", "demo", "--target", "ecp5"], "for target asic"),
+        (["--corner", "demo", "--sweep", "1:2"], "leave one of them out"),
         (["--corner", "none.lib", "--period", "5", "--liberty", "demo"], "none.lib: no such file"),
     ],
 )

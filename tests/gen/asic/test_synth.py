@@ -239,9 +239,10 @@ def test_without_opensta_timing_is_null(monkeypatch):
     assert report.blocks == untimed.blocks
 
 
-def test_period_must_be_positive():
-    with pytest.raises(InputError, match=r"^period must be above 0 ns"):
-        synthesise(TINY, period=0.0)
+@pytest.mark.parametrize("period", [0.0, -1.0, float("nan"), float("inf")])
+def test_period_must_be_positive(period):
+    with pytest.raises(InputError, match=r"^period must be above 0 ns, and finite, not"):
+        synthesise(TINY, period=period)
 
 
 @needs_opensta

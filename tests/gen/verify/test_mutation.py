@@ -3,10 +3,12 @@
 import dataclasses
 import itertools
 import re
+import subprocess
 
 import numpy as np
 import pytest
 
+from lutcore import tools
 from lutcore.errors import InputError
 from lutcore.gen.emit.rtl import design_name, verilog
 from lutcore.gen.run.tile import random_activations, random_tensor
@@ -197,3 +199,65 @@ def test_bits_that_nothing_reads_are_proven_to_change_nothing():
     assert set(bits.values()) == set(range(16))
     expected = {number: bit > 2 for number, bit in bits.items()}
     assert equivalent(mutated, list(bits)) == expected
+
+
+#: A choice of several: a fault may make two of its selects 1, and then the first one counts, or
+#: both do, but the same for all tools. And a memory that is read without a clock.
+CHOOSING = """
+module choosing (
+  input wire clk, input wire [2:0] s, input wire [2:0] a, input wire we, input wire [1:0] at,
+  output reg [2:0] y, output wire [2:0] z
+);
+  reg [2:0] memory [0:3];
+  always @(posedge clk) if (we) memory[at] <= a;
+  assign z = memory[at];
+  always @* begin
+    y = a;
+    case (s)
+      1: y = a;
+      2: y = ~a;
+      3: y = 5;
+      default: ;
+    endcase
+  end
+endmodule
+"""
+
+
+@pytest.mark.skipif(tools.find("iverilog") is None, reason="apt-get install iverilog")
+def test_what_is_called_equivalent_shows_no_difference_in_another_simulator(tmp_path):
+    mutated = mutants(CHOOSING, "choosing", 400)
+    found = equivalent(mutated, [mutant.number for mutant in mutated.mutants])
+    numbers = [number for number, same in found.items() if same]
+    chosen = {mutant.pin[0] for mutant in mutated.mutants if "case" in mutant.text}
+    assert "S" in chosen and 3 < len(numbers) < len(found) / 2
+    width = len(bin(max(found))) - 2
+    ports = ".clk(clk), .s(s), .a(a), .we(we), .at(at)"
+    bench = f"""module bench;
+  reg clk = 0; reg [2:0] s = 0, a = 0; reg we = 1; reg [1:0] at = 0; integer i;
+  wire [2:0] y [0:1], z [0:1]; reg [{width - 1}:0] number = 0;
+  choosing sound ({ports}, .y(y[0]), .z(z[0]), .mutant({width}'d0));
+  choosing broken ({ports}, .y(y[1]), .z(z[1]), .mutant(number));
+  task try; input integer n; begin
+    number = n;
+    for (i = 0; i < 500; i = i + 1) begin
+      {{s, a, at}} = $random; we = i < 4 || $random; if (i < 4) at = i;
+      #1 clk = 1; #1 if (y[0] !== y[1] || z[0] !== z[1]) begin
+        $display("%0d differs", n); i = 500;
+      end
+      clk = 0;
+    end
+  end endtask
+  initial begin
+    {" ".join(f"try({number});" for number in numbers)}
+    {" ".join(f"try({number});" for number, same in found.items() if not same)}
+  end
+endmodule
+"""
+    (tmp_path / "all.v").write_text(mutated.verilog + bench)
+    command = ["iverilog", "-g2009", "-s", "bench", "-o", tmp_path / "all", tmp_path / "all.v"]
+    subprocess.run(command, check=True)
+    done = subprocess.run(["vvp", "-n", tmp_path / "all"], capture_output=True, text=True)
+    differ = {int(line.split()[0]) for line in done.stdout.splitlines()}
+    assert not differ & set(numbers)
+    assert len(differ) > 0.9 * (len(found) - len(numbers))

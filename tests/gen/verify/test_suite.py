@@ -126,7 +126,11 @@ def test_what_is_no_text_is_told(tmp_path):
         ),
         (
             CASE + "@constraint\ndef wide(c, case):\n    return replace(case, bits=9)\n",
-            r"mine.py: case bits=9 cannot be made: ",
+            r"mine.py:8: wide: no case of little: bits are 1 to 2, not bits=9",
+        ),
+        (
+            CASE + "@constraint\ndef odd(c, case):\n    return replace(case, bits='two')\n",
+            r"mine.py:8: odd: no case: '<=' not supported",
         ),
         (
             JOB + "@golden\ndef g(c, a, w, s):\n    return a @ w\n",
