@@ -64,24 +64,35 @@ def synth(
 
     Example: lutcore synth dense-w1a8 --set n=4
     """
-    from lutcore.gen.asic.synth import synthesise
-
     core = load_config(config, overrides or ())
     if target != "asic":
         if liberty or period is not None or sweep or output or corner:
             options = "--liberty, --period, --corner, --sweep and -o"
             raise InputError(f"{options} are for target asic, not {target}")
         _synth_fpga(core, target, as_json)
-        return
-    if corner and sweep:
-        raise InputError("--corner is for one netlist, not for --sweep: leave one of them out")
-    if corner and period is None:
-        raise InputError("--corner times a netlist: give its clock with --period")
-    if sweep:
+    elif sweep:
         if period is not None:
             raise InputError("--sweep tries many periods: leave --period out")
+        if corner:
+            raise InputError("--corner is for one netlist, not for --sweep: leave one of them out")
         _sweep(core, liberty, sweep, output, force, as_json)
-        return
+    else:
+        _synth(core, liberty, period, corner, output, force, as_json)
+
+
+def _synth(
+    core: CoreConfig,
+    liberty: list[Path] | None,
+    period: float | None,
+    corner: list[Path] | None,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    from lutcore.gen.asic.synth import synthesise
+
+    if corner and period is None:
+        raise InputError("--corner times a netlist: give its clock with --period")
     with ERR.status(f"synthesising {core.name}"):
         report = synthesise(core, liberty or None, period=period)
         timed = _at_corners(core, liberty, corner, period)
