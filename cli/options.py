@@ -70,6 +70,15 @@ Liberties = Annotated[
         "demo: a small synthetic one, for trying; default a neutral one without timing.",
     ),
 ]
+Corners = Annotated[
+    list[Path] | None,
+    typer.Option(
+        parser=library,
+        metavar="FILE",
+        help="The same library at another corner, with which the netlist is timed too; as many as "
+        "there are, the option repeated.",
+    ),
+]
 Period = Annotated[
     float | None,
     typer.Option(metavar="NS", help="Clock period to close at; default 1.0 with --liberty."),

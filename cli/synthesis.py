@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lutcore.cli.options import AsJson, Config, Force, Liberties, Overrides, library
+from lutcore.cli.options import AsJson, Config, Corners, Force, Liberties, Overrides
 from lutcore.cli.shared import ERR, OUT, Column, print_facts, print_json, print_table, print_written
 from lutcore.errors import InputError
 from lutcore.files import write_files
@@ -26,15 +26,7 @@ def synth(
     period: Annotated[
         float | None, typer.Option(help="Clock period in ns to meet; needs OpenSTA (sta).")
     ] = None,
-    corner: Annotated[
-        list[Path] | None,
-        typer.Option(
-            parser=library,
-            metavar="FILE",
-            help="The same library at another corner, with which the netlist is timed too; as many "
-            "as there are, the option repeated.",
-        ),
-    ] = None,
+    corner: Corners = None,
     sweep: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +87,7 @@ def _synth(
         raise InputError("--corner times a netlist: give its clock with --period")
     with ERR.status(f"synthesising {core.name}"):
         report = synthesise(core, liberty or None, period=period)
-        timed = _at_corners(core, liberty, corner, period)
+        timed = _at_corners(core, liberty, corner, period) if corner and period else {}
         written = _write_netlist(core, liberty, period, output, force) if output else []
     if as_json:
         slacks = {name: at._asdict() for name, at in timed.items()}
@@ -110,10 +102,8 @@ def _synth(
 
 
 def _at_corners(
-    core: CoreConfig, liberty: list[Path] | None, others: list[Path] | None, period: float | None
+    core: CoreConfig, liberty: list[Path] | None, others: list[Path], period: float
 ) -> dict[str, "Corner"]:
-    if not others or period is None:
-        return {}
     from lutcore.gen.asic.corners import corners
 
     return corners(core, liberty or None, others, period)

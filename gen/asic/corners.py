@@ -9,8 +9,8 @@ from lutcore.errors import InputError
 from lutcore.gen.asic.closing import session
 from lutcore.gen.asic.liberty import library_name
 from lutcore.gen.asic.mapping import Mapped, tool_versions
-from lutcore.gen.asic.synth import LibraryFiles, check_period, map_cells, read_library
-from lutcore.gen.emit.rtl import design_name, design_rtlil
+from lutcore.gen.asic.synth import LibraryFiles, check_period, mapped_tile, read_library
+from lutcore.gen.emit.rtl import design_name
 from lutcore.hdl.config.core import CoreConfig, check_config
 
 
@@ -59,14 +59,12 @@ def corners(
     names = [library_name(path) for path in others]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"two corners are called {twice}: give files of different names")
-    name = design_name(config)
-    first = read_library(liberty)
-    mapped = map_cells(design_rtlil(config), name, first, period)
+    mapped, first = mapped_tile(config, liberty, period)
     found = {}
     for path, called in zip(others, names, strict=True):
         files = read_library(path)
         _check(mapped, first, files)
-        found[called] = _slacks(mapped.netlist, name, files, period)
+        found[called] = _slacks(mapped.netlist, design_name(config), files, period)
     return found
 
 

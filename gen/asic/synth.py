@@ -200,9 +200,8 @@ def synthesise(
         It failed.
     """
     check_config(config)
-    files = read_library(liberty)
     name = design_name(config)
-    mapped = map_cells(design_rtlil(config), name, files, period, use_cache=use_cache)
+    mapped, files = mapped_tile(config, liberty, period, use_cache=use_cache)
     counts = count_cells(mapped.modules, name)
     areas, sequential = _areas(counts, files)
     order = [*BLOCKS, *sorted(areas.keys() - set(BLOCKS))]
@@ -262,8 +261,19 @@ def netlist(
 
     Parameters and errors as there.
     """
-    name = design_name(config)
-    return map_cells(design_rtlil(config), name, read_library(liberty), period).netlist
+    return mapped_tile(config, liberty, period)[0].netlist
+
+
+def mapped_tile(
+    config: CoreConfig,
+    liberty: Path | str | Sequence[Path] | None,
+    period: float | None,
+    *,
+    use_cache: bool = True,
+) -> tuple[Mapped, LibraryFiles]:
+    """What :func:`synthesise` reports on, and the library; parameters and errors as there."""
+    files, name = read_library(liberty), design_name(config)
+    return map_cells(design_rtlil(config), name, files, period, use_cache=use_cache), files
 
 
 def map_cells(

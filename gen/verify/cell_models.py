@@ -1,95 +1,137 @@
-"""A mapped netlist for a simulator: cells become primitives, by the functions in Liberty files.
+"""Verilog of library cells, each a module of its name and pins, by the functions in Liberty files.
 
-Each output of a cell is a user-defined primitive, which is X only where it depends on an input that
-is. Modules of expressions have more X, and Icarus takes a time for them that grows with the square
-of their number.
+A function is a user-defined primitive, which is X only where it depends on an input that is.
+Expressions have more X.
 """
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from lutcore.errors import InputError
+from lutcore.gen.asic.functions import truth_table
 from lutcore.gen.asic.library import Cell, Library
 
-#: An instance as Yosys writes it: what of, its name, its pins.
-_INSTANCE = re.compile(r"^  (\w+) (\S+) ?\(\n((?:    \.\w+\(.*\),?\n)+)  \);\n", re.MULTILINE)
-_PIN = re.compile(r"\.(\w+)\((.*)\),?\n")
-#: A flip-flop takes its input as the clock rises, is X after an edge that may have been one and
-#: mattered, and else stays.
-_EDGES = """    (01) 0 : ? : {0};
-    (01) 1 : ? : {1};
-    (0x) 0 : {0} : {0};
-    (0x) 1 : {1} : {1};
-    (?0) ? : ? : -;
-    (1x) ? : ? : -;
-    ? * : ? : -;
-"""
-#: What an output of a flip-flop holds -> what it becomes of an input of 0, and of 1.
-_HELD = {"IQ": (0, 1), "IQN": (1, 0)}
+#: An instance as Yosys writes it: what of.
+_INSTANCE = re.compile(r"^  (\w+) \S+ ?\(\n(?:    \.\w+\(.*\),?\n)+  \);\n", re.MULTILINE)
+#: What a flip-flop does while nothing clears or presets it: input and state for each edge.
+_EDGES = (
+    ("(01) 0", "?", "0"),
+    ("(01) 1", "?", "1"),
+    ("(0x) 0", "0", "0"),
+    ("(0x) 1", "1", "1"),
+    ("(?0) ?", "?", "-"),
+    ("(1x) ?", "?", "-"),
+    ("? *", "?", "-"),
+)
+#: What clear and preset, both active high, do: they, the state before, and after.
+_FORCED = (
+    ("1 0", "?", "0"),
+    ("0 1", "?", "1"),
+    ("1 1", "?", "x"),
+    ("x 0", "0", "0"),
+    ("0 x", "1", "1"),
+    ("(10) 0", "?", "-"),
+    ("0 (10)", "?", "-"),
+)
 
 
-def simulated_netlist(netlist: str, library: Library) -> str:
-    """Verilog of a netlist in which primitives stand for cells, and these primitives.
+def cell_modules(netlist: str, library: Library) -> str:
+    """Verilog of the cells that a netlist has instances of.
 
-    Flip-flops change a nanosecond after the clock, which then has reached all of them.
+    Outputs of flip-flops change a unit of time after the clock, which has reached all of them then.
 
     Raises
     ------
     InputError
-        A cell of the netlist is neither a gate nor a simple flip-flop.
+        One of them is neither a gate nor a flip-flop, or does what is not known.
     """
-    used: set[str] = set()
-
-    def placed(found: re.Match[str]) -> str:
-        if found[1] not in library.cells:
-            return found[0]
-        used.add(found[1])
-        cell, nets = library.cells[found[1]], dict(_PIN.findall(found[3]))
-        inputs = ", ".join(nets[pin] for pin in _inputs(cell))
-        delay = "#1 " if cell.flip_flop else ""
-        return "".join(
-            f"  {cell.name}_to_{pin} {delay}{found[2]}_{pin} ({nets[pin]}, {inputs});\n"
-            for pin in cell.outputs
-            if nets.get(pin)
-        )
-
-    text = _INSTANCE.sub(placed, netlist)
-    return text + "".join(_primitives(library.cells[name]) for name in sorted(used))
+    names = set(_INSTANCE.findall(netlist)) & library.cells.keys()
+    return "\n".join(_module(library.cells[name]) for name in sorted(names))
 
 
-def instances(netlist: str) -> set[str]:
-    """What a netlist has instances of."""
-    return {found[1] for found in _INSTANCE.finditer(netlist)}
+def _module(cell: Cell) -> str:
+    ports = [*(f"input {pin}" for pin in cell.inputs), *(f"output {pin}" for pin in cell.outputs)]
+    try:
+        lines, primitives = (_flip_flop if cell.flip_flop else _gate)(cell)
+    except ValueError as error:
+        raise InputError(f"cell {cell.name} cannot be simulated: {error}") from error
+    body = "".join(f"  {line}\n" for line in lines)
+    head = f"module {cell.name} ({', '.join(ports)});\n"
+    return "".join([f"`celldefine\n{head}{body}endmodule\n`endcelldefine\n", *primitives])
 
 
-def _inputs(cell: Cell) -> tuple[str, ...]:
-    """Inputs of the primitives of a cell; of a flip-flop its clock and what it takes."""
-    if cell.tables:
-        return cell.inputs
-    state = dict(cell.state)
-    found = state.get("clocked_on", ""), state.get("next_state", "")
-    plain = set(found) <= set(cell.inputs) and set(cell.outputs.values()) <= _HELD.keys()
-    if not cell.flip_flop or not plain:
-        raise InputError(f"cell {cell.name} cannot be simulated: neither gate nor plain flip-flop")
-    return found
+def _gate(cell: Cell) -> tuple[list[str], list[str]]:
+    floats = any(group.text("three_state") for group in cell.pins.values())
+    if cell.storage or floats or not any(cell.outputs.values()):
+        raise ValueError("it is neither a gate nor a flip-flop")
+    nets = {pin: pin for pin in cell.inputs}
+    found = [_function(cell, pin, text, nets) for pin, text in cell.outputs.items()]
+    return [line for line, _ in found], [primitive for _, primitive in found]
 
 
-def _primitives(cell: Cell) -> str:
-    inputs = ", ".join(_inputs(cell))
-    found = []
-    for pin, function in cell.outputs.items():
-        if cell.tables:
-            table = cell.tables[pin]
-            rows = "".join(f"    {' '.join(c)} : {v};\n" for c, v in cubes(cell.inputs, table))
-        else:
-            rows = _EDGES.format(*_HELD[function])
-        stored = "" if cell.tables else f"  reg {pin};\n"
-        found.append(
-            f"primitive {cell.name}_to_{pin}({pin}, {inputs});\n  output {pin};\n{stored}"
-            f"  input {inputs};\n  table\n{rows}  endtable\nendprimitive\n"
-        )
-    return "".join(found)
+def _function(cell: Cell, net: str, text: str, nets: Mapping[str, str]) -> tuple[str, str]:
+    """An instance that drives a net by a function of what others are called, and its primitive."""
+    inputs = tuple(name for name in nets if re.search(rf"\b{re.escape(name)}\b", text))
+    name, table = f"{cell.name}_to_{net}", truth_table(text, inputs)
+    if not inputs:
+        return f"assign {net} = 1'b{table};", ""
+    rows = [f"{' '.join(cube)} : {value}" for cube, value in cubes(inputs, table)]
+    wired = [nets[of] for of in inputs]
+    return f"{name} to_{net} ({', '.join((net, *wired))});", _primitive(name, net, wired, rows)
+
+
+def _primitive(
+    name: str, output: str, inputs: Sequence[str], rows: Sequence[str], stored: str = ""
+) -> str:
+    listed = ", ".join(inputs)
+    table = "".join(f"    {row};\n" for row in rows)
+    return (
+        f"\nprimitive {name} ({output}, {listed});\n  output {output};\n{stored}"
+        f"  input {listed};\n  table\n{table}  endtable\nendprimitive\n"
+    )
+
+
+def _beside(name: str, pins: Collection[str]) -> str:
+    """Name of a net that is none of the pins."""
+    while name in pins:
+        name += "_"
+    return name
+
+
+def _flip_flop(cell: Cell) -> tuple[list[str], list[str]]:
+    (group,) = cell.group.of("ff")
+    names, told, pins = group.names, dict(cell.state), cell.pins.keys()
+    if not {"clocked_on", "next_state"} <= told.keys():
+        raise ValueError("nothing says what it stores, and when")
+    roles = {"clocked_on": "clock", "next_state": "next", "clear": "clear", "preset": "preset"}
+    roles = {role: _beside(net, pins) for role, net in roles.items() if role in told}
+    held, name = _beside("held", pins), f"{cell.name}_held"
+    nets = {pin: pin for pin in cell.inputs} | {names[0]: held}
+    found = [_function(cell, net, told[role], nets) for role, net in roles.items()]
+    inside = list(roles.values())
+    stored = _primitive(name, held, inside, list(_rows(roles)), f"  reg {held};\n")
+    lines = [f"wire {', '.join((held, *inside))};", *(line for line, _ in found)]
+    lines.append(f"{name} to_{held} ({', '.join((held, *inside))});")
+    for pin, text in cell.outputs.items():
+        table = truth_table(text, names)
+        shown = table >> 2 & 1, table >> 1 & 1  # of a state of 0, whose complement is 1; and of 1
+        if shown not in ((0, 1), (1, 0)):
+            raise ValueError(f"output {pin} is neither its state nor the opposite")
+        lines.append(f"{'buf' if shown[1] else 'not'} #1 to_{pin} ({pin}, {held});")
+    return lines, [*(primitive for _, primitive in found), stored]
+
+
+def _rows(roles: Collection[str]) -> Iterator[str]:
+    """Table of a flip-flop's state, by what it has."""
+    has = [role in roles for role in ("clear", "preset")]
+    for edge, before, after in _EDGES:
+        yield " ".join([edge, *("0" for _ in range(sum(has)))]) + f" : {before} : {after}"
+    for words, before, after in _FORCED:
+        parts = [word for word, there in zip(words.split(), has, strict=True) if there]
+        absent = [word for word, there in zip(words.split(), has, strict=True) if not there]
+        if parts and set(parts) != {"0"} and set(absent) <= {"0"}:
+            yield f"? ? {' '.join(parts)} : {before} : {after}"
 
 
 def cubes(inputs: tuple[str, ...], table: int) -> Iterator[tuple[str, int]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lutcore.errors import OutOfTime, ToolError
 from lutcore.gen.tools.yosys import run_yosys
-from lutcore.gen.verify.liveness import is_passed, live_bits
+from lutcore.gen.verify.liveness import chooser_of, is_passed, live_bits
 from lutcore.gen.verify.mutation import CHOICE, Mutated
 
 #: What Yosys says of a proof, and what that means.
@@ -59,8 +59,8 @@ class _Cut:
     """A flat design without its registers.
 
     ``chosen`` has the net of each mutant that says that it is the one; ``drivers`` and ``readers``
-    the cells of every net while none is, ``choosers`` those that such a net selects; ``live`` are
-    the nets that can ever show at an output of the whole design.
+    the cells of every net while none is; ``faulty`` what such a net changes at once, and shows;
+    ``live`` the nets that can ever show at an output of the whole design.
     """
 
     ports: _Json
@@ -68,7 +68,7 @@ class _Cut:
     chosen: dict[int, int]
     drivers: dict[int, str]
     readers: dict[int, list[str]]
-    choosers: dict[int, list[str]]
+    faulty: dict[int, set[int]]
     live: set[int]
 
     @classmethod
@@ -90,14 +90,17 @@ class _Cut:
             ports[f"state_{place}"] = {"direction": "input", "bits": pins["Q"]}
             # The clock, too: a mutant may have another one.
             ports[f"next_{place}"] = {"direction": "output", "bits": pins["D"] + pins["CLK"]}
-        drivers, readers, choosers = {}, defaultdict(list), defaultdict(list)
+        drivers, readers, faulty = {}, defaultdict(list), defaultdict(set)
         for name, cell in cells.items():
             drivers |= dict.fromkeys(_nets(cell, "output"), name)
+            if (chooser := chooser_of(cell)) in nobody:
+                faulty[chooser] |= _nets(cell, "output") & live
             for pin, bits in cell["connections"].items():
-                for net in bits if cell["port_directions"][pin] == "input" else ():
-                    into = readers if is_passed(cell, pin, nobody) else choosers
-                    into[net].append(name)
-        return cls(ports, cells, chosen, drivers, readers, choosers, live)
+                for net in bits if is_passed(cell, pin, nobody) else ():
+                    readers[net].append(name)
+        if nobody & readers.keys():
+            raise ToolError("equivalence knows only mutants that a multiplexer chooses")
+        return cls(ports, cells, chosen, drivers, readers, faulty, live)
 
     def _behind(self, net: int) -> Iterator[int]:
         """Nets that are made of a net, and show."""
@@ -108,18 +111,13 @@ class _Cut:
         """Nets that a net is made of."""
         return _nets(self.cells[self.drivers[net]], "input") if net in self.drivers else ()
 
-    def _faulty(self, number: int) -> set[int]:
-        """Nets that a mutant changes at once, and that show."""
-        names = self.choosers.get(self.chosen.get(number, -1), ())
-        return {net for name in names for net in _nets(self.cells[name], "output") & self.live}
-
     def part(self, number: int, depth: int) -> tuple[_Json, _Json]:
         """What can differ first, as outputs, with the inputs; and cells between them.
 
         Outputs are what ``depth`` cells after the fault make of it, and those of the design before;
         not what can never show.
         """
-        start = self._faulty(number)
+        start = self.faulty.get(self.chosen.get(number, -1), set())
         near, far = _reached(start, self._behind, depth)
         ports = {name: port for name, port in self.ports.items() if port["direction"] == "input"}
         of_design = [port["bits"] for port in self.ports.values() if port["direction"] == "output"]

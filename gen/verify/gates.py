@@ -14,7 +14,7 @@ from lutcore.gen.asic.synth import map_cells, read_library
 from lutcore.gen.emit.rtl import design_name, design_rtlil
 from lutcore.gen.emit.rtlil import Module, read
 from lutcore.gen.tools.yosys import run_yosys, yosys_command
-from lutcore.gen.verify.cell_models import simulated_netlist
+from lutcore.gen.verify.cell_models import cell_modules
 from lutcore.gen.verify.kinds import Kind
 from lutcore.hdl.config.core import CoreConfig
 
@@ -49,7 +49,7 @@ def netlist(config: CoreConfig, top: str = "tile") -> str:
     files = read_library(DEMO)
     logic, memories = apart(design_rtlil(config, top))
     mapped = map_cells(logic, design_name(config, top), files, None)
-    return simulated_netlist(mapped.netlist, files.library) + behaviour(memories)
+    return mapped.netlist + cell_modules(mapped.netlist, files.library) + behaviour(memories)
 
 
 def apart(rtlil: str) -> tuple[str, str]:

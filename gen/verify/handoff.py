@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lutcore.gen.asic.synth import map_cells, read_library
+from lutcore.gen.asic.synth import mapped_tile
 from lutcore.gen.collateral.bench import bench_files
-from lutcore.gen.emit.rtl import design_name, design_rtlil, header
-from lutcore.gen.verify.cell_modules import cell_modules
+from lutcore.gen.emit.rtl import design_name, header
+from lutcore.gen.verify.cell_models import cell_modules
 from lutcore.hdl.config.core import CoreConfig, check_config
 
 
@@ -30,8 +30,8 @@ def netlist_files(
         It failed.
     """
     check_config(config)
-    files, name, head = read_library(liberty), design_name(config), header(config, "tile")
-    mapped = map_cells(design_rtlil(config), name, files, period)
+    name, head = design_name(config), header(config, "tile")
+    mapped, files = mapped_tile(config, liberty, period)
     asked = "any period" if period is None else f"{period:g} ns"
     said = f"// Mapped to {files.library.name} for {asked}.\n\n"
     models = f"{head}// Cells of {files.library.name} that the netlist has.\n\n"

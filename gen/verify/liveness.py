@@ -10,15 +10,15 @@ from typing import Any
 _Json = dict[str, Any]
 
 #: Cells whose output bits each depend on the inputs' bits of the same place.
-_BITWISE = {"$and", "$or", "$xor", "$xnor", "$not", "$pos", "$mux", "$pmux", "$dff", "$_DFF_P_"}
+_BITWISE = {"$and", "$or", "$xor", "$xnor", "$not", "$pos", "$mux", "$dff"}
 #: Cells whose output bits depend on the inputs' bits of the same place and below.
-_CARRIED = {"$add", "$sub", "$neg", "$mul", "$alu"}
+_CARRIED = {"$add", "$sub", "$neg", "$mul"}
 #: Pins of these that every bit depends on.
-_SHARED = {"S", "CLK", "CI", "BI"}
+_SHARED = {"S", "CLK"}
 
 
 def live_bits(
-    ports: Mapping[str, _Json], cells: Mapping[str, _Json], zeros: Container[int] = ()
+    ports: Mapping[str, _Json], cells: Mapping[str, _Json], zeros: Container[int | None] = ()
 ) -> set[int]:
     """Nets that outputs can depend on.
 
@@ -48,23 +48,25 @@ def live_bits(
     return found
 
 
-def is_passed(cell: _Json, pin: str, zeros: Container[int]) -> bool:
+def chooser_of(cell: _Json) -> int | None:
+    """The net that selects one of two inputs, of a cell that does that."""
+    return cell["connections"]["S"][0] if cell["type"] == "$mux" else None
+
+
+def is_passed(cell: _Json, pin: str, zeros: Container[int | None]) -> bool:
     """Whether a cell's output can depend on a pin."""
-    pins = cell["connections"]
-    fixed = cell["type"] == "$mux" and pins["S"][0] in zeros
+    fixed = chooser_of(cell) in zeros
     return cell["port_directions"][pin] == "input" and (not fixed or pin == "A")
 
 
-def _sources(cell: _Json, place: int, zeros: Container[int]) -> Iterator[int]:
+def _sources(cell: _Json, place: int, zeros: Container[int | None]) -> Iterator[int]:
     """Nets at a cell's inputs that a bit of its output can depend on."""
-    kind, pins = cell["type"], cell["connections"]
-    for pin, bits in pins.items():
+    kind = cell["type"]
+    for pin, bits in cell["connections"].items():
         if not is_passed(cell, pin, zeros):
             continue
         if pin in _SHARED or kind not in _BITWISE | _CARRIED:
             yield from bits
-        elif kind == "$pmux" and pin == "B":
-            yield from bits[place :: len(pins["A"])]
         else:
             last = min(place, len(bits) - 1)  # beyond it lies its sign
             yield from bits[last : last + 1] if kind in _BITWISE else bits[: last + 1]

@@ -66,12 +66,16 @@ class Memory:
         within = start % _PAGE + np.arange(size)
         return np.array(firsts)[within // _PAGE] + within % _PAGE
 
-    def found(self, address: int, size: int, cause: Cause) -> np.ndarray:
-        """Bytes; the bus answers words that are not there with an error."""
+    def _there(self, address: int, size: int, cause: Cause) -> slice | np.ndarray:
+        """Where bytes are; the bus answers words that are not there with an error."""
         start, whole = (address - self.base) % _SPACE, len(self.content)
         if start + size > whole and not self.folded:
             raise Fault(cause, address if start >= whole else (self.base + whole) % _SPACE)
-        return self.content[self.places(address, size)]
+        return self.places(address, size)
+
+    def found(self, address: int, size: int, cause: Cause) -> np.ndarray:
+        """Bytes."""
+        return self.content[self._there(address, size, cause)]
 
     def row(self, address: int, size: int, cause: Cause) -> np.ndarray:
         """One row of a transfer; checked by bursts, which end at 4 KiB boundaries."""
@@ -88,8 +92,7 @@ class Memory:
     def write(self, address: int, content: np.ndarray) -> None:
         """Change bytes."""
         if content.size:
-            self.found(address, content.size, Cause.WRITE)
-            self.content[self.places(address, content.size)] = content
+            self.content[self._there(address, content.size, Cause.WRITE)] = content
             self.note(Cause.WRITE, address, content)
 
     def note(self, cause: Cause, address: int, content: np.ndarray) -> None:

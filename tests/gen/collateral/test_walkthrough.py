@@ -1,12 +1,10 @@
 """The manual's way into a design of one's own: every command of the page, in an empty folder."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from pages import run_commands
 
 from lutcore import tools
 
@@ -35,14 +33,7 @@ def test_every_command_of_the_page_works(tmp_path):
         for wanted, commands in blocks()
         if wanted not in _WANTS or tools.find(_WANTS[wanted])
     )
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env=os.environ | {"PATH": path},
-        capture_output=True,
-        text=True,
-    )
+    done = run_commands(script, tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert len(_PASS.findall(done.stdout)) == len(_BENCH.findall(script))
     (netlist,) = (tmp_path / "build").glob("**/*_gates.json")

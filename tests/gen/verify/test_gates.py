@@ -16,7 +16,7 @@ from lutcore.gen.emit.rtlil import read
 from lutcore.gen.verify import core_bench, gates
 from lutcore.gen.verify.batch import Batch, measure
 from lutcore.gen.verify.campaign import start
-from lutcore.gen.verify.cell_models import cubes, simulated_netlist
+from lutcore.gen.verify.cell_models import cell_modules, cubes
 from lutcore.gen.verify.evidence import not_shown
 from lutcore.gen.verify.gates import MAPPED, apart, behaviour, netlist
 from lutcore.gen.verify.programs import draw
@@ -79,7 +79,7 @@ def test_a_primitive_says_what_the_function_says_and_x_only_where_it_depends_on_
 def test_a_cell_that_is_neither_gate_nor_flip_flop_is_refused():
     text = "  ICG_X1 gate (\n    .E(a),\n    .CK(b),\n    .GCK(c)\n  );\n"
     with pytest.raises(InputError, match="cell ICG_X1 cannot be simulated"):
-        simulated_netlist(text, LIBRARY)
+        cell_modules(text, LIBRARY)
 
 
 def test_memories_that_answer_later_stay_apart_and_hold_nothing():

@@ -1,12 +1,11 @@
 """What other tools get of a mapped tile: netlist, models of cells and bench fit each other."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from pages import run_commands
 
 from lutcore import tools
 from lutcore.gen.asic.liberty import DEMO
@@ -65,13 +64,6 @@ def test_the_bench_judges_the_netlist(kind, tmp_path):
 def test_the_commands_of_the_manual_work(tmp_path):
     page = (Path(__file__).parents[3] / "docs" / "area.md").read_text("utf-8")
     (commands,) = re.findall(r"^```sh\n(lutcore synth .*?)^```$", page, re.M | re.S)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=tmp_path,
-        env=os.environ | {"PATH": path},
-        capture_output=True,
-        text=True,
-    )
+    done = run_commands(commands, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "PASS: " in done.stdout and "not met" not in done.stdout.lower()

@@ -12,7 +12,7 @@ from lutcore.gen.asic.liberty import DEMO
 from lutcore.gen.asic.library import parse
 from lutcore.gen.asic.synth import read_library
 from lutcore.gen.tools.yosys import run_yosys
-from lutcore.gen.verify.cell_modules import cell_modules
+from lutcore.gen.verify.cell_models import cell_modules
 
 
 def pins(inputs, outputs):
