@@ -178,8 +178,9 @@ SMALL = SMALL_CORES["w4a8"].replace(bus_bits=64)
 
 
 def small(proof: Proof) -> CoreConfig:
-    """A small core that has the block of a proof."""
-    others = (SMALL_CORES[name] for name in ("fp16", "int8-tables"))
+    """A small core, or else a tile, that has the block of a proof."""
+    others = [SMALL_CORES[name] for name in ("fp16", "int8-tables")]
+    others.append(preset("w2a8").replace(m=1, n=2, result_columns=2))
     return next(config for config in (SMALL, *others) if proof.has(config))
 
 

@@ -46,6 +46,8 @@ _SELECTED = {
     Parts.OTHERS: f"c:{BLOCK}.* c:{BLOCK}.bursts.* %d",
     Parts.PACE: " ".join(f"c:{BLOCK}.{name}*" for name in ("quiet", "state", "still", "at_rest")),
 }
+#: The block as a module of its own; as a cell, no signal of a harness may have its name.
+_ALONE = f"{BLOCK}_alone"
 #: Mutants that are none here: of clocks, and of what a register gives, which may contradict what it
 #: holds after a reset: then no state is left, and all claims hold of none.
 _UNFIT = re.compile(r"-port (\w*CLK|Q) ")
@@ -156,15 +158,15 @@ class Problem:
         """
         if not mutants or b"\n  memory " in self.prepared:
             return set()
-        commands = [re.sub(rf"-module {TOP} ", "-module block ", line) for line in self.made_by]
+        commands = [re.sub(rf"-module {TOP} ", f"-module {_ALONE} ", line) for line in self.made_by]
         # The block becomes a module of its own, whose ports are what the harness sees of it.
         script = (
-            f"read_rtlil prepared.il\nselect -set block c:{BLOCK}.*\nsubmod -name block @block\n"
-            "select -clear\n" + "\n".join(commands) + "\nhierarchy -top block\nopt_clean\n"
+            f"read_rtlil prepared.il\nselect -set block c:{BLOCK}.*\nsubmod -name {_ALONE} @block\n"
+            "select -clear\n" + "\n".join(commands) + f"\nhierarchy -top {_ALONE}\nopt_clean\n"
             "write_rtlil mutated.il\n"
         )
         made = run_yosys(script, {"prepared.il": self.prepared}, ["mutated.il"])["mutated.il"]
-        found = equivalent(Mutated("", "block", [], made), mutants)
+        found = equivalent(Mutated("", _ALONE, [], made), mutants)
         return {number for number, same in found.items() if same}
 
     def _ask(self, how: Sequence[str], mutant: int, limit: float) -> Answer:

@@ -222,6 +222,7 @@ class RunBufferProperties(Harness):
         self.hold(m, "steps come out in order", whole == expected, when=offered)
         self.hold(m, "with their run's greatest key", result.keys[0] == expected_key, when=offered)
         self.hold(m, "only whole runs come out", level > length, when=offered)
+        self.stays(m, "steps", offered, self.ready, Cat(whole, result.keys[0]))
         self.hold(m, "no more is taken than there are places", level <= places)
         self.happen(m, "both banks are full", level == places)
         self.happen(m, "a second run comes out", sent & (got == self._STEPS))

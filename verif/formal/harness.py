@@ -25,6 +25,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In
 
 from lutcore.hdl.config.formats import FP16
+from lutcore.hdl.core.epilogue import EpilogueLane
 from lutcore.hdl.floats.convert import FloatConverter
 
 #: Names of the module that a harness becomes, and of the block within it.
@@ -219,8 +220,19 @@ def opened(m: Module, block: Any, name: str = BLOCK) -> dict[str, Signal]:
     return dict(_registers(fragment, ""))
 
 
+class Nothing(Elaboratable):
+    """In place of a block of whose outputs nothing is claimed."""
+
+    def __init__(self, block: object):
+        pass
+
+    def elaborate(self, platform: object) -> Module:
+        """Outputs are 0."""
+        return Module()
+
+
 #: Blocks that harnesses replace, and by what.
-_MODELS = {SyncFIFO: ShiftQueue, FloatConverter: HalfTaker}
+_MODELS = {SyncFIFO: ShiftQueue, FloatConverter: HalfTaker, EpilogueLane: Nothing}
 
 
 def _replace(fragment: Fragment) -> None:

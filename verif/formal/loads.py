@@ -129,10 +129,9 @@ class _Received:
         self.words = Signal(24, name="received_words")
         self.row = Signal(16, name="received_row")
         self.word = Signal(24, name="received_word")
-        # Offsets, from where the load begins in memory and in its buffer.
         self.first = Signal(ADDRESS_BITS, name="received_first")  # of the row in memory
-        self.memory = Signal(ADDRESS_BITS, name="received_from")
-        self.place = Signal(ADDRESS_BITS, name="received_to")
+        self.memory = Signal(ADDRESS_BITS, name="received_from")  # of the next word in memory
+        self.place = Signal(ADDRESS_BITS, name="received_to")  # of the next word in its buffer
         self.bank = Signal(8, name="received_bank")
 
     def queue(self, m: Module, load: Any, taken: Value) -> None:
@@ -171,8 +170,11 @@ class _Received:
                     back = (self.words - 1) << shift
                     m.d.sync += [self.bank.eq(self.bank + 1), self.place.eq(self.place - back)]
         with m.If(self.next):
-            for register in (self.row, self.word, self.memory, self.first, self.place, self.bank):
+            for register in (self.row, self.word, self.bank):
                 m.d.sync += register.eq(0)
+            entry = self.entries[0]
+            m.d.sync += [self.memory.eq(entry.mem), self.first.eq(entry.mem)]
+            m.d.sync += self.place.eq(entry.local)
 
 
 class LoadWordProperties(_LoadHarness):
@@ -221,9 +223,8 @@ class LoadWordProperties(_LoadHarness):
         is_act = at.load.target == _ACTIVATIONS
         sentence = "a word goes into the buffer of its load, and no other"
         self.hold(m, sentence, block.write_enable == (writes << at.load.target))
-        place = (at.load.local + at.place)[:ADDRESS_BITS]
         sentence = "a word goes to its place in the buffer"
-        self.hold(m, sentence, block.write_address == place, when=writes)
+        self.hold(m, sentence, block.write_address == at.place, when=writes)
         sentence = "a row of activations goes to its bank"
         self.hold(m, sentence, block.write_bank == at.bank, when=writes & is_act)
         sentence = "bytes behind the end of a row are 0, all others as they came"
@@ -235,12 +236,11 @@ class LoadWordProperties(_LoadHarness):
         """What is told, and when."""
         fault, failed = block.fault, Signal()
         m.d.comb += failed.eq(beat & self.error & ~self.stop)
-        where = (at.load.mem + at.memory)[:ADDRESS_BITS]
         cause = Mux(at.load.target == _PROGRAM, Cause.FETCH, Cause.READ)
         done = ~inside["bursts.busy"] & ~at.active & (at.waiting == 0)
         idle = (owed == 0) & ~block.reads.valid & (self.stop | done)
         room = at.waiting != PENDING
-        told = (fault.cause == cause) & (fault.address == where)
+        told = (fault.cause == cause) & (fault.address == at.memory)
         for sentence, holds in {
             "words are taken while a load is received, or all is stopped": (
                 block.words.ready == (at.active | self.stop)
@@ -265,7 +265,7 @@ class LoadWordProperties(_LoadHarness):
         """The engine's registers, and what the shadow's have of loads that were taken."""
         shift = self._bytes.bit_length() - 1
         load, active = at.load, at.active
-        start = (load.local + at.place - (at.word << shift))[:ADDRESS_BITS]
+        start = (at.place - (at.word << shift))[:ADDRESS_BITS]
         for name, mine in {
             "target": load.target,
             "pitch": load.pitch,
@@ -274,9 +274,9 @@ class LoadWordProperties(_LoadHarness):
             "tail": load.bytes[:shift],
             "rows": (load.rows - at.row)[:16],
             "left": (at.words - at.word)[:24],
-            "row": (load.mem + at.first)[:ADDRESS_BITS],
-            "where": (load.mem + at.memory)[:ADDRESS_BITS],
-            "place": (load.local + at.place)[:ADDRESS_BITS],
+            "row": at.first,
+            "where": at.memory,
+            "place": at.place,
             "bank": at.bank,
         }.items():
             if name in inside:  # one row has no bank

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.verif.formal.accumulators import AccumulatorProperties
+from lutcore.verif.formal.beats import BeatProperties
 from lutcore.verif.formal.blocks import (
     AlignmentProperties,
     ExponentKeyProperties,
@@ -24,8 +25,14 @@ from lutcore.verif.formal.lookups import LookupProperties, TableProperties
 from lutcore.verif.formal.master import MasterProperties
 from lutcore.verif.formal.progress import ProgressProperties
 from lutcore.verif.formal.queues import QueueProperties
+from lutcore.verif.formal.results import (
+    DrainProperties,
+    TableBufferProperties,
+    ZeroPointProperties,
+)
 from lutcore.verif.formal.store_words import StoreWordProperties
 from lutcore.verif.formal.stores import StoreAddressProperties
+from lutcore.verif.formal.walks import ActivationWalkProperties, SliceWalkProperties
 
 
 class Parts(enum.Enum):
@@ -165,6 +172,16 @@ _LIST = (
         has=lambda config: _aligns(config) or _has_eight_bits(config),
     ),
     Proof(
+        "table buffer",
+        "A run's tables are kept as they came, for as long as they are needed.",
+        TableBufferProperties,
+        steps=8,
+        cover=8,
+        unbounded=False,
+        top="tile",
+        has=lambda config: config.precompute == "buffered",
+    ),
+    Proof(
         "lookup",
         "Two slices count as their indices, planes and signs say, in dot products and row sums.",
         LookupProperties,
@@ -193,6 +210,23 @@ _LIST = (
         cover=8,
         top="tile",
         without=_no_integers,
+    ),
+    Proof(
+        "drain",
+        "Each run is captured once, as soon as it can be, and its beats leave in order.",
+        DrainProperties,
+        steps=2,
+        cover=12,
+        top="tile",
+    ),
+    Proof(
+        "zero points",
+        "A result beat and its zero points leave as one result, without their share.",
+        ZeroPointProperties,
+        steps=2,
+        cover=6,
+        top="tile",
+        has=lambda config: config.zero_points != "external",
     ),
     Proof(
         "queues",
@@ -226,6 +260,27 @@ _LIST = (
         parts=Parts.OTHERS,
         steps=2,
         cover=12,
+    ),
+    Proof(
+        "activation walk",
+        "Every step of a product's activations is read once, in order, and stays until taken.",
+        ActivationWalkProperties,
+        steps=2,
+        cover=14,
+    ),
+    Proof(
+        "slice walk",
+        "Every weight slice of a product is read in its turn, and stays until it is taken.",
+        SliceWalkProperties,
+        steps=2,
+        cover=16,
+    ),
+    Proof(
+        "beats",
+        "Every result is added to its own sums once, and a product ends with its last.",
+        BeatProperties,
+        steps=2,
+        cover=24,
     ),
     Proof(
         "store addresses",

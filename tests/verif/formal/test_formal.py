@@ -5,7 +5,8 @@ import types
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import Signal
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In
 from sweeps import later, swept
 
 from lutcore.gen.verify import proofs as campaign
@@ -15,6 +16,7 @@ from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset
 from lutcore.verif.formal import (
     accumulators,
+    beats,
     blocks,
     bursts,
     decoding,
@@ -23,7 +25,9 @@ from lutcore.verif.formal import (
     lookups,
     master,
     progress,
+    results,
     stores,
+    walks,
 )
 from lutcore.verif.formal.harness import Harness
 from lutcore.verif.formal.proofs import PROOFS, proofs_of
@@ -32,7 +36,8 @@ from lutcore.verif.plan.plan import load
 #: Proofs of the library, which has no block of ours to put faults into.
 OF_OTHERS = {"queues"}
 #: Proofs of blocks whose inputs may be anything.
-FREE = {"decoder", "tables", "exponents", "greatest entries", "run buffer"}
+FREE = {"decoder", "tables", "exponents", "greatest entries", "run buffer", "table buffer"}
+FREE |= {"zero points"}
 
 
 #: Proofs of which `make test` tries faults by hand alone, and `make long` drawn mutants, too.
@@ -79,6 +84,12 @@ BLOCKS = {
     "lookup": (lookups, "Column"),
     "engines": (lookups, "Column"),
     "accumulators": (accumulators, "Accumulators"),
+    "table buffer": (results, "TableBuffer"),
+    "drain": (results, "Drain"),
+    "zero points": (results, "ZeroPoints"),
+    "activation walk": (walks, "ActivationFeeder"),
+    "slice walk": (walks, "SliceFeeder"),
+    "beats": (beats, "Epilogue"),
     "bursts": (bursts, "RowBursts"),
     "load addresses": (loads, "LoadEngine"),
     "load words": (loads, "LoadEngine"),
@@ -107,6 +118,38 @@ FAULTS = {
     ),
     "accumulators never cleared": ("accumulators", "keep = ~first", "keep = ~Value.cast(0)"),
     "accumulators a bit short": ("accumulators", "(config, bits)", "(config, bits - 1)"),
+    "a run kept too long": ("table buffer", "(full | fills) & ~empties", "full | fills & ~empties"),
+    "captured twice": ("drain", "pending & ~self.capture)", "pending)"),
+    "beats by twos": ("drain", "self.select << 1", "self.select << 2"),
+    "zero points lost": ("zero points", "self.raw.valid & free", "free"),
+    "zero points added": ("zero points", "raw_dot - corrections", "raw_dot + corrections"),
+    "rows of activations side by side": (
+        "activation walk",
+        "place.eq((after + bus_bytes - 1) & ~(bus_bytes - 1))",
+        "place.eq(after)",
+    ),
+    "weights of the next rows": (
+        "slice walk",
+        "at.place.eq(at.head.base)",
+        "at.place.eq(at.after)",
+    ),
+    "no slice is the last": (
+        "slice walk",
+        "control.release.eq(at.last_tile)",
+        "control.release.eq(0)",
+    ),
+    "a slice that moves on": ("slice walk", "~valid | self.slices.ready", "~valid | at.active"),
+    "records of four bytes": (
+        "beats",
+        "Mux(at.narrow, units.scale // 2, units.scale)",
+        "units.scale",
+    ),
+    "a product begins too early": (
+        "beats",
+        "self.tasks.ready.eq(self.idle)",
+        "self.tasks.ready.eq(~at.active)",
+    ),
+    "sums read late": ("beats", 'cycles - ADDED - 1, "old', 'cycles - ADDED, "old'),
     "pitch times 16": ("bursts", "row + head.pitch", "row + (head.pitch << 4)"),
     "bursts below 2^32": ("bursts", "payload.addr.eq(here)", "payload.addr.eq(here[:32])"),
     "pages of 8 KiB": ("bursts", "(1 << PAGE_BITS - shift)", "(2 << PAGE_BITS - shift)"),
@@ -223,6 +266,26 @@ def test_addresses_are_right_on_every_bus(name, config):
     assert proved.holds and not proved.unreached, told(proved)
 
 
+class _Names(Harness):
+    """Its signals are called as what is made of a block might be."""
+
+    def __init__(self, config):
+        super().__init__({"a": In(4)})
+
+    def describe(self, m):
+        part, more, block = Module(), Signal(4), Signal(4)
+        m.submodules.dut = part
+        part.d.comb += more.eq(self.a + 1)
+        m.d.comb += block.eq(~more)
+        self.hold(m, "they differ", block != more)
+        self.happen(m, "the most", block == 15)
+
+
+def test_a_harness_may_name_its_signals_as_it_likes():
+    problem = Problem.of(_Names(None), MUTANTS)
+    assert problem.same([*problem.faults]) < {*problem.faults}
+
+
 @pytest.mark.slow
 def test_mutants_that_do_what_the_block_does_are_known():
     """Of this block the proof finds all others."""
@@ -282,7 +345,7 @@ def test_a_broken_claim_is_told():
 
 
 def test_proofs_are_of_what_a_design_has():
-    tile = {"tables", "lookup", "accumulators"}
+    tile = {"tables", "lookup", "accumulators", "drain", "table buffer"}
     exact = tile | {"engines"}
     assert {p.name for p in proofs_of("tile", SMALL)} == exact
     configs = [small(proof) for proof in PROOFS.values()]
@@ -292,5 +355,6 @@ def test_proofs_are_of_what_a_design_has():
     aligned = exact | {"exponents", "alignment", "run buffer"}
     assert {p.name for p in proofs_of("tile", preset("w4-fp16"))} == aligned
     assert "host" not in {p.name for p in proofs_of("core", SMALL)}
-    assert proofs_of("tile", preset("w2-fp16-exact")) == []
-    assert [p.name for p in proofs_of("tile", preset("mac-int8"))] == ["accumulators"]
+    assert {p.name for p in proofs_of("tile", preset("w2-fp16-exact"))} == {"drain"}
+    macs = {p.name for p in proofs_of("tile", preset("mac-int8"))}
+    assert macs == {"accumulators", "drain", "zero points"}
