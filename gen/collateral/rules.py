@@ -363,7 +363,9 @@ def checked(config: CoreConfig, top: str) -> list[Checked]:
 def _within(config: CoreConfig, top: str, design: str, clock: str) -> list[Checked]:
     """Rules of a tile, and of a core with its sequencer and queues."""
 
-    def inside(module: str, signals: dict[str, int], rules: list[Rule], alone: bool) -> Checked:
+    def inside(
+        module: str, signals: dict[str, int], rules: list[Rule], alone: bool, clock: str = clock
+    ) -> Checked:
         both = {clock: 1, "rst": 1} | signals
         return Checked(module, clock, "rst", both, [], rules, inside=True, alone=alone)
 
@@ -372,8 +374,16 @@ def _within(config: CoreConfig, top: str, design: str, clock: str) -> list[Check
         path = {"tile": "", "axi-stream": "__tile", "core": "__compute_tile"}
         tile = design + path.get(top, "__core_compute_tile")
         said = "At most two runs wait to be captured: one in the accumulators, one that enters."
-        rule = Rule("runs_uncaptured", said, "assert", "uncaptured != 2'd3")
-        found.append(inside(tile, {"uncaptured": 2}, [rule], alone=False))
+        rules = [Rule("runs_uncaptured", said, "assert", "uncaptured != 2'd3")]
+        said = "A run begins when no run before it is still in the accumulators."
+        free = "uncaptured == 2'd0 || (uncaptured == 2'd1 && drain__free)"
+        rules.append(Rule("runs_kept", said, "assert", f"!first || {free}"))
+        signals = {"uncaptured": 2, "drain__free": 1, "first": 1}
+        found.append(inside(tile, signals, rules, alone=False))
+        said = "A run ends when the one before it is captured."
+        rules = [Rule("run_ends", said, "assert", "!(done && waiting)")]
+        drain, signals = f"{design}__drain", {"done": 1, "waiting": 1}
+        found.append(inside(drain, signals, rules, alone=False, clock="clk"))  # as all shared ones
     if TOPS[top].is_core:
         core, below = (design, "__") if top == "core" else (f"{design}__core", "_")
         found.append(inside(core, *_core_inside(), alone=True))

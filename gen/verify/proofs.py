@@ -50,6 +50,8 @@ class Proved:
         None: the solver came to no end.
     broken : list of str
         Claims that do not hold.
+    reduced : list of str
+        Where it is proved of a smaller block than the configuration's: of which.
     assumed, claimed : list of str
         What is assumed of the surroundings, and what holds then.
     unreached : list of str
@@ -61,6 +63,8 @@ class Proved:
         Mutants that do not break it, and do what the design does.
     seconds : float
         That it took when it was not known yet.
+    asked : int
+        Mutants that it was to be tried on.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Proved:
     strength: str
     holds: bool | None
     broken: list[str]
+    reduced: list[str]
     assumed: list[str]
     claimed: list[str]
     unreached: list[str]
@@ -77,6 +82,7 @@ class Proved:
     undecided: list[str]
     same: list[str]
     seconds: float
+    asked: int
 
     @property
     def tried(self) -> int:
@@ -86,7 +92,8 @@ class Proved:
     @property
     def good(self) -> bool:
         """Whether it holds, its covers are reached, and it has found faults."""
-        return bool(self.holds) and not self.unreached and len(self.found) >= LEAST_FOUND
+        enough = len(self.found) >= min(LEAST_FOUND, self.asked)
+        return bool(self.holds) and not self.unreached and enough
 
 
 def prove(
@@ -119,8 +126,9 @@ def prove(
         kept["seconds"] = round(time.monotonic() - start, 1)
         if kept["holds"] is not None and not kept["undecided"]:  # else more time may tell
             cache.store(place, kept)
-    facts: dict[str, Any] = {"assumed": [*harness.assumed], "claimed": [*harness.claimed]} | kept
-    facts |= {"design": config.name, "strength": proof.strength}
+    said = {"reduced": [*harness.reduced], "assumed": [*harness.assumed]}
+    facts: dict[str, Any] = said | {"claimed": [*harness.claimed]} | kept
+    facts |= {"design": config.name, "strength": proof.strength, "asked": mutants}
     return Proved(name=proof.name, text=proof.text, **facts)
 
 
@@ -206,6 +214,7 @@ def told(proved: Proved) -> str:
     claims = f"{len(proved.claimed)} claims, {found}"
     lines = [
         f"{proved.name} of {proved.design}: {verdict}, {proved.strength}; {claims}",
+        *(f"  proved: {sentence}" for sentence in proved.reduced),
         *(f"  assumes: {sentence}" for sentence in proved.assumed),
         *(f"  BROKEN: {sentence}" for sentence in proved.broken),
         *(f"  NEVER HAPPENS: {sentence}" for sentence in proved.unreached),

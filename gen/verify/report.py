@@ -237,17 +237,24 @@ def _proofs(found: Sequence[dict[str, Any]]) -> list[str]:
     if not found:
         return []
     e = html.escape
-    heads = ("proof", "verdict", "mutants found", "assumes", "broken, or never happens")
+    heads = (
+        "proof",
+        "verdict",
+        "mutants found",
+        "proved of, and assumes",
+        "broken, or never happens",
+    )
     cells = "".join(f"<th>{head}</th>" for head in heads)
     parts = [f"<h3>Proofs</h3><table><tr>{cells}</tr>"]
     for proved in found:
         wrong = "; ".join((*proved["broken"], *proved["unreached"]))
+        limits = "; ".join((*proved["reduced"], *proved["assumed"]))
         state = {HOLDS: "shown", BROKEN: "failing"}.get(proved["verdict"], "partial")
         parts.append(
             f'<tr class="{state}"><td>{e(proved["name"])}: {e(proved["text"])}</td>'
             f"<td>{e(proved['verdict'])}, {e(proved['strength'])}</td>"
             f"<td>{len(proved['found'])} of {proved['tried']}</td>"
-            f"<td>{e('; '.join(proved['assumed']) or 'nothing')}</td><td>{e(wrong)}</td></tr>"
+            f"<td>{e(limits or 'all, nothing')}</td><td>{e(wrong)}</td></tr>"
         )
     return [*parts, "</table>"]
 

@@ -19,7 +19,7 @@ from lutcore.gen.tools.yosys import run_yosys
 from lutcore.gen.verify.equivalence import equivalent
 from lutcore.gen.verify.mutation import CHOICE, KINDS, Mutated
 from lutcore.hdl.parts.conversion import component_text
-from lutcore.verif.formal.harness import BLOCK, MODEL, TOP, Harness
+from lutcore.verif.formal.harness import BLOCK, CLAIM, CLAIM_BITS, MODEL, TOP, Harness
 from lutcore.verif.formal.proofs import Parts
 
 #: A property of the RTLIL that Amaranth writes, and its kind.
@@ -39,6 +39,8 @@ FINISH = (
     "formalff -setundef -clk2ff -ff2anyinit -hierarchy\nsetundef -undriven -anyseq\nopt -fast\n"
     "opt_clean\ndffunmap\nwrite_smt2 -wires design.smt2\n"
 )
+#: Seconds in which claims are tried at once that can be asked one by one.
+_AT_ONCE = 10
 #: Parts of a block -> selection of their cells, as Yosys writes it.
 _SELECTED = {
     Parts.ALL: f"c:{BLOCK}.*",
@@ -87,6 +89,8 @@ class Problem:
         The harness and its block in RTLIL, before any fault.
     made_by : list of str
         Commands of Yosys that put the faults into it.
+    claims : int
+        So many can be asked one by one; 0: they are asked at once.
     """
 
     smt2: str = field(repr=False)
@@ -94,6 +98,7 @@ class Problem:
     bits: int
     prepared: bytes = field(repr=False, default=b"")
     made_by: list[str] = field(repr=False, default_factory=list)
+    claims: int = 0
 
     @classmethod
     def of(
@@ -137,11 +142,20 @@ class Problem:
             files = {"prepared.il": made["prepared.il"].encode()}
             script = "\n".join(["read_rtlil prepared.il", *lines, "opt_clean\n"])
         made = run_yosys(script + FINISH, files, ["design.smt2"])
-        return cls(made["design.smt2"], faults, bits, files.get("prepared.il", b""), lines)
+        claims = len(harness.claimed) if harness.chosen else 0
+        return cls(made["design.smt2"], faults, bits, files.get("prepared.il", b""), lines, claims)
 
     def bounded(self, steps: int, mutant: int = 0, limit: float = 600) -> Answer:
         """Whether all claims hold in the first ``steps`` cycles after a reset."""
-        return self._ask(["-t", str(steps)], mutant, limit)
+        how = ["-t", str(steps)]
+        if not self.claims:
+            return self._ask(how, mutant, limit)
+        answer = self._ask(how, mutant, min(limit, _AT_ONCE))  # finds most that are broken
+        for claim in range(self.claims if answer.holds is None else 0):
+            answer = self._ask(how, mutant, limit, claim)
+            if not answer.holds:
+                break
+        return answer
 
     def inductive(self, mutant: int = 0, limit: float = 600) -> Answer:
         """Whether all claims hold in the cycle after one in which they hold, of any state."""
@@ -169,8 +183,10 @@ class Problem:
         found = equivalent(Mutated("", _ALONE, [], made), mutants)
         return {number for number, same in found.items() if same}
 
-    def _ask(self, how: Sequence[str], mutant: int, limit: float) -> Answer:
-        said = self.said(how, mutant, limit)
+    def _ask(
+        self, how: Sequence[str], mutant: int, limit: float, claim: int | None = None
+    ) -> Answer:
+        said = self.said(how, mutant, limit, claim)
         if said is None:
             return Answer(None)
         return Answer(
@@ -179,8 +195,12 @@ class Problem:
             tuple(map(int, _REACHED.findall(said))),
         )
 
-    def said(self, how: Sequence[str], mutant: int, limit: float) -> str | None:
+    def said(
+        self, how: Sequence[str], mutant: int, limit: float, claim: int | None = None
+    ) -> str | None:
         """What smtbmc says where it is asked so, its status included; None: no end in time.
+
+        Of one claim alone where one is named.
 
         Raises
         ------
@@ -194,9 +214,11 @@ class Problem:
             (folder / "design.smt2").write_text(self.smt2)
             # Questions each asked anew, with states written out: z3 then simplifies them as wholes.
             command = [need_solver()[0], "-s", "z3", "--unroll", "--noincr", *how]
-            if self.bits:
-                choice = f"always\nassume (= [{CHOICE}] #b{mutant:0{self.bits}b})\n"
-                (folder / "choice.smtc").write_text(choice)
+            chosen = [(CHOICE, self.bits, mutant)] if self.bits else []
+            chosen += [(CLAIM, CLAIM_BITS, claim)] if claim is not None else []
+            if chosen:
+                lines = [f"assume (= [{name}] #b{value:0{bits}b})" for name, bits, value in chosen]
+                (folder / "choice.smtc").write_text("\n".join(["always", *lines, ""]))
                 command += ["--smtc", "choice.smtc"]
             try:
                 done = tools.run(

@@ -52,6 +52,8 @@ def _slice(config: CoreConfig) -> dict[str, wiring.Member]:
 class AccumulatorProperties(Harness):
     """Slices enter in any order and number; controls a cycle before their terms."""
 
+    reduced = ("of one accumulator",)
+
     def __init__(self, config: CoreConfig):
         self._config = config
         step = signed(signed_bits(*config.products_range(config.depth)))

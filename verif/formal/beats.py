@@ -1,22 +1,40 @@
 """Result beats in the epilogue: each is added to its own sums once, and a product comes to its end.
 
-Lanes are cut: what they compute is verified against others' arithmetic.
+Lanes are cut, and give anything: what they compute is verified against others' arithmetic. What
+they are given, and where their sums go, is claimed.
 """
 
 # Amaranth carries no types: its contexts and values are opaque to pyright.
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.core.epilogue import Epilogue, task_layout
+from lutcore.hdl.core.epilogue import Epilogue, EpilogueLane, task_layout
 from lutcore.hdl.isa.limits import Units
 from lutcore.hdl.isa.lmma import ADDRESS_BITS
 from lutcore.hdl.isa.pace import ADDED, epilogue_cycles
+from lutcore.hdl.tile.drain import results_layout
 from lutcore.verif.formal.harness import Harness, opened
 from lutcore.verif.formal.walks import Nest
+
+#: What lanes are told of a product.
+_OPTIONS = ("half", "fixed_zero", "zero", "integer", "accumulate")
+
+
+class _AnySum(Elaboratable):
+    """In place of a lane: its sum is anything."""
+
+    def __init__(self, lane: EpilogueLane, sum_: Value):
+        self._lane, self._sum = lane, sum_
+
+    def elaborate(self, platform: object) -> Module:
+        """Drive the lane's sum."""
+        m = Module()
+        m.d.comb += self._lane.sum.eq(self._sum)
+        return m
 
 
 class BeatProperties(Harness):
@@ -24,25 +42,46 @@ class BeatProperties(Harness):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        super().__init__({"task": In(task_layout()), "asked": In(1), "beat": In(1), "ends": In(1)})
+        bits = config.m * config.drain_columns * 32
+        super().__init__(
+            {
+                "task": In(task_layout()),
+                "asked": In(1),
+                "beat": In(1),
+                "result": In(results_layout(config, config.dot_bits)),
+                "records": In(config.drain_columns * 32),
+                "old": In(bits),
+                "sums": In(bits),
+            }
+        )
 
     def describe(self, m: Module) -> None:
         """The epilogue, and a shadow that counts runs up from 0."""
         self._block = block = Epilogue(self._config)
-        self._inside = opened(m, block)
+        lanes: list[EpilogueLane] = []
+
+        def cut(lane: EpilogueLane) -> _AnySum:
+            lanes.append(lane)
+            return _AnySum(lane, self.sums.word_select(len(lanes) - 1, 32))
+
+        self._inside = opened(m, block, models={"EpilogueLane": cut})
         m.d.comb += [
             block.tasks.payload.eq(self.task),
             block.tasks.valid.eq(self.asked),
             block.results.valid.eq(self.beat),
-            block.results.payload.last.eq(self.ends),
+            block.results.payload.eq(self.result),
+            block.records.eq(self.records),
+            block.read_data.eq(self.old),
         ]
         self.stays(m, "products", self.asked, block.tasks.ready, self.task.as_value(), assumed=True)
-        self.stays(m, "results", self.beat, block.results.ready, self.ends, assumed=True)
+        payload = self.result.as_value()
+        self.stays(m, "results", self.beat, block.results.ready, payload, assumed=True)
         sizes = self.task.blocks.any() & self.task.tiles.any()
         self.assume(m, "products have rows and columns", sizes, when=self.asked)
         self._shadow(m)
         self._flow(m)
         self._ends(m)
+        self._lanes(m, lanes)
 
     def _shadow(self, m: Module) -> None:
         """Where the product is; scale records start anew in each block of rows, sums go on."""
@@ -53,7 +92,7 @@ class BeatProperties(Harness):
         self._scale = scale = Signal(ADDRESS_BITS, name="scale_here")
         self._runs = Nest({"tile": held.tiles, "block": held.blocks})
         begins, self._taken = self.asked & block.tasks.ready, self.beat & block.results.ready
-        ends = self._taken & self.ends
+        ends = self._taken & self.result.last
         self._runs.describe(m, begins, ends)
         self._last = ends & self._runs.last("block")
         record = Mux(held.half & held.fixed_zero, 2, 4)
@@ -62,7 +101,7 @@ class BeatProperties(Harness):
             m.d.sync += [acc.eq(self.task.acc), scale.eq(self.task.scale)]
         with m.Elif(self._taken):
             following = scale + record * self._config.drain_columns
-            again = self.ends & self._runs.last("tile")
+            again = self.result.last & self._runs.last("tile")
             m.d.sync += [
                 active.eq(~self._last),
                 acc.eq(acc + units.acc),
@@ -129,3 +168,37 @@ class BeatProperties(Harness):
         self.happen(m, "a product of two blocks of two tiles ends", done & two)
         again = self.happened(m, done) & self.asked & block.tasks.ready
         self.happen(m, "another begins", again)
+
+    def _lanes(self, m: Module, lanes: list[EpilogueLane]) -> None:
+        """A cycle after a beat its sums meet its records; old sums come when they are read."""
+        config, task, columns = self._config, self._held, self._config.drain_columns
+        result = Signal.like(self.result, name="result_before", reset_less=True)
+        odd = Signal(name="second_half", reset_less=True)
+        narrow = task.half & task.fixed_zero
+        m.d.sync += [result.eq(self.result), odd.eq((self._scale // (columns * 2)) % 2)]
+        given: dict[str, list[Value]] = {}
+        for place, lane in enumerate(lanes):
+            row, column = divmod(place, columns)
+            short = self.records.word_select(odd * columns + column, 16)
+            record = Mux(narrow, short, self.records.word_select(column, 32))
+            wanted = {
+                "sum of the run": (lane.dot, result.dot[row][column]),
+                "row sum": (lane.row_sum, result.row_sum[row]),
+                "scale record": (lane.record, record),
+                **{name: (getattr(lane, name), getattr(task, name)) for name in _OPTIONS},
+            }
+            if config.block_scaled:
+                scale = result.scale[row]
+                power = scale.exponent - config.scale_offset
+                wanted |= {"power": (lane.power, power), "invalid": (lane.invalid, scale.invalid)}
+            for name, (theirs, right) in wanted.items():
+                same = Value.cast(theirs).as_unsigned() == Value.cast(right)[: len(theirs)]
+                given.setdefault(name, []).append(same)
+        came = Signal(name="beat_came")
+        m.d.sync += came.eq(self._taken)
+        for name, same in given.items():
+            self.hold(m, f"each lane has its {name}", Cat(*same).all(), when=came)
+        olds = Cat(*(lane.old for lane in lanes))
+        self.hold(m, "old sums go to lanes as they are read", olds == self.old)
+        written = self._block.write_data == self.sums
+        self.hold(m, "what lanes give is written, in their order", written)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
 from lutcore.hdl.config.core import CoreConfig
@@ -29,6 +29,8 @@ from lutcore.verif.formal.harness import BLOCK, BlockHarness, Harness
 
 class _OfOneRow(BlockHarness):
     """A block of a configuration with one row: all rows are the same."""
+
+    reduced = ("of one row",)
 
     def __init__(self, config: CoreConfig, make: Callable[[CoreConfig], wiring.Component]):
         self._config = config.replace(m=1)
@@ -158,17 +160,21 @@ class MagnitudeKeyProperties(_OfOneRow):
 
 
 class RunBufferProperties(Harness):
-    """A buffer of runs of up to two steps: all comes out as it went in, with the run's key."""
+    """A buffer of short runs: all comes out as it went in, with its run's keys, and nothing stays.
 
-    _STEPS, _BITS, _KEY = 2, 1, 2
+    Steps are kept by what is seen from outside: of each its payload, its end, and its run's keys.
+    """
+
+    _STEPS, _BITS, _KEY, _ROWS = 3, 1, 2, 2
+    reduced = (f"of {_ROWS} rows, runs of at most {_STEPS} steps and payloads of one bit",)
 
     def __init__(self, config: CoreConfig):
-        shape: Any = SimpleNamespace(m=1, run_steps=self._STEPS)
+        shape: Any = SimpleNamespace(m=self._ROWS, run_steps=self._STEPS)
         self._block = RunBuffer(shape, self._BITS, self._KEY)
         super().__init__(
             {
                 "payload": In(self._BITS),
-                "key": In(self._KEY),
+                "key": In(data.ArrayLayout(self._KEY, self._ROWS)),
                 "last": In(1),
                 "valid": In(1),
                 "ready": In(1),
@@ -182,27 +188,31 @@ class RunBufferProperties(Harness):
         m.d.comb += [
             block.steps.valid.eq(self.valid),
             block.steps.payload.payload.eq(self.payload),
-            block.steps.payload.keys[0].eq(self.key),
+            block.steps.payload.keys.eq(self.key),
             block.steps.payload.last.eq(self.last),
             block.results.ready.eq(self.ready),
         ]
         places = 2 * self._STEPS
         given = [Signal(self._BITS + 1, name=f"given_{i}") for i in range(places)]
-        keys = [Signal(self._KEY, name=f"key_{i}") for i in range(places)]
+        keys = [Signal.like(self.key, name=f"key_{i}") for i in range(places)]
         put, got = Signal(range(places), name="put"), Signal(range(places), name="got")
-        level = Signal(range(places + 1), name="level")
-        length, greatest = Signal(range(self._STEPS + 1)), Signal(self._KEY)
+        level, runs = Signal(range(places + 1), name="level"), Signal(range(3), name="runs")
+        length, greatest = Signal(range(self._STEPS + 1)), Signal.like(self.key, name="greatest")
         ends = self.last | (length == self._STEPS - 1)
-        now = Mux((length == 0) | (self.key > greatest), self.key, greatest)
+        now = Signal.like(self.key, name="now")
+        for row in range(self._ROWS):
+            key, most = self.key[row], greatest[row]
+            m.d.comb += now[row].eq(Mux((length == 0) | (key > most), key, most))
         taken = self.valid & block.steps.ready
         sent = block.results.valid & self.ready
         for place, (held, key) in enumerate(zip(given, keys, strict=True)):
             with m.If(taken & (put == place)):
                 m.d.sync += [held.eq(Cat(self.payload, ends)), key.eq(now)]
-            for back in range(1, self._STEPS):  # the run's steps have the key that it has so far
+            for back in range(1, self._STEPS):  # the run's steps have the keys that it has so far
                 with m.If(taken & (put == (place + back) % places) & (length >= back)):
                     m.d.sync += key.eq(now)
-        m.d.sync += level.eq(level + taken - sent)
+        leaves = sent & block.results.payload.last
+        m.d.sync += [level.eq(level + taken - sent), runs.eq(runs + (taken & ends) - leaves)]
         with m.If(taken):
             m.d.sync += [
                 put.eq(Mux(put == places - 1, 0, put + 1)),
@@ -212,17 +222,14 @@ class RunBufferProperties(Harness):
         with m.If(sent):
             m.d.sync += got.eq(Mux(got == places - 1, 0, got + 1))
         result = block.results.payload
-        expected, expected_key = Signal(self._BITS + 1), Signal(self._KEY)
-        with m.Switch(got):
-            for place in range(places):
-                with m.Case(place):
-                    m.d.comb += [expected.eq(given[place]), expected_key.eq(keys[place])]
+        kept, kept_keys = Array(given)[got], Array(key.as_value() for key in keys)[got]
         offered = block.results.valid
-        whole = Cat(result.payload, result.last)
-        self.hold(m, "steps come out in order", whole == expected, when=offered)
-        self.hold(m, "with their run's greatest key", result.keys[0] == expected_key, when=offered)
-        self.hold(m, "only whole runs come out", level > length, when=offered)
-        self.stays(m, "steps", offered, self.ready, Cat(whole, result.keys[0]))
+        whole, found = Cat(result.payload, result.last), result.keys.as_value()
+        self.hold(m, "steps come out in order", whole == kept, when=offered)
+        self.hold(m, "with their run's greatest keys", found == kept_keys, when=offered)
+        self.hold(m, "steps are offered while a whole run is there", offered == (runs != 0))
+        self.hold(m, "steps are taken while a run is free", block.steps.ready == (runs != 2))
         self.hold(m, "no more is taken than there are places", level <= places)
+        self.stays(m, "steps", offered, self.ready, Cat(whole, found))
         self.happen(m, "both banks are full", level == places)
         self.happen(m, "a second run comes out", sent & (got == self._STEPS))

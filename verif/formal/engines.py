@@ -95,6 +95,11 @@ class _Engines(wiring.Component):
 class EngineProperties(Harness):
     """A run of one step, its planes one after the other: both results are the same."""
 
+    reduced = (
+        f"of one row, one column, one table of at most {_K} activations (three where ternary)",
+        f"of weights of at most {_BITS} bits and activations of {_ACTIVATION_BITS}",
+    )
+
     def __init__(self, config: CoreConfig):
         self._config = config = of_one_table(config)
         self._engines = _Engines(config)

@@ -7,12 +7,13 @@ Every claim is a sentence and a condition: the sentence is what reports print.
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from amaranth.hdl import (
     Assert,
     Assume,
+    Const,
     Cover,
     Elaboratable,
     Fragment,
@@ -25,12 +26,15 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In
 
 from lutcore.hdl.config.formats import FP16
-from lutcore.hdl.core.epilogue import EpilogueLane
 from lutcore.hdl.floats.convert import FloatConverter
 
 #: Names of the module that a harness becomes, and of the block within it.
 TOP, BLOCK = "design", "dut"
 
+#: What stands in proofs for a part of a block.
+_Model = Callable[[Any], Elaboratable]
+#: Input of harnesses whose claims are chosen, and its bits.
+CLAIM, CLAIM_BITS = "claim", 16
 #: What the name of a part ends with that stands for another, and is no design.
 MODEL = "_model"
 
@@ -44,10 +48,18 @@ class Harness(wiring.Component):
     ----------
     assumed, claimed, covered : list of str
         Sentences, in the order of their conditions; filled by :meth:`elaborate`.
+    reduced : tuple of str
+        What is proved of a smaller block than the configuration's, in sentences.
+    chosen : bool
+        An input :data:`CLAIM` says which claim is meant, by its number: solvers decide many sums
+        one by one that they do not decide at once.
     """
 
+    reduced: tuple[str, ...] = ()
+    chosen = False
+
     def __init__(self, ports: dict[str, wiring.Member]):
-        super().__init__(ports)
+        super().__init__(ports | ({CLAIM: In(CLAIM_BITS)} if self.chosen else {}))
         self.assumed: list[str] = []
         self.claimed: list[str] = []
         self.covered: list[str] = []
@@ -80,9 +92,11 @@ class Harness(wiring.Component):
 
     def hold(self, m: Module, sentence: str, holds: Value, when: Value | None = None) -> None:
         """This is always so."""
-        m.d.comb += Assert(
-            self._condition(m, "claimed", self.claimed, sentence, _follows(when, holds))
-        )
+        holds = _follows(when, holds)
+        if self.chosen:
+            assert len(self.claimed) < 1 << CLAIM_BITS
+            holds |= getattr(self, CLAIM) != len(self.claimed)
+        m.d.comb += Assert(self._condition(m, "claimed", self.claimed, sentence, holds))
 
     def happen(self, m: Module, sentence: str, holds: Value) -> None:
         """This can happen: without it, what holds would say little."""
@@ -135,8 +149,9 @@ class BlockHarness(Harness):
     def put(self, m: Module) -> None:
         """The block, with what the harness' ports have."""
         setattr(m.submodules, BLOCK, self._block)
-        for port in self.signature.members:
-            m.d.comb += getattr(self._block, port).eq(getattr(self, port))
+        for name, member in self._block.signature.members.items():
+            if member.flow == In:
+                m.d.comb += getattr(self._block, name).eq(getattr(self, name))
 
 
 def inputs(prefix: str, signature: wiring.Signature) -> dict[str, wiring.Member]:
@@ -179,11 +194,12 @@ class HalfTaker(Elaboratable):
 class ShiftQueue(Elaboratable):
     """What a first-in first-out queue of Amaranth does, in registers that invariants can name.
 
-    It drives the queue's own signals in its place; ``entry_0`` is what is read next.
+    It drives the queue's own signals in its place; ``entry_0`` is what is read next. It takes
+    nothing while ``full``, too: a free input makes every depth out of one.
     """
 
-    def __init__(self, queue: SyncFIFO):
-        self._queue = queue
+    def __init__(self, queue: SyncFIFO, full: Value | None = None):
+        self._queue, self._full = queue, Const(0, 1) if full is None else full
         self.entries = [Signal(queue.width, name=f"entry_{i}") for i in range(queue.depth)]
 
     def elaborate(self, platform: object) -> Module:
@@ -192,7 +208,7 @@ class ShiftQueue(Elaboratable):
         queue = self._queue
         put, got = Signal(), Signal()
         m.d.comb += [
-            queue.w_rdy.eq(queue.level != queue.depth),
+            queue.w_rdy.eq((queue.level != queue.depth) & ~self._full),
             queue.r_rdy.eq(queue.level != 0),
             queue.r_data.eq(self.entries[0]),
             put.eq(queue.w_en & queue.w_rdy),
@@ -207,44 +223,32 @@ class ShiftQueue(Elaboratable):
         return m
 
 
-def opened(m: Module, block: Any, name: str = BLOCK) -> dict[str, Signal]:
+def opened(
+    m: Module, block: Any, name: str = BLOCK, models: Mapping[str, _Model] | None = None
+) -> dict[str, Signal]:
     """Put a block into ``m``; its registers by path, for invariants of induction.
 
     A register of the block itself has its name, one of a part below its path, as ``bursts.here``.
     Queues of Amaranth's library are replaced by :class:`ShiftQueue`, which is proved to do the
-    same (:class:`~lutcore.verif.formal.queues.QueueProperties`).
+    same (:class:`~lutcore.verif.formal.queues.QueueProperties`), converters by :class:`HalfTaker`;
+    ``models`` are more, or others: name of a part's class -> what is made of such a part.
     """
     fragment = Fragment.get(block, None)
-    _replace(fragment)
+    usual: dict[str, _Model] = {"SyncFIFO": ShiftQueue, "FloatConverter": HalfTaker}
+    _replace(fragment, usual | dict(models or {}))
     setattr(m.submodules, name, fragment)
     return dict(_registers(fragment, ""))
 
 
-class Nothing(Elaboratable):
-    """In place of a block of whose outputs nothing is claimed."""
-
-    def __init__(self, block: object):
-        pass
-
-    def elaborate(self, platform: object) -> Module:
-        """Outputs are 0."""
-        return Module()
-
-
-#: Blocks that harnesses replace, and by what.
-_MODELS = {SyncFIFO: ShiftQueue, FloatConverter: HalfTaker, EpilogueLane: Nothing}
-
-
-def _replace(fragment: Fragment) -> None:
+def _replace(fragment: Fragment, models: Mapping[str, _Model]) -> None:
     for place, (part, name, where) in enumerate(fragment.subfragments):
         origins = part.origins or ()
-        replaced = next(((o, _MODELS[type(o)]) for o in origins if type(o) in _MODELS), None)
-        if replaced:
-            origin, model = replaced
-            part = Fragment.get(model(origin), None)
-            fragment.subfragments[place] = (part, f"{name}{MODEL}", where)
+        known = [origin for origin in origins if type(origin).__name__ in models]
+        model = models[type(known[0]).__name__](known[0]) if known else None
+        if model:
+            fragment.subfragments[place] = (Fragment.get(model, None), f"{name}{MODEL}", where)
         else:
-            _replace(part)
+            _replace(part, models)
 
 
 def _registers(fragment: Fragment, path: str) -> Iterator[tuple[str, Signal]]:

@@ -205,15 +205,15 @@ class LoadWordProperties(_LoadHarness):
             "the second row of a load": writes & (at.row == 1),
             "a second word of a row": writes & (at.word == 1),
             "the last word of a row of activations is not full": writes & at.last & ~full & is_act,
-            "a row of activations behind those of all banks": (
-                writes & is_act & (at.row == self._config.m)
-            ),
             "a load is done": block.done,
             "a second load is received": writes & self.happened(m, at.next, 2),
             "as many loads wait as can": at.waiting == PENDING,
             "words are dropped after a stop": beat & self.stop,
         }.items():
             self.happen(m, sentence, happens)
+        if self._config.m <= 8:  # of more rows it takes longer than covers are looked for
+            behind = writes & is_act & (at.row == self._config.m)
+            self.happen(m, "a row of activations behind those of all banks", behind)
 
     def _writes(self, m: Module, block: LoadEngine, at: _Received, writes: Value) -> None:
         """Into the right buffer, at the right place, without what is behind the row."""

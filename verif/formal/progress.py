@@ -88,8 +88,32 @@ class ProgressProperties(Harness):
         sentence = f"what is still for {QUIET} cycles goes on in the next, or ends"
         self.hold(m, sentence, quiet <= QUIET)
         self.hold(m, "nothing is still for longer", now <= QUIET)
-        self.happen(m, "a program that can do no more ends", block.cause == Cause.DEADLOCK)
+        self._deadlock(m, block, state, quiet, stop)
         self.happen(m, "an instruction is executed", self.happened(m, block.executed))
+
+    def _deadlock(
+        self, m: Module, block: Sequencer, state: Value, quiet: Value, stop: Value
+    ) -> None:
+        """What waits is given up after QUIET cycles without any movement, and not before."""
+        calm, calm_before = Signal(len(quiet), name="calm"), Signal(len(quiet))
+        told, waited, failed = Signal(name="told"), Signal(name="waited"), Signal(name="failed")
+        deadlock = block.cause == Cause.DEADLOCK
+        offered = block.loads.valid | block.lmmas.valid | block.stores.valid
+        waits = (state == State.EXECUTE) & offered & ~block.executed & (quiet == QUIET)
+        m.d.sync += [
+            calm.eq(Mux(self.still & ~block.executed, Mux(calm >= QUIET, QUIET, calm + 1), 0)),
+            calm_before.eq(calm),
+            told.eq(deadlock),
+            failed.eq(self.fault),
+            waited.eq(waits & ~stop & ~self.fault & ~self.abort),
+        ]
+        right = (quiet <= calm) & (calm <= QUIET)
+        self.hold(m, "nothing counts as still that is not", right)
+        sentence = f"a deadlock is told after {QUIET} cycles without movement, not before"
+        self.hold(m, sentence, calm_before == QUIET, when=deadlock & ~told & ~failed)
+        sentence = "what waits for room that does not come ends its program as a deadlock"
+        self.hold(m, sentence, deadlock, when=waited)
+        self.happen(m, "a program that can do no more ends", deadlock)
 
     def _order(self, m: Module, block: Sequencer, state: Value, inside: dict[str, Signal]) -> None:
         """Only a program's own instructions are executed, in states that there are."""

@@ -23,6 +23,7 @@ from lutcore.verif.formal.host import HostProperties
 from lutcore.verif.formal.loads import LoadAddressProperties, LoadWordProperties
 from lutcore.verif.formal.lookups import LookupProperties, TableProperties
 from lutcore.verif.formal.master import MasterProperties
+from lutcore.verif.formal.products import ProductProperties
 from lutcore.verif.formal.progress import ProgressProperties
 from lutcore.verif.formal.queues import QueueProperties
 from lutcore.verif.formal.results import (
@@ -166,7 +167,7 @@ _LIST = (
         "Runs leave their buffer as they came, with the greatest of their keys.",
         RunBufferProperties,
         steps=8,
-        cover=8,
+        cover=9,
         unbounded=False,
         top="tile",
         has=lambda config: _aligns(config) or _has_eight_bits(config),
@@ -175,8 +176,8 @@ _LIST = (
         "table buffer",
         "A run's tables are kept as they came, for as long as they are needed.",
         TableBufferProperties,
-        steps=8,
-        cover=8,
+        steps=10,
+        cover=10,
         unbounded=False,
         top="tile",
         has=lambda config: config.precompute == "buffered",
@@ -260,6 +261,14 @@ _LIST = (
         parts=Parts.OTHERS,
         steps=2,
         cover=12,
+    ),
+    Proof(
+        "products",
+        "A product is counted in tiles, and each walker of the compute engine is given it once.",
+        ProductProperties,
+        steps=5,
+        cover=8,
+        unbounded=False,
     ),
     Proof(
         "activation walk",

@@ -4,14 +4,17 @@
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
+from collections.abc import Callable
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
+from amaranth.lib.fifo import SyncFIFO
 
 from lutcore.hdl.core.store import StoreEngine
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, OUTPUTS
-from lutcore.hdl.isa.pace import OUTSTANDING
+from lutcore.hdl.isa.pace import OUTSTANDING, WORDS
+from lutcore.verif.formal.harness import ShiftQueue
 from lutcore.verif.formal.stores import StoreHarness, row_bytes
 
 #: Stores whose words may be under way at a time: more than fit the engine's queues.
@@ -60,6 +63,16 @@ class _Leaving:
 class StoreWordProperties(StoreHarness):
     """Words of the stores, from the output buffer to the bus: bounded, whatever their size."""
 
+    @property
+    def models(self) -> dict[str, Callable]:
+        """The queue of words may be full at any time: to fill it would take too long."""
+        bits = self._config.bus_bits + self._config.bus_bits // 8
+
+        def queue(of: SyncFIFO) -> ShiftQueue:
+            return ShiftQueue(of, self.crowded if of.width == bits else None)
+
+        return {"SyncFIFO": queue}
+
     def claim(self, m: Module, block: StoreEngine, inside: dict[str, Any]) -> None:
         """Words are those of the stores that were taken."""
         store, at, open_ = self.store, _Leaving(), Signal(range(OUTSTANDING + 1))
@@ -81,14 +94,32 @@ class StoreWordProperties(StoreHarness):
         sentence = "memory answers no burst that it was not given"
         self.assume(m, sentence, open_ > 0, when=self.answer)
         at.step(m, self.taken, self._config.bus_bits // 8)
-        self._last(m, block, at, beats, sent)
-        self._words(m, block, at)
+        self._last(m, block, at, beats, sent, inside["bursts.busy"])
+        self._goes_on(m, block, inside)
+        self._words(m, block, at, inside)
         self._idle(m, block, at, open_, inside["bursts.busy"])
         watched = self._watched(m, block)
         self._arrives(m, block, at, watched["exists"])
         self._done(m, block, watched)
 
-    def _last(self, m: Module, block: StoreEngine, at: _Leaving, beats: Value, sent: Value) -> None:
+    def _goes_on(self, m: Module, block: StoreEngine, inside: dict[str, Any]) -> None:
+        """Nothing waits but for the bus: so a store that is taken comes to its end."""
+        room = (inside["words_model.level"] != WORDS) & ~self.crowded
+        sentence = "sums are read in every cycle, where there are some and words have room"
+        self.hold(m, sentence, block.read_enable, when=inside["reader.active"] & room)
+        there = (inside["words_model.level"] != 0) & (inside["lengths_model.level"] != 0)
+        sentence = "a word is offered where there is one whose burst was decided"
+        self.hold(m, sentence, block.written.valid == there)
+
+    def _last(
+        self,
+        m: Module,
+        block: StoreEngine,
+        at: _Leaving,
+        beats: Value,
+        sent: Value,
+        cutting: Value,
+    ) -> None:
         """The last word of each burst, and no other, is said to be: any one burst is watched."""
         watched, ahead, own = Signal(), Signal(24), Signal(9)
         words = Signal(24)  # of bursts that were sent, and that have not left
@@ -104,12 +135,15 @@ class StoreWordProperties(StoreHarness):
         written = block.written
         sentence = "no word leaves before its burst was decided"
         self.hold(m, sentence, words > 0, when=written.valid)
+        over = (at.level == 0) & ~cutting & ~block.writes.valid
+        self.hold(m, "where all stores have left, their bursts are full", words == 0, when=over)
         now = written.valid & watched & (ahead == 0)
         sentence = "the last word of a burst is said to be, and no other"
         self.hold(m, sentence, written.payload.last == (own == 1), when=now)
-        self.happen(m, "the last word of a burst of two", now & at.left & (own == 1) & two)
+        if self._is_quick:
+            self.happen(m, "the last word of a burst of two", now & at.left & (own == 1) & two)
 
-    def _words(self, m: Module, block: StoreEngine, at: _Leaving) -> None:
+    def _words(self, m: Module, block: StoreEngine, at: _Leaving, inside: dict[str, Any]) -> None:
         """Whose they are, and which of their bytes count."""
         bus_bytes = self._config.bus_bits // 8
         written, bytes_ = block.written, Signal(range(bus_bytes + 1))
@@ -126,13 +160,21 @@ class StoreWordProperties(StoreHarness):
         self.hold(m, "beat is a word that leaves", block.beat == at.left)
         for sentence, happens in {
             "the second row of a store": at.left & (at.row == 1),
-            "a second word of a row": at.left & (at.word == 1),
+            "sums wait for room": inside["reader.valid"] & ~block.read_enable,
             "a third row, of the next block": at.left & (at.row == 2),
             "a row ends within a word": at.left & at.ends & (bytes_ != bus_bytes),
             "a second store leaves": at.finished & (at.level == 2),
             "a word waits": written.valid & ~self.data_ready & (at.level > 0),
         }.items():
             self.happen(m, sentence, happens)
+        if self._is_quick:
+            self.happen(m, "a second word of a row", at.left & (at.word == 1))
+
+    @property
+    def _is_quick(self) -> bool:
+        """A word of the bus takes few beats of sums: two are gathered in the cycles of a cover."""
+        words = self._config.bus_bits // 32
+        return words <= 2 * min(words, self._config.drain_columns)
 
     def _idle(
         self, m: Module, block: StoreEngine, at: _Leaving, open_: Value, cutting: Value

@@ -4,6 +4,8 @@
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
+from collections.abc import Callable, Mapping
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
@@ -24,6 +26,8 @@ def row_bytes(kind: Value, columns: Value) -> Value:
 class StoreHarness(Harness):
     """A store engine between free stores, an output buffer and a memory that answers."""
 
+    models: Mapping[str, Callable] = {}
+
     def __init__(self, config: CoreConfig):
         self._config = config
         super().__init__(
@@ -42,13 +46,14 @@ class StoreHarness(Harness):
                 "watched_row": In(16),
                 "watched_column": In(16),
                 "watched_sum": In(32),
+                "crowded": In(1),
             }
         )
 
     def describe(self, m: Module) -> None:
         """The engine, its environment, and what is said of it."""
         block = StoreEngine(self._config)
-        inside = opened(m, block)
+        inside = opened(m, block, models=self.models)
         bus_bytes = self._config.bus_bits // 8
         shift = bus_bytes.bit_length() - 1
         store = self.store

@@ -158,6 +158,9 @@ class _WalkProperties(Harness):
 
     def _invariants(self, m: Module) -> None:
         """Registers of the block beside the shadow's."""
+        if "idle" in self._block.signature.members:
+            still = self._block.idle == (~self.active & ~self.offered)
+            self.hold(m, "idle is when nothing is to be read, and nothing waits", still)
         same = {"active": self.active, "valid": self.offered}
         for name, value in same.items():
             self.hold(m, f"{name} is what the shadow has", self.inside[name] == value)

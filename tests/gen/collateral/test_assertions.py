@@ -183,17 +183,20 @@ class Saboteur:
                 start = text.index(f"module {module} ")
                 end = text.index("endmodule", start)
                 body = text[start:end]
-                wanted, value = {
-                    "runs_uncaptured": ("else uncaptured <= ", "2'd3"),
-                    "loops_open": (r"if \(start\) depth <= ", "3'd5"),
-                    "load_queue_holds": ("level <= (?=level -)", "4'd15"),
-                    "compute_queue_holds": ("level <= (?=level -)", "4'd15"),
-                    "store_queue_holds": ("level <= (?=level -)", "4'd15"),
-                }.get(rule.name, ("", ""))
-                if wanted:
+                changes = {
+                    "runs_uncaptured": {"else uncaptured <= ": "2'd3"},
+                    "runs_kept": {"else uncaptured <= ": "2'd2", "assign first = ": "1'b1"},
+                    "run_ends": {"else waiting <= ": "1'b1"},
+                    "loops_open": {r"if \(start\) depth <= ": "3'd5"},
+                    "load_queue_holds": {"level <= (?=level -)": "4'd15"},
+                    "compute_queue_holds": {"level <= (?=level -)": "4'd15"},
+                    "store_queue_holds": {"level <= (?=level -)": "4'd15"},
+                }.get(rule.name, {})
+                new = body
+                for wanted, value in changes.items():
                     change = rf"\1{self.name}.sabotage == {place} ? {value} : (\2);"
-                    new = re.sub(rf"({wanted})([^;]*);", change, body)
-                else:
+                    new = re.sub(rf"({wanted})([^;]*);", change, new)
+                if not changes:
                     chosen = f"{self.name}.sabotage == {place}"
                     new = self._taken_without(body, of, rule, chosen)
                 assert new != body, rule.name
@@ -273,8 +276,9 @@ def test_a_solver_finds_no_fault_and_reaches_all():
 @pytest.mark.parametrize(
     ("old", "new", "broken"),
     [
-        (r"(?<=assign blocked = )", "1'b0 & ", "runs_uncaptured"),
+        (r"(?<=assign blocked = )", "1'b0 & ", "runs_kept"),
         (r"(?<=if \(rst\) uncaptured <= )2'd0", "2'd3", "runs_uncaptured"),
+        (r"\(\(uncaptured > 2'd1\) \|\s*~drain__free\)", "(uncaptured > 2'd1)", "runs_kept"),
     ],
 )
 def test_a_solver_finds_what_is_broken(old, new, broken):
