@@ -150,7 +150,7 @@ class Saboteur:
             lines.append(f"  reg before_{place} = 0;")
             lines.append(f"  always @(posedge {of.clock}) before_{place} <= {before};")
         lines.append(f"  always @(posedge {of.clock}) cycle <= {of.reset} ? 0 : cycle + 1;")
-        lines.append(f"  always @(posedge {of.clock}) late <= cycle == 3;")
+        lines.append(f"  always @(posedge {of.clock}) late <= cycle == 0;")
         lines += [f"  {self.name}_sound inner (", ",\n".join(pins), "  );", "endmodule", ""]
         start = re.compile(rf"^module {self.name} ", re.M)
         text = start.sub(f"module {self.name}_sound ", sound)
