@@ -19,6 +19,7 @@ from lutcore.errors import InputError
 from lutcore.files import fill_table
 from lutcore.gen.asic.synth import read_library, synthesise
 from lutcore.gen.emit.rtl import design_rtlil
+from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.presets import preset
 
@@ -146,7 +147,15 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def measure(row: Row, liberty: Sequence[Path]) -> dict[str, Any]:
-    """What the tables say of a row, and its fingerprint."""
+    """What the tables say of a row, and its fingerprint.
+
+    Raises
+    ------
+    InputError
+        OpenSTA or the library's timing is missing.
+    """
+    if sta_command() is None:
+        raise InputError("figures need OpenSTA (sta): install it, or set LUTCORE_STA")
     report = synthesise(row.config, liberty, period=row.period)
     names = ("core_gate_equivalents", "gate_equivalents", "slack_ns", "reached_ns")
     figures = {name: getattr(report, name) for name in (*names, "core_ge_ns", "ge_ns")}

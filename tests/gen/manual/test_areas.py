@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from opensta import needs_opensta
 
+from lutcore.errors import InputError
 from lutcore.gen.asic.liberty import DEMO
 from lutcore.gen.manual import areas
 from lutcore.gen.manual.areas import LIBRARIES, ROWS, TABLES, Row, filled, fingerprint, main
@@ -48,6 +50,9 @@ def test_another_design_period_or_flow_is_another_fingerprint(monkeypatch):
     assert len(found | {fingerprint(row)}) == 5
 
 
+@pytest.mark.slow
+@pytest.mark.asic
+@needs_opensta
 def test_rows_are_measured_and_written(tmp_path, monkeypatch, capsys):
     """With the library of the tests, in a document of one small table."""
     row = Row("dense-w1a8", 3.0, {"n": 1, "lookups": 1}, "small", "lutcore_demo")
@@ -72,6 +77,12 @@ def test_rows_are_measured_and_written(tmp_path, monkeypatch, capsys):
     sys.argv[-2:] = []
     with pytest.raises(SystemExit, match="stale"):
         main()
+
+
+def test_without_opensta_nothing_is_measured(monkeypatch):
+    monkeypatch.setattr(areas, "sta_command", lambda: None)
+    with pytest.raises(InputError, match="figures need OpenSTA"):
+        areas.measure(Row("dense-w1a8", 1.0), [DEMO])
 
 
 def test_tables_have_every_row_once():
