@@ -219,13 +219,14 @@ def test_proofs_stand_in_the_certificate(sound):
     (design,) = json.loads((folder / "certificate.json").read_text())["designs"]
     assert found.ok and {p["verdict"] for p in design["proofs"]} == {"holds"}
     names = {p["name"] for p in design["proofs"]}
-    assert names == {"tables", "lookup", "engines", "accumulators"}
+    assert names == {"tables", "lookup", "engines", "accumulators", "drain", "zero points"}
     assert all(len(p["found"]) >= 3 and p["claimed"] for p in design["proofs"])
     by_feature = {item["feature"]: item["proofs"] for item in design["features"]}
     assert by_feature["table lookup"] == dict.fromkeys(("tables", "lookup", "engines"), "holds")
     assert not any("proved" in text for text in design["not_shown"])
     page = (folder / "certificate.html").read_text()
     assert "accumulators: Accumulators hold" in page and "unbounded" in page
+    assert "of one row and one column; planes are those" in page  # of less than the tile
     assert "proof[lookup]" in found.junit()
 
 
