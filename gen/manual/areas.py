@@ -191,29 +191,26 @@ def table(rows: Iterable[Row], figures: dict[str, dict[str, Any]]) -> str:
     return _HEADER + "".join(lines)
 
 
-def _least(figures: dict[str, dict[str, Any]], of: str, words: str = "") -> float:
-    """The best core GE ns of a preset's rows on the first library."""
+def _least(figures: dict[str, dict[str, Any]], of: str, bits: int) -> float:
+    """The best core GE ns of a preset's rows, of weights of so many bits, on the first library."""
     return min(
         figures[row.name]["core_ge_ns"]
         for row in ROWS.values()
-        if row.of == of and row.library == NANGATE and row.words in ("", words)
+        if row.of == of and row.library == NANGATE and row.config.max_weight_bits == bits
     )
 
 
 def ratios(figures: dict[str, dict[str, Any]]) -> str:
     """How much less tables take than multipliers, each at its best period of the tables above."""
     least = functools.partial(_least, figures)
-    ours = {"one bit": least("dense-w1a8"), "two bits": least("dense-w2a8")}
-    ours["ternary"] = least("dense-ternary-a8", "ternary pairs")
-    reference = least("mac-int8-csa", "whole products, the reference")
-    built = {
-        "one bit": least("mac-w2a8", "multipliers for one bit"),
-        "two bits": least("mac-w2a8", "multipliers for two bits"),
-    }
+    ours = {"one bit": least("dense-w1a8", 1), "two bits": least("dense-w2a8", 2)}
+    ours["ternary"] = least("dense-ternary-a8", preset("dense-ternary-a8").max_weight_bits)
+    built = {"one bit": least("mac-w2a8", 1), "two bits": least("mac-w2a8", 2)}
+    reference = least("mac-int8-csa", preset("mac-int8-csa").max_weight_bits)
     lines = [
-        "| weights | tables, core GE ns | over the reference | over multipliers built for them |\n"
+        "| weights | tables, core GE ns | over the reference | over multipliers built for them |\n",
+        "|---|---|---|---|\n",
     ]
-    lines.append("|---|---|---|---|\n")
     for weights, mine in ours.items():
         other = f"{built[weights] / mine:.1f}" if weights in built else ""
         lines.append(f"| {weights} | {mine:.1f} | {reference / mine:.1f} | {other} |\n")

@@ -241,7 +241,7 @@ def _proofs(found: Sequence[dict[str, Any]]) -> list[str]:
         "proof",
         "verdict",
         "mutants found",
-        "proved of, and assumes",
+        "of less, and assumes",
         "broken, or never happens",
     )
     cells = "".join(f"<th>{head}</th>" for head in heads)
@@ -254,7 +254,7 @@ def _proofs(found: Sequence[dict[str, Any]]) -> list[str]:
             f'<tr class="{state}"><td>{e(proved["name"])}: {e(proved["text"])}</td>'
             f"<td>{e(proved['verdict'])}, {e(proved['strength'])}</td>"
             f"<td>{len(proved['found'])} of {proved['tried']}</td>"
-            f"<td>{e(limits or 'all, nothing')}</td><td>{e(wrong)}</td></tr>"
+            f"<td>{e(limits or 'nothing')}</td><td>{e(wrong)}</td></tr>"
         )
     return [*parts, "</table>"]
 

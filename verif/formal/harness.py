@@ -7,7 +7,7 @@ Every claim is a sentence and a condition: the sentence is what reports print.
 # pyright: reportGeneralTypeIssues=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from amaranth.hdl import (
@@ -23,7 +23,7 @@ from amaranth.hdl import (
 )
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 from lutcore.hdl.config.formats import FP16
 from lutcore.hdl.floats.convert import FloatConverter
@@ -191,6 +191,39 @@ class HalfTaker(Elaboratable):
         return m
 
 
+class Cut(Elaboratable):
+    """In place of a part that has proofs of its own: each output is some bits of a free input."""
+
+    def __init__(self, part: wiring.Component, anything: Value):
+        self._part, self._anything = part, anything
+
+    def elaborate(self, platform: object) -> Module:
+        """Drive every output, one after the other."""
+        m = Module()
+        place = 0
+        for _, member, port in self._part.signature.flatten(self._part):
+            if member.flow == Out:
+                sink = Value.cast(port)
+                m.d.comb += sink.eq(self._anything[place : place + len(sink)])
+                place += len(sink)
+        assert place <= len(self._anything), "the free input has too few bits"
+        return m
+
+
+def wait_in_line(
+    m: Module, entries: Sequence[Any], level: Value, new: Any, put: Value, got: Value
+) -> None:
+    """Registers of what waits, the first in front: ``new`` comes in behind, the first leaves.
+
+    ``level`` of them wait; the caller counts it.
+    """
+    for place, entry in enumerate(entries):
+        with m.If(put & (level == place + got)):
+            m.d.sync += entry.eq(new)
+        with m.Elif(got):
+            m.d.sync += entry.eq(entries[min(place + 1, len(entries) - 1)])
+
+
 class ShiftQueue(Elaboratable):
     """What a first-in first-out queue of Amaranth does, in registers that invariants can name.
 
@@ -215,11 +248,7 @@ class ShiftQueue(Elaboratable):
             got.eq(queue.r_en & queue.r_rdy),
         ]
         m.d.sync += queue.level.eq(queue.level + put - got)
-        for place, entry in enumerate(self.entries):
-            with m.If(put & (queue.level == place + got)):
-                m.d.sync += entry.eq(queue.w_data)
-            with m.Elif(got & (place + 1 < queue.depth)):
-                m.d.sync += entry.eq(self.entries[min(place + 1, queue.depth - 1)])
+        wait_in_line(m, self.entries, queue.level, queue.w_data, put, got)
         return m
 
 

@@ -14,7 +14,7 @@ from lutcore.hdl.core.load import LoadEngine, load_layout
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, Cause
 from lutcore.hdl.isa.pace import PENDING
 from lutcore.verif.formal.bursts import PAGES, Walk, follow, governed
-from lutcore.verif.formal.harness import Harness, opened
+from lutcore.verif.formal.harness import Harness, opened, wait_in_line
 
 #: Targets, by their numbers.
 _ACTIVATIONS, _PROGRAM = 0, 3
@@ -142,11 +142,7 @@ class _Received:
         with m.Elif(self.ends):
             m.d.sync += self.active.eq(0)
         m.d.sync += self.waiting.eq(self.waiting + taken - self.next)
-        for place, entry in enumerate(self.entries):
-            with m.If(taken & (self.waiting == place + self.next)):
-                m.d.sync += entry.eq(load)
-            with m.Elif(self.next):
-                m.d.sync += entry.eq(self.entries[min(place + 1, PENDING - 1)])
+        wait_in_line(m, self.entries, self.waiting, load, taken, self.next)
 
     def step(self, m: Module, beat: Value, rows: int, bus_bytes: int) -> None:
         """A word arrives: rows of activations go to banks in turn, others side by side."""

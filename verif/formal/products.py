@@ -9,14 +9,17 @@ Tile, walkers and epilogue are cut, and do anything: each has proofs of its own.
 
 from typing import Any
 
-from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In
 
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.core.compute import ComputeEngine, lmma_layout
 from lutcore.hdl.core.epilogue import OPTIONS
 from lutcore.hdl.isa.pace import AHEAD
-from lutcore.verif.formal.harness import Harness, opened
+from lutcore.hdl.tile.drain import results_layout
+from lutcore.hdl.tile.frontend import activations_layout
+from lutcore.hdl.tile.tile import weights_layout
+from lutcore.verif.formal.harness import Cut, Harness, opened, wait_in_line
 
 #: Walkers by the names of their classes: their stream of products, and the field of a product that
 #: says where they begin.
@@ -27,22 +30,8 @@ _WALKERS = {
 }
 
 
-class _Cut(Elaboratable):
-    """In place of a part: each of its outputs is some bits of what may be anything."""
-
-    def __init__(self, part: Any, anything: Value):
-        self._part, self._anything = part, anything
-
-    def elaborate(self, platform: object) -> Module:
-        """Drive every output."""
-        m = Module()
-        place = 0
-        for _, member, port in self._part.signature.flatten(self._part):
-            if member.flow == Out:
-                sink = Value.cast(port)
-                m.d.comb += sink.eq(self._anything[place : place + len(sink)])
-                place += len(sink)
-        return m
+#: Bits of a part's outputs besides its widest one, at most: addresses, and what says yes or no.
+_OTHERS = 256
 
 
 class ProductProperties(Harness):
@@ -50,17 +39,23 @@ class ProductProperties(Harness):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        ports = {name: In(256) for name in (*_WALKERS, "Tile")}
+        widest = max(
+            activations_layout(config).size,
+            weights_layout(config).size,
+            results_layout(config, config.dot_bits).size,
+            config.m * config.drain_columns * 32,  # sums
+        )
+        ports = {name: In(widest + _OTHERS) for name in (*_WALKERS, "Tile")}
         super().__init__({"lmma": In(lmma_layout()), "asked": In(1)} | ports)
 
     def describe(self, m: Module) -> None:
         """The engine without what it joins, and what waits for each walker."""
         parts: dict[str, Any] = {}
 
-        def cut(part: Any) -> _Cut:
+        def cut(part: Any) -> Cut:
             name = type(part).__name__
             parts[name] = part
-            return _Cut(part, getattr(self, name))
+            return Cut(part, getattr(self, name))
 
         block = ComputeEngine(self._config)
         opened(m, block, models=dict.fromkeys((*_WALKERS, "Tile"), cut))
@@ -95,11 +90,7 @@ class ProductProperties(Harness):
     def _first(self, m: Module, name: str, level: Value, taken: Value, gone: Value) -> Any:
         """The product that waits longest for a walker."""
         entries = [Signal.like(self.lmma, name=f"{name}_{i}") for i in range(AHEAD)]
-        for place, entry in enumerate(entries):
-            with m.If(taken & (level == place + gone)):
-                m.d.sync += entry.eq(self.lmma)
-            with m.Elif(gone & (place + 1 < AHEAD)):
-                m.d.sync += entry.eq(entries[min(place + 1, AHEAD - 1)])
+        wait_in_line(m, entries, level, self.lmma, taken, gone)
         return entries[0]
 
     def _fields(self, given: Any, lmma: Any, base: str) -> dict[str, Value]:

@@ -113,7 +113,7 @@ class ProgressProperties(Harness):
         self.hold(m, sentence, calm_before == QUIET, when=deadlock & ~told & ~failed)
         sentence = "what waits for room that does not come ends its program as a deadlock"
         self.hold(m, sentence, deadlock, when=waited)
-        self.happen(m, "a program that can do no more ends", deadlock)
+        self.happen(m, "a program that can do no more ends", deadlock & waited)
 
     def _order(self, m: Module, block: Sequencer, state: Value, inside: dict[str, Signal]) -> None:
         """Only a program's own instructions are executed, in states that there are."""

@@ -14,7 +14,7 @@ from amaranth.lib.fifo import SyncFIFO
 from lutcore.hdl.core.store import StoreEngine
 from lutcore.hdl.isa.lmma import ADDRESS_BITS, OUTPUTS
 from lutcore.hdl.isa.pace import OUTSTANDING, WORDS
-from lutcore.verif.formal.harness import ShiftQueue
+from lutcore.verif.formal.harness import ShiftQueue, wait_in_line
 from lutcore.verif.formal.stores import StoreHarness, row_bytes
 
 #: Stores whose words may be under way at a time: more than fit the engine's queues.
@@ -48,11 +48,7 @@ class _Leaving:
             self.finished.eq(self.left & self.ends & (self.row + 1 == self.first.rows)),
         ]
         m.d.sync += self.level.eq(self.level + taken - self.finished)
-        for place, kept in enumerate(self.stores):
-            with m.If(taken & (self.level == place + self.finished)):
-                m.d.sync += kept.eq(self.new)
-            with m.Elif(self.finished & (place + 1 < _STORES)):
-                m.d.sync += kept.eq(self.stores[min(place + 1, _STORES - 1)])
+        wait_in_line(m, self.stores, self.level, self.new, taken, self.finished)
         with m.If(self.finished):
             m.d.sync += [self.row.eq(0), self.word.eq(0)]
         with m.Elif(self.left):

@@ -26,9 +26,8 @@ class Nest:
     def __init__(self, sizes: dict[str, Value]) -> None:
         self._sizes = sizes
         self.at = {name: Signal(len(size), name=f"nest_{name}") for name, size in sizes.items()}
-        self._last = {
-            name: Signal(name=f"nest_last_{name}") for name in sizes
-        }  # the loop and all within it end
+        # a loop and all within it end
+        self._last = {name: Signal(name=f"nest_last_{name}") for name in sizes}
 
     def describe(self, m: Module, begin: Value, step: Value) -> None:
         """All start anew at ``begin``, and go on by one at ``step``."""
@@ -60,6 +59,8 @@ class _WalkProperties(Harness):
     """
 
     _NEXT: str  # the stream to the tile
+    _DATA: str  # what of its payload memory gives
+    _bytes: int  # of a read
 
     def __init__(self, config: CoreConfig, block: wiring.Component):
         self._config, self._block = config, block
