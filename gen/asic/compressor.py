@@ -304,26 +304,33 @@ class _Module:
     def _reduce(self, heap: _Heap, carries: list, one: int, top: bool, most: int) -> None:
         """Reduce a column, with a constant one or not, to at most ``most`` bits.
 
-        Three bits stay where their carry would come too late; the top column has none.
+        Where the carry of three bits would come too late they stay, or the earliest two of them
+        take a half adder; the top column has no carry.
         """
 
         def carry(time: float, bit: Bit) -> None:
             if not top:
                 carries.append((time, bit))
 
-        if len(heap) > 1 and (one if most > 1 else len(heap) % 2 == 0):
-            (_, x), (time, y) = heap.take(), heap.take()
+        def half_adder(x: Bit, time: float, y: Bit) -> None:
             heap.put(time + GATE, self._gate("XNOR" if one else "XOR", x, y))
             carry(time + GATE, self._gate("OR" if one else "AND", x, y))
+
+        if len(heap) > 1 and (one if most > 1 else len(heap) % 2 == 0):
+            half_adder(heap.take()[1], *heap.take())
             one = 0
         while len(heap) > most:
             (t0, x), (t1, y), (t2, z) = heap.take(), heap.take(), heap.take()
+            late = t2 >= self._depth and not heap and not one
             if top:
                 heap.put(t2 + SUM, self._gate("XOR", self._gate("XOR", x, y), z))
-            elif most == 1 and t2 >= self._depth and not heap and not one:
+            elif late and most == 1:
                 for time, bit in ((t0, x), (t1, y), (t2, z)):
                     heap.put(time, bit)
                 return
+            elif late:
+                half_adder(x, t1, y)
+                heap.put(t2, z)
             else:
                 total, out = self._full_adder(x, y, z)
                 heap.put(t2 + SUM, total)

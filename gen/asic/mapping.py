@@ -35,8 +35,9 @@ _DEPTHS = (float("inf"), 7.0, 6.0, 4.0, 2.0)
 #: sizing, which would cost more; those that still miss it by the second part are not sized.
 _SIZABLE, _HOPELESS = 0.15, 0.4
 
-#: ABC: least area without more levels; complex gates are found by ``&nf``.
-_AREA = "strash; ifraig; scorr; drw -l; drf -l; &get -n; &nf; &put\n"
+#: ABC: least area without more levels; complex gates are found by ``&nf``, which keeps the shape
+#: that it is given, so that wide AND-ORs have to be balanced before.
+_AREA = "strash; ifraig; scorr; drw -l; drf -l; balance; &get -n; &nf; &put\n"
 
 #: ABC for speed: ``dc2`` would turn parallel-prefix adders into ripples. Mapping aims at a looser
 #: period than sizing: the gates that it picks then are small, and the sizes make them fast.

@@ -107,17 +107,23 @@ class Tree:
         return -sum(1 << addend.width - 1 for addend in self.addends if addend.signed)
 
     @property
-    def rows(self) -> list[int]:
-        """Width of each row that is left: up to the highest weight that has a bit for it."""
+    def rows(self) -> list[list[int]]:
+        """Weights that have a bit of each row that is left, ascending."""
         most = max(map(len, self.columns))
-        return [
-            max(c for c, bits in enumerate(self.columns) if len(bits) > row) + 1
-            for row in range(most)
-        ]
+        return [[c for c, bits in enumerate(self.columns) if len(bits) > r] for r in range(most)]
+
+    def weighted(self, row: int, bits: Value) -> Value:
+        """The number of which ``bits`` are those that the row has."""
+        weights = self.rows[row]
+        placed = dict(zip(weights, bits, strict=True))
+        return Cat(placed.get(c, Const(0, 1)) for c in range(weights[-1] + 1))
 
 
 class CarrySave(wiring.Component):
     """Fewer unsigned rows that sum to the addends, less the tree's constant.
+
+    A row has bits of some weights only (:meth:`Tree.weighted`): a zero that went through here would
+    cost a register and an adder, since synthesis keeps the hierarchy.
 
     Each full adder is written as an addition of three bits, which synthesis maps to a full-adder
     cell.
@@ -131,13 +137,13 @@ class CarrySave(wiring.Component):
     addend_0, addend_1, ... : In
         The addends.
     row_0, row_1, ... : Out
-        The rows, which are unsigned.
+        Bits of the rows, lowest first.
     """
 
     def __init__(self, tree: Tree):
         self._tree = tree
         members = {f"addend_{i}": In(addend.width) for i, addend in enumerate(tree.addends)}
-        super().__init__(members | {f"row_{i}": Out(bits) for i, bits in enumerate(tree.rows)})
+        super().__init__(members | {f"row_{i}": Out(len(row)) for i, row in enumerate(tree.rows)})
 
     def elaborate(self, platform: object) -> Module:
         """No state."""
@@ -152,7 +158,7 @@ class CarrySave(wiring.Component):
             total = Signal(2, name=f"adder_{i}", attrs={NAMES_BITS: 1})
             m.d.comb += total.eq(bits[a] + bits[b] + bits[c])
             bits += [total[0], total[1]]
-        for row, width in enumerate(tree.rows):
-            left = [bits[c[row]] if len(c) > row else Const(0, 1) for c in tree.columns[:width]]
+        for row, weights in enumerate(tree.rows):
+            left = [bits[tree.columns[weight][row]] for weight in weights]
             m.d.comb += getattr(self, f"row_{row}").eq(Cat(*left))
         return m

@@ -92,23 +92,15 @@ class Accumulators:
 
     def _integers(self, terms: list[Value], name: str) -> list[Value]:
         """What to add to the accumulator, behind the register of ``pipeline``."""
-        m, config = self._m, self._config
-        constants: list[Value] = []
-        if config.carry_save_levels:
-            totals, constant = self._carry_save(terms, name)
-            constants = [Const(constant, signed(signed_bits(constant, constant)))]
+        if self._config.carry_save_levels:
+            totals = self._carry_save(terms, name)
         else:
             if sum(term.shape().signed for term in terms) > 1:
                 terms = without_sign_extension(terms)
-            totals = [tree_sum(terms)]
-        totals = [
-            delayed(m, total, min(1, config.pipeline), f"sum_{name}" + (f"_{i}" if i else ""))
-            for i, total in enumerate(totals)
-        ]
-        totals += constants
+            totals = [self._registered(tree_sum(terms), name)]
         return totals if self._weight is None else [total << self._weight for total in totals]
 
-    def _carry_save(self, terms: list[Value], name: str) -> tuple[list[Value], int]:
+    def _carry_save(self, terms: list[Value], name: str) -> list[Value]:
         """Rows and a constant of the same sum, behind the first levels of its full adders."""
         constant = sum(term.value for term in terms if isinstance(term, Const))
         terms = [term for term in terms if not isinstance(term, Const)]
@@ -118,12 +110,21 @@ class Accumulators:
             *(self._m, self._platform, f"adders_{name}", self._adders, lambda: CarrySave(tree)),
             inputs,
         )
-        rows: list[Value] = [getattr(adders, f"row_{row}") for row in range(len(tree.rows))]
-        return rows, constant + tree.constant
+        rows: list[Value] = []
+        for row in range(len(tree.rows)):
+            bits = self._registered(
+                getattr(adders, f"row_{row}"), name + (f"_{row}" if row else "")
+            )
+            rows.append(tree.weighted(row, bits))
+        constant += tree.constant
+        return [*rows, Const(constant, signed(signed_bits(constant, constant)))]
+
+    def _registered(self, total: Value, name: str) -> Value:
+        return delayed(self._m, total, min(1, self._config.pipeline), f"sum_{name}")
 
     def _floats(self, terms: list[Value], name: str) -> list[Value]:
         total = Floats(self._m, self._platform, FP32, f"adder_{name}").sum(terms)
-        return [delayed(self._m, total, min(1, self._config.pipeline), f"sum_{name}")]
+        return [self._registered(total, name)]
 
 
 def slice_members(config: CoreConfig) -> dict[str, wiring.Member]:
