@@ -9,6 +9,7 @@ for speed alone: float units, whose adders are wide and in series.
 """
 
 import json
+import math
 import re
 import time
 from collections import defaultdict
@@ -34,6 +35,8 @@ _DEPTHS = (float("inf"), 7.0, 6.0, 4.0, 2.0)
 #: Starts that miss the period by more than the first part of it get faster carries before any
 #: sizing, which would cost more; those that still miss it by the second part are not sized.
 _SIZABLE, _HOPELESS = 0.15, 0.4
+#: ns by which a step must make a module faster if another is to follow.
+_FASTER = 1e-3
 
 #: ABC: least area without more levels; complex gates are found by ``&nf``, which keeps the shape
 #: that it is given, so that wide AND-ORs have to be balanced before.
@@ -272,6 +275,8 @@ class _Flow:
         steps: dict[str, int] = {}
         #: Module -> slack of its start at each step.
         tried: defaultdict[str, dict[int, float]] = defaultdict(dict)
+        #: Module -> slack when it was sized last.
+        sized: dict[str, float] = {}
 
         def go_on(modules: list[str]) -> bool:
             """Take the next step in modules that have one; whether any has."""
@@ -299,7 +304,10 @@ class _Flow:
             found = closing.size(design, timing) if sizable else closing.check(design)
             if best is None or best.slack is None or found.slack > best.slack:
                 best = Mapped(Netlist(design, self._top).counts(), **vars(found), depths=depths)
-            if found.slack >= 0 or not go_on([m for m, slack in found.slacks.items() if slack < 0]):
+            late = [m for m, slack in found.slacks.items() if slack < 0]
+            late = [m for m in late if found.slacks[m] > sized.get(m, -math.inf) + _FASTER]
+            sized.update(found.slacks)
+            if found.slack >= 0 or not go_on(late):
                 return best
 
 

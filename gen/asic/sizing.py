@@ -10,12 +10,16 @@ import numpy as np
 from lutcore.gen.asic.library import Library
 from lutcore.gen.asic.timing import Timing
 
-#: Cells exchanged at a time.
-_AT_ONCE = 4
+#: Strengths up and down that are tried: the next one may be no better, as a clock buffer among
+#: buffers is.
+_UP, _DOWN = (1, 2, 3), (-1, -2, -3)
+#: Cells exchanged at a time: so many, or this part of all.
+_AT_ONCE, _AT_ONCE_OF = 8, 1000
 #: Of these, only such as gain this part of what the best one does.
 _FAIR = 0.25
-#: Steps without an earlier worst arrival after which no more is tried.
-_PATIENCE = 40
+#: Steps after which no more is tried, if the ends as a whole come no earlier by this part of the
+#: period.
+_PATIENCE, _PROGRESS = 30, 1e-4
 #: Difference of arrival, as part of the period, at which an end, or a gate's input, counts e times
 #: less.
 _SHARPNESS = 0.01
@@ -59,23 +63,29 @@ class Sizer:
 
     def _strengthen(self, period: float) -> bool:
         timing = self._timing
-        best, kept, waited = np.inf, timing.strength.copy(), 0
+        best, kept = np.inf, timing.strength.copy()
+        front, waited = np.inf, 0
+        at_once = max(_AT_ONCE, len(timing.strength) // _AT_ONCE_OF)
         while True:
             timing.bear_loads()
             timing.analyse()
             worst = float(timing.need.max())
-            waited = 0 if worst < best else waited + 1
             if worst < best:
                 best, kept = worst, timing.strength.copy()
+            smooth = timing.smooth(_SHARPNESS * period)
+            waited += 1
+            if smooth < front - _PROGRESS * period:
+                front, waited = smooth, 0
             if best <= period or waited > _PATIENCE:
                 break
-            gain, area = self._change(1, period)
+            gain, area = self._changes(_UP, period)
             worth = np.where((area > 0) & (gain > 0), gain / np.where(area > 0, area, 1), 0)
-            chosen = np.argsort(-worth, kind="stable")[:_AT_ONCE]
+            step, worth = worth.argmax(axis=0), worth.max(axis=0)
+            chosen = np.argsort(-worth, kind="stable")[:at_once]
             chosen = chosen[worth[chosen] > _FAIR * worth[chosen[0]]]
             if not len(chosen):
                 break
-            timing.strength[chosen] += 1
+            timing.strength[chosen] += np.array(_UP)[step[chosen]]
         timing.strength[:] = kept
         timing.analyse()
         return best <= period
@@ -85,27 +95,30 @@ class Sizer:
         needed = np.zeros(len(timing.strength), dtype=bool)
         number = _WEAKENED
         for _ in range(_TRIES):
-            gain, area = self._change(-1, period)
+            gain, area = self._changes(_DOWN, period)
             loss = np.where((area < 0) & ~needed, gain / np.where(area < 0, area, 1), np.inf)
+            step, loss = loss.argmin(axis=0), loss.min(axis=0)
             chosen = np.argsort(loss, kind="stable")[:number]
             chosen = chosen[np.isfinite(loss[chosen])]
             if not len(chosen):
                 break
-            timing.strength[chosen] -= 1
+            before = timing.strength[chosen]
+            timing.strength[chosen] += np.array(_DOWN)[step[chosen]]
             timing.analyse()
             if timing.need.max() <= period:
                 number *= 2
                 continue
-            timing.strength[chosen] += 1
+            timing.strength[chosen] = before
             timing.analyse()
             needed[chosen] = len(chosen) == 1
             number = max(1, len(chosen) // 4)
 
-    def _change(self, way: int, period: float) -> tuple[np.ndarray, np.ndarray]:
-        """What one strength up or down gains in delay, and costs in area, of each place."""
+    def _changes(self, ways: tuple[int, ...], period: float) -> tuple[np.ndarray, np.ndarray]:
+        """What other strengths gain in delay, and cost in area, of each place; [ways, places]."""
         timing = self._timing
         worth = timing.worth(_SHARPNESS * period)
-        strength = np.clip(timing.strength + way, 0, timing.graph.most)
-        gain = timing.cost(worth, timing.strength) - timing.cost(worth, strength)
-        places = np.arange(len(strength))
-        return gain, self._areas[places, strength] - self._areas[places, timing.strength]
+        now, places = timing.cost(worth, timing.strength), np.arange(len(timing.strength))
+        strengths = [np.clip(timing.strength + way, 0, timing.graph.most) for way in ways]
+        gain = np.array([now - timing.cost(worth, strength) for strength in strengths])
+        area = np.array([self._areas[places, strength] for strength in strengths])
+        return gain, area - self._areas[places, timing.strength]

@@ -16,6 +16,8 @@ from lutcore.gen.asic.graph import Graph
 from lutcore.gen.asic.library import Library
 from lutcore.gen.tools.netlist import Json
 
+#: Part of the worst arrival's worth below which an arc's delay does not count.
+_NEGLIGIBLE = 1e-6
 #: Arrival of what no clock edge starts.
 NEVER = -1e6
 
@@ -118,6 +120,12 @@ class Timing:
         slew = self.slew[graph.end_node]
         self.need = self.arrival[graph.end_node] + graph.kinds.setups.at(setup, slew, 0 * slew)[0]
 
+    def smooth(self, sharpness: float) -> float:
+        """A smooth maximum of all ends' needs: it falls where any late end comes earlier."""
+        latest = self.need.max()
+        ends = np.exp((self.need - latest) / sharpness)
+        return float(latest + sharpness * np.log(ends.sum()))
+
     def worth(self, sharpness: float) -> Worth:
         """How a smooth maximum of all ends' needs depends on every delay, slew and load.
 
@@ -149,19 +157,23 @@ class Timing:
         """
         graph = self.graph
         total = np.zeros(len(strength))
-        of_arc = strength[graph.place]
-        table = graph.kinds.table[graph.slot, of_arc]
-        slew, load = self.slew[graph.source], self.load[graph.target]
-        arcs = worth.delay * graph.kinds.delays.at(table, slew, load)[0]
-        arcs += worth.slew * graph.kinds.slews.at(table, slew, load)[0]
-        total += np.bincount(graph.place, weights=arcs, minlength=len(total))
+        live = np.flatnonzero(worth.delay > _NEGLIGIBLE)  # most arcs are of no late path
+        place = graph.place[live]
+        table = graph.kinds.table[graph.slot[live], strength[place]]
+        slew, load = self.slew[graph.source[live]], self.load[graph.target[live]]
+        arcs = worth.delay[live] * graph.kinds.delays.at(table, slew, load)[0]
+        arcs += worth.slew[live] * graph.kinds.slews.at(table, slew, load)[0]
+        total += np.bincount(place, weights=arcs, minlength=len(total))
         loads = graph.kinds.pin_loads[graph.pin_slot, strength[graph.pin_place]]
         for edge in (0, 1):
             pins = worth.load[2 * graph.pin_net + edge] * loads[:, edge]
             total += np.bincount(graph.pin_place, weights=pins, minlength=len(total))
-        over = load > graph.kinds.most_load[graph.slot, of_arc]
-        weak = np.bincount(graph.place, weights=over, minlength=len(total)) > 0
-        total[weak & (strength < self.strength)] = np.inf
+        weaker = strength < self.strength
+        if weaker.any():
+            most = graph.kinds.most_load[graph.slot, strength[graph.place]]
+            over = self.load[graph.target] > most
+            weak = np.bincount(graph.place, weights=over, minlength=len(total)) > 0
+            total[weak & weaker] = np.inf
         return total
 
     def module_needs(self) -> dict[str, float]:
