@@ -13,6 +13,8 @@ from lutcore import builds, cache, tools
 
 #: Objects of Verilator's own runtime; cocotb's verilator.o knows the size of the design.
 _OBJECTS = "verilated*.o"
+#: Those that are the same with waves, with coverage, and without.
+_COMMON = {"verilated", "verilated_dpi", "verilated_threads", "verilated_vpi"}
 _HEADER = "precompiled.h"
 #: Headers that cocotb's benches include.
 COCOTB_HEADERS = ("verilated.h", "verilated_vpi.h", "verilated_syms.h", "verilated_sym_props.h")
@@ -21,22 +23,32 @@ MAKE_DEFINITIONS = ("-DVERILATOR=1", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0
 MAKE_DEFINITIONS += tuple(f"-DVM_TRACE_{kind}=0" for kind in ("FST", "VCD", "SAIF"))
 
 
-def lend_objects(folder: Path, name: str) -> None:
+def lend_objects(folder: Path, *names: str) -> None:
     """Put the runtime's objects into a folder where make is to find them, if they are there."""
-    if compiled := builds.whole("runtime", name):
-        later = time.time() + 600  # make compares it with a makefile that is still to be written
-        for part in compiled.glob(_OBJECTS):
+    later = time.time() + 600  # make compares them with a makefile that is still to be written
+    for compiled in filter(None, (builds.whole("runtime", name) for name in names)):
+        for part in compiled.glob("*.o"):
             os.utime(shutil.copy(part, folder), (later, later))
 
 
-def keep_objects(folder: Path, name: str) -> None:
-    """Keep the runtime's objects that a build in ``folder`` has made."""
+def keep_objects(folder: Path, name: str, kind: str) -> None:
+    """Keep the runtime's objects that a build in ``folder`` has made.
 
-    def make(kept: Path) -> None:
-        for part in folder.glob(_OBJECTS):
-            shutil.copy2(part, kept)
+    Parameters
+    ----------
+    name, kind : str
+        Those that all builds have, and those that builds of one kind have besides.
+    """
+    made = set(folder.glob(_OBJECTS))
+    common = {part for part in made if part.stem in _COMMON}
+    for place, parts in ((name, common), (kind, made - common)):
 
-    builds.built("runtime", name, make)
+        def make(kept: Path, parts: set[Path] = parts) -> None:
+            for part in parts:
+                shutil.copy2(part, kept)
+
+        if parts:
+            builds.built("runtime", place, make)
 
 
 def lend_headers(

@@ -205,7 +205,8 @@ def _plain(folder: Path) -> Iterator[Path]:
 def _compile(target: Build, source: Path) -> None:
     flags: list[str] = []
     settings: dict[str, str] = {}
-    shared = cache.key(__name__, str(target.waves), str(target.coverage), *tool_versions())
+    kinds = ((), (str(target.waves), str(target.coverage)))
+    shared = [cache.key(__name__, *kind, *tool_versions()) for kind in kinds]
     if target.simulator == "verilator":
         flags += _VERILATOR_FLAGS
         settings = verilator_environment()
@@ -219,7 +220,7 @@ def _compile(target: Build, source: Path) -> None:
             flags += COVERAGE_FLAGS
         if is_large(source.read_text()):
             flags += APART
-        lend_objects(target.folder, shared)
+        lend_objects(target.folder, *shared)
         if (root := settings.get("VERILATOR_ROOT")) and not (target.waves or target.optimised):
             compiler = [STANDARD, level, *MAKE_DEFINITIONS, f"-DVM_COVERAGE={target.coverage:d}"]
             given = (root, compiler, COCOTB_HEADERS, tool_versions())
@@ -242,7 +243,7 @@ def _compile(target: Build, source: Path) -> None:
     except (SystemExit, RuntimeError) as error:
         raise failed(f"{target.simulator} build", log) from error
     if target.simulator == "verilator":
-        keep_objects(target.folder, shared)
+        keep_objects(target.folder, *shared)
 
 
 def runner(simulator: str, limit: float) -> Runner:

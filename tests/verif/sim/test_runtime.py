@@ -32,6 +32,8 @@ def test_the_runtime_and_its_headers_are_compiled_once():
     assert len(list((cache.folder() / "headers").glob("*/*.gch"))) == 1
     assert "-include precompiled.h" in second
     assert "not used because" not in second  # as the compiler says of headers of other flags
+    waves = log("third_one", optimised=False, waves=True)
+    assert "-o verilated_vpi.o" in first and "-o verilated_vpi.o" not in waves
 
 
 def test_programs_of_our_own_take_headers_too(tmp_path, monkeypatch):
