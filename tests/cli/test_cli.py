@@ -62,7 +62,7 @@ def test_simulate_json_has_the_documented_keys():
 def test_simulate_table_and_waveform(tmp_path):
     arguments = ("--model", MODEL, "--tensor", "blk.0.ffn_down.weight", "--rows", 1)
     result = lutcore(
-        "simulate", "w2a8", "--set", "max_k=2048", *arguments,
+        "simulate", "w2a8", "--set", "n=4", "--set", "max_k=2048", *arguments,
         "--activations", EXAMPLES / "minilm-activations.npz",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr

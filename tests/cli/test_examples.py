@@ -10,7 +10,7 @@ import pytest
 import typer
 from command_line import lutcore
 from opensta import needs_opensta
-from sweeps import swept
+from sweeps import later, swept
 from typer.testing import CliRunner
 
 from lutcore.cli.main import app
@@ -26,6 +26,20 @@ SLOW = {
 }
 #: What is written to a command.
 SAID = {"chat": "And God said\n\n"}
+#: Examples that `make long` alone runs as they stand, and what `make test` says besides: here, the
+#: few units that tests of bitstreams build anyway.
+SHORTENED = {
+    "bitstream": [
+        f"--set={change}" for change in ("n=3", "lookups=1", "max_weight_bits=1", "plane_order=any")
+    ]
+}
+#: Ranges of the design space of the example files, and what has fewer LUTs.
+SMALLER = {
+    "high = 32, log2": "high = 8, log2",
+    "m = [1, 2]": "m = [1]",
+    "low = 1, high = 8, log2": "low = 1, high = 2, log2",
+    "min = 32": "min = 16",
+}
 #: Examples that would change what other tests use.
 ALONE = ("cache prune",)
 
@@ -72,7 +86,11 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("examples")
     assert lutcore("demo", "--files", "examples", cwd=path).returncode == 0
     space = path / "examples" / "space.toml"
-    space.write_text(space.read_text() + "trials = 2\n")
+    text = space.read_text()
+    for whole, few in SMALLER.items():
+        assert text.count(whole) == 1
+        text = text.replace(whole, few)
+    space.write_text(text + "trials = 2\n")
     text = path / "examples" / "kjv-held-out.txt"
     text.write_bytes(text.read_bytes()[:1000])
     return path
@@ -111,8 +129,15 @@ def test_the_example_runs(name, folder):
     file, maker = MADE_BY.get(name, ("", ""))
     if file and not Path(folder / file).exists():
         run(maker, folder)
-    result = run(name, folder)
+    result = run(name, folder, *SHORTENED.get(name, ()))
     assert result.stdout
+
+
+@pytest.mark.parametrize(
+    "name", [later(pytest.param(name, marks=marks(name))) for name in SHORTENED]
+)
+def test_the_example_runs_as_it_stands(name, folder):
+    assert run(name, folder).stdout
 
 
 # JSON --------------------------------------------------------------------------------------------
