@@ -29,6 +29,8 @@ class Family:
         LUTs that bring a carry from logic into a chain, or from a chain to logic.
     models : str
         What Yosys reads for the cells' behaviour.
+    memories : str
+        Label of the step of ``command`` that maps memories, before ``map_ffram``.
     finish : str
         Verilog for a ``techmap`` of the mapped cells to those that place and route takes.
     """
@@ -49,6 +51,7 @@ class Family:
     fabric_carry: int
     models: str
     spram: str = "(?!)"
+    memories: str = "map_ram"
     finish: str = ""
 
 
@@ -172,5 +175,6 @@ FAMILIES: dict[str, Family] = {
         data="D",
         fabric_carry=0,
         models="+/xilinx/cells_sim.v",
+        memories="map_memory",
     ),
 }

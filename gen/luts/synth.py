@@ -25,6 +25,8 @@ _NOTHING = r"\$scopeinfo|VCC|GND|V(LO|HI)|EHXPLLL|MMCME2_BASE|[IO]BUF|[IO]B|TREL
 #: Stand among a module's cells for what :class:`_Nets` finds.
 _FABRIC, _LONE = "(carry LUT)", "(lone flip-flop)"
 _KINDS = ("ff", "carry", "bram", "spram")
+#: What Yosys says of a memory where none may be.
+_IS_MEMORY = "selection is not empty: t:$mem"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,10 +298,21 @@ def resources(family: Family, cells: Mapping[str, int]) -> dict[str, int]:
 # Flow --------------------------------------------------------------------------------------------
 
 
-def _script(top: str, family: Family, ways: tuple[str, ...] = ("kept", "flattened")) -> str:
-    """Yosys commands: the mapped tile with its hierarchy kept, and flattened."""
+def _script(
+    top: str,
+    family: Family,
+    ways: tuple[str, ...] = ("kept", "flattened"),
+    memories: bool = True,
+) -> str:
+    """Yosys commands: the mapped tile with its hierarchy kept, and flattened.
+
+    Without ``memories`` they fail if there is one (:data:`_IS_MEMORY`), and take half the time:
+    Yosys else makes all block RAMs of the family before it knows that none is wanted.
+    """
     lines = []
     for way in ways:
+        command = f"{family.command} {family.keep if way == 'kept' else family.flatten} -top {top}"
+        apart = [f"{command} -run begin:{family.memories}", "select -assert-none t:$mem*"]
         lines += [
             "design -reset",
             "read_rtlil design.il",
@@ -312,7 +325,7 @@ def _script(top: str, family: Family, ways: tuple[str, ...] = ("kept", "flattene
             "wreduce",
             "techmap -map adders.v",
             *(["flatten -noscopeinfo"] if way == "flattened" else []),
-            f"{family.command} {family.keep if way == 'kept' else family.flatten} -top {top}",
+            *([command] if memories else [*apart, f"{command} -run map_ffram:"]),
             f"write_json {way}.json",
         ]
     return "\n".join(lines)
@@ -321,6 +334,18 @@ def _script(top: str, family: Family, ways: tuple[str, ...] = ("kept", "flattene
 def _files(config: CoreConfig, family: str) -> dict[str, bytes]:
     rtlil = design_rtlil(config)
     return {"design.il": rtlil.encode(), "adders.v": adder_maps(rtlil, family).encode()}
+
+
+def _netlists(top: str, family: Family, files: Mapping[str, bytes]) -> dict[str, str]:
+    """What Yosys writes of a tile, by the shorter way where it has no memory."""
+    names = ("kept.json", "flattened.json")
+    if b"\n  memory " not in files["design.il"]:
+        try:
+            return run_yosys(_script(top, family, memories=False), files, names)
+        except ToolError as error:  # a table of constants may have become one
+            if _IS_MEMORY not in str(error):
+                raise
+    return run_yosys(_script(top, family), files, names)
 
 
 def _mapped(config: CoreConfig, name: str, use_cache: bool) -> Json:
@@ -333,7 +358,7 @@ def _mapped(config: CoreConfig, name: str, use_cache: bool) -> Json:
     entry = cache.entry("fpga", key)
     if use_cache and (found := cache.load(entry)):
         return found
-    outputs = run_yosys(script, files, ("kept.json", "flattened.json"))
+    outputs = _netlists(design_name(config), family, files)
     result: Json = {"yosys": yosys}
     for way in ("kept", "flattened"):
         modules = json.loads(outputs[f"{way}.json"])["modules"]
