@@ -6,6 +6,7 @@ import re
 import pytest
 from pyslang.ast import Compilation  # pyright: ignore[reportMissingModuleSource]
 from pyslang.syntax import SyntaxTree  # pyright: ignore[reportMissingModuleSource]
+from sweeps import swept
 
 from lutcore.gen.collateral.systemverilog import package, systemverilog, wrapper
 from lutcore.gen.emit.interfaces import FIELDS, TOPS, payloads, ports
@@ -94,9 +95,13 @@ def test_registers_and_causes_are_those_of_the_table():
     assert evaluated(package(config, "axi"), questions) == expected
 
 
+#: Those of a preset with every top are in ``test_lint.py``.
+_KEPT = [("w4a8", "axi"), ("int8-tables", "core")]
+_ALL = [pytest.param(name, top) for name in ("w4a8", "int8-tables") for top in TOPS]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("top", TOPS)
-@pytest.mark.parametrize("name", ["w4a8", "int8-tables"])
+@pytest.mark.parametrize(("name", "top"), swept(_ALL, lambda case: case.values in _KEPT))
 def test_linters_are_content_with_all_files(name, top):
     config = SMALL_CORES[name].replace(name=name.replace("-", "_"))
     found = lint(verilog(config, top), design_name(config, top), systemverilog(config, top))

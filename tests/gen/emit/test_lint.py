@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from sweeps import swept
 
 from lutcore import tools
 from lutcore.errors import InputError
@@ -31,14 +32,18 @@ _SMALL = {"w2a8", "fpga-xilinx-w1a8", "board-core"}
 #: Minutes of linters; smaller designs have all that these have.
 _LARGE = {"large", "default-fp16", "default-ternary", "mac-int8-csa"}
 DESIGNS = [
-    (name, top)
+    pytest.param(name, top)
     for name, top in ALL_DESIGNS
     if os.environ.get("LUTCORE_ALL_TEXTS")
     or name in _SMALL
     or (name not in _LARGE and top in ("tile", "axi"))
 ]
+#: Those of the slice that take longest; smaller ones of their kind are among the others.
+_LATER = {("default", "axi"), ("mac-int8", "tile"), ("fpga-gowin-w1a8", "tile")}
 #: As large presets, but few columns.
 SMALLER = [
+    PRESETS["mac-int8"].replace(n=2),
+    PRESETS["fpga-gowin-w1a8"].replace(n=2),
     PRESETS["mac-int8-csa"].replace(m=2, n=1),
     PRESETS["dense-w2a8"].replace(n=1, pipeline=1, pipeline_cut=4),
 ]
@@ -74,22 +79,23 @@ def said(text, top, beside: Mapping[str, str] = MappingProxyType({})):
 
 
 def older_verilator(text, top):
-    """What the system's Verilator says, by itself and with all its warnings."""
+    """What the system's Verilator says with all its warnings, those that it has by itself too."""
     if tools.find("verilator") is None:
         return []
-    found = []
-    for options in ([], ["-Wall", "-Wno-DECLFILENAME"]):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{top}.v"
-            path.write_text(text)
-            command = ["verilator", "--lint-only", *options, str(path)]
-            done = subprocess.run(command, capture_output=True, text=True)
-        found += done.stderr.splitlines() or ["no word"] * (done.returncode != 0)
-    return found
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{top}.v"
+        path.write_text(text)
+        command = ["verilator", "--lint-only", "-Wall", "-Wno-DECLFILENAME", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    return done.stderr.splitlines() or ["no word"] * (done.returncode != 0)
+
+
+def is_soon(design):
+    return bool(os.environ.get("LUTCORE_ALL_TEXTS")) or design.values not in _LATER
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "top"), DESIGNS)
+@pytest.mark.parametrize(("name", "top"), swept(DESIGNS, is_soon))
 def test_presets_are_clean_and_told(name, top):
     config = preset(name)
     text = verilog(config, top)

@@ -65,9 +65,12 @@ def test_ports(name):
     assert VARIANTS.keys() == CONTROL_BUSES.keys()
 
 
+#: One of them; the others, on a preset, are among the texts of ``test_lint.py``.
+LINTED = [pytest.param(name, core) for name in VARIANTS for core in ("w4a8", "fp16")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("core", swept(["w4a8", "fp16"], 2))
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(("name", "core"), swept(LINTED, 8))
 def test_linters_have_nothing_to_say(name, core):
     made, signature, *_ = VARIANTS[name]
     component = made(SMALL_CORES[core])
@@ -94,5 +97,8 @@ def test_a_gemm(name, tmp_path):
         "before": before.tobytes().hex(),
         "after": after.tobytes().hex(),
     }
-    text = component_verilog(Identified(VARIANTS[name][0](CONFIG)), "core")
+    made, signature, *_ = VARIANTS[name]
+    component = made(CONFIG)
+    assert component.signature == signature(CONFIG)
+    text = component_verilog(Identified(component), "core")
     assert run("control_buses_in_cocotb", text, "core", plan, tmp_path) == (1, 0)
