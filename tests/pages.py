@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-
 #: What make of Verilator's C++ takes least time with: a page's simulations are shorter than what
 #: the compiler would do for their speed, and than reading the headers for each file.
 _MAKE = "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 VM_PARALLEL_BUILDS=0"

@@ -33,6 +33,10 @@ LONG = {
     "progress",
     "tables",
     "engines",
+    "host",
+    "slice walk",
+    "beats",
+    "bursts",
 }
 
 
