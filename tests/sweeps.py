@@ -8,7 +8,10 @@ import pytest
 #: A value of a parameter with marks, as :func:`pytest.param` makes it.
 _Marked = type(pytest.param())
 #: Small cores that play random programs in tests of the core; a slice of the campaign has the rest.
-WITH_CORE_TESTS = ("w2a16", "4-tiles", "fp8-int8-tables", "bus-512", "bf16", "bf16-exact")
+WITH_CORE_TESTS = ("w2a16", "4-tiles", "fp8-int8-tables", "bus-512", "bf16-exact")
+#: Those that play them in `make long` alone: what they consist of is in others, with fp16 and
+#: bf16-exact, and with buses of 64, 128 and 512 bits.
+LATER_CORES = ("bf16", "bus-256")
 
 
 def swept(cases: Iterable[Any], kept: int | Callable[[Any], bool]) -> list[Any]:
