@@ -31,8 +31,8 @@ def synth(
         str | None,
         typer.Option(
             metavar="LOW:HIGH[:STEP]",
-            help="Clock periods in ns to try, in steps of 0.1; then other places of the pipeline "
-            "cut at the best of them.",
+            help="Clock periods in ns to try, in steps of 0.1 and finer around the best, or in "
+            "steps of STEP; then other places of the pipeline cut at the best.",
         ),
     ] = None,
     output: Annotated[
@@ -139,7 +139,7 @@ def _sweep(
     as_json: bool,
 ) -> None:
     from lutcore.cli.studies import need_extra
-    from lutcore.gen.asic.sweep import periods, sweep
+    from lutcore.gen.asic.sweep import HALVINGS, periods, sweep
 
     at = periods(text)
     if output:
@@ -149,7 +149,8 @@ def _sweep(
         def told(what: str) -> None:
             status.update(f"synthesising {core.name} {what}")
 
-        found = sweep(core, liberty or None, at, told=told)
+        halvings = HALVINGS if text.count(":") == 1 else 0
+        found = sweep(core, liberty or None, at, halvings=halvings, told=told)
     if output:
         from lutcore.gen.experiments.sweep_plot import sweep_plot
 

@@ -1,5 +1,7 @@
 """Area of a tile over clock periods, and over the places of its pipeline cut."""
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,9 @@ from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.config.fields import DOMAINS
 
-#: Step between periods in ns where none is given, and the most periods of a sweep.
-STEP, MOST = 0.1, 100
+#: Step between periods in ns where none is given, how often it is then halved around the best of
+#: them, and the most periods of a sweep.
+STEP, HALVINGS, MOST = 0.1, 2, 100
 
 
 def periods(text: str) -> list[float]:
@@ -46,7 +49,8 @@ class Sweep:
     Attributes
     ----------
     periods : list of AreaReport
-        At each period, with the configuration as it was given.
+        At each period, with the configuration as it was given: the smallest netlist of all periods
+        that meets it, so that a longer one never takes more area.
     cuts : list of AreaReport
         With every place of the pipeline cut that makes another tile, at the best of the periods;
         empty where the tile has no such cut.
@@ -70,6 +74,27 @@ def _least(reports: Sequence[AreaReport]) -> AreaReport:
     return min(reports, key=lambda report: report.core_ge_ns or float("inf"))
 
 
+def _kept(reports: Sequence[AreaReport]) -> list[AreaReport]:
+    """Reports, ascending by period, each of the smallest netlist of all that meets its period."""
+    found = []
+    for report in sorted(reports, key=lambda r: r.period_ns or 0.0):
+        asked = report.period_ns or 0.0
+        met = [r for r in (report, *reports) if (r.reached_ns or asked) <= asked]
+        least = min(met or [report], key=lambda r: r.core_gate_equivalents)
+        found.append(_at(least, asked))
+    return found
+
+
+def _at(report: AreaReport, period: float) -> AreaReport:
+    """The same netlist with another clock period."""
+    later = period - (report.period_ns or 0.0)
+    if not later:
+        return report
+    slacks = {block: slack + later for block, slack in report.block_slack_ns.items()}
+    slack = (report.slack_ns or 0.0) + later
+    return dataclasses.replace(report, period_ns=period, slack_ns=slack, block_slack_ns=slacks)
+
+
 def cuts(config: CoreConfig) -> list[CoreConfig]:
     """A configuration for each place of the pipeline cut that makes another tile, its own first."""
     if not config.can_keep_carries:
@@ -87,6 +112,7 @@ def sweep(
     liberty: Path | str | Sequence[Path] | None,
     at: Sequence[float],
     *,
+    halvings: int = 0,
     told: Callable[[str], None] = lambda what: None,
 ) -> Sweep:
     """Synthesise a tile at every period, and its other pipeline cuts at the best of them.
@@ -100,6 +126,8 @@ def sweep(
         As :func:`~lutcore.gen.asic.synth.synthesise` takes them; the library needs timing.
     at : sequence of float
         Clock periods in ns.
+    halvings : int
+        How often the best period is then tried with half of the distance to its neighbours.
     told : callable
         Called with what is synthesised next, in words.
 
@@ -118,8 +146,17 @@ def sweep(
         told(f"at {period:g} ns{cut}")
         return synthesise(of, liberty, period=period)
 
-    found = [report(config, period) for period in at]
-    best = _least(found).period_ns
+    at = sorted(set(at))
+    found = {period: report(config, period) for period in at}
+    step = min((later - sooner for sooner, later in itertools.pairwise(at)), default=0.0)
+    for _ in range(halvings if step else 0):
+        step /= 2
+        middle = _least(list(found.values())).reached_ns or 0.0
+        for period in (round(middle - step, 6), round(middle + step, 6)):
+            if at[0] <= period <= at[-1] and period not in found:
+                found[period] = report(config, period)
+    kept = _kept(list(found.values()))
+    best = _least(kept).period_ns
     assert best is not None
     others = [report(other, best) for other in cuts(config)[1:]]
-    return Sweep(found, others)
+    return Sweep(kept, others)

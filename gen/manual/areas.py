@@ -10,8 +10,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,111 +18,25 @@ from lutcore.errors import InputError
 from lutcore.files import fill_table
 from lutcore.gen.asic.synth import read_library, synthesise
 from lutcore.gen.emit.rtl import design_rtlil
+from lutcore.gen.manual.area_rows import ROWS, STRUCTURES, TABLES, Row
 from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
-from lutcore.hdl.config.presets import preset
 
-#: Libraries by the names that they give themselves, as tables call them.
-LIBRARIES = {
-    "NangateOpenCellLibrary": "nangate45_typ.lib.gz",
-    "sky130_fd_sc_hd__tt_025C_1v80": "sky130hd_tt.lib.gz",
-}
-NANGATE, SKY = LIBRARIES
 #: What of :mod:`lutcore.gen.asic` decides nothing about a netlist.
 _NO_PART = {"__init__.py", "advice.py", "corners.py", "sweep.py"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A tile, a library and a period: ``lutcore synth PRESET --set ... --period NS``.
-
-    Attributes
-    ----------
-    of : str
-        Preset.
-    period : float
-        Asked for, in ns.
-    changes : dict
-        What ``--set`` changes.
-    words : str
-        What it is, where the command does not say so.
-    library : str
-        The library's own name.
-    """
-
-    of: str
-    period: float
-    changes: dict[str, Any] = field(default_factory=dict)
-    words: str = ""
-    library: str = NANGATE
-
-    @property
-    def config(self) -> CoreConfig:
-        """The tile's configuration."""
-        return preset(self.of).replace(**self.changes)
-
-    @property
-    def key(self) -> str:
-        """Command line without its library."""
-        given = "".join(f" --set {name}={value}" for name, value in self.changes.items())
-        return f"{self.of}{given} --period {self.period:g}"
-
-    @property
-    def name(self) -> str:
-        """Name in the file of figures."""
-        return f"{LIBRARIES[self.library]}: {self.key}"
-
-
-_SIXTEEN = {"n": 16, "lookups": 4}
-_GROUPS = {"group_size": 32, "zero_points": "external"}
-_CUT = {"pipeline": 1, "pipeline_cut": 4}
-_BUILT = _SIXTEEN | {"pipeline": 1, "pipeline_cut": 6} | _GROUPS
-_WHOLE = {"m": 8, "n": 4, "lookups": 4, "pipeline": 2} | _GROUPS
-
-#: Tables of docs/area.md, by the names of their markers.
-TABLES = {
-    "areas": [
-        Row("dense-w1a8", 1.0),
-        Row("dense-w2a8", 1.0),
-        Row("dense-w1a8", 1.0, {"n": 64, "lookups": 2}, "K = 4 a cycle in 64 columns"),
-        Row(
-            "dense-w1a8",
-            1.0,
-            {"n": 64, "lookups": 1, "k": 4, "table_form": "symmetric"},
-            "the paper's shape",
-        ),
-        Row(
-            "add-w2a8",
-            1.0,
-            {"max_weight_bits": 1, **_SIXTEEN, "pipeline": 1, "pipeline_cut": 0, **_GROUPS},
-            "conditional adders",
-        ),
-        Row("mac-int8", 1.0, {**_SIXTEEN, "pipeline": 2, **_GROUPS}, "whole products"),
-        Row("mac-int8", 1.0, _WHOLE, "the same products in eight rows, four columns"),
-    ],
-    "carries": [
-        Row("dense-w1a8", 0.695, _CUT),
-        Row("dense-w1a8", 0.7, _CUT | {"pipeline_cut": 3}),
-        Row("dense-w2a8", 0.695, _CUT),
-        Row("dense-w1a8", 0.7, {"n": 64, "lookups": 2, "pipeline": 1}, "K = 4 a cycle"),
-        Row("dense-ternary-a8", 0.8, _CUT, "ternary pairs"),
-        Row("mac-int8-csa", 1.0, _GROUPS, "whole products, the reference"),
-        Row("mac-w2a8", 0.8, {"max_weight_bits": 1} | _BUILT, "multipliers for one bit"),
-        Row("mac-w2a8", 0.9, _BUILT, "multipliers for two bits"),
-    ],
-    "second": [
-        Row("dense-w1a8", 5.0, {}, library=SKY),
-        Row("dense-w2a8", 5.0, {}, library=SKY),
-        Row("mac-int8", 5.0, _WHOLE, library=SKY),
-    ],
-}
-ROWS = {row.name: row for rows in TABLES.values() for row in rows}
+#: Row -> its figures at each period, versions of the tools, and its fingerprint.
+Figures = Mapping[str, dict[str, Any]]
 
 
 def fingerprint(row: Row) -> str:
     """Of all that decides a row's figures but the tools' versions: design, flow, period."""
-    parts = [design_rtlil(row.config), _flow(), repr(row.period), row.library]
+    parts = [_design(row.config), _flow(), repr(row.periods), row.library]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=4)
+def _design(config: CoreConfig) -> str:
+    return design_rtlil(config)
 
 
 @functools.cache
@@ -147,7 +60,7 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def measure(row: Row, liberty: Sequence[Path]) -> dict[str, Any]:
-    """What the tables say of a row, and its fingerprint.
+    """What the tables say of a row at each of its periods, and its fingerprint.
 
     Raises
     ------
@@ -156,14 +69,19 @@ def measure(row: Row, liberty: Sequence[Path]) -> dict[str, Any]:
     """
     if sta_command() is None:
         raise InputError("figures need OpenSTA (sta): install it, or set LUTCORE_STA")
-    report = synthesise(row.config, liberty, period=row.period)
+    reports = [synthesise(row.config, liberty, period=period) for period in row.periods]
     names = ("core_gate_equivalents", "gate_equivalents", "slack_ns", "reached_ns")
-    figures = {name: getattr(report, name) for name in (*names, "core_ge_ns", "ge_ns")}
-    figures = {name: round(value, 4) for name, value in figures.items()}
-    return figures | {"tools": report.tool_versions, "fingerprint": fingerprint(row)}
+    points = {
+        f"{report.period_ns:g}": {
+            name: round(getattr(report, name), 4) for name in (*names, "core_ge_ns", "ge_ns")
+        }
+        for report in reports
+    }
+    tools = reports[0].tool_versions
+    return {"points": points, "tools": tools, "fingerprint": fingerprint(row)}
 
 
-def stale(figures: dict[str, dict[str, Any]]) -> list[str]:
+def stale(figures: Figures) -> list[str]:
     """Rows without figures, and those whose design or flow is another by now."""
     missing = [name for name in ROWS if name not in figures]
     known = [name for name in ROWS if name in figures]
@@ -176,51 +94,77 @@ _HEADER = (
 )
 
 
-def table(rows: Iterable[Row], figures: dict[str, dict[str, Any]]) -> str:
+def table(rows: Iterable[Row], figures: Figures) -> str:
     """Markdown; GE ns are those of a product of whole weights, at the period that is met."""
     lines = []
     for row in rows:
-        of = figures[row.name]
+        ((asked, of),) = figures[row.name]["points"].items()
         met = "met" if of["slack_ns"] >= 0 else f"{of['reached_ns']:.3f}"
         words = f" ({row.words})" if row.words else ""
-        command = row.key.rpartition(" --period")[0]
         lines.append(
-            f"| `{command}`{words} | {row.period:g}, {met} | {of['core_gate_equivalents']:,.0f} "
+            f"| `{row.command}`{words} | {asked}, {met} | {of['core_gate_equivalents']:,.0f} "
             f"| {of['gate_equivalents']:,.0f} | {of['core_ge_ns']:.1f} | {of['ge_ns']:.1f} |\n"
         )
     return _HEADER + "".join(lines)
 
 
-def _least(figures: dict[str, dict[str, Any]], of: str, bits: int) -> float:
-    """The best core GE ns of a preset's rows, of weights of so many bits, on the first library."""
-    return min(
-        figures[row.name]["core_ge_ns"]
-        for row in ROWS.values()
-        if row.of == of and row.library == NANGATE and row.config.max_weight_bits == bits
-    )
+def _best(row: Row, figures: Figures) -> dict[str, float]:
+    """A row's figures at the period where they are best."""
+    points = figures[row.name]["points"].values()
+    return min(points, key=lambda point: point["core_ge_ns"])
 
 
-def ratios(figures: dict[str, dict[str, Any]]) -> str:
-    """How much less tables take than multipliers, each at its best period of the tables above."""
-    least = functools.partial(_least, figures)
-    ours = {"one bit": least("dense-w1a8", 1), "two bits": least("dense-w2a8", 2)}
-    ours["ternary"] = least("dense-ternary-a8", preset("dense-ternary-a8").max_weight_bits)
-    built = {"one bit": least("mac-w2a8", 1), "two bits": least("mac-w2a8", 2)}
-    reference = least("mac-int8-csa", preset("mac-int8-csa").max_weight_bits)
+def _least(figures: Figures, kind: str, weights: str) -> float:
+    """Core GE ns of the best structure of its kind; infinite where there is none."""
+    rows = STRUCTURES.get((kind, weights), ())
+    return min((_best(row, figures)["core_ge_ns"] for row in rows), default=float("inf"))
+
+
+def structures(figures: Figures) -> str:
+    """Every structure at 1 ns, or what it comes to, and at its best period."""
     lines = [
-        "| weights | tables, core GE ns | over the reference | over multipliers built for them |\n",
-        "|---|---|---|---|\n",
+        "| `lutcore synth` | core GE at 1 ns | best period | core GE | core GE ns | all GE ns |\n",
+        "|---|---|---|---|---|---|\n",
     ]
-    for weights, mine in ours.items():
-        other = f"{built[weights] / mine:.1f}" if weights in built else ""
-        lines.append(f"| {weights} | {mine:.1f} | {reference / mine:.1f} | {other} |\n")
+    for (kind, weights), rows in STRUCTURES.items():
+        lines.append(f"| **{kind}, {weights}** | | | | | |\n")
+        least = _least(figures, kind, weights)
+        for row in rows:
+            at_one, best = figures[row.name]["points"]["1"], _best(row, figures)
+            missed = "" if at_one["slack_ns"] >= 0 else f" ({at_one['reached_ns']:.3f})"
+            mark = "**" if best["core_ge_ns"] == least else ""
+            words = f" ({row.words})" if row.words else ""
+            lines.append(
+                f"| `{row.command}`{words} | {at_one['core_gate_equivalents']:,.0f}{missed} "
+                f"| {best['reached_ns']:.3f} | {best['core_gate_equivalents']:,.0f} "
+                f"| {mark}{best['core_ge_ns']:.1f}{mark} | {best['ge_ns']:.1f} |\n"
+            )
     return "".join(lines)
 
 
-def filled(document: str, figures: dict[str, dict[str, Any]]) -> str:
+def ratios(figures: Figures) -> str:
+    """How much less tables take than other engines, each kind by its best structure and period."""
+    least = functools.partial(_least, figures)
+    reference = least("multipliers", "eight bits")
+    kinds = ("multipliers", "adders", "conventional tables")
+    head = ["weights", "tables, core GE ns", "over the reference", *(f"over {k}" for k in kinds)]
+    lines = [f"| {' | '.join(head)} |\n", "|---" * len(head) + "|\n"]
+    for kind, weights in STRUCTURES:
+        if kind == "tables":
+            ours = least(kind, weights)
+            others = [least(other, weights) for other in kinds]
+            found = [f"{o / ours:.2f}" if o < float("inf") else "" for o in others]
+            lines.append(
+                f"| {weights} | {ours:.1f} | {reference / ours:.1f} | {' | '.join(found)} |\n"
+            )
+    return "".join(lines)
+
+
+def filled(document: str, figures: Figures) -> str:
     """The document with its tables."""
     for name, rows in TABLES.items():
         document = fill_table(document, name, table(rows, figures))
+    document = fill_table(document, "structures", structures(figures))
     return fill_table(document, "ratios", ratios(figures))
 
 
@@ -238,7 +182,7 @@ def main() -> None:
             for name in stale(figures):
                 if ROWS[name].library == library:
                     figures[name] = measure(ROWS[name], [path])
-                    print(name, figures[name]["core_ge_ns"], flush=True)
+                    print(name, _best(ROWS[name], figures)["core_ge_ns"], flush=True)
                     kept.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", "utf-8")
     except InputError as error:
         sys.exit(f"{error}")

@@ -115,8 +115,9 @@ class Tree:
     def weighted(self, row: int, bits: Value) -> Value:
         """The number of which ``bits`` are those that the row has."""
         weights = self.rows[row]
-        placed = dict(zip(weights, bits, strict=True))
-        return Cat(placed.get(c, Const(0, 1)) for c in range(weights[-1] + 1))
+        placed = {weight: bits[i] for i, weight in enumerate(weights)}
+        zero = Const(0, 1)
+        return Cat(*(placed.get(c, zero) for c in range(weights[-1] + 1)))
 
 
 class CarrySave(wiring.Component):

@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from lutcore.hdl.config.bits import signed_bits
 from lutcore.hdl.config.core import CoreConfig
+from lutcore.hdl.parts.carry_save import Addend, Tree
 from lutcore.hdl.tile.column import Accumulators
 from lutcore.verif.formal.harness import Harness, opened
 
@@ -115,12 +116,20 @@ class AccumulatorProperties(Harness):
     def _registers(self, m: Module, inside: dict[str, Signal], totals: list[Value]) -> None:
         """What registers between terms and accumulator hold, those of terms and those of sums."""
         config = self._config
-        terms = [f"term_sum_{i}_0" for i in range(_terms(config))]
-        sums = [name for name in ("sum_sum_0", "sum_sum_1_0", "sum_sum_2_0") if name in inside]
+        places = (
+            [f"term_sum_{i}_0" for i in range(_terms(config))],
+            ["sum_sum_0", "sum_sum_1_0", "sum_sum_2_0"],
+        )
+        terms, sums = ({name: inside[name] for name in n if name in inside} for n in places)
+        if config.carry_save_levels:
+            addends = [Addend(config.unit_bits, signed=True, zeros=frozenset())] * _terms(config)
+            tree = Tree.of(addends, config.carry_save_levels)
+            rows = enumerate(sums.items())
+            sums = {name: tree.weighted(row, bits) for row, (name, bits) in rows}
         held = [(terms, 0), (sums, self._inverted())][2 - config.pipeline :]
-        for (names, more), late in zip(held, totals, strict=True):
-            known = functools.reduce(operator.add, (inside[name] for name in names))
-            self.hold(m, f"terms are known in {' and '.join(names)}", known == late + more)
+        for (found, more), late in zip(held, totals, strict=True):
+            known = functools.reduce(operator.add, found.values())
+            self.hold(m, f"terms are known in {' and '.join(found)}", known == late + more)
 
     def _entered(self, m: Module, cycles: int) -> list[tuple[Signal, Signal]]:
         """Controls as they came a cycle ago, two, ..."""

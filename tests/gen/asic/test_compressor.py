@@ -167,6 +167,57 @@ def test_late_carries_take_the_prefix_tree():
     assert counts[0] == 0 < counts[1]
 
 
+def _adders_in_series(module: Json) -> int:
+    """Most full adders one behind the other."""
+    depths: dict[int | str, int] = {}
+    waiting = list(module["cells"].values())
+    driven = {
+        bit
+        for cell in waiting
+        for pin, bits in cell["connections"].items()
+        if cell["port_directions"][pin] == "output"
+        for bit in bits
+    }
+    while waiting:
+        cell = waiting.pop(0)
+        directions, pins = cell["port_directions"], cell["connections"]
+        inputs = [bit for p, bits in pins.items() if directions[p] == "input" for bit in bits]
+        if any(bit in driven and bit not in depths for bit in inputs):
+            waiting.append(cell)
+            continue
+        deep = max((depths.get(bit, 0) for bit in inputs), default=0) + (cell["type"] == "FA")
+        depths |= {
+            bit: deep for p, bits in pins.items() if directions[p] == "output" for bit in bits
+        }
+    return max(depths.values())
+
+
+@pytest.mark.parametrize("heights", [[3] * 14, [4] * 3 + [3] * 11, [4] * 14, [5, 4, 3, 2] * 4])
+def test_columns_in_front_of_the_prefix_tree_do_not_ripple(heights):
+    """Whether a column has an even or an odd number of bits, with the carries that it gets."""
+    free = itertools.count(2)
+    terms = []
+    for row in range(max(heights)):
+        bits = [next(free) if height > row else "0" for height in heights]
+        terms.append((bits, False, False))
+    result = [next(free) for _ in heights]
+    inputs = [bit for bits, _, _ in terms for bit in bits if bit != "0"]
+    in_series = []
+    for depth in (2.0, float("inf")):
+        module: Json = {
+            "cells": {"sum": _macc(terms, result)},
+            "ports": {
+                "i": {"direction": "input", "bits": inputs},
+                "o": {"direction": "output", "bits": result},
+            },
+            "netnames": {},
+        }
+        adders = Adders(LIBRARY.full_adder, prefix_gates(LIBRARY), {"m": depth})
+        compress({"modules": {"m": module}}, adders)
+        in_series.append(_adders_in_series(module))
+    assert in_series[0] <= max(heights) < len(heights) - 2 <= in_series[1]
+
+
 @pytest.mark.parametrize("missing", ["AOI", "OAI"])
 def test_without_complex_gates_carries_ripple(missing: str):
     cells = {name: cell for name, cell in LIBRARY.cells.items() if name != missing}

@@ -1,5 +1,6 @@
 """Sweeps over periods and cuts: which points there are, which is the best, what is written."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,14 +8,21 @@ from command_line import lutcore
 from opensta import needs_opensta
 
 from lutcore.errors import InputError
+from lutcore.gen.asic import sweep as sweeping
 from lutcore.gen.asic.liberty import DEMO
 from lutcore.gen.asic.sweep import cuts, periods, sweep
-from lutcore.gen.asic.synth import synthesise
+from lutcore.gen.asic.synth import AreaReport, synthesise
 from lutcore.hdl.config.core import CoreConfig
 
 DENSE = CoreConfig(
     m=1, n=1, k=2, lookups=3, table_form="subset", group_size=12, max_weight_bits=1,
     zero_points="external", pipeline=1,
+)  # fmt: skip
+
+REPORT = AreaReport(
+    design="d", config=DENSE.to_dict(), target="asic", liberty="l", blocks={}, area_um2=None,
+    gate_equivalents=0.0, sequential_gate_equivalents=0.0, cells=1, period_ns=1.0, slack_ns=0.0,
+    path=[], block_slack_ns={}, tool_versions={}, seconds=0.0,
 )  # fmt: skip
 
 
@@ -94,6 +102,39 @@ def test_the_best_of_a_sweep(tmp_path, monkeypatch):
     written = json.loads((tmp_path / "out" / "own-sweep.json").read_text())
     assert written["best"]["core_ge_ns"] == found.best.core_ge_ns
     assert (tmp_path / "out" / "own-sweep.svg").read_text().startswith("<?xml")
+
+
+def test_a_longer_period_takes_no_more_area_and_the_best_is_searched(monkeypatch):
+    """Sizing that is worse at 0.9 ns than at 0.8 ns, and misses all below 0.72 ns."""
+    asked = []
+
+    def made(config, liberty, *, period):
+        asked.append(period)
+        area = 120.0 if period == 0.9 else 50 / period
+        slack = period - 0.72 if period < 0.72 else 0.01
+        return dataclasses.replace(
+            REPORT, period_ns=period, slack_ns=slack, blocks={"columns": area},
+            block_slack_ns={"columns": slack}, config=config.to_dict(),
+        )  # fmt: skip
+
+    monkeypatch.setattr(sweeping, "synthesise", made)
+    monkeypatch.setattr(sweeping, "sta_command", lambda: "sta")
+    monkeypatch.setattr(sweeping, "cuts", lambda config: [config])
+    found = sweep(DENSE, DEMO, [0.7, 0.8, 0.9, 1.0], halvings=2)
+    assert asked[:4] == [0.7, 0.8, 0.9, 1.0]
+    assert all(0.7 <= period <= 1.0 for period in asked)
+    assert min(abs(period - 0.72) for period in asked) <= 0.026
+    areas = {r.period_ns: r.core_gate_equivalents for r in found.periods}
+    assert list(areas) == sorted(asked)
+    met = [r for r in found.periods if (r.slack_ns or 0) >= 0]
+    assert [r.core_gate_equivalents for r in met] == sorted(
+        (r.core_gate_equivalents for r in met), reverse=True
+    )
+    assert areas[0.9] == areas[max(period for period in asked if 0.72 <= period < 0.9)]
+    moved = next(r for r in found.periods if r.period_ns == 0.9)
+    assert moved.slack_ns == moved.block_slack_ns["columns"] == pytest.approx(0.06, abs=0.06)
+    assert moved.reached_ns == 0.9
+    assert sweep(DENSE, DEMO, [0.8], halvings=2).best.period_ns == 0.8
 
 
 @pytest.mark.parametrize(

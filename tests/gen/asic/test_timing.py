@@ -291,6 +291,40 @@ def test_sizing_meets_what_it_can_and_wastes_nothing(seed: int):
     assert not Sizer(timing, LIBRARY).run(0.1 * slow)
 
 
+def test_sizing_passes_over_a_strength_that_is_no_better():
+    """As clock buffers are among buffers: larger than the weakest, smaller than the next, slow."""
+    slow = _gate("INV_C", 1.2, "A", "!A", 1, 0.03)
+    library = parse(
+        _liberty(False).replace(b"cell (INV2)", slow.encode() + b"cell (INV2)"), "small"
+    )
+    assert library.variants["INV1"] == ("INV1", "INV_C", "INV2")
+    best = _timing({"top": _chain()}, library)
+    best.strength[:] = best.graph.most
+    best.analyse()
+    timing = _timing({"top": _chain()}, library)
+    assert Sizer(timing, library).run(float(best.need.max()) + 1e-6)
+    assert 1 not in timing.strength and 2 in timing.strength
+    assert Sizer(timing, library).run(10.0)  # and all of them are weakened past it again
+    assert not timing.strength.any()
+
+
+def test_sizing_goes_on_while_a_broad_front_moves():
+    """The worst arrival falls only when all of 500 equal paths were sped up."""
+    cells: dict[str, Json] = {}
+    for i in range(500):
+        at = 10 * i + 10
+        cells |= {
+            f"start{i}": _flip_flop(3, at),
+            f"first{i}": _inverter(at, at + 1),
+            f"second{i}": _inverter(at + 1, at + 2),
+            f"other{i}": _inverter(at + 1, at + 3),
+            f"end{i}": _flip_flop(at + 2, at + 4),
+        }
+    timing = _timing({"top": _module(_ports(clk=2), **cells)})
+    assert Sizer(timing, LIBRARY).run(float(timing.need.max()) - 0.01)
+    assert timing.strength.sum() >= 500
+
+
 @pytest.mark.parametrize("most", [2, 1])
 def test_cells_that_are_too_weak_for_their_load_are_exchanged(most: int):
     """An inverter bears one or two loads in its weaker form; ``other`` makes its load two."""

@@ -11,7 +11,8 @@ from opensta import needs_opensta
 from lutcore.errors import InputError
 from lutcore.gen.asic.liberty import DEMO
 from lutcore.gen.manual import areas
-from lutcore.gen.manual.areas import LIBRARIES, ROWS, TABLES, Row, filled, fingerprint, main
+from lutcore.gen.manual.area_rows import LIBRARIES, ROWS, STRUCTURES, TABLES, Row
+from lutcore.gen.manual.areas import filled, fingerprint, main
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs/area.md"
 AGAIN = "python -m lutcore.gen.manual.areas --liberty FILE"
@@ -34,14 +35,16 @@ def test_figures_are_those_of_the_tables(figures):
 def test_tables_are_those_of_the_figures(figures):
     text = DOCUMENT.read_text("utf-8")
     assert filled(text, figures) == text, AGAIN
-    name = next(iter(ROWS))
-    assert filled(text, figures | {name: figures[name] | {"core_ge_ns": 1.0}}) != text
+    for name in (next(iter(ROWS)), next(reversed(ROWS))):
+        points = figures[name]["points"]
+        changed = {period: of | {"core_ge_ns": 1.0} for period, of in points.items()}
+        assert filled(text, figures | {name: figures[name] | {"points": changed}}) != text
 
 
 def test_another_design_period_or_flow_is_another_fingerprint(monkeypatch):
-    row = Row("dense-w1a8", 1.0)
+    row = Row("dense-w1a8", (1.0,))
     others = [
-        dataclasses.replace(row, period=0.9),
+        dataclasses.replace(row, periods=(1.0, 0.9)),
         dataclasses.replace(row, changes={"n": 15}),
         dataclasses.replace(row, library=list(LIBRARIES)[1]),
     ]
@@ -55,14 +58,18 @@ def test_another_design_period_or_flow_is_another_fingerprint(monkeypatch):
 @needs_opensta
 def test_rows_are_measured_and_written(tmp_path, monkeypatch, capsys):
     """With the library of the tests, in a document of one small table."""
-    row = Row("dense-w1a8", 3.0, {"n": 1, "lookups": 1}, "small", "lutcore_demo")
+    monkeypatch.setitem(LIBRARIES, "lutcore_demo", "demo.lib")
+    small = {"n": 1, "lookups": 1}
+    row = Row("dense-w1a8", (3.0,), small, "small", "lutcore_demo")
+    swept = Row("dense-w1a8", (3.0, 1.0), small, "", "lutcore_demo")
     monkeypatch.setattr(areas, "TABLES", {"areas": [row]})
-    monkeypatch.setattr(areas, "LIBRARIES", LIBRARIES | {"lutcore_demo": "demo.lib"})
-    monkeypatch.setattr(areas, "ROWS", {f"demo.lib: {row.key}": row})
-    monkeypatch.setattr(areas, "ratios", lambda figures: "none\n")
+    kinds = {("tables", "one bit"): [swept], ("multipliers", "eight bits"): [swept]}
+    monkeypatch.setattr(areas, "STRUCTURES", kinds)
+    monkeypatch.setattr(areas, "ROWS", {row.name: row, swept.name: swept})
     page = tmp_path / "area.md"
-    markers = (
-        "<!-- areas:begin -->\n<!-- areas:end -->\n<!-- ratios:begin -->\n<!-- ratios:end -->\n"
+    markers = "".join(
+        f"<!-- {name}:begin -->\n<!-- {name}:end -->\n"
+        for name in ("areas", "structures", "ratios")
     )
     page.write_text(markers)
     monkeypatch.setattr(sys, "argv", ["areas", "--document", str(page)])
@@ -72,7 +79,13 @@ def test_rows_are_measured_and_written(tmp_path, monkeypatch, capsys):
     sys.argv += ["--liberty", str(DEMO)]
     main()
     assert "dense-w1a8 --set n=1 --set lookups=1 --period 3" in capsys.readouterr().out
-    assert "| `dense-w1a8 --set n=1 --set lookups=1` (small) | 3, met | " in page.read_text()
+    written = page.read_text()
+    assert "| `dense-w1a8 --set n=1 --set lookups=1` (small) | 3, met | " in written
+    assert "| **tables, one bit** | " in written
+    best = json.loads(page.with_name("areas.json").read_text())[swept.name]["points"]
+    least = min(of["core_ge_ns"] for of in best.values())
+    assert len(best) == 2 and written.count(f"| **{least:.1f}** |") == 2
+    assert f"| one bit | {least:.1f} | 1.0 |  |  |  |" in written
     monkeypatch.setattr(areas, "fingerprint", lambda row: "another")
     sys.argv[-2:] = []
     with pytest.raises(SystemExit, match="stale"):
@@ -82,8 +95,14 @@ def test_rows_are_measured_and_written(tmp_path, monkeypatch, capsys):
 def test_without_opensta_nothing_is_measured(monkeypatch):
     monkeypatch.setattr(areas, "sta_command", lambda: None)
     with pytest.raises(InputError, match="figures need OpenSTA"):
-        areas.measure(Row("dense-w1a8", 1.0), [DEMO])
+        areas.measure(Row("dense-w1a8", (1.0,)), [DEMO])
 
 
 def test_tables_have_every_row_once():
-    assert sum(map(len, TABLES.values())) == len(ROWS)
+    assert sum(map(len, [*TABLES.values(), *STRUCTURES.values()])) == len(ROWS)
+
+
+def test_every_baseline_has_three_structures_at_one_nanosecond_too():
+    for (kind, _), rows in STRUCTURES.items():
+        assert kind == "tables" or len(rows) >= 3
+        assert all(1.0 in row.periods for row in rows)

@@ -41,6 +41,8 @@ def test_rows_sum_to_the_addends(seed):
     levels = chance.choice(LEVELS)
     tree = Tree.of(addends, levels)
     dut = CarrySave(tree)
+    ports = [getattr(dut, f"row_{i}") for i in range(len(tree.rows))]
+    assert sum(map(len, ports)) == sum(map(len, tree.columns))  # no zero goes through a register
     inputs = [getattr(dut, f"addend_{i}") for i in range(len(addends))]
     outputs = [tree.weighted(i, getattr(dut, f"row_{i}")) for i in range(len(tree.rows))]
     cases = [values(addends, chance) for _ in range(50)]
