@@ -38,9 +38,8 @@ _SIZABLE, _HOPELESS = 0.15, 0.4
 #: ns by which a step must make a module faster if another is to follow.
 _FASTER = 1e-3
 
-#: ABC: least area without more levels; complex gates are found by ``&nf``, which keeps the shape
-#: that it is given, so that wide AND-ORs have to be balanced before.
-_AREA = "strash; ifraig; scorr; drw -l; drf -l; balance; &get -n; &nf; &put\n"
+#: ABC: least area without more levels; complex gates are found by ``&nf``.
+_AREA = "strash; ifraig; scorr; drw -l; drf -l; &get -n; &nf; &put\n"
 
 #: ABC for speed: ``dc2`` would turn parallel-prefix adders into ripples. Mapping aims at a looser
 #: period than sizing: the gates that it picks then are small, and the sizes make them fast.

@@ -27,7 +27,7 @@ class Select:
         self._first = 0 if config.form.name == "symmetric" else 1
         self._one_hot = config.entries <= ONE_HOT_ENTRIES
         # A ternary index has hardly fewer bits than it has selects: those are what is registered.
-        early = self._one_hot and config.form.name == "ternary"
+        self._early = early = self._one_hot and config.form.name == "ternary"
         if early:
             index = Cat(self._selects(index[:-1]), index[-1])
         # weight index that selects an entry of this table
@@ -56,6 +56,8 @@ class Select:
             return ~functools.reduce(operator.and_, masked)
         if self._one_hot:
             gated = [entry & self._select[e].replicate(len(entry)) for e, entry in enumerate(table)]
+            if self._early and len(gated) == 4:  # pairs: two AND-ORs of two and a NAND, not a chain
+                return (gated[0] | gated[1]) | (gated[2] | gated[3])
             return functools.reduce(operator.or_, gated)
         zero = Const(0, len(table[0]))
         options = [zero] * self._first + table
