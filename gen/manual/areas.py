@@ -11,6 +11,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,7 @@ def main() -> None:
     """Measure what is stale on a library, and write the tables of a document."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--liberty", type=Path, nargs="*", default=())
+    parser.add_argument("--jobs", type=int, default=2, help="rows measured at once")
     parser.add_argument("--document", type=Path, default=Path("docs/area.md"))
     given = parser.parse_args()
     kept = given.document.with_name("areas.json")
@@ -179,9 +181,12 @@ def main() -> None:
     try:
         for path in given.liberty:
             library = read_library(path).library.name
-            for name in stale(figures):
-                if ROWS[name].library == library:
-                    figures[name] = measure(ROWS[name], [path])
+            names = [name for name in stale(figures) if ROWS[name].library == library]
+            with ProcessPoolExecutor(given.jobs) as pool:
+                asked = {pool.submit(measure, ROWS[name], [path]): name for name in names}
+                for found in as_completed(asked):
+                    name = asked[found]
+                    figures[name] = found.result()
                     print(name, _best(ROWS[name], figures)["core_ge_ns"], flush=True)
                     kept.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", "utf-8")
     except InputError as error:
