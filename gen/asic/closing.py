@@ -23,7 +23,7 @@ def verilog(design: Json, boxes: bytes = b"") -> str:
     script = f"read_verilog -lib boxes.v\n{_WRITE}" if boxes else _WRITE
     files = {"m.json": json.dumps(design).encode(), "boxes.v": boxes}
     text = run_yosys(script, files, ("netlist.v",))["netlist.v"]
-    return text.partition("*/\n\n")[2].replace("wire signed", "wire")
+    return text.partition("*/\n\n")[2]
 
 
 def session(

@@ -10,7 +10,6 @@ for speed alone: float units, whose adders are wide and in series.
 
 import json
 import math
-import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from lutcore.gen.asic.buffering import Buffering, use_inverted_outputs
 from lutcore.gen.asic.closing import Closing, verilog
 from lutcore.gen.asic.compressor import Adders, compress
-from lutcore.gen.asic.library import PARITY3, Cell, Library
+from lutcore.gen.asic.library import Cell, Library
 from lutcore.gen.asic.prefix import prefix_gates
 from lutcore.gen.tools.netlist import Json, Netlist, bypass
 from lutcore.gen.tools.opensta import sta_command, sta_version
@@ -50,62 +49,6 @@ _SPEED = (
 #: Parts of the period that these aim at, the second where the first misses it; and the miss, as
 #: part of the period, from which on a flat design is not sized.
 _LOOSE, _TIGHT, _FLAT_HOPELESS = 1.8, (0.8, 0.7), 0.12
-
-#: Carry chains of full adders for what :mod:`lutcore.gen.asic.compressor` leaves: products and
-#: comparisons. Bits with a constant input, of a mere sign extension or with a carry that nobody
-#: reads are left to ABC, which finds something smaller.
-_ADDERS = r"""
-(* techmap_celltype = "$alu" *)
-module _10_alu (A, B, CI, BI, X, Y, CO);
-	parameter A_SIGNED = 0;
-	parameter B_SIGNED = 0;
-	parameter A_WIDTH = 1;
-	parameter B_WIDTH = 1;
-	parameter Y_WIDTH = 1;
-	(* force_downto *) input [A_WIDTH-1:0] A;
-	(* force_downto *) input [B_WIDTH-1:0] B;
-	input CI, BI;
-	(* force_downto *) output [Y_WIDTH-1:0] X, Y, CO;
-	(* force_downto *) wire [Y_WIDTH-1:0] a, b, b_extended;
-	wire [Y_WIDTH:0] carry;
-	\$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_a (.A(A), .Y(a));
-	\$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_b
-		(.A(B), .Y(b_extended));
-	assign b = b_extended ^ {Y_WIDTH{BI}};
-	assign X = a ^ b;
-	assign CO = carry[Y_WIDTH:1];
-	assign carry[0] = CI;
-	genvar i;
-	generate for (i = 0; i < Y_WIDTH; i = i + 1) begin : bits
-		if (i == Y_WIDTH - 1 || i >= A_WIDTH || i >= B_WIDTH) begin
-			assign Y[i] = X[i] ^ carry[i];
-			assign carry[i+1] = (a[i] & b[i]) | (carry[i] & X[i]);
-		end else
-			\$fa #(.WIDTH(1)) adder (.A(a[i]), .B(b[i]), .C(carry[i]), .X(carry[i+1]), .Y(Y[i]));
-	end endgenerate
-endmodule
-
-(* techmap_celltype = "$fa" *)
-module _10_fa (A, B, C, X, Y);
-	parameter WIDTH = 1;
-	parameter _TECHMAP_CONSTMSK_A_ = 0;
-	parameter _TECHMAP_CONSTMSK_B_ = 0;
-	parameter _TECHMAP_CONSTMSK_C_ = 0;
-	localparam [WIDTH-1:0] CONSTANT =
-		_TECHMAP_CONSTMSK_A_ | _TECHMAP_CONSTMSK_B_ | _TECHMAP_CONSTMSK_C_;
-	(* force_downto *) input [WIDTH-1:0] A, B, C;
-	(* force_downto *) output [WIDTH-1:0] X, Y;
-	genvar i;
-	generate for (i = 0; i < WIDTH; i = i + 1) begin : bits
-		if (CONSTANT[i] || (WIDTH > 1 && i == WIDTH - 1)) begin
-			wire half = A[i] ^ B[i];
-			assign Y[i] = half ^ C[i];
-			assign X[i] = (A[i] & B[i]) | (C[i] & half);
-		end else
-			FULL_ADDER;
-	end endgenerate
-endmodule
-"""
 
 
 @dataclass
@@ -229,6 +172,9 @@ def _cells(
     design = json.loads(run_yosys("\n".join(script), files, ("mapped.json",))["mapped.json"])
     modules = design["modules"]
     design["modules"] = {name: modules[name] for name in modules if name not in library.cells}
+    for module in design["modules"].values():  # OpenSTA knows no signed ports
+        for named in (*module["ports"].values(), *module["netnames"].values()):
+            named.pop("signed", None)
     bypass(design)
     use_inverted_outputs(design, library)
     return design
@@ -246,9 +192,8 @@ class _Flow:
             adder = None
         self._adder = adder
         self._gates = prefix_gates(library)
-        self._files = {"adders.v": _adder_rules(adder)} if adder else {}
         boxes = [cell for cell, _ in self._gates.values()] + ([adder] if adder else [])
-        self._files["boxes.v"] = self.boxes = "".join(map(_box, boxes)).encode()
+        self.boxes = "".join(map(_box, boxes)).encode()
         script = f"read_rtlil design.il\nsynth -top {top} -noabc -run begin:fine\nwrite_json c.json"
         outputs = run_yosys(script, {"design.il": rtlil.encode()}, ("c.json",))
         self._coarse = outputs["c.json"]
@@ -261,10 +206,9 @@ class _Flow:
             "read_verilog -lib boxes.v",
             "read_json c.json",
             f"hierarchy -top {self._top}",
-            *(["maccmap", "techmap -map adders.v"] if self._adder else []),
             "synth -noabc -run fine:check",
         ]
-        files = self._files | {"c.json": json.dumps(design).encode()}
+        files = {"boxes.v": self.boxes, "c.json": json.dumps(design).encode()}
         return _cells(steps, _AREA, files, self._library, self._liberty)
 
     def timed(self, period: float) -> Mapped:
@@ -289,7 +233,8 @@ class _Flow:
             design = self.gates(depths)
             Buffering(design, self._library).insert()
             timing = closing.timing(design)
-            slacks = closing.slacks(timing)
+            netlist = Netlist(design, self._top)
+            slacks = _shared(closing.slacks(timing), netlist)
             for module, slack in slacks.items():
                 tried[module][steps.get(module, 0)] = slack
             late = [module for module, slack in slacks.items() if slack < -_SIZABLE * period]
@@ -303,19 +248,22 @@ class _Flow:
             found = closing.size(design, timing) if sizable else closing.check(design)
             if best is None or best.slack is None or found.slack > best.slack:
                 best = Mapped(Netlist(design, self._top).counts(), **vars(found), depths=depths)
-            late = [m for m, slack in found.slacks.items() if slack < 0]
-            late = [m for m in late if found.slacks[m] > sized.get(m, -math.inf) + _FASTER]
-            sized.update(found.slacks)
+            slacks = _shared(found.slacks, netlist)
+            late = [module for module, slack in slacks.items() if slack < 0]
+            late = [m for m in late if slacks[m] > sized.get(m, -math.inf) + _FASTER]
+            sized.update(slacks)
             if found.slack >= 0 or not go_on(late):
                 return best
 
 
-def _adder_rules(cell: Cell) -> bytes:
-    """The rules that map adders to the cell."""
-    nets = dict(zip(cell.inputs, ("A[i]", "B[i]", "C[i]"), strict=True))
-    nets |= {pin: "Y[i]" if table == PARITY3 else "X[i]" for pin, table in cell.tables.items()}
-    pins = ", ".join(f".{pin}({net})" for pin, net in nets.items())
-    return re.sub("FULL_ADDER", f"{cell.name} adder ({pins})", _ADDERS).encode()
+def _shared(slacks: dict[str, float], netlist: Netlist) -> dict[str, float]:
+    """Slacks also of modules without flip-flops: the worst of those that have instances of them."""
+    found = dict(slacks)
+    for _, module in netlist.instances():
+        for kind in {cell.kind for cell in module.cells} & netlist.modules.keys() - slacks.keys():
+            above = found.get(module.name, math.inf)
+            found[kind] = min(found.get(kind, above), above)
+    return found
 
 
 def _box(cell: Cell) -> str:

@@ -4,9 +4,10 @@ Given generic gates, ABC would find a smaller chain instead. Levels alternate in
 INVERT of true spans, OR-AND-INVERT of inverted ones.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lutcore.gen.asic.gates import Gates
 from lutcore.gen.asic.library import AOI21, INVERTER, NAND2, NOR2, OAI21, Cell, Library
 from lutcore.gen.tools.netlist import Bit
 
@@ -27,65 +28,56 @@ def prefix_gates(library: Library) -> dict[str, tuple[Cell, tuple[str, ...]]]:
 
 
 @dataclass(frozen=True)
-class _Span:
-    """Whether neighbouring columns generate a carry, or propagate it; None: they never do."""
+class Span:
+    """Whether neighbouring columns generate a carry, or propagate it.
 
-    generate: Bit | None
-    propagate: Bit | None
+    Attributes
+    ----------
+    generate, propagate : bit
+        Constants where they never or always do.
+    inverted : bool
+        Both stand for their opposites.
+    """
+
+    generate: Bit
+    propagate: Bit
     inverted: bool = False
 
 
-def add_columns(
-    rows: Sequence[Sequence[Bit]], gate: Callable[..., Bit], complex_gate: Callable[..., Bit]
-) -> list[Bit]:
-    """Sum of columns of one or two bits, lowest first; the first may have a carry-in as its third.
+def carries(spans: Sequence[Span], gates: Gates) -> list[Span]:
+    """Spans that each reach down to the first, from columns' own; what carries come from."""
 
-    Parameters
-    ----------
-    rows : sequence of sequences of bits
-    gate : callable
-        Makes ``XOR``, ``XNOR`` or ``AND`` of its further arguments.
-    complex_gate : callable
-        Makes a gate of :func:`prefix_gates`.
-    """
+    def flipped(span: Span) -> Span:
+        generate, propagate = gates.own_invert(span.generate), gates.own_invert(span.propagate)
+        return Span(generate, propagate, not span.inverted)
 
-    def flipped(span: _Span) -> _Span:
-        bits = (span.generate, span.propagate)
-        generate, propagate = (None if b is None else complex_gate("NOT", b) for b in bits)
-        return _Span(generate, propagate, not span.inverted)
-
-    def joined(high: _Span, low: _Span) -> _Span:
+    def joined(high: Span, low: Span) -> Span:
         if high.inverted != low.inverted:
             high = flipped(high)
-        plain, full = ("NOR", "OAI") if high.inverted else ("NAND", "AOI")
-        generate = propagate = None
-        if low.generate is not None:
-            rest = () if high.generate is None else (high.generate,)
-            generate = complex_gate(full if rest else plain, high.propagate, low.generate, *rest)
-        elif high.generate is not None:
-            generate = complex_gate("NOT", high.generate)
-        if low.propagate is not None:
-            propagate = complex_gate(plain, high.propagate, low.propagate)
-        return _Span(generate, propagate, not high.inverted)
+        dual, never = high.inverted, "1" if high.inverted else "0"
+        generate = gates.and_or_invert(high.propagate, low.generate, high.generate, dual)
+        propagate = gates.and_or_invert(high.propagate, low.propagate, never, dual)
+        return Span(generate, propagate, not high.inverted)
 
-    if not rows:
-        return []
-    halves = [gate("XOR", *row[:2]) if row[1:] else row[0] for row in rows]
-    spans = [_Span(bit, None) for bit in rows[0][2:]] or [_Span(None, None)]
-    spans += [
-        _Span(gate("AND", *row[:2]) if row[1:] else None, half)
-        for row, half in zip(rows, halves, strict=True)
-    ]
-    distance = 1
-    while distance < len(spans):
-        spans = [
-            joined(span, spans[i // distance * distance - 1]) if i & distance else span
-            for i, span in enumerate(spans)
+    found, distance = list(spans), 1
+    while distance < len(found):
+        found = [
+            joined(span, found[i // distance * distance - 1]) if i & distance else span
+            for i, span in enumerate(found)
         ]
         distance *= 2
+    return found
+
+
+def add_columns(rows: Sequence[Sequence[Bit]], gates: Gates) -> list[Bit]:
+    """Sum of columns of one or two bits, lowest first; a third bit of the first is a carry-in."""
+    if not rows:
+        return []
+    pairs: list[tuple[Bit, Bit]] = [(row[0], (*row, "0")[1]) for row in rows]
+    halves = [gates.differ(x, y) for x, y in pairs]
+    spans = [Span((*rows[0], "0", "0")[2], "0")]
+    spans += [Span(gates.both(x, y), half) for (x, y), half in zip(pairs, halves, strict=True)]
     return [
-        half
-        if span.generate is None
-        else gate("XNOR" if span.inverted else "XOR", half, span.generate)
-        for half, span in zip(halves, spans, strict=False)
+        gates.differ(half, span.generate, span.inverted)
+        for half, span in zip(halves, carries(spans[:-1], gates), strict=True)
     ]
