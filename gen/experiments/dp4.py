@@ -4,12 +4,14 @@
 
 What counts is what takes four products a cycle and accumulates them, at a clock period that OpenSTA
 confirms, operands arriving with the clock edge and results held in flip-flops. ``discrete`` and
-``fused`` are MAC units of FP16 weights with as few register stages as meet the period. ``lut-*``
-are one-bit weights: a unit of a tile of M = 2, N = 64 with its share of the tile's control, and of
-the operator that finds scales and makes tables once for all columns. That operator takes a run's
-activations when their greatest is known; memory that may have to hold them until then is reported
-as ``buffer_gate_equivalents`` and counts in neither. Neither side counts weight scales: MAC takes
-weights that are converted to FP16, lookups leave a sum of 32 products that is scaled later.
+``fused`` are MAC units of FP16 weights: the best of several structures (:data:`STRUCTURES`), each
+with as few register stages as meet the period. Units of more products count as so many times four.
+``lut-*`` are one-bit weights: a unit of a tile of M = 2, N = 64 with its share of the tile's
+control, and of the operator that finds scales and makes tables once for all columns. That operator
+takes a run's activations when their greatest is known; memory that may have to hold them until then
+is reported as ``buffer_gate_equivalents`` and counts in neither. Neither side counts weight scales:
+MAC takes weights that are converted to FP16, lookups leave a sum of 32 products that is scaled
+later.
 """
 
 import argparse
@@ -35,12 +37,13 @@ from lutcore.gen.asic.synth import (
     read_library,
     synthesise,
 )
+from lutcore.gen.emit.rtl import design_rtlil
 from lutcore.gen.experiments.accuracy import relative_error
 from lutcore.gen.experiments.precompute import Precompute
 from lutcore.gen.run.tile import as_format, random_tensor
 from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.baselines.discrete import DotProduct4
-from lutcore.hdl.baselines.fused import FusedDotProduct4
+from lutcore.hdl.baselines.fused import FusedDotProduct
 from lutcore.hdl.config.core import CoreConfig
 from lutcore.hdl.parts.conversion import component_text
 from lutcore.hdl.tile.blocks import RunBuffer
@@ -51,7 +54,20 @@ KINDS = ("discrete", "fused")
 #: Lookup units.
 LUT_KINDS = ("lut-aligned", "lut-int8-tables")
 
-_MAC = {"discrete": DotProduct4, "fused": FusedDotProduct4}
+#: Kind of MAC unit -> its class, and parameters of the structures that are tried.
+STRUCTURES: dict[str, tuple[type[DotProduct4 | FusedDotProduct], tuple[dict[str, Any], ...]]] = {
+    "discrete": (DotProduct4, ({}, {"booth": True})),
+    "fused": (
+        FusedDotProduct,
+        (
+            {},
+            {"booth": True},
+            {"terms": 8},
+            {"terms": 8, "booth": True},
+            {"terms": 16, "booth": True},
+        ),
+    ),
+}
 _TILE = CoreConfig(
     m=2, n=64, max_weight_bits=1, activation="fp16", group_size=32,
     zero_points="external", precompute="external",
@@ -114,6 +130,19 @@ def measure(
     }
 
 
+def designs(kind: str) -> Iterator[str]:
+    """What of a unit's design decides its figures, as RTLIL: each structure, with all registers."""
+    if kind in KINDS:
+        unit_of, structures = STRUCTURES[kind]
+        for fields in structures:
+            yield component_text(unit_of(**fields), kind)
+    else:
+        for shape in _SHAPES[kind]:
+            config = _TILE.replace(**shape)
+            yield design_rtlil(config)
+            yield component_text(Precompute(config), kind)
+
+
 def _best(reports: list[dict[str, Any]]) -> dict[str, Any]:
     """The smallest that meets the period, else the one that is nearest to it."""
     closed = [r for r in reports if r["slack_ns"] is None or r["slack_ns"] >= 0]
@@ -162,21 +191,24 @@ class _Flow:
 
 
 def _macs(kind: str, flow: _Flow) -> Iterator[dict[str, Any]]:
-    """With all register stages, then with one less each time as long as the period is met."""
-    # Without timing no register but the result's has a reason.
-    for depth in range(len(_MAC[kind].RANKED) if flow.period else 1, 0, -1):
-        unit = flow.map(_MAC[kind](pipeline=depth), f"{kind}_{depth}")
-        yield {
-            "gate_equivalents": unit.area,
-            "sequential_gate_equivalents": unit.sequential,
-            "pipeline": depth,
-            "slack_ns": unit.slack,
-            "path": unit.path,
-            "config": {"kind": kind, "pipeline": depth},
-            "seconds": unit.seconds,
-        }
-        if unit.slack is None or unit.slack < 0:
-            return
+    """Every structure with all register stages, then with one less as long as the period is met."""
+    unit_of, structures = STRUCTURES[kind]
+    for fields in structures:
+        # Without timing no register but the result's has a reason.
+        for depth in range(len(unit_of.RANKED) if flow.period else 1, 0, -1):
+            unit = flow.map(unit_of(pipeline=depth, **fields), f"{kind}_{depth}")
+            share = fields.get("terms", 4) / 4
+            yield {
+                "gate_equivalents": unit.area / share,
+                "sequential_gate_equivalents": unit.sequential / share,
+                "pipeline": depth,
+                "slack_ns": unit.slack,
+                "path": unit.path,
+                "config": {"kind": kind, "pipeline": depth, **fields},
+                "seconds": unit.seconds,
+            }
+            if unit.slack is None or unit.slack < 0:
+                break
 
 
 # Lookups -----------------------------------------------------------------------------------------
@@ -241,12 +273,13 @@ def rms_error(kind: str, config: Mapping[str, Any]) -> float:
         tile = CoreConfig.from_dict({**config, "max_weight_bits": 2})
         return relative_error(tile, activations, tensor)
     add = {"discrete": dp4_reference.discrete, "fused": dp4_reference.fused}[kind]
+    terms = config.get("terms", 4)
     weights = tensor.dequantise().astype(np.float16)
     a = np.repeat(activations.view(np.uint16), len(weights), axis=0)
     b = np.tile(weights.view(np.uint16), (len(activations), 1))
     total = np.zeros(len(a), np.uint32)
-    for first in range(0, 128, 4):
-        here = np.s_[:, first : first + 4]
+    for first in range(0, 128, terms):
+        here = np.s_[:, first : first + terms]
         total = add(np.ascontiguousarray(a[here]), np.ascontiguousarray(b[here]), total)
     exact = (activations.astype(np.float64) @ weights.astype(np.float64).T).ravel()
     error = total.view(np.float32) - exact

@@ -151,5 +151,28 @@ STRUCTURES = {
         Row("mac-int8-csa", SHORT_SWEEP, {"multiplier": "rows"} | _GROUPS),
     ],
 }
-_ALL = [*TABLES.values(), *STRUCTURES.values()]
-ROWS = {row.name: row for rows in _ALL for row in rows}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit of :mod:`lutcore.gen.experiments.dp4`; attributes as of a row."""
+
+    kind: str
+    words: str
+    periods: tuple[float, ...] = SWEEP
+    library: str = NANGATE
+
+    @property
+    def name(self) -> str:
+        """Name in the file of figures."""
+        asked = " ".join(f"{period:g}" for period in self.periods)
+        return f"{LIBRARIES[self.library]}: unit {self.kind} --period {asked}"
+
+
+UNITS = [
+    Unit("discrete", "MAC, discrete"),
+    Unit("fused", "MAC, fused"),
+    Unit("lut-aligned", "tables of one-bit weights"),
+]
+_ALL = [*TABLES.values(), *STRUCTURES.values(), UNITS]
+ROWS: dict[str, Row | Unit] = {row.name: row for rows in _ALL for row in rows}

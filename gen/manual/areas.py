@@ -19,7 +19,8 @@ from lutcore.errors import InputError
 from lutcore.files import fill_table
 from lutcore.gen.asic.synth import read_library, synthesise
 from lutcore.gen.emit.rtl import design_rtlil
-from lutcore.gen.manual.area_rows import ROWS, STRUCTURES, TABLES, Row
+from lutcore.gen.experiments import dp4
+from lutcore.gen.manual.area_rows import ROWS, STRUCTURES, TABLES, UNITS, Row, Unit
 from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
 
@@ -29,9 +30,10 @@ _NO_PART = {"__init__.py", "advice.py", "corners.py", "sweep.py"}
 Figures = Mapping[str, dict[str, Any]]
 
 
-def fingerprint(row: Row) -> str:
+def fingerprint(row: Row | Unit) -> str:
     """Of all that decides a row's figures but the tools' versions: design, flow, period."""
-    parts = [_design(row.config), _flow(), repr(row.periods), row.library]
+    design = [_design(row.config)] if isinstance(row, Row) else dp4.designs(row.kind)
+    parts = [*design, _flow(), repr(row.periods), row.library]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -60,7 +62,7 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def measure(row: Row, liberty: Sequence[Path]) -> dict[str, Any]:
+def measure(row: Row | Unit, liberty: Sequence[Path]) -> dict[str, Any]:
     """What the tables say of a row at each of its periods, and its fingerprint.
 
     Raises
@@ -70,6 +72,40 @@ def measure(row: Row, liberty: Sequence[Path]) -> dict[str, Any]:
     """
     if sta_command() is None:
         raise InputError("figures need OpenSTA (sta): install it, or set LUTCORE_STA")
+    found = _tile(row, liberty) if isinstance(row, Row) else _unit(row, liberty)
+    points, tools = found
+    return {"points": points, "tools": tools, "fingerprint": fingerprint(row)}
+
+
+def _unit(row: Unit, liberty: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A unit's gate equivalents, period and structure."""
+    (library,) = liberty
+    reports = [dp4.measure(row.kind, period, library) for period in row.periods]
+    points = {}
+    for period, report in zip(row.periods, reports, strict=True):
+        slack, area = report["slack_ns"], report["gate_equivalents"]
+        reached = period - min(slack, 0)
+        points[f"{period:g}"] = {
+            "core_gate_equivalents": round(area, 4),
+            "slack_ns": round(slack, 4),
+            "reached_ns": round(reached, 4),
+            "core_ge_ns": round(area / 4 * reached, 4),
+            "structure": _structure(report),
+        }
+    return points, reports[0]["tool_versions"]
+
+
+def _structure(report: Mapping[str, Any]) -> str:
+    """Of a unit, in words."""
+    config, stages = report["config"], report["pipeline"]
+    if report["kind"] not in dp4.KINDS:
+        return f"K = {config['k']}, lookups = {config['lookups']}, pipeline = {stages}"
+    made = "Booth" if config.get("booth") else "plain"
+    return f"{config.get('terms', 4)} products, {made}, {stages} register stages"
+
+
+def _tile(row: Row, liberty: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A tile's areas and period."""
     reports = [synthesise(row.config, liberty, period=period) for period in row.periods]
     names = ("core_gate_equivalents", "gate_equivalents", "slack_ns", "reached_ns")
     points = {
@@ -78,8 +114,7 @@ def measure(row: Row, liberty: Sequence[Path]) -> dict[str, Any]:
         }
         for report in reports
     }
-    tools = reports[0].tool_versions
-    return {"points": points, "tools": tools, "fingerprint": fingerprint(row)}
+    return points, reports[0].tool_versions
 
 
 def stale(figures: Figures) -> list[str]:
@@ -109,7 +144,7 @@ def table(rows: Iterable[Row], figures: Figures) -> str:
     return _HEADER + "".join(lines)
 
 
-def _best(row: Row, figures: Figures) -> dict[str, float]:
+def _best(row: Row | Unit, figures: Figures) -> dict[str, Any]:
     """A row's figures at the period where they are best."""
     points = figures[row.name]["points"].values()
     return min(points, key=lambda point: point["core_ge_ns"])
@@ -161,11 +196,31 @@ def ratios(figures: Figures) -> str:
     return "".join(lines)
 
 
+def units(figures: Figures) -> str:
+    """Units of FP16 products at 1 ns, at their best period, and beside tables."""
+    head = ["unit", "GE of four products at 1 ns", "best period", "GE", "GE ns of a product"]
+    head += ["over tables, at 1 ns and best", "best structure"]
+    lines = [f"| {' | '.join(head)} |\n", "|---" * len(head) + "|\n"]
+    *_, tables = UNITS
+    ours = _best(tables, figures)["core_ge_ns"], figures[tables.name]["points"]["1"]["core_ge_ns"]
+    for unit in UNITS:
+        at_one, best = figures[unit.name]["points"]["1"], _best(unit, figures)
+        missed = "" if at_one["slack_ns"] >= 0 else f" ({at_one['reached_ns']:.3f})"
+        lines.append(
+            f"| {unit.words} | {at_one['core_gate_equivalents']:,.0f}{missed} "
+            f"| {best['reached_ns']:.3f} | {best['core_gate_equivalents']:,.0f} "
+            f"| {best['core_ge_ns']:,.1f} | {at_one['core_ge_ns'] / ours[1]:.1f}, "
+            f"{best['core_ge_ns'] / ours[0]:.1f} | {best['structure']} |\n"
+        )
+    return "".join(lines)
+
+
 def filled(document: str, figures: Figures) -> str:
     """The document with its tables."""
     for name, rows in TABLES.items():
         document = fill_table(document, name, table(rows, figures))
     document = fill_table(document, "structures", structures(figures))
+    document = fill_table(document, "units", units(figures))
     return fill_table(document, "ratios", ratios(figures))
 
 

@@ -125,23 +125,52 @@ class Term(NamedTuple):
         return Term(*(places.held(place, f"{name}_{field}", value) for field, value in fields))
 
 
-def multiply(m: Module, a: Value, b: Value, name: str) -> Value:
-    """``a * b``, unsigned, by Dadda's tree of full adders.
-
-    Carries meet one adder at the end. Written out, because neither a multiplication nor a sum of
-    rows comes out of the synthesis tool as small at this speed.
-    """
-    width = len(a) + len(b)
-    columns: list[list[Value]] = [[] for _ in range(width)]
+def _bit_products(m: Module, a: Value, b: Value, name: str) -> list[list[Value]]:
+    """Columns of ``a * b``: each bit of one with each of the other."""
+    columns: list[list[Value]] = [[] for _ in range(len(a) + len(b))]
     for i in range(len(a)):
         for j in range(len(b)):
             columns[i + j].append(a[i] & b[j])
+    return columns
+
+
+def _booth_rows(m: Module, a: Value, b: Value, name: str) -> list[list[Value]]:
+    """Columns of ``a * b``: a multiple of ``a`` from -2 to 2 for every two bits of ``b``."""
+    width, bits = len(a) + len(b), len(a) + 1
+    columns: list[list[Value]] = [[] for _ in range(width)]
+    constant = 0
+    padded = Cat(Const(0, 1), b, Const(0, 2))
+    for i in range(len(b) // 2 + 1):
+        low, middle, high = (padded[2 * i + j] for j in range(3))
+        one = keep(m, low ^ middle, f"{name}_one_{i}")
+        two = keep(m, (low == middle) & (middle != high), f"{name}_two_{i}")
+        row = (Cat(a, Const(0, 1)) & one.replicate(bits)) | (
+            Cat(Const(0, 1), a) & two.replicate(bits)
+        )
+        last = 2 * i + 1 >= len(b)  # never negative
+        row = row if last else row ^ high.replicate(bits)
+        # -t is ~t + 1: the sign bit, inverted, and a constant.
+        for j, bit in enumerate([*row, *([] if last else [~high])]):
+            if 2 * i + j < width:
+                columns[2 * i + j].append(bit)
+        if not last:
+            columns[2 * i].append(high)
+            constant -= 1 << 2 * i + bits
+    for column in range(width):
+        if constant >> column & 1:
+            columns[column].append(Const(1, 1))
+    return columns
+
+
+def carry_save(m: Module, columns: Sequence[Sequence[Value]], name: str) -> list[Value]:
+    """Two numbers that have the sum of columns of bits, modulo 2^columns: Dadda's tree."""
     heights = [2]
-    while heights[-1] * 3 // 2 < min(len(a), len(b)):
+    while heights[-1] * 3 // 2 < max(map(len, columns)):
         heights.append(heights[-1] * 3 // 2)
     for height in reversed(heights):
-        reduced: list[list[Value]] = [[] for _ in range(width + 1)]
-        for column, bits in enumerate(columns):
+        reduced: list[list[Value]] = [[] for _ in range(len(columns) + 1)]
+        for column, found in enumerate(columns):
+            bits = list(found)
             while len(bits) + len(reduced[column]) > height:
                 count = 3 if len(bits) + len(reduced[column]) > height + 1 else 2
                 taken, bits = bits[:count], bits[count:]
@@ -154,11 +183,21 @@ def multiply(m: Module, a: Value, b: Value, name: str) -> Value:
                 reduced[column].append(keep(m, half, f"{label}_sum"))
                 reduced[column + 1].append(keep(m, carry, f"{label}_carry"))
             reduced[column] += bits
-        columns = reduced[:width]
-    rows = [
+        columns = reduced[: len(columns)]
+    return [
         Cat(bits[row] if row < len(bits) else Const(0, 1) for bits in columns) for row in range(2)
     ]
-    return keep(m, (rows[0] + rows[1])[:width], name)
+
+
+def multiply(m: Module, a: Value, b: Value, name: str, booth: bool = False) -> Value:
+    """``a * b``, unsigned, by Dadda's tree of full adders.
+
+    Its rows are bits of ``a`` for each of ``b``, or multiples for two bits each (``booth``).
+    Carries meet one adder at the end. Written out, because neither a multiplication nor a sum of
+    rows comes out of the synthesis tool as small at this speed.
+    """
+    rows = carry_save(m, (_booth_rows if booth else _bit_products)(m, a, b, name), name)
+    return keep(m, (rows[0] + rows[1])[: len(a) + len(b)], name)
 
 
 class Product(NamedTuple):
@@ -169,15 +208,15 @@ class Product(NamedTuple):
     infinities: Infinities
 
 
-def product(m: Module, a: Value, b: Value, name: str) -> Product:
-    """The exact product of two FP16 numbers."""
+def product(m: Module, a: Value, b: Value, name: str, booth: bool = False) -> Product:
+    """The exact product of two FP16 numbers; ``booth`` as of :func:`multiply`."""
     left, right = unpack(m, a, FP16, f"a_{name}"), unpack(m, b, FP16, f"b_{name}")
     left_zero = keep(m, ~left.significand.any(), f"a_{name}_zero")
     right_zero = keep(m, ~right.significand.any(), f"b_{name}_zero")
     invalid = (left.special & right_zero) | (right.special & left_zero)
     sign = keep(m, left.sign ^ right.sign, f"sign_{name}")
     exponent = keep(m, left.exponent + right.exponent, f"exponent_{name}")
-    significand = multiply(m, left.significand, right.significand, f"product_{name}")
+    significand = multiply(m, left.significand, right.significand, f"product_{name}", booth)
     special, nan = left.special | right.special, left.nan | right.nan | invalid
     infinities = Infinities.of(m, sign, special, nan, name)
     return Product(Term(sign, exponent, significand), left_zero | right_zero, infinities)
@@ -225,6 +264,8 @@ class DotProduct4(wiring.Component):
     ----------
     pipeline : int
         Register stages, 0..11, the last one being the result: cycles from ``a`` and ``b`` to it.
+    booth : bool
+        Products by radix-4 Booth digits.
 
     Members
     -------
@@ -247,7 +288,8 @@ class DotProduct4(wiring.Component):
         *("aligned_3", "aligned_2", "aligned_1", "product"),
     )
 
-    def __init__(self, pipeline: int = len(RANKED)):
+    def __init__(self, pipeline: int = len(RANKED), booth: bool = False):
+        self._booth = booth
         self.latency = check_depth(self.RANKED, pipeline)
         used = self.RANKED[:pipeline]
         self.addend_delay = sum(place in used for place in _IN_ORDER[: -len(_ADDER)])
@@ -258,7 +300,7 @@ class DotProduct4(wiring.Component):
         """Multiply, add in three levels."""
         m = Module()
         places = Places(m, self.RANKED, self.latency)
-        products = [product(m, self.a[i], self.b[i], f"{i}") for i in range(TERMS)]
+        products = [product(m, self.a[i], self.b[i], f"{i}", self._booth) for i in range(TERMS)]
         infinities = Infinities.merged(m, (p.infinities for p in products), "products")
         for place in _IN_ORDER[: -len(_ADDER)]:
             infinities = infinities.held(places, place, "infinite")

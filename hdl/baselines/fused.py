@@ -1,11 +1,11 @@
-"""Four FP16 products and an FP32 number, added at one exponent and rounded once."""
+"""FP16 products and an FP32 number, added at one exponent and rounded once."""
 
 # Amaranth has no types for Cat and slices: pyright takes them for I/O values, without operators.
 # pyright: reportOperatorIssue=false, reportReturnType=false
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Mux, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,22 +14,21 @@ from lutcore.hdl.baselines.discrete import (
     FP16,
     FP32,
     PRODUCT_OFFSET,
-    TERMS,
     Infinities,
     Places,
     Product,
     Term,
+    carry_save,
     check_depth,
     move_up,
     product,
 )
 from lutcore.hdl.floats.numbers import keep, pack, unpack
-from lutcore.hdl.parts.lookup import tree_sum
 
 #: Places of registers in the order of the data.
-_IN_ORDER = ("product", "aligned", "sum", "coarse", "result")
-#: Levels of the shifter that takes the sum's leading 1 to the top, and of its later part.
-_LEVELS, _FINE = 5, 3
+_IN_ORDER = ("product", "aligned", "rows", "sum", "coarse", "result")
+#: Levels of the later part of the shifter that takes the sum's leading 1 to the top.
+_FINE = 3
 
 
 class _Sum(NamedTuple):
@@ -42,8 +41,8 @@ class _Sum(NamedTuple):
     lone: Value  #: the sum is ``c``, and that is subnormal
 
 
-class FusedDotProduct4(wiring.Component):
-    """``c + a0 b0 + a1 b1 + a2 b2 + a3 b3``, normalised and rounded once.
+class FusedDotProduct(wiring.Component):
+    """``c + a0 b0 + a1 b1 + a2 b2 + a3 b3``, or of more products, normalised and rounded once.
 
     Products are exact. The exponent of a term is that of the top digit that its format allows:
     ``e_a + e_b + 1`` of a product, subnormals counting as ``e = -14``, and ``e_c`` of ``c``. All
@@ -66,12 +65,16 @@ class FusedDotProduct4(wiring.Component):
     guard : int
         Bits kept below FP32's last place at the largest exponent, 0..8.
     pipeline : int
-        Register stages, 0..5, the last one being the result: cycles from ``a`` and ``b`` to it.
+        Register stages, 0..6, the last one being the result: cycles from ``a`` and ``b`` to it.
+    terms : int
+        Products, 1..64: with more of them each has a smaller part of the rest.
+    booth : bool
+        Products by radix-4 Booth digits.
 
     Members
     -------
-    a, b : In, ``[4]`` FP16 bit patterns
-        Four factors.
+    a, b : In, ``[terms]`` FP16 bit patterns
+        Factors.
     c : In, FP32 bit pattern, :attr:`addend_delay` cycles later
         What the products are added to.
     result : Out, FP32 bit pattern, :attr:`latency` cycles later
@@ -84,22 +87,29 @@ class FusedDotProduct4(wiring.Component):
     """
 
     #: Register stages, first the ones that shorten the longest path most.
-    RANKED = ("result", "aligned", "sum", "product", "coarse")
+    RANKED = ("result", "aligned", "sum", "product", "coarse", "rows")
 
-    def __init__(self, guard: int = 3, pipeline: int = len(RANKED)):
+    def __init__(
+        self, guard: int = 3, pipeline: int = len(RANKED), terms: int = 4, booth: bool = False
+    ):
         if isinstance(guard, bool) or not isinstance(guard, int) or not 0 <= guard <= 8:
             raise InputError(f"guard must be an integer in 0..8, not {guard!r}")
+        if isinstance(terms, bool) or not isinstance(terms, int) or not 1 <= terms <= 64:
+            raise InputError(f"terms must be an integer in 1..64, not {terms!r}")
+        self._terms, self._booth = terms, booth
         self.latency = check_depth(self.RANKED, pipeline)
         self.addend_delay = int("product" in self.RANKED[:pipeline])
         self._window = FP32.precision + guard
-        ports = data.ArrayLayout(FP16.bits, TERMS)
+        ports = data.ArrayLayout(FP16.bits, terms)
         super().__init__({"a": In(ports), "b": In(ports), "c": In(32), "result": Out(32)})
 
     def elaborate(self, platform: object) -> Module:
         """Multiply, align, add, normalise, round."""
         m = Module()
         places = Places(m, self.RANKED, self.latency)
-        products = [product(m, self.a[i], self.b[i], f"{i}") for i in range(TERMS)]
+        products = [
+            product(m, self.a[i], self.b[i], f"{i}", self._booth) for i in range(self._terms)
+        ]
         infinities = Infinities.merged(m, (p.infinities for p in products), "products")
         c = unpack(m, self.c, FP32, "c")
         infinities = Infinities.merged(
@@ -114,7 +124,7 @@ class FusedDotProduct4(wiring.Component):
             infinities = infinities.held(places, place, "infinite")
         addend = Term(c.sign, self.c[FP32.fraction_bits : -1], c.significand)
         found = self._sum(m, places, products, addend)
-        number = infinities.mark(*_normalised(m, places, found))
+        number = infinities.mark(*_normalised(m, places, found, _headroom(self._terms)))
         # Next to FP32's greatest numbers products are all cut off: no sum overflows.
         result = pack(m, number, FP32, highest=FP32.max_exponent)
         m.d.comb += self.result.eq(places.held("result", "result", result))
@@ -155,25 +165,36 @@ class FusedDotProduct4(wiring.Component):
         addend = held("addend", addend)
         # With the sign of c for reference, c itself needs no negation.
         opposite = [held(f"opposite_{i}", s ^ c.sign) for i, s in enumerate(signs)]
-        bits = self._window + _headroom(TERMS) + 1
-        rows, constant = [addend, *opposite], 0
+        bits = self._window + _headroom(self._terms) + 1
+        columns: list[list[Value]] = [[] for _ in range(bits)]
+        constant = 0
         for i, flip in enumerate(opposite):
-            term = held(f"term_{i}", aligned[i])
+            term = held(f"term_{i}", aligned[i]) ^ flip.replicate(self._window)
             # -t is ~t + 1: the inverted sign bit and a constant make the sum unsigned.
-            rows.append(Cat(term ^ flip.replicate(self._window), ~flip))
+            for column, bit in enumerate([*term, ~flip]):
+                columns[column].append(bit)
+            columns[0].append(flip)
             constant -= 1 << self._window
-        total = tree_sum([*rows, Const(constant, signed(bits))])[:bits]
+        for column, bit in enumerate(addend):
+            columns[column].append(bit)
+        for column in range(bits):
+            if constant >> column & 1:
+                columns[column].append(Const(1, 1))
+        rows = [
+            places.held("rows", f"row_{i}", keep(m, row, f"row_{i}"))
+            for i, row in enumerate(carry_save(m, columns, "terms"))
+        ]
+
+        def summed(name: str, value: Value) -> Value:
+            return places.held("sum", name, places.held("rows", name, value))
+
+        total = keep(m, (rows[0] + rows[1])[:bits], "total")
         return _Sum(
-            total=places.held("sum", "total", keep(m, total, "total")),
-            **{
-                name: places.held("sum", name, value)
-                for name, value in {
-                    "exponent": held("exponent", keep(m, top, "top")),
-                    "reference": held("reference", c.sign),
-                    "alike": ~Cat(*opposite).any(),
-                    "lone": held("lone", lone),
-                }.items()
-            },
+            total=places.held("sum", "total", total),
+            exponent=summed("exponent", held("exponent", keep(m, top, "top"))),
+            reference=summed("reference", held("reference", c.sign)),
+            alike=summed("alike", ~Cat(*opposite).any()),
+            lone=summed("lone", held("lone", lone)),
         )
 
     def _shifted(self, m: Module, significand: Value, distance: Value, name: str) -> Value:
@@ -193,25 +214,31 @@ def _headroom(terms: int) -> int:
 
 def _largest(m: Module, values: list[Value]) -> Value:
     while len(values) > 1:
+        pairs = list(zip(values[::2], values[1::2], strict=False))
         values = [
-            keep(m, Mux(a > b, a, b), f"largest_{len(values)}_{i}")
-            for i, (a, b) in enumerate(zip(values[::2], values[1::2], strict=True))
+            *(
+                keep(m, Mux(a > b, a, b), f"largest_{len(values)}_{i}")
+                for i, (a, b) in enumerate(pairs)
+            ),
+            *values[2 * len(pairs) :],
         ]
     return values[0]
 
 
-def _normalised(m: Module, places: Places, found: _Sum) -> tuple[Value, Value, Value]:
+def _normalised(
+    m: Module, places: Places, found: _Sum, headroom: int
+) -> tuple[Value, Value, Value]:
     """Sign, exponent and significand of the sum, for :func:`~lutcore.hdl.floats.numbers.pack`."""
     negative, bits = found.total[-1], len(found.total) - 1
     magnitude = (found.total[:-1] ^ negative.replicate(bits)) + negative
     magnitude = keep(m, magnitude[:bits], "magnitude")
-    held_bit = bits - 1 - _headroom(TERMS)
+    held_bit = bits - 1 - headroom
     digits = Cat(
         found.total[:held_bit], found.total[held_bit] & ~found.lone, found.total[held_bit + 1 :]
     )
     sign = Mux(digits.any(), negative ^ found.reference, found.alike & found.reference)
-    coarse, moved = move_up(m, magnitude, range(_FINE, _LEVELS), "coarse")
-    exponent = found.exponent + _headroom(TERMS) - (moved << _FINE)
+    coarse, moved = move_up(m, magnitude, range(_FINE, (bits - 1).bit_length()), "coarse")
+    exponent = found.exponent + headroom - (moved << _FINE)
     exponent = keep(m, exponent[: FP32.exponent_bits + 2], "moved_exponent")
     sign = places.held("coarse", "sign", keep(m, sign, "sign"))
     exponent = places.held("coarse", "exponent", exponent)

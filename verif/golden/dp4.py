@@ -1,9 +1,10 @@
 """Reference of the units of :mod:`lutcore.hdl.baselines.discrete` and
 :mod:`lutcore.hdl.baselines.fused`, vectorised, to the bit.
 
-Everything takes and gives bit patterns: ``a`` and ``b`` ``[n][4]`` of ``uint16`` (FP16), ``c`` and
-results ``[n]`` of ``uint32`` (FP32). The discrete unit is NumPy's own float32 arithmetic; the fused
-one is computed with integers and rounded once, from float64, which holds its sums exactly.
+Everything takes and gives bit patterns: ``a`` and ``b`` ``[n][4]`` (fused: of any number of
+products) of ``uint16`` (FP16), ``c`` and results ``[n]`` of ``uint32`` (FP32). The discrete unit is
+NumPy's own float32 arithmetic; the fused one is computed with integers and rounded once, from
+float64, which holds its sums exactly.
 """
 
 import numpy as np
@@ -25,9 +26,9 @@ def discrete(a: Halves, b: Halves, c: Singles) -> Singles:
 
 
 def fused(a: Halves, b: Halves, c: Singles, guard: int = 3) -> Singles:
-    """All five terms cut to a window below the largest exponent, added, rounded once.
+    """All terms cut to a window below the largest exponent, added, rounded once.
 
-    See :class:`lutcore.hdl.baselines.fused.FusedDotProduct4` for the rules.
+    See :class:`lutcore.hdl.baselines.fused.FusedDotProduct` for the rules.
     """
     ea, sa = _fields(a, 5, 10)
     eb, sb = _fields(b, 5, 10)
@@ -37,8 +38,8 @@ def fused(a: Halves, b: Halves, c: Singles, guard: int = 3) -> Singles:
     window = 23 + guard
     exponent = np.concatenate([ea + eb - 30 + 1, (ec - 127)[:, None]], axis=1)
     magnitude = np.concatenate([(sa * sb) << window - 21, (sc << window - 23)[:, None]], axis=1)
-    present = np.where(magnitude[:, :4] != 0, exponent[:, :4], -1000)
-    largest = np.maximum(present.max(axis=1), exponent[:, 4])
+    present = np.where(magnitude[:, :-1] != 0, exponent[:, :-1], -1000)
+    largest = np.maximum(present.max(axis=1), exponent[:, -1])
     cut = magnitude >> np.clip(largest[:, None] - exponent, 0, 63)
     total = np.where(negative, -cut, cut).sum(axis=1)
     value = np.ldexp(total.astype(np.float64), largest - window)

@@ -17,9 +17,9 @@ def reference(a, b, c):
     return encode(rounded(total, decode(c, FP32)), FP32)
 
 
-@pytest.mark.parametrize("pipeline", [4, 11])
-def test_results(pipeline):
+@pytest.mark.parametrize(("pipeline", "booth"), [(4, False), (11, True)])
+def test_results(pipeline, booth):
     """Operands stay as long as the pipeline is deep, so ``c`` may come with them."""
-    dut = DotProduct4(pipeline)
+    dut = DotProduct4(pipeline, booth)
     found = evaluate(dut, [dut.a, dut.b, dut.c], [dut.result], cases(), pipeline)
     assert [result for (result,) in found] == [reference(*case) for case in cases()]

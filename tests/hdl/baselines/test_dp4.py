@@ -12,7 +12,7 @@ from sweeps import swept
 
 from lutcore.gen.campaigns.floats import Unit, boundary_values, build, evaluate, random_operands
 from lutcore.hdl.baselines.discrete import DotProduct4
-from lutcore.hdl.baselines.fused import FusedDotProduct4
+from lutcore.hdl.baselines.fused import FusedDotProduct
 from lutcore.hdl.config.formats import FP16, FP32
 from lutcore.verif.golden import dp4 as reference
 
@@ -93,8 +93,10 @@ def single(*values):
 UNITS = {
     "discrete": (DotProduct4, reference.discrete),
     "discrete-4": (partial(DotProduct4, 4), reference.discrete),
-    "fused": (FusedDotProduct4, reference.fused),
-    "fused-2": (partial(FusedDotProduct4, 0, 2), partial(reference.fused, guard=0)),
+    "discrete-booth": (partial(DotProduct4, booth=True), reference.discrete),
+    "fused": (FusedDotProduct, reference.fused),
+    "fused-booth": (partial(FusedDotProduct, booth=True), reference.fused),
+    "fused-2": (partial(FusedDotProduct, 0, 2), partial(reference.fused, guard=0)),
 }
 
 
