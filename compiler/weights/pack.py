@@ -150,7 +150,8 @@ def _ternary_bits(config: CoreConfig, codes: np.ndarray, bits: int) -> Iterator[
 
 def _product_bits(config: CoreConfig, codes: np.ndarray, bits: int) -> Iterator[np.ndarray]:
     """Whole two's-complement codes, sign-extended to the widest that the core takes."""
-    weights = codes.astype(np.int16) - (1 << bits - 1)
+    middle = 1 if config.weight_coding == "ternary" else 1 << bits - 1
+    weights = codes.astype(np.int16) - middle
     yield (weights[..., None] >> np.arange(config.index_bits) & 1).astype(np.uint8)
 
 
@@ -161,6 +162,7 @@ _INDEX_BITS: dict[str, Callable[[CoreConfig, np.ndarray, int], Iterator[np.ndarr
     "twos-complement": lambda config, codes, bits: _planes(codes ^ np.uint8(1 << bits - 1), bits),
     "ternary": _ternary_bits,
     "product": _product_bits,
+    "trit": _product_bits,
 }
 
 

@@ -135,7 +135,7 @@ class Fields:
     weight_coding: str = _choice(
         ("binary", "ternary"),
         "``ternary`` reads weights of -1, 0, 1 in one cycle: two in four bits (k = 2), the denser "
-        "tile, or three in five (k = 3).",
+        "tile, or three in five (k = 3). Engine ``mac`` takes them by ``multiplier`` = ``select``.",
     )
     group_size: int = _integer(
         0,
@@ -191,7 +191,7 @@ class Fields:
         ("auto", "rows", "booth", "select"),
         "How engine ``mac`` multiplies integers: ``rows`` has a partial product for each bit of "
         "the weight, ``booth`` one for each radix-4 digit, ``select`` only one, a multiple that "
-        "weights of up to two bits choose; ``auto`` is ``booth`` above four bits, else ``rows``.",
+        "weights of up to two bits, or of -1, 0, 1, choose; ``auto`` is ``booth`` above four bits, else ``rows``.",
     )
     pipeline: int = _integer(
         0,

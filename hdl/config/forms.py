@@ -134,4 +134,16 @@ FORMS = {
         scale=2,
         offset=lambda bits: -1,
     ),
+    # The same, of weights -1, 0, 1 alone.
+    "trit": Form(
+        name="trit",
+        signed_entries=False,
+        bit_serial=False,
+        counts=lambda k: [1],
+        index_bits=lambda k, bits: bits,
+        digits=(1, 1),
+        weights=lambda bits: (-1, 1),
+        scale=2,
+        offset=lambda bits: 1,
+    ),
 }

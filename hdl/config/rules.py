@@ -112,8 +112,15 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "ternary weights of other engines",
-        lambda c: _other_engine(c) and c.weight_coding == "ternary",
-        lambda c: f"weight_coding = ternary needs engine lut, not {c.engine}",
+        lambda c: (
+            _other_engine(c)
+            and c.weight_coding == "ternary"
+            and (c.engine, c.multiplier) != ("mac", "select")
+        ),
+        lambda c: (
+            "weight_coding = ternary needs engine lut, or mac with multiplier = select, "
+            f"not {c.engine}"
+        ),
     ),
     Rule(
         "rounded tables of other engines",

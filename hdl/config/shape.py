@@ -56,7 +56,7 @@ class Shape(Fields):
     def form(self) -> Form:
         """How weights are read and tables are made."""
         if self.weight_coding == "ternary":
-            return FORMS["ternary"]
+            return FORMS["trit" if self.engine == "mac" else "ternary"]
         own = {"mac": "product", "add": "subset", "conventional-lut": "twos-complement"}
         return FORMS[own.get(self.engine, self.table_form)]
 

@@ -78,4 +78,5 @@ ENTRIES: dict[str, Callable[[list[Value], Arithmetic], list[Value]]] = {
     "twos-complement": subset,
     "ternary": ternary,
     "product": lambda activations, math: activations,
+    "trit": lambda activations, math: activations,
 }

@@ -61,7 +61,7 @@ class SignedBits:
     gates are smaller than AND gates.
     """
 
-    def __init__(self, m: Module, code: Value, name: str):
+    def __init__(self, m: Module, code: Value, name: str, ternary: bool = False):
         # weight in two's complement, inverted
         self._inverted = Signal(len(code), name=f"weight_{name}", reset_less=True)
         m.d.sync += self._inverted.eq(~code)
@@ -85,7 +85,7 @@ class BoothDigits:
     A digit is a sign and two sizes, one-hot.
     """
 
-    def __init__(self, m: Module, code: Value, name: str):
+    def __init__(self, m: Module, code: Value, name: str, ternary: bool = False):
         wide = Cat(Const(0, 1), code, code[-1])
         self._digits: list[tuple[Signal, Signal, Signal]] = []
         for i in range(0, len(code), 2):
@@ -122,16 +122,19 @@ class BoothDigits:
 class Multiples:
     """A registered weight of one or two bits as the one multiple that it chooses: a, -a or -2a.
 
+    Of ternary weights -2a is no choice.
+
     The selects are one-hot. A multiple that is negated is chosen inverted, and the select itself
     completes its two's complement.
     """
 
-    def __init__(self, m: Module, code: Value, name: str):
+    def __init__(self, m: Module, code: Value, name: str, ternary: bool = False):
         if len(code) == 1:  # 0 or -1
             wanted = {"minus": code[0]}
         else:
             low, high = code
-            wanted = {"plus": low & ~high, "minus": low & high, "twice": ~low & high}
+            wanted = {"plus": low & ~high, "minus": high if ternary else low & high}
+            wanted |= {} if ternary else {"twice": ~low & high}
         # the weight is 1, -1 or -2
         self._selects = {kind: Signal(name=f"{kind}_{name}", reset_less=True) for kind in wanted}
         m.d.sync += [self._selects[kind].eq(value) for kind, value in wanted.items()]
@@ -139,10 +142,10 @@ class Multiples:
     def times(self, a: Value) -> tuple[list[Value], int]:
         """As :meth:`SignedBits.times`."""
         inverted = a.as_signed()
-        size = len(a) + 1
+        size = len(a) + ("twice" in self._selects)
         multiples = {
-            "plus": Cat(~inverted, ~inverted[-1]),
-            "minus": Cat(inverted, inverted[-1]),
+            "plus": Cat(~inverted, ~inverted[-1])[:size],
+            "minus": Cat(inverted, inverted[-1])[:size],
             "twice": Cat(Const(1, 1), inverted),
         }
         chosen = [multiples[kind] & s.replicate(size) for kind, s in self._selects.items()]
@@ -174,7 +177,8 @@ class Products:
         else:
             auto = "booth" if config.index_bits > _PLAIN_BITS else "rows"
             kind = _KINDS[auto if config.multiplier == "auto" else config.multiplier]
-            self._factors = [kind(m, code, f"{i}") for i, code in enumerate(codes)]
+            ternary = config.weight_coding == "ternary"
+            self._factors = [kind(m, code, f"{i}", ternary) for i, code in enumerate(codes)]
 
     def _as_float(self, code: Value, i: int) -> Value:
         """The weight in the activations' format, which holds it exactly."""

@@ -45,6 +45,8 @@ _SEVERAL = ("1", "2", "more")
 
 def _indices(config: CoreConfig) -> list[int]:
     """Indices that weights of any bits can make of a table."""
+    if config.form.name == "trit":
+        return [0, 1, 3]
     if config.form.name != "ternary":
         return list(range(1 << config.index_bits))
     most, sign = ternary_most(config.k), 1 << config.index_bits - 1

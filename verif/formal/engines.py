@@ -122,7 +122,7 @@ class EngineProperties(Harness):
         legal = [(a >= low) & (a <= high) for a in self.activations[0]]
         self.assume(m, f"activations are {low} to {high}", Cat(legal).all())
         codes = [self.codes.word_select(i, config.max_weight_bits) for i in range(config.depth)]
-        if config.form.name == "ternary":
+        if config.weight_coding == "ternary":
             self.assume(m, "codes are 0, 1, 2", Cat(code <= 2 for code in codes).all())
         last = config.planes(config.max_weight_bits) + config.pipeline + 2
         step = Signal(range(last + 1))
@@ -166,6 +166,8 @@ def _slices(m: Module, config: CoreConfig, codes: list[Value]) -> list[Value]:
     form = config.form.name
     if form == "product":
         return [Value.cast(Cat(code ^ top for code in codes))]
+    if form == "trit":
+        return [Value.cast(Cat((code - 1)[:2] for code in codes))]
     if form == "ternary":
         digits = [[[code[:2] for code in group] for group in groups]]
     else:

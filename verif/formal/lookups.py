@@ -18,13 +18,16 @@ from lutcore.hdl.tile.column import Column, RowSums
 from lutcore.hdl.tile.tables import TableBuilder, TableStage, number, tables_layout
 from lutcore.verif.formal.harness import BlockHarness
 
+#: Forms whose indices are weights.
+_WHOLE = ("product", "trit")
+
 
 def factors(form: str, k: int, bits: int, index: int) -> list[int]:
     """What a table's index multiplies each of its activations by, before its plane counts.
 
     Symmetric: bits are -1 and +1, the lower ones inverted where the top one is 1. Subset and two's
     complement: 0 and 1. Ternary: sign and magnitude of a balanced ternary number, of more
-    than k digits nothing. Product: the whole weight of ``bits``.
+    than k digits nothing. Product and trit: the whole weight of ``bits``.
     """
     places = [index >> t & 1 for t in range(k)]
     if form == "symmetric":
@@ -33,7 +36,7 @@ def factors(form: str, k: int, bits: int, index: int) -> list[int]:
     if form == "ternary":
         bits = _most(k).bit_length()  # of the magnitude
         return _trits(k, index & (1 << bits) - 1, -1 if index >> bits else 1)
-    if form == "product":
+    if form in _WHOLE:
         return [index - (1 << bits) if index >> bits - 1 else index]
     return places
 
@@ -55,7 +58,7 @@ def _trits(k: int, magnitude: int, sign: int) -> list[int]:
 
 def entries(form: str, k: int, bits: int) -> list[list[int]]:
     """Factors of each stored entry: those of the indices that select without negating."""
-    if form == "product":
+    if form in _WHOLE:
         return [[1]]
     signed_ = {"symmetric": 1 << k - 1, "ternary": _most(k) + 1}
     numbers = range(form != "symmetric", signed_.get(form, 1 << k))
@@ -179,7 +182,7 @@ class LookupProperties(BlockHarness):
         for table in range(config.tables):
             index = self.index.word_select(table, config.index_bits)
             entry = self.tables[0][table]
-            if config.form.name == "product":
+            if config.form.name in _WHOLE:
                 total.append(entry[0] * index.as_signed())
                 continue
             term = Signal(signed(config.stored_bits + 1), name=f"term_{table}")
@@ -211,6 +214,9 @@ class LookupProperties(BlockHarness):
             ]
             legal = Cat(index[:-1] <= _most(config.k) for index in indices).all()
             self.assume(m, "an index is sign and magnitude of a table's trits", legal)
+        if config.form.name == "trit":
+            trits = [self.index.word_select(i, 2) for i in range(config.tables)]
+            self.assume(m, "weights are -1, 0, 1", Cat(trit != 0b10 for trit in trits).all())
 
     def _ones(self) -> Value:
         """The sum of the step's activations, in entries."""

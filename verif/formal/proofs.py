@@ -106,13 +106,13 @@ def _no_integers(config: CoreConfig) -> str:
 
 
 def _no_tables(config: CoreConfig) -> str:
-    if config.form.name == "product":
+    if config.engine == "mac":
         return "the engine multiplies: solvers do not decide sums of its products"
     return _no_integers(config)
 
 
 def _has_tables(config: CoreConfig) -> bool:
-    return config.form.name != "product" and config.table == "exact"
+    return config.engine != "mac" and config.table == "exact"
 
 
 def _has_eight_bits(config: CoreConfig) -> bool:

@@ -13,6 +13,7 @@ FACTS = {
     "twos-complement": (False, True, (0, 1), 2),
     "ternary": (True, False, (-1, 1), 2),
     "product": (False, False, (1, 1), 2),
+    "trit": (False, False, (1, 1), 2),
 }
 #: Form -> weight that a code q of b bits is read as.
 WEIGHTS = {
@@ -21,6 +22,7 @@ WEIGHTS = {
     "twos-complement": lambda q, b: q - 2 ** (b - 1),
     "ternary": lambda q, b: q - 1,
     "product": lambda q, b: q - 2 ** (b - 1),
+    "trit": lambda q, b: q - 1,
 }
 
 
@@ -36,9 +38,10 @@ def test_every_form_is_here():
 def test_codes_and_zero_points_give_the_same_product(name, bits):
     """``2 (q - z) == scale w - z''``, with ``z'' = 2 z + 1 - 2^b + offset``, for every code."""
     form = FORMS[name]
-    if name == "ternary" and bits != 2:
+    ternary = name in ("ternary", "trit")
+    if ternary and bits != 2:
         return
-    codes = range(3) if name == "ternary" else range(2**bits)
+    codes = range(3) if ternary else range(2**bits)
     weights = [WEIGHTS[name](q, bits) for q in codes]
     for q, weight in zip(codes, weights, strict=True):
         for z in (0, 1, 2**bits):
@@ -56,7 +59,7 @@ def test_entries_sum_so_many_activations(k):
     for name in ("subset", "twos-complement"):
         assert sorted(FORMS[name].counts(k)) == sorted(masks)
         assert FORMS[name].counts(k)[:3] == [1, 1, 2][: 2**k - 1]
-    assert FORMS["product"].counts(k) == [1]
+    assert FORMS["product"].counts(k) == FORMS["trit"].counts(k) == [1]
     # Entry x is the number x in balanced ternary; an activation counts where its digit is not 0.
     trits = {sum(d * 3**t for t, d in enumerate(p)): p for p in product((-1, 0, 1), repeat=k)}
     wanted = [sum(map(abs, trits[x])) for x in range(1, (3**k + 1) // 2)]
@@ -65,5 +68,5 @@ def test_entries_sum_so_many_activations(k):
 
 def test_bits_of_an_index():
     found = {name: [form.index_bits(k, 4) for k in (2, 3)] for name, form in FORMS.items()}
-    wanted = {"ternary": [4, 5], "product": [4, 4]}
+    wanted = {"ternary": [4, 5], "product": [4, 4], "trit": [4, 4]}
     assert found == {name: wanted.get(name, [2, 3]) for name in FORMS}

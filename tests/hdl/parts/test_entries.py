@@ -17,6 +17,7 @@ FACTORS = {
     "twos-complement": lambda k: [x[::-1] for x in product((0, 1), repeat=k)][1:],
     "ternary": lambda k: [x[::-1] for x in product((-1, 0, 1), repeat=k)][3**k // 2 + 1 :],
     "product": lambda k: [(1,)],
+    "trit": lambda k: [(1,)],
 }
 
 
@@ -30,7 +31,7 @@ def test_entries(form, k):
     chance = random.Random(k)
     for _ in range(20):
         group = [chance.choice([-128, 127, chance.randrange(-128, 128)]) for _ in range(k)]
-        group = group[:1] if form == "product" else group
+        group = group[:1] if form in ("product", "trit") else group
         assert ENTRIES[form](group, MATH) == reference(form, group)
 
 

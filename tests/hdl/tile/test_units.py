@@ -31,6 +31,16 @@ def test_partial_products(kind, bits):
     assert found == [(reference(w, x),) for w, x in cases]
 
 
+def test_multiples_of_ternary_weights():
+    m, code, a, out = Module(), Signal(signed(2)), Signal(signed(8)), Signal(signed(20))
+    rows, constant = Multiples(m, code, "w", ternary=True).times(~a)
+    assert max(map(len, rows)) == len(a), "no row is longer than an activation"
+    m.d.comb += out.eq(tree_sum(rows) + constant)
+    cases = [(w, x) for w in (-1, 0, 1) for x in range(-128, 128)]
+    found = evaluate(m, [code, a], [out], cases, cycles=1)
+    assert found == [(reference(w, x),) for w, x in cases]
+
+
 @pytest.mark.parametrize("pipeline", [0, 2])
 @pytest.mark.parametrize(
     ("bits", "kind"),

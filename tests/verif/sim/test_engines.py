@@ -59,6 +59,7 @@ def combinations():
     for kind, bits in (("select", 2), ("select", 1), ("booth", 3), ("rows", 6)):
         fields = {"multiplier": kind, "max_weight_bits": bits}
         add("mac", kind, str(bits), engine="mac", k=5, pipeline=1, **fields)
+    add("mac-ternary", engine="mac", lookups=2, pipeline=1, multiplier="select", **TERNARY)
     for cut in (0, 1, 3):  # the default is in others
         add(f"cut-{cut}", lookups=5, k=2, pipeline=1, pipeline_cut=cut)
         add(f"cut-{cut}-mac", engine="mac", k=3, pipeline=1, pipeline_cut=cut, max_weight_bits=6)
@@ -235,7 +236,10 @@ def test_aligned_runs_say_that_they_hold_infinity_or_nan(make_tensor, run_tile):
             {"engine": "mac", "table_form": "subset"},
             "table_form is for engine lut; mac has its own",
         ),
-        ({"engine": "add", **TERNARY}, "weight_coding = ternary needs engine lut, not add"),
+        (
+            {"engine": "add", **TERNARY},
+            "weight_coding = ternary needs engine lut, or mac with multiplier = select, not add",
+        ),
         ({"engine": "mac", "table": "int8", "group_size": 32}, "table = int8 needs engine lut"),
         (
             {"engine": "mac", "precompute": "buffered"},
