@@ -191,7 +191,8 @@ class Fields:
         ("auto", "rows", "booth", "select"),
         "How engine ``mac`` multiplies integers: ``rows`` has a partial product for each bit of "
         "the weight, ``booth`` one for each radix-4 digit, ``select`` only one, a multiple that "
-        "weights of up to two bits, or of -1, 0, 1, choose; ``auto`` is ``booth`` above four bits, else ``rows``.",
+        "weights of up to two bits, or of -1, 0, 1, choose; ``auto`` is ``booth`` above four bits, "
+        "else ``rows``.",
     )
     pipeline: int = _integer(
         0,
