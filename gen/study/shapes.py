@@ -55,13 +55,19 @@ def lut_shapes(activation: str, bits: int, most: int = 0) -> list[CoreConfig]:
 
 
 def baseline_shapes(engine: str, activation: str, bits: int, most: int = 0) -> list[CoreConfig]:
-    """Shapes of an engine without tables, or of ``conventional-lut``, of 512 products a cycle."""
+    """Shapes of an engine without tables, or of ``conventional-lut``, of 512 products a cycle.
+
+    Multipliers of two bits choose a multiple, or add two partial products.
+    """
     configs: list[CoreConfig] = []
     tables = engine == "conventional-lut"
+    chooses = engine == "mac" and bits == 2
     for k, lookups in (
         ((2, 1), (2, 4), (4, 1), (4, 2)) if tables else ((4, 1), (4, 2), (4, 4), (4, 8))
     ):
         for m, n in _tiles(k * lookups):
             shape = {"m": m, "n": n, "k": k, "lookups": lookups}
-            configs += _built(engine=engine, activation=activation, bits=bits, **shape)
+            for kind in ("select", "auto") if chooses else ("auto",):
+                fields = shape | {"multiplier": kind}
+                configs += _built(engine=engine, activation=activation, bits=bits, **fields)
     return _ranked(configs, bits, most)
