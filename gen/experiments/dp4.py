@@ -85,7 +85,7 @@ _UNIT = ("table_stage", "columns", "tile")
 def measure(
     kind: str, period: float | None = 1.0, liberty: Path | None = None, *, use_cache: bool = True
 ) -> dict[str, Any]:
-    """Area and timing of a unit.
+    """Area and timing of a unit: the smallest that meets the period, or the nearest to it.
 
     Parameters
     ----------
@@ -114,6 +114,13 @@ def measure(
     ToolError
         A tool failed.
     """
+    return _best(tried(kind, period, liberty, use_cache=use_cache))
+
+
+def tried(
+    kind: str, period: float | None = 1.0, liberty: Path | None = None, *, use_cache: bool = True
+) -> list[dict[str, Any]]:
+    """Every structure of a unit that was tried, as :func:`measure` gives the best of them."""
     if kind not in (*KINDS, *LUT_KINDS):
         raise InputError(f"kind must be one of {', '.join((*KINDS, *LUT_KINDS))}, not {kind!r}")
     check_period(period)
@@ -121,13 +128,12 @@ def measure(
     timed = sta_command() is not None and files.library.timed
     flow = _Flow(liberty, files, period if timed else None, use_cache)
     reports = _macs(kind, flow) if kind in KINDS else _lookups(kind, flow)
-    return {
-        "kind": kind,
-        **_best(list(reports)),
+    facts = {
         "period_ns": period,
         "liberty": library_name(liberty) if liberty else files.where,
         "tool_versions": tool_versions(),
     }
+    return [{"kind": kind, **report, **facts} for report in reports]
 
 
 def designs(kind: str) -> Iterator[str]:
@@ -191,9 +197,10 @@ class _Flow:
 
 
 def _macs(kind: str, flow: _Flow) -> Iterator[dict[str, Any]]:
-    """Every structure with all register stages, then with one less as long as the period is met."""
+    """Every structure with all register stages, then with one less until two miss the period."""
     unit_of, structures = STRUCTURES[kind]
     for fields in structures:
+        misses = 0
         # Without timing no register but the result's has a reason.
         for depth in range(len(unit_of.RANKED) if flow.period else 1, 0, -1):
             unit = flow.map(unit_of(pipeline=depth, **fields), f"{kind}_{depth}")
@@ -207,7 +214,8 @@ def _macs(kind: str, flow: _Flow) -> Iterator[dict[str, Any]]:
                 "config": {"kind": kind, "pipeline": depth, **fields},
                 "seconds": unit.seconds,
             }
-            if unit.slack is None or unit.slack < 0:
+            misses = 0 if unit.slack is not None and unit.slack >= 0 else misses + 1
+            if unit.slack is None or misses > 1:
                 break
 
 

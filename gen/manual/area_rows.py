@@ -12,8 +12,8 @@ LIBRARIES = {
     "sky130_fd_sc_hd__tt_025C_1v80": "sky130hd_tt.lib.gz",
 }
 NANGATE, SKY = LIBRARIES
-#: Clock periods in ns that every structure is asked for, and those of the largest.
-SWEEP, SHORT_SWEEP = (0.6, 0.8, 1.0, 1.6), (0.9, 1.0, 1.3)
+#: Clock periods in ns that every structure is asked for, those of the largest, and of units.
+SWEEP, SHORT_SWEEP, UNIT_SWEEP = (0.6, 0.8, 1.0, 1.6), (0.9, 1.0, 1.3), (0.6, 0.8, 0.9, 1.0, 1.6)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Unit:
 
     kind: str
     words: str
-    periods: tuple[float, ...] = SWEEP
+    periods: tuple[float, ...] = UNIT_SWEEP
     library: str = NANGATE
 
     @property

@@ -54,17 +54,18 @@ def test_another_design_period_or_flow_is_another_fingerprint(monkeypatch):
     assert len(found | {fingerprint(row)}) == 5
 
 
-def _measured(kind: str, period: float, liberty: Path) -> dict[str, Any]:
-    """A unit that comes to 1.1 ns, whatever is asked for."""
+def _tried(kind: str, period: float, liberty: Path) -> list[dict[str, Any]]:
+    """A unit that comes to 1.1 ns, whatever is asked for, and a faster one that is too large."""
     table = {"k": 2, "lookups": 3}
-    return {
+    area = 1000.0 if kind == "fused" else 100.0
+    unit = {
         "kind": kind,
-        "gate_equivalents": 1000.0 if kind == "fused" else 100.0,
-        "slack_ns": period - 1.1,
         "pipeline": 1,
         "config": {"terms": 8, "booth": True} if kind == "fused" else table,
         "tool_versions": {},
     }
+    found = ((area, period - 1.1), (2 * area, period - 0.9))
+    return [unit | {"gate_equivalents": size, "slack_ns": slack} for size, slack in found]
 
 
 @pytest.mark.slow
@@ -81,7 +82,7 @@ def test_rows_are_measured_and_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(areas, "STRUCTURES", kinds)
     units = [Unit(kind, kind, (1.0, 2.0), "lutcore_demo") for kind in ("fused", "lut-aligned")]
     monkeypatch.setattr(areas, "UNITS", units)
-    monkeypatch.setattr(areas.dp4, "measure", _measured)
+    monkeypatch.setattr(areas.dp4, "tried", _tried)
     monkeypatch.setattr(areas.dp4, "designs", lambda kind: [kind])
     monkeypatch.setattr(areas, "ROWS", {each.name: each for each in (row, swept, *units)})
     page = tmp_path / "area.md"
