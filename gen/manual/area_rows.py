@@ -184,5 +184,38 @@ UNITS = [
     Unit("fused", "MAC, fused"),
     Unit("lut-aligned", "tables of one-bit weights"),
 ]
-_ALL = [*TABLES.values(), *STRUCTURES.values(), UNITS]
-ROWS: dict[str, Row | Unit] = {row.name: row for rows in _ALL for row in rows}
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """A tile's LUTs: ``lutcore synth PRESET --set ... --target FAMILY``; attributes as of a row."""
+
+    of: str
+    family: str
+    words: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    library: str = ""
+
+    @property
+    def config(self) -> CoreConfig:
+        """The tile's configuration."""
+        return preset(self.of).replace(**self.changes)
+
+    @property
+    def name(self) -> str:
+        """Name in the file of figures, and arguments of ``lutcore synth``."""
+        changes = "".join(f" --set {name}={value}" for name, value in self.changes.items())
+        return f"{self.of}{changes} --target {self.family}"
+
+
+FABRICS = [
+    Fabric("fpga-xilinx-w1a8", "xilinx", "Artix-7 35T"),
+    Fabric("fpga-xilinx-w1a8", "xilinx", "Artix-7 50T", {"n": 32}),
+    Fabric("fpga-ecp5-w1a8", "ecp5", "LFE5U-85F"),
+    Fabric("fpga-ecp5-w1a8", "ecp5", "LFE5U-85F", {"n": 36}),
+    Fabric("fpga-gowin-w1a8", "gowin", "GW2A-55"),
+    Fabric("fpga-gowin-w1a8", "gowin", "GW5AST-138", {"n": 48}),
+    Fabric("fpga-ice40-w1a8", "ice40", "HX8K"),
+]
+_ALL = [*TABLES.values(), *STRUCTURES.values(), UNITS, FABRICS]
+ROWS: dict[str, Row | Unit | Fabric] = {row.name: row for rows in _ALL for row in rows}

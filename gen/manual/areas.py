@@ -21,7 +21,17 @@ from lutcore.files import fill_table
 from lutcore.gen.asic.synth import read_library, synthesise
 from lutcore.gen.emit.rtl import design_rtlil
 from lutcore.gen.experiments import dp4
-from lutcore.gen.manual.area_rows import ROWS, STRUCTURES, TABLES, UNITS, Row, Unit
+from lutcore.gen.luts.synth import synthesise_fpga
+from lutcore.gen.manual.area_rows import (
+    FABRICS,
+    ROWS,
+    STRUCTURES,
+    TABLES,
+    UNITS,
+    Fabric,
+    Row,
+    Unit,
+)
 from lutcore.gen.tools.opensta import sta_command
 from lutcore.hdl.config.core import CoreConfig
 
@@ -33,10 +43,13 @@ _STEPS = 200
 Figures = Mapping[str, dict[str, Any]]
 
 
-def fingerprint(row: Row | Unit) -> str:
+def fingerprint(row: Row | Unit | Fabric) -> str:
     """Of all that decides a row's figures but the tools' versions: design, flow, period."""
-    design = [_design(row.config)] if isinstance(row, Row) else dp4.designs(row.kind)
-    parts = [*design, _flow(), repr(row.periods), row.library]
+    design = dp4.designs(row.kind) if isinstance(row, Unit) else [_design(row.config)]
+    if isinstance(row, Fabric):
+        parts = [*design, _flow("lutcore.gen.luts.synth"), row.family]
+    else:
+        parts = [*design, _flow("lutcore.gen.asic.synth"), repr(row.periods), row.library]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -46,9 +59,9 @@ def _design(config: CoreConfig) -> str:
 
 
 @functools.cache
-def _flow() -> str:
-    """What :mod:`lutcore.gen.asic` does, without its comments and docstrings."""
-    folder = Path(str(sys.modules["lutcore.gen.asic.synth"].__file__)).parent
+def _flow(module: str) -> str:
+    """What modules beside one do, without their comments and docstrings."""
+    folder = Path(str(sys.modules[module].__file__)).parent
     found = []
     for path in sorted(folder.glob("*.py")):
         if path.name not in _NO_PART:
@@ -65,7 +78,7 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def measure(row: Row | Unit, liberty: Sequence[Path]) -> dict[str, Any]:
+def measure(row: Row | Unit | Fabric, liberty: Sequence[Path]) -> dict[str, Any]:
     """What the tables say of a row at each of its periods, and its fingerprint.
 
     Raises
@@ -73,6 +86,11 @@ def measure(row: Row | Unit, liberty: Sequence[Path]) -> dict[str, Any]:
     InputError
         OpenSTA or the library's timing is missing.
     """
+    if isinstance(row, Fabric):
+        report = synthesise_fpga(row.config, row.family)
+        facts = {"luts": report.luts, "memory": report.lutram, "carry": report.carry}
+        facts |= {"flip_flops": report.ff, "products": row.config.products_per_cycle}
+        return {**facts, "tools": report.tool_versions, "fingerprint": fingerprint(row)}
     if sta_command() is None:
         raise InputError("figures need OpenSTA (sta): install it, or set LUTCORE_STA")
     found = _tile(row, liberty) if isinstance(row, Row) else _unit(row, liberty)
@@ -230,12 +248,34 @@ def units(figures: Figures) -> str:
     return "".join(lines)
 
 
+def fabrics(figures: Figures) -> str:
+    """LUTs of tiles on FPGA families."""
+    head = [
+        "`lutcore synth`",
+        "a device with so many",
+        "products a cycle",
+        "LUTs",
+        "of it memory",
+        "flip-flops",
+    ]
+    head.append("LUTs a product")
+    lines = [f"| {' | '.join(head)} |\n", "|---" * len(head) + "|\n"]
+    for row in FABRICS:
+        of = figures[row.name]
+        lines.append(
+            f"| `{row.name}` | {row.words} | {of['products']:,} | {of['luts']:,} "
+            f"| {of['memory']:,} | {of['flip_flops']:,} | {of['luts'] / of['products']:.2f} |\n"
+        )
+    return "".join(lines)
+
+
 def filled(document: str, figures: Figures) -> str:
     """The document with its tables."""
     for name, rows in TABLES.items():
         document = fill_table(document, name, table(rows, figures))
     document = fill_table(document, "structures", structures(figures))
     document = fill_table(document, "units", units(figures))
+    document = fill_table(document, "fabrics", fabrics(figures))
     return fill_table(document, "ratios", ratios(figures))
 
 
@@ -249,15 +289,16 @@ def main() -> None:
     kept = given.document.with_name("areas.json")
     figures = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     try:
-        for path in given.liberty:
-            library = read_library(path).library.name
+        for path in (None, *given.liberty):
+            library = read_library(path).library.name if path else ""
             names = [name for name in stale(figures) if ROWS[name].library == library]
             with ProcessPoolExecutor(given.jobs) as pool:
-                asked = {pool.submit(measure, ROWS[name], [path]): name for name in names}
+                files = [path] if path else []
+                asked = {pool.submit(measure, ROWS[name], files): name for name in names}
                 for found in as_completed(asked):
                     name = asked[found]
                     figures[name] = found.result()
-                    print(name, _best(ROWS[name], figures)["core_ge_ns"], flush=True)
+                    print(name, flush=True)
                     kept.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", "utf-8")
     except InputError as error:
         sys.exit(f"{error}")

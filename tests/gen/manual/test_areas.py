@@ -12,7 +12,17 @@ from opensta import needs_opensta
 from lutcore.errors import InputError
 from lutcore.gen.asic.liberty import DEMO
 from lutcore.gen.manual import areas
-from lutcore.gen.manual.area_rows import LIBRARIES, ROWS, STRUCTURES, TABLES, UNITS, Row, Unit
+from lutcore.gen.manual.area_rows import (
+    FABRICS,
+    LIBRARIES,
+    ROWS,
+    STRUCTURES,
+    TABLES,
+    UNITS,
+    Fabric,
+    Row,
+    Unit,
+)
 from lutcore.gen.manual.areas import filled, fingerprint, main
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs/area.md"
@@ -50,7 +60,7 @@ def test_another_design_period_or_flow_is_another_fingerprint(monkeypatch):
         dataclasses.replace(row, library=list(LIBRARIES)[1]),
     ]
     found = {fingerprint(each) for each in (row, *others)}
-    monkeypatch.setattr(areas, "_flow", lambda: "another")
+    monkeypatch.setattr(areas, "_flow", lambda module: "another")
     assert len(found | {fingerprint(row)}) == 5
 
 
@@ -84,21 +94,25 @@ def test_rows_are_measured_and_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(areas, "UNITS", units)
     monkeypatch.setattr(areas.dp4, "tried", _tried)
     monkeypatch.setattr(areas.dp4, "designs", lambda kind: [kind])
-    monkeypatch.setattr(areas, "ROWS", {each.name: each for each in (row, swept, *units)})
+    fabric = Fabric("fpga-ice40-w1a8", "ice40", "small", {"n": 2, "lookups": 2})
+    monkeypatch.setattr(areas, "FABRICS", [fabric])
+    monkeypatch.setattr(areas, "ROWS", {each.name: each for each in (row, swept, *units, fabric)})
     page = tmp_path / "area.md"
     markers = "".join(
         f"<!-- {name}:begin -->\n<!-- {name}:end -->\n"
-        for name in ("areas", "structures", "ratios", "units")
+        for name in ("areas", "structures", "ratios", "units", "fabrics")
     )
     page.write_text(markers)
     monkeypatch.setattr(sys, "argv", ["areas", "--document", str(page)])
     with pytest.raises(SystemExit, match=r"stale, give the library.*\ndemo.lib: dense-w1a8 "):
         main()
     assert page.read_text() == markers
+    assert capsys.readouterr().out == fabric.name + "\n"  # which needs no library
     sys.argv += ["--liberty", str(DEMO)]
     main()
     assert "dense-w1a8 --set n=1 --set lookups=1 --period 3" in capsys.readouterr().out
     written = page.read_text()
+    assert f"| `{fabric.name}` | small | 16 | " in written
     assert "| `dense-w1a8 --set n=1 --set lookups=1` (small) | 3, met | " in written
     assert "| **tables, one bit** | " in written
     best = json.loads(page.with_name("areas.json").read_text())[swept.name]["points"]
@@ -121,7 +135,7 @@ def test_without_opensta_nothing_is_measured(monkeypatch):
 
 
 def test_tables_have_every_row_once():
-    assert sum(map(len, [*TABLES.values(), *STRUCTURES.values(), UNITS])) == len(ROWS)
+    assert sum(map(len, [*TABLES.values(), *STRUCTURES.values(), UNITS, FABRICS])) == len(ROWS)
 
 
 def test_every_baseline_has_three_structures_at_one_nanosecond_too():
