@@ -137,11 +137,12 @@ def tried(
 
 
 def designs(kind: str) -> Iterator[str]:
-    """What of a unit's design decides its figures, as RTLIL: each structure, with all registers."""
+    """What of a unit decides its figures: structures, and RTLIL of those of four products."""
     if kind in KINDS:
         unit_of, structures = STRUCTURES[kind]
-        for fields in structures:
-            yield component_text(unit_of(**fields), kind)
+        yield repr(structures)
+        for booth in (False, True):
+            yield component_text(unit_of(booth=booth), kind)
     else:
         for shape in _SHAPES[kind]:
             config = _TILE.replace(**shape)

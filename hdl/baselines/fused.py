@@ -10,7 +10,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from lutcore.errors import InputError
-from lutcore.hdl.baselines.discrete import (
+from lutcore.hdl.baselines.products import (
     FP16,
     FP32,
     PRODUCT_OFFSET,
@@ -166,20 +166,11 @@ class FusedDotProduct(wiring.Component):
         # With the sign of c for reference, c itself needs no negation.
         opposite = [held(f"opposite_{i}", s ^ c.sign) for i, s in enumerate(signs)]
         bits = self._window + _headroom(self._terms) + 1
-        columns: list[list[Value]] = [[] for _ in range(bits)]
-        constant = 0
-        for i, flip in enumerate(opposite):
-            term = held(f"term_{i}", aligned[i]) ^ flip.replicate(self._window)
-            # -t is ~t + 1: the inverted sign bit and a constant make the sum unsigned.
-            for column, bit in enumerate([*term, ~flip]):
-                columns[column].append(bit)
-            columns[0].append(flip)
-            constant -= 1 << self._window
-        for column, bit in enumerate(addend):
-            columns[column].append(bit)
-        for column in range(bits):
-            if constant >> column & 1:
-                columns[column].append(Const(1, 1))
+        terms = [
+            held(f"term_{i}", term) ^ flip.replicate(self._window)
+            for i, (term, flip) in enumerate(zip(aligned, opposite, strict=True))
+        ]
+        columns = _columns(addend, terms, opposite, bits)
         rows = [
             places.held("rows", f"row_{i}", keep(m, row, f"row_{i}"))
             for i, row in enumerate(carry_save(m, columns, "terms"))
@@ -205,6 +196,27 @@ class FusedDotProduct(wiring.Component):
             value = keep(m, Mux(distance[i], value[1 << i :], value), f"{name}_{i}")
         far = distance[levels:].any()
         return keep(m, value & ~far.replicate(len(value)), name)
+
+
+def _columns(
+    addend: Value, terms: list[Value], opposite: list[Value], bits: int
+) -> list[list[Value]]:
+    """Bits of a sum by weight, of terms that are inverted where they count negatively.
+
+    -t is ~t + 1: the inverted sign bit and a constant make the sum unsigned.
+    """
+    columns: list[list[Value]] = [[] for _ in range(bits)]
+    for term, flip in zip(terms, opposite, strict=True):
+        for column, bit in enumerate([*term, ~flip]):
+            columns[column].append(bit)
+        columns[0].append(flip)
+    for column, bit in enumerate(addend):
+        columns[column].append(bit)
+    constant = -len(terms) << len(addend)
+    for column in range(bits):
+        if constant >> column & 1:
+            columns[column].append(Const(1, 1))
+    return columns
 
 
 def _headroom(terms: int) -> int:
