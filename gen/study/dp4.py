@@ -133,8 +133,9 @@ STUDY = Study(
     figure="fig. 12",
     method=(
         "Units of four products a cycle and their accumulation. MAC multiplies FP16 weights, four "
-        "multipliers and FP32 adders in series (discrete) or aligned and added at once (fused), "
-        "pipelined as the period asks. LUT W1 is a unit of a tile of M = 2, N = 64 with its share "
+        "multipliers and FP32 adders in series (discrete) or 4, 8 or 16 products aligned and added "
+        "at once (fused), by single bits or Booth digits, pipelined as the period asks; the best "
+        "counts. LUT W1 is a unit of a tile of M = 2, N = 64 with its share "
         "of the tile's control and of the operator that finds scales and makes tables for all "
         "columns; rows named 'unit' are without that operator. Memory that holds a run until its "
         "scale is known counts in neither. The RMS error is that of a 128-long dot product with "
