@@ -285,7 +285,7 @@ def _with_x(results: list[Result], first: int) -> list[Batch]:
 
 def _shortest(result: Result, first: int) -> Iterator[tuple[str, int]]:
     """Of the first test of each feature, the shortest cases."""
-    for test in dict.fromkeys(feature.tests[0] for feature in result.plan):
+    for test in dict.fromkeys(test for feature in result.plan for test in feature.tests[:1]):
         seeds = range(first, first + _SHORT)
         lengths = {seed: result.kind.length(result.config, test, seed) for seed in seeds}
         shortest = sorted(lengths, key=lengths.__getitem__)[: result.kind.few]

@@ -40,6 +40,14 @@ def test_a_sound_design_is_covered_without_a_failure(sound):
     assert found.reached("V1") and not found.reached("V2")
 
 
+def test_a_feature_without_a_test_is_no_hindrance(tmp_path):
+    """Rows that are too short for the whole rate: nothing can show it, with X or without."""
+    fields = {"engine": "mac", "k": 4, "max_weight_bits": 2, "max_k": 13, "group_size": 9}
+    config = CoreConfig(name="short", m=1, n=2, pipeline=1, result_columns=2, **fields)
+    assert any(not feature.tests for feature in start(config, "tile").plan)
+    assert verify(config, seeds=1, folder=tmp_path).ok
+
+
 def test_finished_batches_are_not_played_again(sound, monkeypatch):
     folder, before = sound
     monkeypatch.setattr(tile_runs, "play_cases", lambda *_: pytest.fail("played again"))
