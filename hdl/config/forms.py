@@ -1,5 +1,6 @@
 """How engines read weights: what a table holds, what an index is, what a sum then means."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -134,16 +135,8 @@ FORMS = {
         scale=2,
         offset=lambda bits: -1,
     ),
-    # The same, of weights -1, 0, 1 alone.
-    "trit": Form(
-        name="trit",
-        signed_entries=False,
-        bit_serial=False,
-        counts=lambda k: [1],
-        index_bits=lambda k, bits: bits,
-        digits=(1, 1),
-        weights=lambda bits: (-1, 1),
-        scale=2,
-        offset=lambda bits: 1,
-    ),
 }
+# The same, of weights -1, 0, 1 alone.
+FORMS["trit"] = dataclasses.replace(
+    FORMS["product"], name="trit", weights=lambda bits: (-1, 1), offset=lambda bits: 1
+)
