@@ -29,6 +29,16 @@ def test_the_texts_are_there():
     assert len(TEXTS) > 300
 
 
+def test_the_top_has_what_is_agreed_and_no_results_of_commands():
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    top = {Path(name).parts[0] for name in listed.split("\0") if name}
+    texts = {"CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "NOTICE", "README.md"}
+    hidden = {".github", ".gitignore", ".pre-commit-config.yaml"}
+    built = {"Makefile", "benchmarks", "pyproject.toml", "requirements.lock"}
+    assert top == {*FOLDERS, *texts, *hidden, *built}
+
+
 @pytest.mark.parametrize("room", [*ROOMS, "examples"])
 def test_a_room_is_a_link_to_the_folder_at_the_top(room):
     link = ROOT / "src" / "lutcore" / room
