@@ -149,9 +149,9 @@ def _ternary_bits(config: CoreConfig, codes: np.ndarray, bits: int) -> Iterator[
 
 
 def _product_bits(config: CoreConfig, codes: np.ndarray, bits: int) -> Iterator[np.ndarray]:
-    """Whole two's-complement codes, sign-extended to the widest that the core takes."""
-    middle = 1 if config.weight_coding == "ternary" else 1 << bits - 1
-    weights = codes.astype(np.int16) - middle
+    """Whole codes in two's complement, 0 the least weight, sign-extended to the widest."""
+    least, _ = config.form.weights(bits)
+    weights = codes.astype(np.int16) + least
     yield (weights[..., None] >> np.arange(config.index_bits) & 1).astype(np.uint8)
 
 

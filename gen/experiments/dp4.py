@@ -215,8 +215,8 @@ def _macs(kind: str, flow: _Flow) -> Iterator[dict[str, Any]]:
                 "config": {"kind": kind, "pipeline": depth, **fields},
                 "seconds": unit.seconds,
             }
-            misses = 0 if unit.slack is not None and unit.slack >= 0 else misses + 1
-            if unit.slack is None or misses > 1:
+            misses = misses + 1 if unit.slack is not None and unit.slack < 0 else 0
+            if misses > 1:
                 break
 
 

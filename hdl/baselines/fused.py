@@ -18,6 +18,7 @@ from lutcore.hdl.baselines.products import (
     Places,
     Product,
     Term,
+    add_constant,
     carry_save,
     check_depth,
     move_up,
@@ -212,10 +213,7 @@ def _columns(
         columns[0].append(flip)
     for column, bit in enumerate(addend):
         columns[column].append(bit)
-    constant = -len(terms) << len(addend)
-    for column in range(bits):
-        if constant >> column & 1:
-            columns[column].append(Const(1, 1))
+    add_constant(columns, -len(terms) << len(addend))
     return columns
 
 

@@ -149,10 +149,15 @@ def _booth_rows(m: Module, a: Value, b: Value, name: str) -> list[list[Value]]:
         if not last:
             columns[2 * i].append(high)
             constant -= 1 << 2 * i + bits
-    for column in range(width):
-        if constant >> column & 1:
-            columns[column].append(Const(1, 1))
+    add_constant(columns, constant)
     return columns
+
+
+def add_constant(columns: Sequence[list[Value]], constant: int) -> None:
+    """Add a number, modulo 2^columns, to columns of bits."""
+    for column, bits in enumerate(columns):
+        if constant >> column & 1:
+            bits.append(Const(1, 1))
 
 
 def carry_save(m: Module, columns: Sequence[Sequence[Value]], name: str) -> list[Value]:

@@ -61,7 +61,7 @@ class SignedBits:
     gates are smaller than AND gates.
     """
 
-    def __init__(self, m: Module, code: Value, name: str, ternary: bool = False):
+    def __init__(self, m: Module, code: Value, name: str):
         # weight in two's complement, inverted
         self._inverted = Signal(len(code), name=f"weight_{name}", reset_less=True)
         m.d.sync += self._inverted.eq(~code)
@@ -85,7 +85,7 @@ class BoothDigits:
     A digit is a sign and two sizes, one-hot.
     """
 
-    def __init__(self, m: Module, code: Value, name: str, ternary: bool = False):
+    def __init__(self, m: Module, code: Value, name: str):
         wide = Cat(Const(0, 1), code, code[-1])
         self._digits: list[tuple[Signal, Signal, Signal]] = []
         for i in range(0, len(code), 2):
@@ -177,8 +177,9 @@ class Products:
         else:
             auto = "booth" if config.index_bits > _PLAIN_BITS else "rows"
             kind = _KINDS[auto if config.multiplier == "auto" else config.multiplier]
-            ternary = config.weight_coding == "ternary"
-            self._factors = [kind(m, code, f"{i}", ternary) for i, code in enumerate(codes)]
+            if config.weight_coding == "ternary":
+                kind = functools.partial(Multiples, ternary=True)
+            self._factors = [kind(m, code, f"{i}") for i, code in enumerate(codes)]
 
     def _as_float(self, code: Value, i: int) -> Value:
         """The weight in the activations' format, which holds it exactly."""
