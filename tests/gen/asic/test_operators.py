@@ -6,15 +6,15 @@ import pytest
 from evaluated import LIBRARY, evaluate
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mapped_verilog import mapped
 from opensta import needs_opensta
 
 from lutcore.gen.asic.compressor import Adders, compress
 from lutcore.gen.asic.liberty import DEMO
-from lutcore.gen.asic.mapping import Mapped, map_rtlil
+from lutcore.gen.asic.mapping import Mapped
 from lutcore.gen.asic.prefix import prefix_gates
 from lutcore.gen.asic.synth import read_library
 from lutcore.gen.tools.netlist import Json
-from lutcore.gen.tools.yosys import run_yosys
 
 pytestmark = pytest.mark.asic
 
@@ -153,15 +153,12 @@ module top(input clk, input {words} a, b, input c, output reg [{result - 1}:0] y
   always @(posedge clk) begin a_ <= a; b_ <= b; c_ <= c; y <= y_; end
 endmodule
 """
-    script = "read_verilog d.v\nhierarchy -top top\nproc\nopt_clean\nwrite_rtlil d.il"
-    rtlil = run_yosys(script, {"d.v": verilog.encode()}, ("d.il",))["d.il"]
-    files = read_library(DEMO)
-    return map_rtlil(rtlil, "top", files.library, files.contents, period)
+    return mapped(verilog, period)
 
 
-def _area(mapped: Mapped) -> float:
+def _area(found: Mapped) -> float:
     cells = read_library(DEMO).library.cells
-    return sum(cells[kind].area * n for kind, n in mapped.modules["made"].items())
+    return sum(cells[kind].area * n for kind, n in found.modules["made"].items())
 
 
 def _tree_of_comparison() -> str:
@@ -232,5 +229,5 @@ def test_a_comparison_has_no_full_adders():
 
 @needs_opensta
 def test_signed_ports():
-    mapped = _mapped("assign y = a * b;", 5.0, "signed [7:0]", 16)
-    assert "signed" not in mapped.netlist
+    found = _mapped("assign y = a * b;", 5.0, "signed [7:0]", 16)
+    assert "signed" not in found.netlist
