@@ -16,8 +16,25 @@ NANGATE, SKY = LIBRARIES
 SWEEP, SHORT_SWEEP, UNIT_SWEEP = (0.6, 0.8, 1.0, 1.6), (0.9, 1.0, 1.3), (0.6, 0.8, 0.9, 1.0, 1.6)
 
 
+class _Tile:
+    """A preset with changes."""
+
+    of: str
+    changes: dict[str, Any]
+
+    @property
+    def config(self) -> CoreConfig:
+        """The tile's configuration."""
+        return preset(self.of).replace(**self.changes)
+
+    @property
+    def command(self) -> str:
+        """Arguments of ``lutcore synth``, without library, period and family."""
+        return self.of + "".join(f" --set {name}={value}" for name, value in self.changes.items())
+
+
 @dataclass(frozen=True)
-class Row:
+class Row(_Tile):
     """A tile on a library: ``lutcore synth PRESET --set ... --period NS``.
 
     Attributes
@@ -42,20 +59,14 @@ class Row:
     library: str = NANGATE
 
     @property
-    def config(self) -> CoreConfig:
-        """The tile's configuration."""
-        return preset(self.of).replace(**self.changes)
-
-    @property
-    def command(self) -> str:
-        """Arguments of ``lutcore synth``, without library and period."""
-        return self.of + "".join(f" --set {name}={value}" for name, value in self.changes.items())
-
-    @property
     def name(self) -> str:
         """Name in the file of figures."""
-        asked = " ".join(f"{period:g}" for period in self.periods)
-        return f"{LIBRARIES[self.library]}: {self.command} --period {asked}"
+        return _name(self.library, self.command, self.periods)
+
+
+def _name(library: str, what: str, periods: tuple[float, ...]) -> str:
+    asked = " ".join(f"{period:g}" for period in periods)
+    return f"{LIBRARIES[library]}: {what} --period {asked}"
 
 
 _GROUPS = {"group_size": 32, "zero_points": "external"}
@@ -175,8 +186,7 @@ class Unit:
     @property
     def name(self) -> str:
         """Name in the file of figures."""
-        asked = " ".join(f"{period:g}" for period in self.periods)
-        return f"{LIBRARIES[self.library]}: unit {self.kind} --period {asked}"
+        return _name(self.library, f"unit {self.kind}", self.periods)
 
 
 UNITS = [
@@ -187,7 +197,7 @@ UNITS = [
 
 
 @dataclass(frozen=True)
-class Fabric:
+class Fabric(_Tile):
     """A tile's LUTs: ``lutcore synth PRESET --set ... --target FAMILY``; attributes as of a row."""
 
     of: str
@@ -197,15 +207,9 @@ class Fabric:
     library: str = ""
 
     @property
-    def config(self) -> CoreConfig:
-        """The tile's configuration."""
-        return preset(self.of).replace(**self.changes)
-
-    @property
     def name(self) -> str:
         """Name in the file of figures, and arguments of ``lutcore synth``."""
-        changes = "".join(f" --set {name}={value}" for name, value in self.changes.items())
-        return f"{self.of}{changes} --target {self.family}"
+        return f"{self.command} --target {self.family}"
 
 
 FABRICS = [
@@ -215,7 +219,9 @@ FABRICS = [
     Fabric("fpga-ecp5-w1a8", "ecp5", "LFE5U-85F", {"n": 36}),
     Fabric("fpga-gowin-w1a8", "gowin", "GW2A-55"),
     Fabric("fpga-gowin-w1a8", "gowin", "GW5AST-138", {"n": 48}),
-    Fabric("fpga-ice40-w1a8", "ice40", "HX8K"),
+    Fabric("fpga-ice40-w1a8", "ice40", "none: HX8K has 7,680"),
+    Fabric("fpga-ice40-w1a8", "ice40", "HX8K", {"n": 15}),
+    Fabric("fpga-ice40-w1a8", "ice40", "none", {"m": 1, "n": 40}),
 ]
 _ALL = [*TABLES.values(), *STRUCTURES.values(), UNITS, FABRICS]
 ROWS: dict[str, Row | Unit | Fabric] = {row.name: row for rows in _ALL for row in rows}

@@ -37,6 +37,8 @@ from lutcore.hdl.config.core import CoreConfig
 
 #: What of :mod:`lutcore.gen.asic` decides nothing about a netlist.
 _NO_PART = {"__init__.py", "advice.py", "corners.py", "sweep.py"}
+#: Families of whose logic cells a flip-flop that no LUT feeds takes one, with its LUT.
+_CELLS = {"gowin", "ice40"}
 #: Steps of a nanosecond in which a period is asked for that was come to.
 _STEPS = 200
 #: Row -> its figures at each period, versions of the tools, and its fingerprint.
@@ -89,12 +91,15 @@ def measure(row: Row | Unit | Fabric, liberty: Sequence[Path]) -> dict[str, Any]
     if isinstance(row, Fabric):
         report = synthesise_fpga(row.config, row.family)
         facts = {"luts": report.luts, "memory": report.lutram, "carry": report.carry}
-        facts |= {"flip_flops": report.ff, "products": row.config.products_per_cycle}
+        facts |= {
+            "flip_flops": report.ff,
+            "lone_flip_flops": report.lone_ff,
+            "products": row.config.products_per_cycle,
+        }
         return {**facts, "tools": report.tool_versions, "fingerprint": fingerprint(row)}
     if sta_command() is None:
         raise InputError("figures need OpenSTA (sta): install it, or set LUTCORE_STA")
-    found = _tile(row, liberty) if isinstance(row, Row) else _unit(row, liberty)
-    points, tools = found
+    points, tools = _tile(row, liberty) if isinstance(row, Row) else _unit(row, liberty)
     return {"points": points, "tools": tools, "fingerprint": fingerprint(row)}
 
 
@@ -117,7 +122,7 @@ def _unit(row: Unit, liberty: Sequence[Path]) -> tuple[dict[str, Any], dict[str,
                     "structure": _structure(report),
                 }
             )
-        points[f"{period:g}"] = min(found, key=lambda point: point["core_ge_ns"])
+        points[f"{period:g}"] = _best(found)
     return points, tools
 
 
@@ -144,7 +149,7 @@ def _tile(row: Row, liberty: Sequence[Path]) -> tuple[dict[str, Any], dict[str, 
 
     for period in row.periods:
         ask(period)
-    best = min(points.values(), key=lambda point: point["core_ge_ns"])
+    best = _best(points.values())
     if len(row.periods) > 1 and best["slack_ns"] < 0:
         ask(math.ceil(best["reached_ns"] * _STEPS) / _STEPS)
     return points, tools
@@ -157,15 +162,25 @@ def stale(figures: Figures) -> list[str]:
     return missing + [n for n in known if figures[n]["fingerprint"] != fingerprint(ROWS[n])]
 
 
-_HEADER = (
-    "| `lutcore synth` | period asked, met | core GE | all GE | core GE ns | all GE ns |\n"
-    "|---|---|---|---|---|---|\n"
-)
+def _head(*columns: str) -> str:
+    """First lines of a table in Markdown."""
+    return f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
+
+
+def _at_one(row: Row | Unit, figures: Figures) -> str:
+    """Gate equivalents where 1 ns was asked for, and what that came to if it was missed."""
+    of = figures[row.name]["points"]["1"]
+    missed = "" if of["slack_ns"] >= 0 else f" ({of['reached_ns']:.3f})"
+    return f"{of['core_gate_equivalents']:,.0f}{missed}"
 
 
 def table(rows: Iterable[Row], figures: Figures) -> str:
     """Markdown; GE ns are those of a product of whole weights, at the period that is met."""
-    lines = []
+    lines = [
+        _head(
+            "`lutcore synth`", "period asked, met", "core GE", "all GE", "core GE ns", "all GE ns"
+        )
+    ]
     for row in rows:
         ((asked, of),) = figures[row.name]["points"].items()
         met = "met" if of["slack_ns"] >= 0 else f"{of['reached_ns']:.3f}"
@@ -174,37 +189,38 @@ def table(rows: Iterable[Row], figures: Figures) -> str:
             f"| `{row.command}`{words} | {asked}, {met} | {of['core_gate_equivalents']:,.0f} "
             f"| {of['gate_equivalents']:,.0f} | {of['core_ge_ns']:.1f} | {of['ge_ns']:.1f} |\n"
         )
-    return _HEADER + "".join(lines)
+    return "".join(lines)
 
 
-def _best(row: Row | Unit, figures: Figures) -> dict[str, Any]:
-    """A row's figures at the period where they are best."""
-    points = figures[row.name]["points"].values()
+def _best(points: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The figures that are best."""
     return min(points, key=lambda point: point["core_ge_ns"])
+
+
+def _best_of(row: Row | Unit, figures: Figures) -> dict[str, Any]:
+    """A row's figures at the period where they are best."""
+    return _best(figures[row.name]["points"].values())
 
 
 def _least(figures: Figures, kind: str, weights: str) -> float:
     """Core GE ns of the best structure of its kind; infinite where there is none."""
     rows = STRUCTURES.get((kind, weights), ())
-    return min((_best(row, figures)["core_ge_ns"] for row in rows), default=float("inf"))
+    return min((_best_of(row, figures)["core_ge_ns"] for row in rows), default=float("inf"))
 
 
 def structures(figures: Figures) -> str:
     """Every structure at 1 ns, or what it comes to, and at its best period."""
-    lines = [
-        "| `lutcore synth` | core GE at 1 ns | best period | core GE | core GE ns | all GE ns |\n",
-        "|---|---|---|---|---|---|\n",
-    ]
+    head = ("core GE at 1 ns", "best period", "core GE", "core GE ns", "all GE ns")
+    lines = [_head("`lutcore synth`", *head)]
     for (kind, weights), rows in STRUCTURES.items():
         lines.append(f"| **{kind}, {weights}** | | | | | |\n")
         least = _least(figures, kind, weights)
         for row in rows:
-            at_one, best = figures[row.name]["points"]["1"], _best(row, figures)
-            missed = "" if at_one["slack_ns"] >= 0 else f" ({at_one['reached_ns']:.3f})"
+            best = _best_of(row, figures)
             mark = "**" if best["core_ge_ns"] == least else ""
             words = f" ({row.words})" if row.words else ""
             lines.append(
-                f"| `{row.command}`{words} | {at_one['core_gate_equivalents']:,.0f}{missed} "
+                f"| `{row.command}`{words} | {_at_one(row, figures)} "
                 f"| {best['reached_ns']:.3f} | {best['core_gate_equivalents']:,.0f} "
                 f"| {mark}{best['core_ge_ns']:.1f}{mark} | {best['ge_ns']:.1f} |\n"
             )
@@ -216,8 +232,8 @@ def ratios(figures: Figures) -> str:
     least = functools.partial(_least, figures)
     reference = least("multipliers", "eight bits")
     kinds = ("multipliers", "adders", "conventional tables")
-    head = ["weights", "tables, core GE ns", "over the reference", *(f"over {k}" for k in kinds)]
-    lines = [f"| {' | '.join(head)} |\n", "|---" * len(head) + "|\n"]
+    over = ("over the reference", *(f"over {kind}" for kind in kinds))
+    lines = [_head("weights", "tables, core GE ns", *over)]
     for kind, weights in STRUCTURES:
         if kind == "tables":
             ours = least(kind, weights)
@@ -231,40 +247,37 @@ def ratios(figures: Figures) -> str:
 
 def units(figures: Figures) -> str:
     """Units of FP16 products at 1 ns, at their best period, and beside tables."""
-    head = ["unit", "GE of four products at 1 ns", "best period", "GE", "GE ns of a product"]
-    head += ["over tables, at 1 ns and best", "best structure"]
-    lines = [f"| {' | '.join(head)} |\n", "|---" * len(head) + "|\n"]
-    *_, tables = UNITS
-    ours = _best(tables, figures)["core_ge_ns"], figures[tables.name]["points"]["1"]["core_ge_ns"]
+    head = ("unit", "GE of four products at 1 ns", "best period", "GE", "GE ns of a product")
+    lines = [_head(*head, "over tables, at 1 ns and best", "best structure")]
+
+    def costs(unit: Unit) -> tuple[float, float]:
+        return figures[unit.name]["points"]["1"]["core_ge_ns"], _best_of(unit, figures)[
+            "core_ge_ns"
+        ]
+
+    ours = costs(UNITS[-1])
     for unit in UNITS:
-        at_one, best = figures[unit.name]["points"]["1"], _best(unit, figures)
-        missed = "" if at_one["slack_ns"] >= 0 else f" ({at_one['reached_ns']:.3f})"
+        best = _best_of(unit, figures)
+        over = ", ".join(f"{a / b:.1f}" for a, b in zip(costs(unit), ours, strict=True))
         lines.append(
-            f"| {unit.words} | {at_one['core_gate_equivalents']:,.0f}{missed} "
-            f"| {best['reached_ns']:.3f} | {best['core_gate_equivalents']:,.0f} "
-            f"| {best['core_ge_ns']:,.1f} | {at_one['core_ge_ns'] / ours[1]:.1f}, "
-            f"{best['core_ge_ns'] / ours[0]:.1f} | {best['structure']} |\n"
+            f"| {unit.words} | {_at_one(unit, figures)} | {best['reached_ns']:.3f} "
+            f"| {best['core_gate_equivalents']:,.0f} | {best['core_ge_ns']:,.1f} | {over} "
+            f"| {best['structure']} |\n"
         )
     return "".join(lines)
 
 
 def fabrics(figures: Figures) -> str:
     """LUTs of tiles on FPGA families."""
-    head = [
-        "`lutcore synth`",
-        "a device with so many",
-        "products a cycle",
-        "LUTs",
-        "of it memory",
-        "flip-flops",
-    ]
-    head.append("LUTs a product")
-    lines = [f"| {' | '.join(head)} |\n", "|---" * len(head) + "|\n"]
+    head = ("LUTs", "of it memory", "flip-flops", "logic cells", "LUTs a product")
+    lines = [_head("`lutcore synth`", "a device with so many", "products a cycle", *head)]
     for row in FABRICS:
         of = figures[row.name]
+        cells = f"{of['luts'] + of['lone_flip_flops']:,}" if row.family in _CELLS else ""
         lines.append(
             f"| `{row.name}` | {row.words} | {of['products']:,} | {of['luts']:,} "
-            f"| {of['memory']:,} | {of['flip_flops']:,} | {of['luts'] / of['products']:.2f} |\n"
+            f"| {of['memory']:,} | {of['flip_flops']:,} | {cells} "
+            f"| {of['luts'] / of['products']:.2f} |\n"
         )
     return "".join(lines)
 
